@@ -1,0 +1,139 @@
+//! Generates the checked-in Rust bindings of the worlds in `wit/`.
+//!
+//! Running the generator when a guest is built would compile a WIT parser and a syntax-tree library
+//! for every workflow, which takes fifty times as long as the guest itself. So its output is part of
+//! the repository, and a test here fails when the output and `wit/` disagree.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
+use wit_bindgen_rust::{Opts, WithOption};
+
+/// One generated source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Where it belongs, relative to the folder `guest-sdk/bindings/src`.
+    pub name: &'static str,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// A world, with what decides about the code made for it.
+struct World {
+    name: &'static str,
+    file: &'static str,
+    /// Interfaces whose Rust module is that of another world.
+    shared: &'static [&'static str],
+    /// The condition under which a build serves this world.
+    target: &'static str,
+}
+
+/// The worlds that have bindings.
+const WORLDS: [World; 2] = [
+    World {
+        name: "workflow",
+        file: "workflow.rs",
+        shared: &[],
+        target: "not(target_os = \"wasi\")",
+    },
+    World {
+        name: "activity",
+        file: "activity.rs",
+        shared: &["types", "log"],
+        target: "target_os = \"wasi\"",
+    },
+];
+
+/// The package that holds the worlds.
+const PACKAGE: &str = "sandglass:workflow";
+
+/// Its version.
+const VERSION: &str = "0.1.0";
+
+/// Returns the folder that the generated files belong to, in the checkout that built this crate.
+pub fn bindings_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/src")
+}
+
+/// Returns the folder of the WIT package, in the checkout that built this crate.
+pub fn wit_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")
+}
+
+/// Generates the bindings of every world of the WIT package in `wit`.
+///
+/// # Errors
+///
+/// Fails if the folder does not hold the package, or the generator's output is not as expected.
+pub fn generate(wit: &Path) -> Result<Vec<GeneratedFile>> {
+    WORLDS
+        .iter()
+        .map(|world| generate_world(wit, world))
+        .collect()
+}
+
+fn generate_world(wit: &Path, world: &World) -> Result<GeneratedFile> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve
+        .push_path(wit)
+        .with_context(|| format!("reading {}", wit.display()))?;
+    let id = resolve
+        .select_world(&[package], Some(world.name))
+        .with_context(|| format!("looking for world {}", world.name))?;
+
+    let with = world.shared.iter().map(|interface| {
+        let path = format!(
+            "crate::workflow::{}::{interface}",
+            PACKAGE.replace(':', "::")
+        );
+        (
+            format!("{PACKAGE}/{interface}@{VERSION}"),
+            WithOption::Path(path),
+        )
+    });
+    let options = Opts {
+        format: true,
+        generate_all: true,
+        // Otherwise a type that only a function of the other world uses would be missing here.
+        generate_unused_types: true,
+        pub_export_macro: true,
+        default_bindings_module: Some(format!("sandglass_guest_bindings::{}", world.name)),
+        additional_derive_attributes: vec!["PartialEq".to_owned()],
+        with: with.collect(),
+        ..Opts::default()
+    };
+    let mut files = Files::default();
+    options
+        .build()
+        .generate(&mut resolve, id, &mut files)
+        .with_context(|| format!("generating world {}", world.name))?;
+
+    let (_, text) = files.iter().next().context("the generator made no file")?;
+    let text = std::str::from_utf8(text).context("the generator's output is not UTF-8")?;
+    Ok(GeneratedFile {
+        name: world.file,
+        text: gate_section(text, world)?,
+    })
+}
+
+/// Makes the world's description part of a build only where that world is served.
+///
+/// The generator puts the description of a world into a static in a section of its own. The linker
+/// takes every such section of a crate that it links, so a crate with both worlds would ask every
+/// component to export both.
+fn gate_section(text: &str, world: &World) -> Result<String> {
+    let before =
+        "#[cfg(target_arch = \"wasm32\")]\n#[unsafe(\n    link_section = \"component-type:";
+    let found = text.matches(before).count();
+    ensure!(
+        found == 1,
+        "world {}: found {found} component-type sections, not 1",
+        world.name
+    );
+    let after = before.replace(
+        "cfg(target_arch = \"wasm32\")",
+        &format!("cfg(all(target_arch = \"wasm32\", {}))", world.target),
+    );
+    Ok(text.replacen(before, &after, 1))
+}
