@@ -1,0 +1,286 @@
+//! One transaction for many runs, one savepoint for each of their writes.
+
+use super::failure::failed;
+use crate::{Error, Place, RunRow, Write};
+use rusqlite::{
+    Connection, ErrorCode, Params, Savepoint, Transaction, TransactionBehavior, params,
+};
+use std::path::Path;
+
+/// SQLite's integers are signed. Ids never come near the end, and a time that does means "never".
+pub(super) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Bytes that a write stores, before any overhead.
+pub(super) fn bytes(write: &Write) -> u64 {
+    let row = write.row.as_ref().map_or(0, |row| row.summary.len());
+    let frame = write.frame.as_ref().map_or(0, |(_, body)| body.len());
+    let activities: usize = write
+        .activities_put
+        .iter()
+        .map(|(_, body)| body.len())
+        .sum();
+    let outbox: usize = write.outbox_put.iter().map(|row| row.body.len()).sum();
+    (row + frame + activities + outbox) as u64
+}
+
+/// Stores `writes`. After `Err` nothing of them is stored, as far as this connection knows.
+pub(super) fn commit(
+    connection: &mut Connection,
+    file: &Path,
+    writes: &[Write],
+) -> Result<Vec<Result<(), Error>>, Error> {
+    let whole = |doing: &str, error| failed(file, Place::STORE, doing, error);
+    let mut transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| whole("begin a commit", error))?;
+    let mut answers = Vec::with_capacity(writes.len());
+    for write in writes {
+        answers.push(store_alone(&mut transaction, file, write)?);
+    }
+    transaction
+        .commit()
+        .map_err(|error| whole("commit", error))?;
+    Ok(answers)
+}
+
+/// Stores one write whole or not at all. The outer `Err`: the whole transaction is lost.
+fn store_alone(
+    transaction: &mut Transaction<'_>,
+    file: &Path,
+    write: &Write,
+) -> Result<Result<(), Error>, Error> {
+    let whole = |doing: &str, error| failed(file, Place::STORE, doing, error);
+    let mut savepoint = transaction
+        .savepoint()
+        .map_err(|error| whole("begin a write", error))?;
+    let refused = match (Storing {
+        file,
+        sql: &savepoint,
+        write,
+    })
+    .all()
+    {
+        Ok(()) => {
+            savepoint
+                .commit()
+                .map_err(|error| whole("end a write", error))?;
+            return Ok(Ok(()));
+        }
+        Err(refused) => refused,
+    };
+    // SQLite may have given up the whole transaction by itself; and where the disk or memory
+    // fails, no part of the transaction is to be trusted.
+    if refused.fatal || savepoint.is_autocommit() {
+        return Err(refused.error);
+    }
+    savepoint
+        .rollback()
+        .map_err(|error| whole("undo a write", error))?;
+    Ok(Err(refused.error))
+}
+
+/// Why a write was not stored.
+struct Refusal {
+    error: Error,
+    fatal: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            fatal: false,
+        }
+    }
+}
+
+/// One write on its way into the tables.
+struct Storing<'a> {
+    file: &'a Path,
+    sql: &'a Savepoint<'a>,
+    write: &'a Write,
+}
+
+impl Storing<'_> {
+    fn all(&self) -> Result<(), Refusal> {
+        let write = self.write;
+        if let Some(row) = &write.row {
+            self.run(row)?;
+        }
+        if let Some((seq, body)) = &write.frame {
+            self.frame(*seq, body)?;
+        }
+        self.activities()?;
+        self.timers()?;
+        if write.clear {
+            self.clear()?;
+        }
+        self.outbox()
+    }
+
+    fn run(&self, row: &RunRow) -> Result<(), Refusal> {
+        let place = Place::of("run", row.key);
+        if row.key != self.write.key {
+            let reason = format!("it came with a write of run {}", self.write.key);
+            return Err(self.refused(place, reason).into());
+        }
+        let values = params![
+            integer(row.key.0),
+            row.workflow_id,
+            row.run_id,
+            row.workflow_type,
+            row.status as u8,
+            row.digest.0,
+            integer(row.started_at.0),
+            row.closed_at.map(|at| integer(at.0)),
+            row.cancel_requested,
+            row.summary,
+        ];
+        // Nearly every write changes only the summary: then no index is touched.
+        let same = self.execute(place, UPDATE_SUMMARY, values)?;
+        if same == 0 && self.execute(place, PUT_RUN, values)? == 0 {
+            let reason = "its workflow id or run id would change".to_owned();
+            return Err(self.refused(place, reason).into());
+        }
+        Ok(())
+    }
+
+    fn frame(&self, seq: u64, body: &[u8]) -> Result<(), Refusal> {
+        let run = self.write.key;
+        let place = Place::row("frame", run, seq);
+        let key = integer(run.0);
+        if self.execute(place, APPEND_FRAME, params![key, integer(seq), body])? == 1 {
+            return Ok(());
+        }
+        let last = self
+            .sql
+            .query_row(LAST_FRAME, [key], |row| row.get(0))
+            .map_err(|error| self.sqlite(place, error))?;
+        Err(Error::WrongSeq {
+            file: self.file.to_owned(),
+            run,
+            seq,
+            last,
+        }
+        .into())
+    }
+
+    fn activities(&self) -> Result<(), Refusal> {
+        let run = integer(self.write.key.0);
+        for (event, body) in &self.write.activities_put {
+            let place = Place::row("activity", self.write.key, event.0);
+            self.execute(place, PUT_ACTIVITY, params![run, integer(event.0), body])?;
+        }
+        for event in &self.write.activities_deleted {
+            let place = Place::row("activity", self.write.key, event.0);
+            self.execute(place, DELETE_ACTIVITY, params![run, integer(event.0)])?;
+        }
+        Ok(())
+    }
+
+    fn timers(&self) -> Result<(), Refusal> {
+        let run = integer(self.write.key.0);
+        for (event, due) in &self.write.timers_put {
+            let place = Place::row("timer", self.write.key, event.0);
+            let values = params![run, integer(event.0), integer(due.0)];
+            self.execute(place, PUT_TIMER, values)?;
+        }
+        for event in &self.write.timers_deleted {
+            let place = Place::row("timer", self.write.key, event.0);
+            self.execute(place, DELETE_TIMER, params![run, integer(event.0)])?;
+        }
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), Refusal> {
+        let run = self.write.key;
+        self.execute(
+            Place::of("activity", run),
+            CLEAR_ACTIVITIES,
+            [integer(run.0)],
+        )?;
+        self.execute(Place::of("timer", run), CLEAR_TIMERS, [integer(run.0)])?;
+        Ok(())
+    }
+
+    fn outbox(&self) -> Result<(), Refusal> {
+        for row in &self.write.outbox_put {
+            let place = Place::row("outbox", row.source, row.source_event_id.0);
+            let values = params![
+                integer(row.source.0),
+                integer(row.source_event_id.0),
+                row.body
+            ];
+            self.execute(place, PUT_OUTBOX, values)?;
+        }
+        for (source, event) in &self.write.outbox_deleted {
+            let place = Place::row("outbox", *source, event.0);
+            self.execute(
+                place,
+                DELETE_OUTBOX,
+                params![integer(source.0), integer(event.0)],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement and tells how many rows it changed.
+    fn execute(&self, place: Place, sql: &str, values: impl Params) -> Result<usize, Refusal> {
+        self.sql
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .map_err(|error| self.sqlite(place, error))
+    }
+
+    fn sqlite(&self, place: Place, error: rusqlite::Error) -> Refusal {
+        let fatal = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory)
+        );
+        Refusal {
+            error: failed(self.file, place, &format!("write {place}"), error),
+            fatal,
+        }
+    }
+
+    fn refused(&self, place: Place, reason: String) -> Error {
+        Error::Refused {
+            file: self.file.to_owned(),
+            place,
+            reason,
+        }
+    }
+}
+
+// UPDATE_SUMMARY and PUT_RUN take the same values.
+const UPDATE_SUMMARY: &str = "
+    UPDATE run SET cancel_requested = ?9, summary = ?10
+    WHERE key = ?1 AND workflow_id = ?2 AND run_id = ?3 AND workflow_type = ?4 AND status = ?5
+    AND digest = ?6 AND started_at = ?7 AND closed_at IS ?8";
+const PUT_RUN: &str = "
+    INSERT INTO run (key, workflow_id, run_id, workflow_type, status, digest, started_at,
+        closed_at, cancel_requested, summary)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (key) DO UPDATE SET workflow_type = ?4, status = ?5, digest = ?6,
+        started_at = ?7, closed_at = ?8, cancel_requested = ?9, summary = ?10
+    WHERE workflow_id = ?2 AND run_id = ?3";
+const APPEND_FRAME: &str = "
+    INSERT INTO frame (run, seq, body) SELECT ?1, ?2, ?3
+    WHERE ?2 = 1 + (SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1)";
+const LAST_FRAME: &str = "SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1";
+const PUT_ACTIVITY: &str = "
+    INSERT INTO activity (run, scheduled_event_id, body) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET body = ?3";
+const DELETE_ACTIVITY: &str = "DELETE FROM activity WHERE run = ?1 AND scheduled_event_id = ?2";
+const CLEAR_ACTIVITIES: &str = "DELETE FROM activity WHERE run = ?1";
+const PUT_TIMER: &str = "
+    INSERT INTO timer (run, started_event_id, due) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET due = ?3";
+const DELETE_TIMER: &str = "DELETE FROM timer WHERE run = ?1 AND started_event_id = ?2";
+const CLEAR_TIMERS: &str = "DELETE FROM timer WHERE run = ?1";
+const PUT_OUTBOX: &str = "
+    INSERT INTO outbox (source, source_event_id, body) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET body = ?3";
+const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE source = ?1 AND source_event_id = ?2";

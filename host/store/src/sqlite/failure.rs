@@ -1,0 +1,39 @@
+//! SQLite's error codes as the store's errors.
+
+use crate::{Error, Place};
+use rusqlite::ErrorCode;
+use std::path::Path;
+
+/// The error for what SQLite answered while `doing` something about `place`.
+pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Error) -> Error {
+    let reason = error.to_string();
+    let file = file.to_owned();
+    let Some(code) = error.sqlite_error_code() else {
+        // Not from SQLite but about a value it gave: wrong type, wrong length, not UTF-8.
+        return Error::Corrupt {
+            file,
+            place,
+            reason,
+        };
+    };
+    match code {
+        ErrorCode::DatabaseCorrupt => Error::Corrupt {
+            file,
+            place,
+            reason,
+        },
+        ErrorCode::NotADatabase => Error::NotAStore { file, reason },
+        ErrorCode::DiskFull => Error::Full { file, place },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Busy { file },
+        ErrorCode::ConstraintViolation | ErrorCode::TooBig => Error::Refused {
+            file,
+            place,
+            reason,
+        },
+        _ => Error::Io {
+            file,
+            doing: doing.to_owned(),
+            reason,
+        },
+    }
+}

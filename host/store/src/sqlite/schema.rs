@@ -1,0 +1,160 @@
+//! The tables, and the check that a file has them.
+
+use super::failure::failed;
+use crate::{Error, Place, owner};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::path::Path;
+
+/// Marks a SQLite file as ours: "Sand" in ASCII.
+const APPLICATION_ID: i32 = 0x5361_6e64;
+
+/// The format that this version writes, and the newest that it reads.
+pub(super) const FORMAT: u32 = 1;
+
+/// Format 1.
+///
+/// Frames are appended in the order of commits, not clustered by run: the frames of one commit,
+/// mostly of different runs, then share a few pages at the end, and a commit writes whole pages.
+/// `frame_of_run` is small and holds the order within a run.
+///
+/// `run_open` lets no workflow id have two open runs, whatever the host does.
+const TABLES: &str = "
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE component (
+    digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    added_at INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE run (
+    key INTEGER PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL UNIQUE,
+    workflow_type TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    started_at INTEGER NOT NULL,
+    closed_at INTEGER,
+    cancel_requested INTEGER NOT NULL,
+    summary BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX run_open ON run (workflow_id) WHERE status = 0;
+CREATE INDEX run_by_workflow_id ON run (workflow_id);
+CREATE INDEX run_by_status ON run (status);
+CREATE INDEX run_by_start ON run (started_at);
+CREATE TABLE frame (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key),
+    seq INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX frame_of_run ON frame (run, seq);
+CREATE TABLE activity (
+    run INTEGER NOT NULL REFERENCES run (key),
+    scheduled_event_id INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (run, scheduled_event_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE timer (
+    run INTEGER NOT NULL REFERENCES run (key),
+    started_event_id INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (run, started_event_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+    source INTEGER NOT NULL REFERENCES run (key),
+    source_event_id INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (source, source_event_id)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What a file is.
+enum Found {
+    Nothing,
+    Ours,
+}
+
+/// Makes sure that the file is a store of a format we know; an empty file is made one. Nothing is
+/// changed in a file that is not ours.
+pub(super) fn check_or_create(connection: &mut Connection, file: &Path) -> Result<(), Error> {
+    let found = inspect(connection, file)?;
+    let set_up = |connection: &mut Connection| -> Result<(), rusqlite::Error> {
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        assert_eq!(
+            mode, "wal",
+            "a file in a file system takes a write-ahead log, or errs"
+        );
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Somebody else may have been faster.
+        if application_id(&transaction)? == 0 {
+            create(&transaction)?;
+        }
+        transaction.commit()
+    };
+    match found {
+        Found::Ours => Ok(()),
+        Found::Nothing => set_up(connection)
+            .map_err(|error| failed(file, Place::STORE, "make a store of it", error)),
+    }
+}
+
+/// As [`check_or_create`], but an empty file is an error.
+pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), Error> {
+    match inspect(connection, file)? {
+        Found::Ours => Ok(()),
+        Found::Nothing => Err(Error::NotAStore {
+            file: file.to_owned(),
+            reason: "it is empty".to_owned(),
+        }),
+    }
+}
+
+fn inspect(connection: &Connection, file: &Path) -> Result<Found, Error> {
+    let read = || {
+        let id = application_id(connection)?;
+        let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let tables: u64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((id, version, tables))
+    };
+    let read: Result<_, rusqlite::Error> = read();
+    match read.map_err(|error| failed(file, Place::STORE, "read what it is", error))? {
+        (0, 0, 0) => Ok(Found::Nothing),
+        (APPLICATION_ID, found, _) if found > FORMAT => Err(Error::Newer {
+            file: file.to_owned(),
+            found,
+            known: FORMAT,
+        }),
+        (APPLICATION_ID, 1.., 1..) => Ok(Found::Ours),
+        _ => Err(Error::NotAStore {
+            file: file.to_owned(),
+            reason: "it is another program's SQLite database".to_owned(),
+        }),
+    }
+}
+
+fn application_id(connection: &Connection) -> Result<i32, rusqlite::Error> {
+    connection.query_row("PRAGMA application_id", [], |row| row.get(0))
+}
+
+fn create(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    transaction.execute_batch(TABLES)?;
+    let notes = [
+        ("format", FORMAT.to_string()),
+        ("created_by", env!("CARGO_PKG_VERSION").to_owned()),
+        ("created_at", owner::now().0.to_string()),
+        ("clean", "1".to_owned()),
+    ];
+    for (key, value) in notes {
+        transaction.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2)",
+            params![key, value],
+        )?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)
+}
