@@ -1,0 +1,307 @@
+//! One activity between its scheduling and its end: attempts, limits on time, heartbeats.
+//!
+//! None of this is history: it is one row that is overwritten and deleted at the end. Only the
+//! attempt that decides the end becomes events.
+
+use crate::{
+    ActivityCall, ActivityClose, AttemptInfo, EventId, Failure, FailureInfo, Input, Payload,
+    RetryPolicy, RetryState, TimeoutKind, Timestamp, retry,
+};
+use serde::{Deserialize, Serialize};
+
+/// Unclean starts of the host with the same attempt in flight after which the attempt counts as failed.
+const UNCLEAN_STARTS_MAX: u32 = 3;
+
+/// The type of the failure that such an attempt gets.
+const HOST_LOST: &str = "HostLost";
+
+/// An activity that has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingActivity {
+    /// Its scheduled event.
+    pub scheduled_event_id: EventId,
+    /// Its id.
+    pub activity_id: String,
+    /// What to run, with the limits that Temporal would fill in filled in.
+    pub call: ActivityCall,
+    /// When it was scheduled.
+    pub scheduled_at: Timestamp,
+    /// The current or next attempt, from 1.
+    pub attempt: u32,
+    /// When that attempt may start.
+    pub next_attempt_at: Timestamp,
+    /// Why the attempt before it failed.
+    pub last_failure: Option<Failure>,
+    /// Details of the newest heartbeat of any attempt.
+    pub heartbeat_details: Vec<Payload>,
+    /// The reason, if it was asked to stop.
+    pub cancel_requested: Option<String>,
+    /// Unclean starts of the host during this attempt.
+    pub unclean_starts: u32,
+    /// The running attempt. Not stored: it dies with its host.
+    #[serde(skip)]
+    pub started: Option<StartedAttempt>,
+}
+
+/// An attempt that a worker has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedAttempt {
+    /// When.
+    pub at: Timestamp,
+    /// The worker.
+    pub identity: String,
+    /// When it last gave a sign of life; its start if it has not heartbeat yet.
+    pub last_heartbeat_at: Timestamp,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// It returned a value.
+    Completed(Payload),
+    /// It failed. A bare canceled failure counts as [`Report::Canceled`].
+    Failed(Failure),
+    /// It accepted cancellation.
+    Canceled(Vec<Payload>),
+}
+
+/// What the end of an attempt means for its activity.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The activity has ended: this input is to be recorded.
+    Close(Input),
+    /// There is another attempt at this time.
+    Retry {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What a heartbeat is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeartbeatAnswer {
+    /// Go on.
+    Active,
+    /// Cancellation was requested, for this reason.
+    CancelRequested(String),
+}
+
+impl PendingActivity {
+    pub(crate) fn new(
+        scheduled_event_id: EventId,
+        activity_id: String,
+        call: ActivityCall,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self {
+            scheduled_event_id,
+            activity_id,
+            call,
+            scheduled_at,
+            attempt: 1,
+            next_attempt_at: scheduled_at,
+            last_failure: None,
+            heartbeat_details: Vec::new(),
+            cancel_requested: None,
+            unclean_starts: 0,
+            started: None,
+        }
+    }
+
+    /// A worker begins the current attempt.
+    pub fn start(&mut self, now: Timestamp, identity: &str) {
+        self.started = Some(StartedAttempt {
+            at: now,
+            identity: identity.into(),
+            last_heartbeat_at: now,
+        });
+    }
+
+    /// The running attempt gives a sign of life.
+    pub fn heartbeat(&mut self, now: Timestamp, details: Vec<Payload>) -> HeartbeatAnswer {
+        self.heartbeat_details = details;
+        if let Some(started) = &mut self.started {
+            started.last_heartbeat_at = now;
+        }
+        match &self.cancel_requested {
+            Some(reason) => HeartbeatAnswer::CancelRequested(reason.clone()),
+            None => HeartbeatAnswer::Active,
+        }
+    }
+
+    /// The limit on time that passes first as things are, and when.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Timestamp, TimeoutKind)> {
+        let call = &self.call;
+        let total = call
+            .schedule_to_close
+            .map(|limit| self.scheduled_at + limit);
+        let mut limits = vec![(total, TimeoutKind::ScheduleToClose)];
+        if let Some(started) = &self.started {
+            let attempt = call.start_to_close.map(|limit| started.at + limit);
+            let silence = call
+                .heartbeat
+                .map(|limit| started.last_heartbeat_at + limit);
+            limits.push((attempt, TimeoutKind::StartToClose));
+            limits.push((silence, TimeoutKind::Heartbeat));
+        } else {
+            let begin = call
+                .schedule_to_start
+                .map(|limit| self.next_attempt_at + limit);
+            limits.push((begin, TimeoutKind::ScheduleToStart));
+        }
+        // At the same instant the more specific limit is the one that is reported.
+        limits
+            .into_iter()
+            .filter_map(|(at, kind)| Some((at?, kind)))
+            .min()
+    }
+
+    /// The running attempt ended.
+    pub fn report(&mut self, now: Timestamp, report: Report) -> Verdict {
+        match report {
+            Report::Completed(result) => self.close(ActivityClose::Completed(result)),
+            Report::Canceled(details) => self.canceled(now, details),
+            Report::Failed(Failure {
+                info: FailureInfo::Canceled { details, .. },
+                ..
+            }) => self.canceled(now, details),
+            Report::Failed(failure) => match self.next_attempt(now, &failure) {
+                Ok(at) => self.retry(at, failure),
+                Err(retry_state) => self.close(ActivityClose::Failed {
+                    failure,
+                    retry_state,
+                }),
+            },
+        }
+    }
+
+    /// A limit on time passed.
+    pub fn time_out(&mut self, now: Timestamp, kind: TimeoutKind) -> Verdict {
+        let details = self.heartbeat_details.clone();
+        match kind {
+            TimeoutKind::ScheduleToStart => {
+                self.timed_out(timeout(kind, Vec::new()), RetryState::Timeout)
+            }
+            TimeoutKind::ScheduleToClose => self.out_of_time(),
+            TimeoutKind::StartToClose | TimeoutKind::Heartbeat => {
+                // Details reach the next attempt as its own; here they would only be repeated.
+                let failure = timeout(kind, Vec::new());
+                match self.next_attempt(now, &failure) {
+                    Ok(at) => self.retry(at, failure),
+                    Err(RetryState::Timeout) => self.out_of_time(),
+                    Err(retry_state) => self.timed_out(timeout(kind, details), retry_state),
+                }
+            }
+        }
+    }
+
+    /// The host has started again and this activity is still pending.
+    ///
+    /// A host that crashes again and again with the same attempt in flight is taken to crash because of it.
+    pub fn host_restarted(&mut self, now: Timestamp, clean: bool) -> Option<Verdict> {
+        let in_flight = self.next_attempt_at <= now;
+        if clean || !in_flight {
+            return None;
+        }
+        self.unclean_starts += 1;
+        if self.unclean_starts < UNCLEAN_STARTS_MAX {
+            return None;
+        }
+        self.start(now, "");
+        let message = format!(
+            "the host stopped {UNCLEAN_STARTS_MAX} times without a clean shutdown during this attempt"
+        );
+        Some(self.report(
+            now,
+            Report::Failed(Failure::application(HOST_LOST, message)),
+        ))
+    }
+
+    fn canceled(&mut self, now: Timestamp, details: Vec<Payload>) -> Verdict {
+        if self.cancel_requested.is_none() {
+            // Canceled is legal only after a request (R20).
+            let failure = Failure::application(
+                "UnexpectedCancellation",
+                "the activity reported cancellation that nobody requested",
+            );
+            return self.report(now, Report::Failed(failure));
+        }
+        let identity = self
+            .started
+            .as_ref()
+            .map_or_else(String::new, |s| s.identity.clone());
+        self.close(ActivityClose::Canceled { details, identity })
+    }
+
+    fn next_attempt(&self, now: Timestamp, failure: &Failure) -> Result<Timestamp, RetryState> {
+        if self.cancel_requested.is_some() {
+            return Err(RetryState::CancelRequested);
+        }
+        let default = RetryPolicy::default();
+        let policy = self.call.retry.as_ref().unwrap_or(&default);
+        let at = now + retry::backoff(policy, self.attempt, failure)?;
+        match self.call.schedule_to_close {
+            Some(limit) if at >= self.scheduled_at + limit => Err(RetryState::Timeout),
+            _ => Ok(at),
+        }
+    }
+
+    fn retry(&mut self, at: Timestamp, failure: Failure) -> Verdict {
+        self.attempt += 1;
+        self.next_attempt_at = at;
+        self.last_failure = Some(failure);
+        self.unclean_starts = 0;
+        self.started = None;
+        Verdict::Retry { at }
+    }
+
+    fn out_of_time(&mut self) -> Verdict {
+        let mut failure = timeout(TimeoutKind::ScheduleToClose, self.heartbeat_details.clone());
+        if let Some(last) = &self.last_failure {
+            failure.message = "not enough time to schedule next retry before activity \
+                 ScheduleToClose timeout, giving up retrying"
+                .into();
+            if matches!(last.info, FailureInfo::Application { .. }) {
+                failure = failure.caused_by(last.clone());
+            }
+        }
+        let state = match self.cancel_requested {
+            Some(_) => RetryState::CancelRequested,
+            None => RetryState::Timeout,
+        };
+        self.timed_out(failure, state)
+    }
+
+    fn timed_out(&mut self, failure: Failure, retry_state: RetryState) -> Verdict {
+        self.close(ActivityClose::TimedOut {
+            failure,
+            retry_state,
+        })
+    }
+
+    fn close(&mut self, close: ActivityClose) -> Verdict {
+        let started = self.started.take().map(|started| AttemptInfo {
+            attempt: self.attempt,
+            at: started.at,
+            identity: started.identity,
+            last_failure: self.last_failure.take(),
+        });
+        Verdict::Close(Input::ActivityClosed {
+            scheduled_event_id: self.scheduled_event_id,
+            started,
+            close,
+        })
+    }
+}
+
+fn timeout(kind: TimeoutKind, last_heartbeat_details: Vec<Payload>) -> Failure {
+    let message = format!("activity {kind:?} timeout");
+    Failure::new(
+        message,
+        FailureInfo::Timeout {
+            kind,
+            last_heartbeat_details,
+        },
+    )
+}

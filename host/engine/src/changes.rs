@@ -1,0 +1,71 @@
+//! What a frame changes outside the history: rows to write and effects to run after the commit.
+
+use crate::{EventId, Frame, HistoryEvent, PendingActivity, Timestamp};
+
+/// One frame with all that must be stored with it and done after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameOutput {
+    /// The frame to store.
+    pub frame: Frame,
+    /// What it changes.
+    pub changes: Changes,
+    /// The events it gives, for those who follow the history.
+    pub events: Vec<HistoryEvent>,
+}
+
+/// Changes to pending activities and timers, in the order in which they came about.
+///
+/// Rows are written in the frame's transaction, effects run after its commit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// Activities to store and, after the commit, dispatch.
+    pub scheduled: Vec<PendingActivity>,
+    /// Activities that were asked to stop, with the reason: store the flag, then tell the attempt.
+    pub cancel_requested: Vec<(EventId, String)>,
+    /// Activities that ended, by scheduled event: delete the row.
+    pub activities_closed: Vec<EventId>,
+    /// Timers to store and, after the commit, arm.
+    pub timers_started: Vec<PendingTimer>,
+    /// Timers that fired or were canceled, by started event: delete the row.
+    pub timers_ended: Vec<EventId>,
+    /// Whether the run closed: delete all its rows, tell its attempts, answer those who wait.
+    pub closed: bool,
+}
+
+/// A timer that waits to fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingTimer {
+    /// Its started event.
+    pub started_event_id: EventId,
+    /// When it is due by the wall clock.
+    pub due: Timestamp,
+}
+
+impl FrameOutput {
+    /// Joins two outputs of one run that are to be committed as one frame. `self` comes first.
+    #[must_use]
+    pub fn merge(mut self, later: Self) -> Self {
+        assert_eq!(
+            self.frame.next_event_id, later.frame.first_event_id,
+            "frames of one run join without a gap"
+        );
+        self.frame.next_event_id = later.frame.next_event_id;
+        self.frame.records.extend(later.frame.records);
+        self.events.extend(later.events);
+        let Changes {
+            scheduled,
+            cancel_requested,
+            activities_closed,
+            timers_started,
+            timers_ended,
+            closed,
+        } = later.changes;
+        self.changes.scheduled.extend(scheduled);
+        self.changes.cancel_requested.extend(cancel_requested);
+        self.changes.activities_closed.extend(activities_closed);
+        self.changes.timers_started.extend(timers_started);
+        self.changes.timers_ended.extend(timers_ended);
+        self.changes.closed |= closed;
+        self
+    }
+}

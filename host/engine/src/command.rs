@@ -1,0 +1,255 @@
+//! What a guest asks for. These types are persisted in frames: append variants, never reorder.
+
+use crate::{CompensationId, Failure, Millis, OperationId, Payload, ScopeId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One call of a guest that must be made again, equal, in every replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Schedule an activity. Answers with its operation.
+    ScheduleActivity {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// What to run.
+        call: ActivityCall,
+    },
+    /// Start a timer. Answers with its operation.
+    StartTimer {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// How long, from the start of the workflow task.
+        duration: Millis,
+    },
+    /// Open a wait. Answers with its operation.
+    OpenWait {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// What is waited for, for people.
+        label: String,
+    },
+    /// Close a wait that is satisfied.
+    CloseWait {
+        /// The wait.
+        wait: OperationId,
+    },
+    /// Open a scope. Answers with its number.
+    OpenScope {
+        /// Its parent.
+        parent: ScopeId,
+        /// How it takes part in cancellation.
+        kind: ScopeKind,
+    },
+    /// Cancel a scope.
+    CancelScope {
+        /// The scope.
+        scope: ScopeId,
+        /// Why.
+        reason: String,
+    },
+    /// Close a scope.
+    CloseScope {
+        /// The scope.
+        scope: ScopeId,
+    },
+    /// Cancel one operation.
+    CancelOperation {
+        /// The operation.
+        operation: OperationId,
+    },
+    /// Register a compensation. Answers with its number.
+    PushCompensation {
+        /// The scope it is registered with.
+        scope: ScopeId,
+        /// The operation it undoes.
+        undoes: Option<OperationId>,
+        /// What to run.
+        call: ActivityCall,
+        /// When it runs.
+        when: CompensateWhen,
+    },
+    /// Replace the arguments of a compensation.
+    SetCompensationArguments {
+        /// The compensation.
+        compensation: CompensationId,
+        /// The new arguments.
+        arguments: Vec<Payload>,
+    },
+    /// Run the compensations of a scope and those below it. Answers with an operation.
+    Compensate {
+        /// The scope.
+        scope: ScopeId,
+    },
+    /// End the run.
+    Complete {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A complete description of one activity to run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ActivityCall {
+    /// The activity type.
+    pub activity_type: String,
+    /// An id, unique among the run's pending activities. Default: the operation's number.
+    pub activity_id: Option<String>,
+    /// Which workers take it. Default: the run's task queue.
+    pub task_queue: Option<String>,
+    /// Arguments.
+    pub arguments: Vec<Payload>,
+    /// Headers.
+    pub header: Vec<(String, Payload)>,
+    /// Limit for all attempts and waits together.
+    pub schedule_to_close: Option<Millis>,
+    /// Limit until a worker begins.
+    pub schedule_to_start: Option<Millis>,
+    /// Limit for one attempt.
+    pub start_to_close: Option<Millis>,
+    /// Longest silence between heartbeats.
+    pub heartbeat: Option<Millis>,
+    /// When to try again.
+    pub retry: Option<RetryPolicy>,
+    /// What cancellation does to it.
+    pub cancellation: CancellationType,
+}
+
+impl ActivityCall {
+    /// The same call with what Temporal fills in: the whole limit bounds each attempt and the wait for
+    /// a worker, an attempt bounds the silence between heartbeats, and there is a retry policy.
+    #[must_use]
+    pub(crate) fn normalized(mut self) -> Self {
+        self.start_to_close = self.start_to_close.or(self.schedule_to_close);
+        self.schedule_to_start = self.schedule_to_start.or(self.schedule_to_close);
+        if let (Some(silence), Some(attempt)) = (self.heartbeat, self.start_to_close) {
+            self.heartbeat = Some(silence.min(attempt));
+        }
+        // A limit of zero means none, as in Temporal.
+        self.heartbeat = self.heartbeat.filter(|silence| silence.0 > 0);
+        self.retry.get_or_insert_default();
+        self
+    }
+
+    /// What its payloads count against limits on size, in bytes.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let header = self
+            .header
+            .iter()
+            .map(|(key, payload)| key.len() + payload.size());
+        self.arguments.iter().map(Payload::size).chain(header).sum()
+    }
+}
+
+/// How often and when a failed activity is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Wait before the second attempt.
+    pub initial_interval: Millis,
+    /// Factor by which the wait grows; at least 1.
+    pub backoff_coefficient: f64,
+    /// Longest wait. Default: 100 times the initial interval.
+    pub maximum_interval: Option<Millis>,
+    /// Most attempts; 0 for no limit.
+    pub maximum_attempts: u32,
+    /// Failure types that are not retried.
+    pub non_retryable_types: Vec<String>,
+}
+
+impl Default for RetryPolicy {
+    /// Temporal's default: 1 s, doubling, at most 100 s, without limit.
+    fn default() -> Self {
+        Self {
+            initial_interval: Millis::from_secs(1),
+            backoff_coefficient: 2.0,
+            maximum_interval: None,
+            maximum_attempts: 0,
+            non_retryable_types: Vec::new(),
+        }
+    }
+}
+
+/// What canceling an activity means to the run that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum CancellationType {
+    /// Ask the activity to stop and wait for how it ends.
+    #[default]
+    WaitCancellationCompleted,
+    /// Ask the activity to stop and report it canceled at once.
+    TryCancel,
+    /// Do not tell the activity; report it canceled at once.
+    Abandon,
+}
+
+/// How a scope takes part in cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScopeKind {
+    /// Canceled together with its parent.
+    Cancellable,
+    /// Told of its parent's cancellation, but its operations go on.
+    Shielded,
+    /// Without any tie to its parent's cancellation.
+    Detached,
+    /// Cancellable, and canceled when this much time has passed.
+    Timeout(Millis),
+}
+
+/// When a compensation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompensateWhen {
+    /// If the operation it undoes completed, timed out or is not known to have ended.
+    Effective,
+    /// Also if that operation failed, was canceled or was never sent.
+    Always,
+}
+
+/// How a workflow ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It returned a value.
+    Completed(Payload),
+    /// It returned a failure.
+    Failed(Failure),
+}
+
+/// What caused a scope to be canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CancelCause {
+    /// A client asked for it.
+    Requested,
+    /// The scope's parent was canceled.
+    Parent,
+    /// The workflow's own code did it.
+    Code,
+    /// The scope's timeout passed.
+    Timeout,
+}
+
+/// Why, by whom and when a scope was canceled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelInfo {
+    /// What caused it.
+    pub cause: CancelCause,
+    /// The reason given.
+    pub reason: String,
+    /// Who asked for it.
+    pub requester: String,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// When the host stops waiting.
+    pub deadline: Option<Timestamp>,
+}
+
+/// What a command is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Nothing to say.
+    Done,
+    /// The operation that was started.
+    Operation(OperationId),
+    /// The scope that was opened.
+    Scope(ScopeId),
+    /// The compensation that was registered.
+    Compensation(CompensationId),
+    /// The scope is canceled or closed: nothing was started.
+    Refused(Failure),
+}

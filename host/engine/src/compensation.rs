@@ -1,0 +1,136 @@
+//! Compensations: what a run has registered to undo its work, and the running of it (R36).
+//!
+//! Only bookkeeping, like [`crate::scopes`]; [`crate::task`] sends the activities.
+
+use crate::{
+    ActivityCall, ActivityClose, CompensateWhen, CompensationId, EventId, OperationId, Outcome,
+    ScopeId,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The registered compensations of a run and those that are running.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Compensations {
+    pub entries: BTreeMap<CompensationId, Entry>,
+    pub rounds: VecDeque<Round>,
+    /// What failed, as text, of all rounds.
+    pub failed: Vec<String>,
+    /// Scheduled events of operations that have a compensation.
+    pub sent: BTreeMap<OperationId, EventId>,
+    next: u32,
+    /// Operations with a compensation that have not ended.
+    open: BTreeSet<OperationId>,
+    /// How such operations ended. One that is in neither completed before anything would undo it.
+    ends: BTreeMap<OperationId, End>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub scope: ScopeId,
+    pub undoes: Option<OperationId>,
+    pub call: ActivityCall,
+    pub when: CompensateWhen,
+}
+
+/// One running of compensations, newest first.
+#[derive(Debug, Clone)]
+pub(crate) struct Round {
+    pub purpose: Purpose,
+    /// What is left, newest last.
+    pub remaining: Vec<(CompensationId, Entry)>,
+    pub current: Option<OperationId>,
+    /// What failed, as text.
+    pub failed: Vec<String>,
+}
+
+/// What the end of a round leads to.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// The run closes.
+    Close(Outcome),
+    /// The guest's `compensate` call resolves.
+    Resolve(OperationId),
+}
+
+/// How an operation ended, as far as its compensation cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its effect exists, or may exist.
+    Effective,
+    /// It has no effect to undo.
+    Void,
+}
+
+impl From<&ActivityClose> for End {
+    fn from(close: &ActivityClose) -> Self {
+        match close {
+            // An attempt that timed out may have had its effect.
+            ActivityClose::Completed(_) | ActivityClose::TimedOut { .. } => Self::Effective,
+            ActivityClose::Failed { .. } | ActivityClose::Canceled { .. } => Self::Void,
+        }
+    }
+}
+
+impl Compensations {
+    /// Registers an entry; `open` tells whether what it undoes has yet to end.
+    pub(crate) fn push(&mut self, entry: Entry, open: bool) -> CompensationId {
+        self.next += 1;
+        self.open.extend(entry.undoes.filter(|_| open));
+        let id = CompensationId(self.next);
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// Whether the compensation was ever registered.
+    pub(crate) fn knows(&self, id: CompensationId) -> bool {
+        (1..=self.next).contains(&id.0)
+    }
+
+    /// Notes how an operation ended, if something would undo it.
+    pub(crate) fn settle(&mut self, operation: OperationId, end: End) {
+        if self.open.remove(&operation) {
+            self.ends.insert(operation, end);
+        }
+    }
+
+    /// Notes that an operation was sent, if something would undo it.
+    pub(crate) fn note_sent(&mut self, operation: OperationId, event_id: EventId) {
+        if self.open.contains(&operation) {
+            self.sent.insert(operation, event_id);
+        }
+    }
+
+    /// Whether everything that the first round undoes has ended (the settle barrier).
+    pub(crate) fn round_settled(&self) -> bool {
+        self.rounds.front().is_some_and(|round| {
+            let mut undone = round.remaining.iter().filter_map(|(_, entry)| entry.undoes);
+            !undone.any(|operation| self.open.contains(&operation))
+        })
+    }
+
+    /// Begins a round with the entries that `takes` accepts.
+    pub(crate) fn begin_round(&mut self, purpose: Purpose, takes: impl Fn(&Entry) -> bool) {
+        let taken: Vec<_> = self
+            .entries
+            .extract_if(.., |_, entry| takes(entry))
+            .collect();
+        self.rounds.push_back(Round {
+            purpose,
+            remaining: taken,
+            current: None,
+            failed: Vec::new(),
+        });
+    }
+
+    /// Takes the newest remaining entry of the first round that has something to undo.
+    pub(crate) fn next_entry(&mut self) -> Option<(CompensationId, Entry)> {
+        let round = self.rounds.front_mut()?;
+        while let Some((id, entry)) = round.remaining.pop() {
+            let end = entry.undoes.and_then(|operation| self.ends.get(&operation));
+            if entry.when == CompensateWhen::Always || end != Some(&End::Void) {
+                return Some((id, entry));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,226 @@
+//! The seam between the rules and whoever runs guest code, and replay on top of it.
+
+use crate::{
+    Answer, Command, EventId, Failure, Frame, GuestEvent, HistoryEvent, Limits, Record, Run,
+    Status, Task, TaskFailedCause, TaskOutcome,
+};
+use std::fmt;
+
+/// Runs guest code: takes one event, calls [`Task::command`] for each import, returns when the
+/// guest is quiescent.
+///
+/// The task is moved in and out because the guest's instance owns what its imports use. After an error the
+/// driver is of no further use: the instance must be dropped.
+pub trait Driver {
+    /// Delivers one event.
+    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>);
+}
+
+/// Why a workflow task failed. The run stays open and the task is tried again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskFailure {
+    /// The kind, under Temporal's name.
+    pub cause: TaskFailedCause,
+    /// What happened, with the guest's backtrace as its stack trace if it trapped.
+    pub failure: Failure,
+    /// What differed, if this is a nondeterminism error.
+    pub nondeterminism: Option<Nondeterminism>,
+}
+
+/// A command that is not the one recorded at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nondeterminism {
+    /// The recorded event at this place.
+    pub event_id: EventId,
+    /// What was recorded.
+    pub recorded: String,
+    /// What the guest attempted.
+    pub attempted: String,
+}
+
+impl fmt::Display for Nondeterminism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "nondeterminism error at event {}\n  recorded:  {}\n  attempted: {}\n  likely cause: the \
+             component changed in a way that old histories do not allow",
+            self.event_id, self.recorded, self.attempted
+        )
+    }
+}
+
+impl TaskFailure {
+    /// A failure made by the host.
+    #[must_use]
+    pub fn new(cause: TaskFailedCause, failure_type: &str, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            failure: Failure::application(failure_type, message),
+            nondeterminism: None,
+        }
+    }
+
+    pub(crate) fn nondeterminism(difference: Nondeterminism) -> Self {
+        Self {
+            cause: TaskFailedCause::NonDeterministicError,
+            failure: Failure::application("Nondeterminism", difference.to_string()),
+            nondeterminism: Some(difference),
+        }
+    }
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl std::error::Error for TaskFailure {}
+
+/// Why a stored history could not be rebuilt.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReplayError {
+    /// The guest failed or differed. The history is intact.
+    #[error(transparent)]
+    Task(#[from] TaskFailure),
+    /// The frames contradict each other or the rules: a damaged or incompatible store.
+    #[error("history is inconsistent at event {event_id}: {reason}")]
+    Inconsistent {
+        /// The event id at which it was found.
+        event_id: EventId,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Delivers all events of a task. Afterwards either the task can be finished or the driver is dead.
+pub fn drive(mut task: Task, driver: &mut dyn Driver) -> (Task, Result<(), TaskFailure>) {
+    loop {
+        match task.next() {
+            Err(failure) => return (task, Err(failure)),
+            Ok(None) => return (task, Ok(())),
+            Ok(Some(event)) => {
+                let (returned, result) = driver.deliver(event, task);
+                task = returned;
+                // The rule that a command broke says more than the trap it caused.
+                if let Some(mut failure) = task.take_failure() {
+                    if let Err(trap) = result {
+                        failure.failure.stack_trace = trap.failure.stack_trace;
+                    }
+                    return (task, Err(failure));
+                }
+                if result.is_err() {
+                    return (task, result);
+                }
+            }
+        }
+    }
+}
+
+/// Rebuilds a run from its frames.
+///
+/// With a driver the guest's instance is rebuilt with it, each of its commands compared with the
+/// recorded one. Without, the recorded commands are taken as issued.
+///
+/// # Errors
+/// [`ReplayError::Task`] if the guest traps or differs, [`ReplayError::Inconsistent`] if the frames do.
+pub fn replay(
+    frames: impl IntoIterator<Item = Frame>,
+    driver: Option<&mut dyn Driver>,
+) -> Result<Run, ReplayError> {
+    replay_with(frames, driver, &mut |_| ())
+}
+
+/// Projects frames to the history that people see.
+///
+/// # Errors
+/// [`ReplayError::Inconsistent`] if the frames contradict each other.
+pub fn history(frames: impl IntoIterator<Item = Frame>) -> Result<Vec<HistoryEvent>, ReplayError> {
+    let mut events = Vec::new();
+    replay_with(frames, None, &mut |batch| events.extend(batch))?;
+    Ok(events)
+}
+
+fn replay_with(
+    frames: impl IntoIterator<Item = Frame>,
+    mut driver: Option<&mut dyn Driver>,
+    sink: &mut dyn FnMut(Vec<HistoryEvent>),
+) -> Result<Run, ReplayError> {
+    let mut run = Run::new(Limits::default());
+    for frame in frames {
+        let expected = frame.first_event_id;
+        if run.next_event_id() != expected {
+            return Err(ReplayError::Inconsistent {
+                event_id: run.next_event_id(),
+                reason: format!("the next frame begins at event {expected}"),
+            });
+        }
+        let end = frame.next_event_id;
+        for record in frame.records {
+            let driver = driver.as_mut().map(|driver| &mut **driver as &mut dyn Driver);
+            run = replay_record(run, record, driver)?;
+        }
+        if run.next_event_id() != end {
+            return Err(ReplayError::Inconsistent {
+                event_id: end,
+                reason: format!("its frame gives events up to {}", run.next_event_id()),
+            });
+        }
+        sink(
+            run.take_frame()
+                .map(|output| output.events)
+                .unwrap_or_default(),
+        );
+    }
+    Ok(run)
+}
+
+fn replay_record(
+    mut run: Run,
+    record: Record,
+    driver: Option<&mut dyn Driver>,
+) -> Result<Run, ReplayError> {
+    let event_id = run.next_event_id();
+    let inconsistent = |reason: String| ReplayError::Inconsistent { event_id, reason };
+    match record {
+        Record::Input { at, input } => {
+            run.append(at, input)
+                .map_err(|error| inconsistent(error.to_string()))?;
+            Ok(run)
+        }
+        Record::Task(task) => match task.outcome {
+            TaskOutcome::Failed { cause, failure } => {
+                run.fail_task(task.started_at, cause, failure);
+                Ok(run)
+            }
+            TaskOutcome::Completed { digest, commands } => {
+                if run.status() != &Status::Running {
+                    return Err(inconsistent("a workflow task follows the close".into()));
+                }
+                let task = run.begin_replay(task.started_at, digest, commands);
+                let (task, result) = match driver {
+                    Some(driver) => drive(task, driver),
+                    None => drive(task, &mut AsRecorded),
+                };
+                result?;
+                Ok(task.finish()?)
+            }
+        },
+    }
+}
+
+/// Issues what was recorded, so that state can be rebuilt without the guest.
+struct AsRecorded;
+
+impl Driver for AsRecorded {
+    fn deliver(&mut self, _: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
+        while let Some(command) = task.recorded_here() {
+            let command: Command = command.clone();
+            let answer: Result<Answer, TaskFailure> = task.command(command);
+            if let Err(failure) = answer {
+                return (task, Err(failure));
+            }
+        }
+        (task, Ok(()))
+    }
+}

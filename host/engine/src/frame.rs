@@ -1,0 +1,170 @@
+//! Frames: what a run's history is stored as, and their encoding.
+//!
+//! A frame holds the facts that history is derived from (inputs, the start time of a workflow task, commands as
+//! issued), not the events themselves. The event ids it starts and ends at are kept so that a
+//! changed rule or a lost frame is found at load and never shifts ids silently.
+
+use crate::{Command, Digest, EventId, Failure, Input, Timestamp};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// What one commit adds to a run's history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Id of the first event that these records give.
+    pub first_event_id: EventId,
+    /// Id of the next event after them.
+    pub next_event_id: EventId,
+    /// The facts, in order.
+    pub records: Vec<Record>,
+}
+
+/// One fact. Persisted: append variants, never reorder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// Something reached the run.
+    Input {
+        /// When it was recorded.
+        at: Timestamp,
+        /// What.
+        input: Input,
+    },
+    /// A workflow task ended.
+    Task(TaskRecord),
+}
+
+/// One workflow task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// When it began, by the wall clock.
+    pub started_at: Timestamp,
+    /// How it ended.
+    pub outcome: TaskOutcome,
+}
+
+/// How a workflow task ended. Persisted: append variants, never reorder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TaskOutcome {
+    /// The guest became quiescent.
+    Completed {
+        /// The component it ran with.
+        digest: Digest,
+        /// Its commands, as issued.
+        commands: Vec<Issued>,
+    },
+    /// The guest could not run, or what it did cannot be accepted.
+    Failed {
+        /// Why.
+        cause: TaskFailedCause,
+        /// What happened.
+        failure: Failure,
+    },
+}
+
+/// One command with the activation that issued it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Which delivered event of the task, from 0.
+    pub delivery: u32,
+    /// The command.
+    pub command: Command,
+}
+
+/// Why a workflow task failed, under Temporal's names. Persisted: append variants, never reorder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskFailedCause {
+    /// An input arrived while the task that closes the run was running.
+    UnhandledCommand,
+    /// A malformed activity call.
+    BadScheduleActivityAttributes,
+    /// An activity that cannot be canceled.
+    BadRequestCancelActivityAttributes,
+    /// A malformed timer.
+    BadStartTimerAttributes,
+    /// A timer that cannot be canceled.
+    BadCancelTimerAttributes,
+    /// A malformed scope, wait or compensation call.
+    BadScopeAttributes,
+    /// An activity id that is in use.
+    ScheduleActivityDuplicateId,
+    /// The guest trapped, overran its time or memory, or passed another limit.
+    WorkflowWorkerUnhandledFailure,
+    /// The run was closed while the task was running.
+    ForceCloseCommand,
+    /// The component is missing or invalid.
+    BadBinary,
+    /// A command was not the recorded one.
+    NonDeterministicError,
+    /// Too many activities are pending.
+    PendingActivitiesLimitExceeded,
+}
+
+/// Why stored bytes cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// There are too few bytes for a header.
+    #[error("{0} bytes are too few")]
+    Short(usize),
+    /// A newer host wrote it.
+    #[error("format version {found} is newer than {known}; use a newer sandglass")]
+    Version {
+        /// The version found.
+        found: u8,
+        /// The newest version this host knows.
+        known: u8,
+    },
+    /// The checksum disagrees with the body.
+    #[error("checksum mismatch")]
+    Checksum,
+    /// The body is not what the version says.
+    #[error("malformed body: {0}")]
+    Body(String),
+}
+
+/// The version that [`encode`] writes.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Bytes before the body: one of version, four of checksum.
+const HEADER: usize = 5;
+
+/// Encodes a persisted value: version, CRC-32 of version and body (little endian), body in postcard.
+#[must_use]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let header = vec![FORMAT_VERSION, 0, 0, 0, 0];
+    let mut bytes = postcard::to_extend(value, header)
+        .expect("postcard fails only on sequences of unknown length, which no persisted type has");
+    let sum = checksum(&bytes).to_le_bytes();
+    bytes[1..HEADER].copy_from_slice(&sum);
+    bytes
+}
+
+/// Decodes what [`encode`] wrote.
+///
+/// # Errors
+/// Says what is wrong with the bytes. Nothing that fails its checksum is interpreted.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() < HEADER {
+        return Err(DecodeError::Short(bytes.len()));
+    }
+    let stored = u32::from_le_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+    if stored != checksum(bytes) {
+        return Err(DecodeError::Checksum);
+    }
+    if bytes[0] != FORMAT_VERSION {
+        return Err(DecodeError::Version {
+            found: bytes[0],
+            known: FORMAT_VERSION,
+        });
+    }
+    match postcard::take_from_bytes(&bytes[HEADER..]) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(DecodeError::Body(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(DecodeError::Body(error.to_string())),
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..1]);
+    hasher.update(&bytes[HEADER..]);
+    hasher.finalize()
+}

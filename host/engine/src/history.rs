@@ -1,0 +1,236 @@
+//! History as people and Temporal's tools see it: a projection of frames, never stored.
+//!
+//! Event types, order and numbering are Temporal's, workflow-task events included; the source of
+//! names and attributes is `temporal.api.history.v1`.
+
+use crate::{
+    ActivityCall, CancelRequest, Digest, EventId, Failure, Millis, Payload, RetryState, Signal,
+    Start, TaskFailedCause, Timestamp,
+};
+use serde::Serialize;
+
+/// One recorded fact of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryEvent {
+    /// Its place in the history, from 1, without gaps.
+    pub event_id: EventId,
+    /// When it was recorded.
+    pub event_time: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub attributes: EventAttributes,
+}
+
+/// What happened, under the names of Temporal's event types.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event_type", content = "attributes")]
+pub enum EventAttributes {
+    /// The run was started.
+    WorkflowExecutionStarted(Box<Start>),
+    /// The run returned a value.
+    WorkflowExecutionCompleted {
+        /// The value.
+        result: Payload,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// The run returned a failure.
+    WorkflowExecutionFailed {
+        /// The failure.
+        failure: Failure,
+        /// Why there is no further run.
+        retry_state: RetryState,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+        /// Compensations that failed, as text.
+        uncompensated: Vec<String>,
+    },
+    /// The run ended by cancellation.
+    WorkflowExecutionCanceled {
+        /// Details of the canceled failure.
+        details: Vec<Payload>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+        /// The request.
+        cancel_requested_event_id: EventId,
+        /// Compensations that failed, as text.
+        uncompensated: Vec<String>,
+    },
+    /// The run was terminated.
+    WorkflowExecutionTerminated {
+        /// Why.
+        reason: String,
+        /// By whom.
+        identity: String,
+        /// Values that describe it.
+        details: Vec<Payload>,
+    },
+    /// The run exceeded its timeout.
+    WorkflowExecutionTimedOut {
+        /// Why there is no further run.
+        retry_state: RetryState,
+    },
+    /// Cancellation was requested.
+    WorkflowExecutionCancelRequested(CancelRequest),
+    /// A message arrived.
+    WorkflowExecutionSignaled(Signal),
+    /// A workflow task is to be run.
+    WorkflowTaskScheduled {
+        /// Which attempt, from 1.
+        attempt: u32,
+    },
+    /// A workflow task was begun.
+    WorkflowTaskStarted {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+    },
+    /// A workflow task ended as it should.
+    WorkflowTaskCompleted {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// The component it ran with.
+        digest: Digest,
+    },
+    /// A workflow task failed. It is tried again.
+    WorkflowTaskFailed {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Why.
+        cause: TaskFailedCause,
+        /// What happened.
+        failure: Failure,
+    },
+    /// An activity was scheduled.
+    ActivityTaskScheduled {
+        /// Its id.
+        activity_id: String,
+        /// What to run.
+        call: Box<ActivityCall>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// The attempt that decided how an activity ends was begun. Written when it ends.
+    ActivityTaskStarted {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The worker.
+        identity: String,
+        /// Why the attempt before it failed.
+        last_failure: Option<Failure>,
+    },
+    /// An activity returned a value.
+    ActivityTaskCompleted {
+        /// The value.
+        result: Payload,
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+    },
+    /// An activity failed for good.
+    ActivityTaskFailed {
+        /// How.
+        failure: Failure,
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Why it is not tried again.
+        retry_state: RetryState,
+    },
+    /// An activity exceeded a limit on time for good.
+    ActivityTaskTimedOut {
+        /// Which limit, and the last attempt's failure.
+        failure: Failure,
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event; 0 if it was never started.
+        started_event_id: EventId,
+        /// Why it is not tried again.
+        retry_state: RetryState,
+    },
+    /// An activity was asked to stop.
+    ActivityTaskCancelRequested {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+        /// Why.
+        reason: String,
+    },
+    /// An activity accepted cancellation, or had not been started.
+    ActivityTaskCanceled {
+        /// Values that it reported.
+        details: Vec<Payload>,
+        /// The request.
+        latest_cancel_requested_event_id: EventId,
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event; 0 if it was never started.
+        started_event_id: EventId,
+        /// The worker that reported it.
+        identity: String,
+    },
+    /// A timer was started.
+    TimerStarted {
+        /// Its id.
+        timer_id: String,
+        /// How long.
+        start_to_fire_timeout: Millis,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// A timer fired.
+    TimerFired {
+        /// Its id.
+        timer_id: String,
+        /// Its started event.
+        started_event_id: EventId,
+    },
+    /// A timer was canceled.
+    TimerCanceled {
+        /// Its id.
+        timer_id: String,
+        /// Its started event.
+        started_event_id: EventId,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+}
+
+impl EventAttributes {
+    /// The event type under Temporal's name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::WorkflowExecutionStarted(_) => "WorkflowExecutionStarted",
+            Self::WorkflowExecutionCompleted { .. } => "WorkflowExecutionCompleted",
+            Self::WorkflowExecutionFailed { .. } => "WorkflowExecutionFailed",
+            Self::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
+            Self::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
+            Self::WorkflowExecutionTimedOut { .. } => "WorkflowExecutionTimedOut",
+            Self::WorkflowExecutionCancelRequested(_) => "WorkflowExecutionCancelRequested",
+            Self::WorkflowExecutionSignaled(_) => "WorkflowExecutionSignaled",
+            Self::WorkflowTaskScheduled { .. } => "WorkflowTaskScheduled",
+            Self::WorkflowTaskStarted { .. } => "WorkflowTaskStarted",
+            Self::WorkflowTaskCompleted { .. } => "WorkflowTaskCompleted",
+            Self::WorkflowTaskFailed { .. } => "WorkflowTaskFailed",
+            Self::ActivityTaskScheduled { .. } => "ActivityTaskScheduled",
+            Self::ActivityTaskStarted { .. } => "ActivityTaskStarted",
+            Self::ActivityTaskCompleted { .. } => "ActivityTaskCompleted",
+            Self::ActivityTaskFailed { .. } => "ActivityTaskFailed",
+            Self::ActivityTaskTimedOut { .. } => "ActivityTaskTimedOut",
+            Self::ActivityTaskCancelRequested { .. } => "ActivityTaskCancelRequested",
+            Self::ActivityTaskCanceled { .. } => "ActivityTaskCanceled",
+            Self::TimerStarted { .. } => "TimerStarted",
+            Self::TimerFired { .. } => "TimerFired",
+            Self::TimerCanceled { .. } => "TimerCanceled",
+        }
+    }
+}

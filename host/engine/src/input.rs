@@ -1,0 +1,136 @@
+//! What happens to a run from outside. These types are persisted: append variants, never reorder.
+
+use crate::{Digest, EventId, Failure, Millis, Payload, RetryState, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One fact that reaches a run from outside and is recorded in its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// The run was started. The first input of every run, and only the first.
+    Started(Box<Start>),
+    /// A message was sent to the run.
+    Signaled(Signal),
+    /// Cancellation of the run was requested.
+    CancelRequested(CancelRequest),
+    /// An activity ended, and there is no further attempt.
+    ActivityClosed {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its last attempt; `None` if it was never started.
+        started: Option<AttemptInfo>,
+        /// How it ended.
+        close: ActivityClose,
+    },
+    /// A timer is due.
+    TimerFired {
+        /// Its started event.
+        started_event_id: EventId,
+    },
+    /// The run was terminated.
+    Terminated {
+        /// Why.
+        reason: String,
+        /// By whom.
+        identity: String,
+        /// Values that describe it.
+        details: Vec<Payload>,
+    },
+    /// The run exceeded its run or execution timeout.
+    TimedOut,
+}
+
+/// How and why a run was started.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Start {
+    /// The workflow id, chosen by the client.
+    pub workflow_id: String,
+    /// The run id, chosen by the host.
+    pub run_id: String,
+    /// The workflow type.
+    pub workflow_type: String,
+    /// The task queue.
+    pub task_queue: String,
+    /// The arguments.
+    pub arguments: Vec<Payload>,
+    /// Headers.
+    pub header: Vec<(String, Payload)>,
+    /// Who started it.
+    pub identity: String,
+    /// The request that started it; a repeated one finds this run.
+    pub request_id: String,
+    /// The component it began with.
+    pub digest: Digest,
+    /// Seed of the run's random numbers.
+    pub seed: [u8; 32],
+    /// Limit for this run.
+    pub run_timeout: Option<Millis>,
+}
+
+/// A message to a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Signal {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<Payload>,
+    /// Headers.
+    pub header: Vec<(String, Payload)>,
+    /// Who sent it.
+    pub identity: String,
+    /// The request that sent it; a repeated one is not recorded again.
+    pub request_id: String,
+}
+
+/// A request to cancel a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CancelRequest {
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub identity: String,
+    /// The request's id.
+    pub request_id: String,
+    /// When the host stops waiting for the run to end.
+    pub deadline: Option<Timestamp>,
+}
+
+/// One attempt of an activity, as its started event shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptInfo {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When a worker began it.
+    pub at: Timestamp,
+    /// The worker.
+    pub identity: String,
+    /// Why the attempt before it failed.
+    pub last_failure: Option<Failure>,
+}
+
+/// How an activity ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ActivityClose {
+    /// It returned a value.
+    Completed(Payload),
+    /// Its last attempt failed.
+    Failed {
+        /// How.
+        failure: Failure,
+        /// Why it is not tried again.
+        retry_state: RetryState,
+    },
+    /// It exceeded a limit on time.
+    TimedOut {
+        /// A timeout failure, with the last attempt's failure as its cause if there was one.
+        failure: Failure,
+        /// Why it is not tried again.
+        retry_state: RetryState,
+    },
+    /// It accepted cancellation, or had not been started when it was canceled.
+    Canceled {
+        /// Values that it reported.
+        details: Vec<Payload>,
+        /// The worker that reported it.
+        identity: String,
+    },
+}

@@ -1,0 +1,49 @@
+//! The pure core of Sandglass: what a run is, and every rule about how it moves.
+//!
+//! There is no I/O here, no clock, no thread and no wasm: times and inputs are given, frames and
+//! changes come out. The same code runs a workflow task for the first time and in replay.
+//!
+//! Reading order: [`Input`] and [`Command`] are what goes in, [`Frame`] is what is stored,
+//! [`HistoryEvent`] is what people see, [`Run`] and [`Task`] are the rules, [`PendingActivity`] is
+//! one activity between its scheduling and its end.
+
+mod activity;
+mod changes;
+mod command;
+mod compensation;
+mod driver;
+mod failure;
+mod frame;
+mod guest_event;
+mod history;
+mod id;
+mod input;
+mod limits;
+mod payload;
+mod retry;
+mod run;
+mod scopes;
+mod task;
+mod time;
+
+pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
+pub use changes::{Changes, FrameOutput, PendingTimer};
+pub use command::{
+    ActivityCall, Answer, CancelCause, CancelInfo, CancellationType, Command, CompensateWhen,
+    Outcome, RetryPolicy, ScopeKind,
+};
+pub use driver::{Driver, Nondeterminism, ReplayError, TaskFailure, drive, history, replay};
+pub use failure::{Failure, FailureInfo, RetryState, TimeoutKind};
+pub use frame::{
+    DecodeError, FORMAT_VERSION, Frame, Issued, Record, TaskFailedCause, TaskOutcome, TaskRecord,
+    decode, encode,
+};
+pub use guest_event::GuestEvent;
+pub use history::{EventAttributes, HistoryEvent};
+pub use id::{CompensationId, Digest, EventId, OperationId, ScopeId};
+pub use input::{ActivityClose, AttemptInfo, CancelRequest, Input, Signal, Start};
+pub use limits::Limits;
+pub use payload::Payload;
+pub use run::{CancelState, InputError, Run, RunSummary, Status};
+pub use task::Task;
+pub use time::{Millis, Timestamp};

@@ -1,0 +1,623 @@
+//! One run: what its history has made of it, and which inputs it takes.
+//!
+//! [`Run::append`] and [`Task::finish`](crate::Task::finish) are the only ways in which a history
+//! grows, live and in replay alike.
+
+use crate::{
+    ActivityClose, CancelRequest, Changes, Digest, EventAttributes, EventId, Failure, Frame,
+    FrameOutput, HistoryEvent, Input, Limits, OperationId, Payload, PendingTimer, Record,
+    RetryState, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
+    compensation::Compensations, frame::Issued, scopes::Scopes,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One run, rebuilt from its frames or grown by inputs and workflow tasks.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub(crate) limits: Limits,
+    pub(crate) start: Option<Box<Start>>,
+    pub(crate) status: Status,
+    pub(crate) clock: Timestamp,
+    pub(crate) task: PendingTask,
+    pub(crate) undelivered: Vec<Undelivered>,
+    pub(crate) first_task_done: bool,
+    pub(crate) guest_done: bool,
+    pub(crate) cancel: Option<Cancellation>,
+    pub(crate) scopes: Scopes,
+    pub(crate) compensations: Compensations,
+    pub(crate) activities: BTreeMap<EventId, OpenActivity>,
+    pub(crate) timers: BTreeMap<EventId, OperationId>,
+    next_event_id: EventId,
+    recording: Recording,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Status {
+    /// It has not ended.
+    #[default]
+    Running,
+    /// It returned a value.
+    Completed {
+        /// The value.
+        result: Payload,
+    },
+    /// It returned a failure.
+    Failed {
+        /// The failure.
+        failure: Failure,
+    },
+    /// It ended by cancellation.
+    Canceled {
+        /// Details of the canceled failure.
+        details: Vec<Payload>,
+    },
+    /// It was terminated.
+    Terminated {
+        /// Why.
+        reason: String,
+        /// By whom.
+        identity: String,
+    },
+    /// It exceeded its timeout.
+    TimedOut,
+}
+
+/// How far a request to cancel a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum CancelState {
+    /// There is none.
+    #[default]
+    None,
+    /// It is recorded.
+    Requested,
+    /// A workflow task has completed with it.
+    Delivered,
+}
+
+/// Why an input was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The run has ended.
+    #[error("the run has already ended")]
+    Closed,
+    /// The run was started before.
+    #[error("the run was already started")]
+    AlreadyStarted,
+    /// The run has no start yet.
+    #[error("the run was not started")]
+    NotStarted,
+    /// Cancellation was requested before.
+    #[error("cancellation was already requested")]
+    AlreadyRequested,
+    /// The activity is not pending.
+    #[error("no activity with scheduled event {0} is pending")]
+    UnknownActivity(EventId),
+    /// The timer is not pending.
+    #[error("no timer with started event {0} is pending")]
+    UnknownTimer(EventId),
+}
+
+/// What describe, list and recovery need to know without replay. Stored with each frame.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// How the run stands.
+    pub status: Status,
+    /// Id of the next event.
+    pub next_event_id: EventId,
+    /// The request to cancel it, and when it was recorded.
+    pub cancel: Option<(CancelRequest, Timestamp)>,
+    /// How far that request has come.
+    pub cancel_state: CancelState,
+    /// Whether a workflow task is to be run.
+    pub task_pending: bool,
+    /// Which attempt it is, from 1.
+    pub task_attempt: u32,
+    /// Why its last recorded attempt failed, if it did.
+    pub task_failure: Option<(TaskFailedCause, Failure)>,
+    /// Compensations that failed, as text.
+    pub uncompensated: Vec<String>,
+}
+
+/// The recorded request to cancel a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Cancellation {
+    pub request: CancelRequest,
+    pub event_id: EventId,
+    pub at: Timestamp,
+    pub delivered: bool,
+}
+
+/// An input that no completed workflow task has delivered yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Undelivered {
+    pub at: Timestamp,
+    pub input: Input,
+    /// The activity's started event, if this closes one that was started.
+    pub started_event_id: EventId,
+    /// The operation that this ends, if it ends one.
+    pub resolves: Option<OperationId>,
+}
+
+/// A scheduled activity whose end is not recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenActivity {
+    pub operation: OperationId,
+    pub activity_id: String,
+    pub cancel_requested_event_id: Option<EventId>,
+}
+
+/// The workflow task that is to be run, if one is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PendingTask {
+    Idle,
+    /// Its scheduled event is written.
+    Scheduled(EventId),
+    /// The task before it failed. Its scheduled event is written when it ends (R38).
+    Retrying {
+        attempt: u32,
+        failure: (TaskFailedCause, Failure),
+    },
+}
+
+/// What was recorded since the last frame.
+#[derive(Debug, Clone, Default)]
+struct Recording {
+    records: Vec<Record>,
+    events: Vec<HistoryEvent>,
+    changes: Changes,
+    first_event_id: EventId,
+}
+
+impl Run {
+    /// A run without history. Its first input is [`Input::Started`].
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            start: None,
+            status: Status::Running,
+            clock: Timestamp(0),
+            task: PendingTask::Idle,
+            undelivered: Vec::new(),
+            first_task_done: false,
+            guest_done: false,
+            cancel: None,
+            scopes: Scopes::default(),
+            compensations: Compensations::default(),
+            activities: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            next_event_id: EventId(1),
+            recording: Recording {
+                first_event_id: EventId(1),
+                ..Recording::default()
+            },
+        }
+    }
+
+    /// The same run under other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Records an input and schedules a workflow task if none is pending.
+    ///
+    /// # Errors
+    /// Says why the input is not taken. Nothing is recorded then.
+    pub fn append(&mut self, at: Timestamp, input: Input) -> Result<(), InputError> {
+        self.accepts(&input)?;
+        let record = Record::Input {
+            at,
+            input: input.clone(),
+        };
+        let started_event_id = self.record_input(at, &input);
+        let resolves = self.remove_pending(&input);
+        self.recording.records.push(record);
+        if self.status == Status::Running {
+            self.undelivered.push(Undelivered {
+                at,
+                input,
+                started_event_id,
+                resolves,
+            });
+            self.schedule_task(at);
+        }
+        Ok(())
+    }
+
+    fn accepts(&self, input: &Input) -> Result<(), InputError> {
+        if self.status != Status::Running {
+            return Err(InputError::Closed);
+        }
+        match (input, &self.start) {
+            (Input::Started(_), None) => Ok(()),
+            (Input::Started(_), Some(_)) => Err(InputError::AlreadyStarted),
+            (_, None) => Err(InputError::NotStarted),
+            (Input::CancelRequested(_), _) if self.cancel.is_some() => {
+                Err(InputError::AlreadyRequested)
+            }
+            (
+                Input::ActivityClosed {
+                    scheduled_event_id: id,
+                    ..
+                },
+                _,
+            ) if !self.activities.contains_key(id) => Err(InputError::UnknownActivity(*id)),
+            (
+                Input::TimerFired {
+                    started_event_id: id,
+                },
+                _,
+            ) if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets the activity or timer that an input ends. Returns its operation.
+    fn remove_pending(&mut self, input: &Input) -> Option<OperationId> {
+        match input {
+            Input::ActivityClosed {
+                scheduled_event_id, ..
+            } => self
+                .activities
+                .remove(scheduled_event_id)
+                .map(|activity| activity.operation),
+            Input::TimerFired { started_event_id } => self.timers.remove(started_event_id),
+            _ => None,
+        }
+    }
+
+    /// Writes the events of an input. Returns the activity's started event, if it closes one.
+    fn record_input(&mut self, at: Timestamp, input: &Input) -> EventId {
+        match input {
+            Input::Started(start) => self.record_start(at, start),
+            Input::Signaled(signal) => {
+                self.emit(
+                    at,
+                    EventAttributes::WorkflowExecutionSignaled(signal.clone()),
+                );
+            }
+            Input::CancelRequested(request) => {
+                let attributes = EventAttributes::WorkflowExecutionCancelRequested(request.clone());
+                let event_id = self.emit(at, attributes);
+                let request = request.clone();
+                self.cancel = Some(Cancellation {
+                    request,
+                    event_id,
+                    at,
+                    delivered: false,
+                });
+            }
+            Input::ActivityClosed {
+                scheduled_event_id,
+                started,
+                close,
+            } => {
+                let started_event_id = started.as_ref().map_or(EventId(0), |attempt| {
+                    let attributes = EventAttributes::ActivityTaskStarted {
+                        scheduled_event_id: *scheduled_event_id,
+                        attempt: attempt.attempt,
+                        identity: attempt.identity.clone(),
+                        last_failure: attempt.last_failure.clone(),
+                    };
+                    self.emit(attempt.at, attributes)
+                });
+                self.record_activity_close(at, *scheduled_event_id, started_event_id, close);
+                return started_event_id;
+            }
+            Input::TimerFired { started_event_id } => {
+                let timer_id = self.timers[started_event_id].to_string();
+                let started_event_id = *started_event_id;
+                self.emit(
+                    at,
+                    EventAttributes::TimerFired {
+                        timer_id,
+                        started_event_id,
+                    },
+                );
+                self.recording.changes.timers_ended.push(started_event_id);
+            }
+            Input::Terminated {
+                reason,
+                identity,
+                details,
+            } => {
+                let (reason, identity) = (reason.clone(), identity.clone());
+                let status = Status::Terminated {
+                    reason: reason.clone(),
+                    identity: identity.clone(),
+                };
+                let details = details.clone();
+                self.emit(
+                    at,
+                    EventAttributes::WorkflowExecutionTerminated {
+                        reason,
+                        identity,
+                        details,
+                    },
+                );
+                self.close(status);
+            }
+            Input::TimedOut => {
+                let retry_state = RetryState::RetryPolicyNotSet;
+                self.emit(
+                    at,
+                    EventAttributes::WorkflowExecutionTimedOut { retry_state },
+                );
+                self.close(Status::TimedOut);
+            }
+        }
+        EventId(0)
+    }
+
+    fn record_start(&mut self, at: Timestamp, start: &Start) {
+        self.start = Some(Box::new(start.clone()));
+        self.clock = at;
+        let attributes = EventAttributes::WorkflowExecutionStarted(Box::new(start.clone()));
+        let started_event_id = self.emit(at, attributes);
+        if let Some(limit) = start.run_timeout {
+            let timer = PendingTimer {
+                started_event_id,
+                due: at + limit,
+            };
+            self.recording.changes.timers_started.push(timer);
+        }
+    }
+
+    fn record_activity_close(
+        &mut self,
+        at: Timestamp,
+        scheduled_event_id: EventId,
+        started_event_id: EventId,
+        close: &ActivityClose,
+    ) {
+        let attributes = match close.clone() {
+            ActivityClose::Completed(result) => EventAttributes::ActivityTaskCompleted {
+                result,
+                scheduled_event_id,
+                started_event_id,
+            },
+            ActivityClose::Failed {
+                failure,
+                retry_state,
+            } => EventAttributes::ActivityTaskFailed {
+                failure,
+                scheduled_event_id,
+                started_event_id,
+                retry_state,
+            },
+            ActivityClose::TimedOut {
+                failure,
+                retry_state,
+            } => EventAttributes::ActivityTaskTimedOut {
+                failure,
+                scheduled_event_id,
+                started_event_id,
+                retry_state,
+            },
+            ActivityClose::Canceled { details, identity } => {
+                let requested = self.activities[&scheduled_event_id].cancel_requested_event_id;
+                EventAttributes::ActivityTaskCanceled {
+                    details,
+                    latest_cancel_requested_event_id: requested.unwrap_or_default(),
+                    scheduled_event_id,
+                    started_event_id,
+                    identity,
+                }
+            }
+        };
+        self.emit(at, attributes);
+        self.recording
+            .changes
+            .activities_closed
+            .push(scheduled_event_id);
+    }
+
+    fn schedule_task(&mut self, at: Timestamp) {
+        match &mut self.task {
+            PendingTask::Idle => {
+                let attributes = EventAttributes::WorkflowTaskScheduled { attempt: 1 };
+                self.task = PendingTask::Scheduled(self.emit(at, attributes));
+            }
+            PendingTask::Scheduled(_) => {}
+            // A new event ends the streak of failing attempts (R38).
+            PendingTask::Retrying { attempt, .. } => *attempt = 1,
+        }
+    }
+
+    /// Whether a workflow task is to be run.
+    #[must_use]
+    pub fn wants_task(&self) -> bool {
+        self.status == Status::Running && self.task != PendingTask::Idle
+    }
+
+    /// Which attempt the pending workflow task is, from 1.
+    #[must_use]
+    pub fn task_attempt(&self) -> u32 {
+        match self.task {
+            PendingTask::Retrying { attempt, .. } => attempt,
+            _ => 1,
+        }
+    }
+
+    /// Begins the pending workflow task, over all inputs that were not delivered yet.
+    ///
+    /// # Panics
+    /// If no workflow task is pending.
+    #[must_use]
+    pub fn begin(self, started_at: Timestamp, digest: Digest) -> Task {
+        assert!(
+            self.wants_task(),
+            "a workflow task is begun only when one is pending"
+        );
+        Task::new(self, started_at, digest, None)
+    }
+
+    /// Begins a recorded workflow task again. Each command must equal the recorded one.
+    pub(crate) fn begin_replay(
+        self,
+        started_at: Timestamp,
+        digest: Digest,
+        recorded: Vec<Issued>,
+    ) -> Task {
+        Task::new(self, started_at, digest, Some(recorded))
+    }
+
+    /// Records that the pending workflow task failed; it stays pending as the next attempt.
+    ///
+    /// Of consecutive failing attempts only the first is recorded (R38); returns whether this one was.
+    pub fn fail_task(
+        &mut self,
+        started_at: Timestamp,
+        cause: TaskFailedCause,
+        failure: Failure,
+    ) -> bool {
+        let attempt = self.task_attempt();
+        let recorded = attempt == 1 && self.wants_task();
+        if recorded {
+            let (scheduled_event_id, started_event_id) = self.emit_task_started(started_at);
+            let attributes = EventAttributes::WorkflowTaskFailed {
+                scheduled_event_id,
+                started_event_id,
+                cause,
+                failure: failure.clone(),
+            };
+            self.emit(started_at, attributes);
+            let outcome = TaskOutcome::Failed {
+                cause,
+                failure: failure.clone(),
+            };
+            self.recording.records.push(Record::Task(TaskRecord {
+                started_at,
+                outcome,
+            }));
+        }
+        if self.wants_task() {
+            let attempt = attempt.saturating_add(1);
+            self.task = PendingTask::Retrying {
+                attempt,
+                failure: (cause, failure),
+            };
+        }
+        recorded
+    }
+
+    /// Writes the started event of the pending task, and its scheduled event if that is still missing.
+    pub(crate) fn emit_task_started(&mut self, at: Timestamp) -> (EventId, EventId) {
+        let scheduled_event_id = match self.task {
+            PendingTask::Scheduled(event_id) => event_id,
+            _ => {
+                let attempt = self.task_attempt();
+                self.emit(at, EventAttributes::WorkflowTaskScheduled { attempt })
+            }
+        };
+        let attributes = EventAttributes::WorkflowTaskStarted { scheduled_event_id };
+        (scheduled_event_id, self.emit(at, attributes))
+    }
+
+    pub(crate) fn emit(&mut self, at: Timestamp, attributes: EventAttributes) -> EventId {
+        let event_id = self.next_event_id;
+        self.next_event_id = EventId(event_id.0 + 1);
+        self.recording.events.push(HistoryEvent {
+            event_id,
+            event_time: at,
+            attributes,
+        });
+        event_id
+    }
+
+    pub(crate) fn close(&mut self, status: Status) {
+        self.status = status;
+        self.task = PendingTask::Idle;
+        self.undelivered.clear();
+        self.recording.changes.closed = true;
+    }
+
+    pub(crate) fn push_record(&mut self, record: Record) {
+        self.recording.records.push(record);
+    }
+
+    pub(crate) fn changes(&mut self) -> &mut Changes {
+        &mut self.recording.changes
+    }
+
+    /// Takes all that was recorded since the last call, to be committed together.
+    pub fn take_frame(&mut self) -> Option<FrameOutput> {
+        if self.recording.records.is_empty() {
+            return None;
+        }
+        let fresh = Recording {
+            first_event_id: self.next_event_id,
+            ..Recording::default()
+        };
+        let Recording {
+            records,
+            events,
+            changes,
+            first_event_id,
+        } = std::mem::replace(&mut self.recording, fresh);
+        let frame = Frame {
+            first_event_id,
+            next_event_id: self.next_event_id,
+            records,
+        };
+        Some(FrameOutput {
+            frame,
+            changes,
+            events,
+        })
+    }
+
+    /// Id of the next event.
+    #[must_use]
+    pub fn next_event_id(&self) -> EventId {
+        self.next_event_id
+    }
+
+    /// How the run stands.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// How it was started; `None` before its first input.
+    #[must_use]
+    pub fn start(&self) -> Option<&Start> {
+        self.start.as_deref()
+    }
+
+    /// Whether cancellation was requested.
+    #[must_use]
+    pub fn cancel_requested(&self) -> bool {
+        self.cancel.is_some()
+    }
+
+    /// What describe, list and recovery need to know without replay.
+    #[must_use]
+    pub fn summary(&self) -> RunSummary {
+        let task_failure = match &self.task {
+            PendingTask::Retrying { failure, .. } => Some(failure.clone()),
+            _ => None,
+        };
+        RunSummary {
+            status: self.status.clone(),
+            next_event_id: self.next_event_id,
+            cancel: self
+                .cancel
+                .as_ref()
+                .map(|cancel| (cancel.request.clone(), cancel.at)),
+            cancel_state: match &self.cancel {
+                None => CancelState::None,
+                Some(cancel) if cancel.delivered => CancelState::Delivered,
+                Some(_) => CancelState::Requested,
+            },
+            task_pending: self.wants_task(),
+            task_attempt: self.task_attempt(),
+            task_failure,
+            uncompensated: self.compensations.failed.clone(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One workflow task: delivers inputs to the guest, takes its commands, and becomes history.
+//!
+//! The numbered rules are those of the design's section *Scopes and cancellation, exactly*. Nobody but
+//! the task knows whether it runs for the first time or in replay.
+
+mod cancel;
+mod commands;
+mod compensate;
+mod deliver;
+mod finish;
+mod record;
+mod validate;
+
+use crate::{
+    Answer, CancelInfo, Command, Digest, EventId, GuestEvent, OperationId, Run, ScopeId, Start,
+    TaskFailedCause, TaskFailure, Timestamp, frame::Issued, run::Undelivered,
+};
+use record::Recorded;
+use std::collections::{BTreeSet, VecDeque};
+
+/// A workflow task that is under way. It owns its run.
+///
+/// A task that fails is dropped with its run, whose state it has spoiled; the run is then rebuilt from its frames.
+#[derive(Debug)]
+pub struct Task {
+    run: Run,
+    started_at: Timestamp,
+    digest: Digest,
+    inputs: VecDeque<Undelivered>,
+    /// Operations that the inputs still to come resolve.
+    resolving: BTreeSet<OperationId>,
+    queue: VecDeque<GuestEvent>,
+    /// How many events were delivered.
+    deliveries: u32,
+    issued: Vec<Issued>,
+    payload_bytes: usize,
+    recorded: Option<Recorded>,
+    planned: Vec<Planned>,
+    failure: Option<TaskFailure>,
+}
+
+/// A command that becomes an event when the task ends, in this order.
+#[derive(Debug, Clone)]
+enum Planned {
+    /// Un-scheduled: canceled before it was sent.
+    Nothing,
+    ScheduleActivity {
+        operation: OperationId,
+        activity_id: String,
+        call: Box<crate::ActivityCall>,
+    },
+    StartTimer {
+        operation: OperationId,
+        duration: crate::Millis,
+    },
+    CancelActivity {
+        scheduled_event_id: EventId,
+        reason: String,
+    },
+    CancelTimer {
+        started_event_id: EventId,
+        operation: OperationId,
+    },
+    Close(crate::Outcome),
+}
+
+impl Task {
+    pub(crate) fn new(
+        mut run: Run,
+        started_at: Timestamp,
+        digest: Digest,
+        recorded: Option<Vec<Issued>>,
+    ) -> Self {
+        let mut inputs = std::mem::take(&mut run.undelivered);
+        if !run.first_task_done {
+            // Signals recorded before the first task come before the main function starts (R6).
+            inputs.sort_by_key(|item| !matches!(item.input, crate::Input::Signaled(_)));
+        }
+        // What the guest sees as time never goes back, whatever the wall clock does.
+        run.clock = run.clock.max(started_at);
+        Self {
+            run,
+            started_at,
+            digest,
+            resolving: inputs.iter().filter_map(|item| item.resolves).collect(),
+            inputs: inputs.into(),
+            queue: VecDeque::new(),
+            deliveries: 0,
+            issued: Vec::new(),
+            payload_bytes: 0,
+            recorded: recorded.map(Recorded::new),
+            planned: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The next event for the guest; `None` when there is nothing left to deliver.
+    ///
+    /// # Errors
+    /// In replay, if the guest has issued fewer commands than were recorded.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator could not borrow the task"
+    )]
+    pub fn next(&mut self) -> Result<Option<GuestEvent>, TaskFailure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        self.check_none_left_here()?;
+        let event = self.next_event();
+        if event.is_some() {
+            self.deliveries += 1;
+        }
+        Ok(event)
+    }
+
+    /// Takes one command of the guest.
+    ///
+    /// # Errors
+    /// The command is malformed, passes a limit or, in replay, is not the recorded one. The guest must
+    /// be trapped; every later call fails in the same way.
+    pub fn command(&mut self, command: Command) -> Result<Answer, TaskFailure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let result = self.take_command(command);
+        if let Err(failure) = &result {
+            self.failure = Some(failure.clone());
+        }
+        result
+    }
+
+    /// The cancellation of a scope, if it was canceled or, for a shielded one, requested.
+    ///
+    /// # Errors
+    /// The scope was never opened.
+    pub fn cancel_info(&self, scope: ScopeId) -> Result<Option<CancelInfo>, TaskFailure> {
+        if !self.run.scopes.knows_scope(scope) {
+            return Err(bad_scope(format!("scope {scope} was never opened")));
+        }
+        Ok(self
+            .run
+            .scopes
+            .scope(scope)
+            .and_then(|scope| scope.canceled.clone()))
+    }
+
+    /// What the guest is told the time is: the start of this task, never before that of an earlier one.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.run.clock
+    }
+
+    /// How the run was started.
+    #[must_use]
+    pub fn start(&self) -> &Start {
+        self.run
+            .start()
+            .expect("a task begins only after an input, and the first input is the start")
+    }
+
+    /// Whether this is a replay, in which logs are muted.
+    #[must_use]
+    pub fn replaying(&self) -> bool {
+        self.recorded.is_some()
+    }
+
+    /// In replay, the next recorded command if it was issued in the current activation.
+    #[must_use]
+    pub(crate) fn recorded_here(&self) -> Option<&Command> {
+        let (recorded, here) = (self.recorded.as_ref()?, self.deliveries.checked_sub(1)?);
+        recorded
+            .next()
+            .filter(|issued| issued.delivery == here)
+            .map(|issued| &issued.command)
+    }
+
+    /// The rule that a command broke, if one did.
+    pub(crate) fn take_failure(&mut self) -> Option<TaskFailure> {
+        self.failure.clone()
+    }
+}
+
+fn bad_scope(message: String) -> TaskFailure {
+    TaskFailure::new(
+        TaskFailedCause::BadScopeAttributes,
+        "BadScopeAttributes",
+        message,
+    )
+}

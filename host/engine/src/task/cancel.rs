@@ -1,0 +1,209 @@
+//! What cancellation does to scopes and operations (rules 4, 5, 6, 9).
+
+use super::{Planned, Task};
+use crate::{
+    CancelCause, CancelInfo, CancellationType, EventId, Failure, FailureInfo, GuestEvent,
+    OperationId, RetryState, ScopeId, ScopeKind,
+    compensation::End,
+    scopes::{OperationKind, OperationState},
+};
+
+/// A failure for what belongs to a canceled scope.
+pub(super) fn canceled(info: &CancelInfo, settled: bool) -> Failure {
+    let message = info.reason.clone();
+    let request = Some(info.clone());
+    let details = Vec::new();
+    Failure::new(
+        message,
+        FailureInfo::Canceled {
+            details,
+            identity: String::new(),
+            settled,
+            request,
+        },
+    )
+}
+
+impl Task {
+    /// A cancellation by the guest's own code.
+    pub(super) fn by_code(&self, reason: String) -> CancelInfo {
+        let (cause, requester) = (CancelCause::Code, String::new());
+        CancelInfo {
+            cause,
+            reason,
+            requester,
+            at: self.run.clock,
+            deadline: None,
+        }
+    }
+
+    /// Cancels a scope, its unresolved operations in order, then its children (rule 5).
+    ///
+    /// The walk keeps its own stack: a guest may nest scopes deeper than a thread's stack bears.
+    pub(super) fn cancel_scope(&mut self, id: ScopeId, info: &CancelInfo) {
+        let mut rest = vec![(id, info.clone())];
+        while let Some((id, info)) = rest.pop() {
+            let Some(scope) = self.run.scopes.scope_mut(id) else {
+                continue;
+            };
+            if scope.canceled.is_some() {
+                continue; // The first cancellation of a scope wins (R35).
+            }
+            scope.canceled = Some(info.clone());
+            let shielded = scope.kind == ScopeKind::Shielded;
+            let operations: Vec<_> = scope.operations.iter().copied().collect();
+            let children: Vec<_> = scope.children.iter().copied().collect();
+            if id != ScopeId::ROOT {
+                self.queue
+                    .push_back(GuestEvent::ScopeCanceled(id, info.clone()));
+            }
+            if shielded {
+                continue; // It is only told; nothing in it or below is touched.
+            }
+            for operation in operations {
+                self.cancel_operation(operation, &info);
+            }
+            let info = CancelInfo {
+                cause: CancelCause::Parent,
+                ..info
+            };
+            for child in children.into_iter().rev() {
+                let kind = self.run.scopes.scope(child).map(|scope| scope.kind);
+                if kind.is_some_and(|kind| kind != ScopeKind::Detached) {
+                    rest.push((child, info.clone()));
+                }
+            }
+        }
+    }
+
+    /// Closes a scope and the scopes below it that are not detached (rule 9).
+    pub(super) fn close_scope(&mut self, id: ScopeId) {
+        let info = self.by_code("scope closed".into());
+        let mut rest = vec![id];
+        while let Some(id) = rest.pop() {
+            let Some(scope) = self.run.scopes.remove_scope(id) else {
+                continue;
+            };
+            for operation in scope.operations {
+                self.cancel_operation(operation, &info);
+            }
+            for child in scope.children.into_iter().rev() {
+                let kind = self.run.scopes.scope(child).map(|scope| scope.kind);
+                if kind.is_some_and(|kind| kind != ScopeKind::Detached) {
+                    rest.push(child);
+                }
+            }
+        }
+    }
+
+    /// Cancels one operation (rule 6). One that is resolved or canceled stays as it is.
+    pub(super) fn cancel_operation(&mut self, id: OperationId, info: &CancelInfo) {
+        let resolves_later = self.resolving.contains(&id);
+        let Some(operation) = self.run.scopes.operation_mut(id) else {
+            return;
+        };
+        if operation.canceled.is_some() || operation.state == OperationState::Queued {
+            return;
+        }
+        operation.canceled = Some(info.clone());
+        let waits = matches!(
+            operation.kind,
+            OperationKind::Activity {
+                cancellation: CancellationType::WaitCancellationCompleted,
+                ..
+            }
+        );
+        match operation.state {
+            OperationState::Unsent(planned) => {
+                self.planned[planned] = Planned::Nothing;
+                self.run.compensations.settle(id, End::Void);
+                self.queue_canceled(id, info, EventId(0), true);
+            }
+            OperationState::Sent(_) if resolves_later && waits => {}
+            OperationState::Sent(event_id) => {
+                if !resolves_later {
+                    self.plan_cancel(id, event_id, &info.reason);
+                }
+                if !waits {
+                    self.queue_canceled(id, info, event_id, false);
+                }
+            }
+            // What the host runs by itself is stopped by nobody but the host.
+            OperationState::Local => match operation.kind {
+                OperationKind::Wait => self.queue_canceled(id, info, EventId(0), true),
+                _ => operation.canceled = None,
+            },
+            OperationState::Queued => {}
+        }
+    }
+
+    /// Plans the command that cancels a sent operation, if it has one.
+    fn plan_cancel(&mut self, id: OperationId, event_id: EventId, reason: &str) {
+        let Some(operation) = self.run.scopes.operation(id) else {
+            return;
+        };
+        match &operation.kind {
+            OperationKind::Activity {
+                cancellation: CancellationType::Abandon,
+                ..
+            } => {}
+            OperationKind::Activity { .. } => {
+                let reason = reason.to_owned();
+                self.planned.push(Planned::CancelActivity {
+                    scheduled_event_id: event_id,
+                    reason,
+                });
+            }
+            OperationKind::Timer | OperationKind::ScopeTimer(_) => {
+                let (started_event_id, operation) = (event_id, id);
+                self.planned.push(Planned::CancelTimer {
+                    started_event_id,
+                    operation,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Resolves an operation as canceled: its event goes to the end of the queue.
+    fn queue_canceled(
+        &mut self,
+        id: OperationId,
+        info: &CancelInfo,
+        event_id: EventId,
+        settled: bool,
+    ) {
+        let Some(operation) = self.run.scopes.operation_mut(id) else {
+            return;
+        };
+        operation.state = OperationState::Queued;
+        let event = match &operation.kind {
+            OperationKind::Activity {
+                activity_type,
+                activity_id,
+                ..
+            } => {
+                let wrapper = FailureInfo::Activity {
+                    scheduled_event_id: event_id,
+                    started_event_id: EventId(0),
+                    identity: String::new(),
+                    activity_type: activity_type.clone(),
+                    activity_id: activity_id.clone(),
+                    retry_state: RetryState::CancelRequested,
+                };
+                let failure =
+                    Failure::new("activity failed", wrapper).caused_by(canceled(info, settled));
+                GuestEvent::ActivityResolved(id, Err(failure))
+            }
+            OperationKind::Timer => GuestEvent::TimerFired(id, Err(canceled(info, true))),
+            OperationKind::Wait => GuestEvent::WaitCanceled(id, canceled(info, true)),
+            // The guest never hears of a scope's own timer.
+            OperationKind::ScopeTimer(_) => {
+                self.run.scopes.resolve(id);
+                return;
+            }
+            OperationKind::Compensate | OperationKind::Compensation(_) => return,
+        };
+        self.queue.push_back(event);
+    }
+}

@@ -1,0 +1,281 @@
+//! What each command does (rules 1, 7, 10, 11, 12).
+
+use super::{Planned, Task, cancel::canceled};
+use crate::{
+    ActivityCall, Answer, CancelCause, CancelInfo, Command, CompensateWhen, CompensationId,
+    Failure, FailureInfo, Issued, OperationId, Outcome, ScopeId, ScopeKind, TaskFailure,
+    compensation::{Entry, Purpose},
+    scopes::{OperationKind, OperationState},
+};
+
+impl Task {
+    pub(super) fn take_command(&mut self, command: Command) -> Result<Answer, TaskFailure> {
+        if self.run.guest_done {
+            // Destructors that run after the end have nothing more to say (rule 12).
+            return Ok(ignored(&command));
+        }
+        if let Some(failure) = self.refusal(&command)? {
+            return Ok(Answer::Refused(failure));
+        }
+        self.check_recorded(&command)?;
+        self.validate(&command)?;
+        self.check_limits(&command)?;
+        let delivery = self.deliveries.saturating_sub(1);
+        self.issued.push(Issued {
+            delivery,
+            command: command.clone(),
+        });
+        Ok(self.execute(command))
+    }
+
+    /// A command that starts something in a canceled or closed scope is answered at once: it uses no
+    /// number and is not recorded (rule 7).
+    fn refusal(&self, command: &Command) -> Result<Option<Failure>, TaskFailure> {
+        let (Command::ScheduleActivity { scope, .. }
+        | Command::StartTimer { scope, .. }
+        | Command::OpenWait { scope, .. }) = command
+        else {
+            return Ok(None);
+        };
+        if !self.run.scopes.knows_scope(*scope) {
+            return Err(super::bad_scope(format!("scope {scope} was never opened")));
+        }
+        Ok(match self.run.scopes.scope(*scope) {
+            Some(scope) => scope.refuses().map(|info| canceled(info, true)),
+            None => Some(Failure::new(
+                "scope closed",
+                FailureInfo::Canceled {
+                    details: Vec::new(),
+                    identity: String::new(),
+                    settled: true,
+                    request: None,
+                },
+            )),
+        })
+    }
+
+    fn execute(&mut self, command: Command) -> Answer {
+        match command {
+            Command::ScheduleActivity { scope, call } => {
+                Answer::Operation(self.schedule_activity(scope, call))
+            }
+            Command::StartTimer { scope, duration } => {
+                let state = OperationState::Unsent(self.planned.len());
+                let operation =
+                    self.run
+                        .scopes
+                        .add_operation(Some(scope), OperationKind::Timer, state);
+                self.planned.push(Planned::StartTimer {
+                    operation,
+                    duration,
+                });
+                Answer::Operation(operation)
+            }
+            Command::OpenWait { scope, label: _ } => {
+                Answer::Operation(self.run.scopes.add_operation(
+                    Some(scope),
+                    OperationKind::Wait,
+                    OperationState::Local,
+                ))
+            }
+            // One whose cancellation is queued counts as satisfied: the first wins (rule 11).
+            Command::CloseWait { wait } => {
+                self.run.scopes.resolve(wait);
+                Answer::Done
+            }
+            Command::OpenScope { parent, kind } => Answer::Scope(self.open_scope(parent, kind)),
+            Command::CancelScope { scope, reason } => {
+                let info = self.by_code(reason);
+                self.cancel_scope(scope, &info);
+                Answer::Done
+            }
+            Command::CloseScope { scope } => {
+                self.close_scope(scope);
+                Answer::Done
+            }
+            Command::CancelOperation { operation } => {
+                let info = self.by_code("operation canceled".into());
+                self.cancel_operation(operation, &info);
+                Answer::Done
+            }
+            Command::PushCompensation {
+                scope,
+                undoes,
+                call,
+                when,
+            } => Answer::Compensation(self.push_compensation(scope, undoes, call, when)),
+            Command::SetCompensationArguments {
+                compensation,
+                arguments,
+            } => {
+                // One that has run, or is about to, keeps the arguments it ran with.
+                if let Some(entry) = self.run.compensations.entries.get_mut(&compensation) {
+                    entry.call.arguments = arguments;
+                }
+                Answer::Done
+            }
+            Command::Compensate { scope } => Answer::Operation(self.compensate(scope)),
+            Command::Complete { outcome } => {
+                self.complete(outcome);
+                Answer::Done
+            }
+        }
+    }
+
+    fn schedule_activity(&mut self, scope: ScopeId, call: ActivityCall) -> OperationId {
+        let number = self.run.scopes.next_operation();
+        let activity_id = call
+            .activity_id
+            .clone()
+            .unwrap_or_else(|| number.to_string());
+        let kind = OperationKind::Activity {
+            activity_type: call.activity_type.clone(),
+            activity_id: activity_id.clone(),
+            cancellation: call.cancellation,
+        };
+        self.send_activity(Some(scope), kind, activity_id, call)
+    }
+
+    pub(super) fn send_activity(
+        &mut self,
+        scope: Option<ScopeId>,
+        kind: OperationKind,
+        activity_id: String,
+        call: ActivityCall,
+    ) -> OperationId {
+        let state = OperationState::Unsent(self.planned.len());
+        let operation = self.run.scopes.add_operation(scope, kind, state);
+        let call = Box::new(call.normalized());
+        self.planned.push(Planned::ScheduleActivity {
+            operation,
+            activity_id,
+            call,
+        });
+        operation
+    }
+
+    fn open_scope(&mut self, parent: ScopeId, kind: ScopeKind) -> ScopeId {
+        let id = self.run.scopes.open_scope(parent, kind);
+        let (inherited, works_on) = match self.run.scopes.scope(parent) {
+            Some(parent) => (parent.canceled.clone(), parent.refuses().is_none()),
+            None => (Some(self.by_code("scope closed".into())), false),
+        };
+        let inherits = match kind {
+            ScopeKind::Detached => false,
+            // A shield is told what its parent was told.
+            ScopeKind::Shielded => true,
+            ScopeKind::Cancellable | ScopeKind::Timeout(_) => !works_on,
+        };
+        if let (Some(info), true) = (inherited, inherits) {
+            let info = CancelInfo {
+                cause: CancelCause::Parent,
+                ..info
+            };
+            if let Some(scope) = self.run.scopes.scope_mut(id) {
+                scope.canceled = Some(info);
+            }
+            return id;
+        }
+        if let ScopeKind::Timeout(duration) = kind {
+            let state = OperationState::Unsent(self.planned.len());
+            let timer =
+                self.run
+                    .scopes
+                    .add_operation(Some(id), OperationKind::ScopeTimer(id), state);
+            self.planned.push(Planned::StartTimer {
+                operation: timer,
+                duration,
+            });
+            if let Some(scope) = self.run.scopes.scope_mut(id) {
+                scope.timer = Some(timer);
+            }
+        }
+        id
+    }
+
+    fn push_compensation(
+        &mut self,
+        scope: ScopeId,
+        undoes: Option<OperationId>,
+        mut call: ActivityCall,
+        when: CompensateWhen,
+    ) -> CompensationId {
+        // An id of its own would clash if the activity it undoes is repeated.
+        call.activity_id = None;
+        let open = undoes.is_some_and(|operation| self.is_open(operation));
+        self.run.compensations.push(
+            Entry {
+                scope,
+                undoes,
+                call,
+                when,
+            },
+            open,
+        )
+    }
+
+    /// Whether an activity's end is not recorded, or recorded but not applied yet.
+    fn is_open(&self, operation: OperationId) -> bool {
+        self.run.scopes.operation(operation).is_some()
+            || self.resolving.contains(&operation)
+            || self
+                .run
+                .activities
+                .values()
+                .any(|activity| activity.operation == operation)
+    }
+
+    fn compensate(&mut self, scope: ScopeId) -> OperationId {
+        let operation =
+            self.run
+                .scopes
+                .add_operation(None, OperationKind::Compensate, OperationState::Local);
+        let below = self.run.scopes.subtree(scope);
+        let purpose = Purpose::Resolve(operation);
+        self.run
+            .compensations
+            .begin_round(purpose, |entry| below.contains(&entry.scope));
+        self.advance_compensation();
+        operation
+    }
+
+    /// The main function has ended: what is left to do is the host's (rule 12).
+    fn complete(&mut self, outcome: Outcome) {
+        self.run.guest_done = true;
+        self.queue.clear();
+        let failed = matches!(outcome, Outcome::Failed(_));
+        self.run
+            .compensations
+            .begin_round(Purpose::Close(outcome), |_| failed);
+        self.advance_compensation();
+    }
+
+    /// How many events the commands so far become.
+    pub(super) fn planned_count(&self) -> u64 {
+        self.planned
+            .iter()
+            .filter(|planned| !matches!(planned, Planned::Nothing))
+            .count() as u64
+    }
+}
+
+/// What a command is answered once nothing matters any more.
+fn ignored(command: &Command) -> Answer {
+    match command {
+        Command::ScheduleActivity { .. }
+        | Command::StartTimer { .. }
+        | Command::OpenWait { .. } => Answer::Refused(Failure::new(
+            "the run has ended",
+            FailureInfo::Canceled {
+                details: Vec::new(),
+                identity: String::new(),
+                settled: true,
+                request: None,
+            },
+        )),
+        Command::OpenScope { .. } => Answer::Scope(ScopeId::ROOT),
+        Command::PushCompensation { .. } => Answer::Compensation(CompensationId(0)),
+        Command::Compensate { .. } => Answer::Operation(OperationId(0)),
+        _ => Answer::Done,
+    }
+}

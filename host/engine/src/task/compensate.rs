@@ -1,0 +1,90 @@
+//! Running compensations: newest first, one at a time, after a settle barrier (R36).
+
+use super::{Planned, Task};
+use crate::{
+    Failure, GuestEvent, OperationId, Payload,
+    compensation::{Entry, Purpose, Round},
+    scopes::{OperationKind, OperationState},
+};
+
+/// Header that names the idempotency key of the activity that a compensation undoes.
+const UNDOES_HEADER: &str = "undoes";
+
+impl Task {
+    /// Goes on with the first round of compensations as far as it can go now.
+    pub(super) fn advance_compensation(&mut self) {
+        while let Some(round) = self.run.compensations.rounds.front() {
+            if round.current.is_some() || !self.run.compensations.round_settled() {
+                return;
+            }
+            let Some((id, entry)) = self.run.compensations.next_entry() else {
+                self.end_round();
+                continue;
+            };
+            let kind = OperationKind::Compensation(id);
+            let activity_id = self.run.scopes.next_operation().to_string();
+            let call = self.undoing(entry);
+            let operation = self.send_activity(None, kind, activity_id, call);
+            if let Some(round) = self.run.compensations.rounds.front_mut() {
+                round.current = Some(operation);
+            }
+            return;
+        }
+    }
+
+    fn undoing(&self, entry: Entry) -> crate::ActivityCall {
+        let mut call = entry.call;
+        let undone = entry
+            .undoes
+            .and_then(|operation| self.run.compensations.sent.get(&operation));
+        if let Some(event_id) = undone {
+            let key = format!("\"{}/{event_id}\"", self.start().run_id);
+            call.header.push((UNDOES_HEADER.into(), Payload::json(key)));
+        }
+        call
+    }
+
+    /// The running compensation has ended. A failure does not stop the others.
+    pub(super) fn compensation_ended(&mut self, operation: OperationId, failure: Option<Failure>) {
+        let compensations = &mut self.run.compensations;
+        if let Some(round) = compensations.rounds.front_mut()
+            && round.current == Some(operation)
+        {
+            round.current = None;
+            round
+                .failed
+                .extend(failure.as_ref().map(ToString::to_string));
+        }
+        compensations
+            .failed
+            .extend(failure.map(|failure| failure.to_string()));
+        self.advance_compensation();
+    }
+
+    fn end_round(&mut self) {
+        let Some(Round {
+            purpose, failed, ..
+        }) = self.run.compensations.rounds.pop_front()
+        else {
+            return;
+        };
+        match purpose {
+            Purpose::Close(outcome) => self.planned.push(Planned::Close(outcome)),
+            Purpose::Resolve(operation) => {
+                if let Some(entry) = self.run.scopes.operation_mut(operation) {
+                    entry.state = OperationState::Queued;
+                }
+                let outcome = if failed.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Failure::application(
+                        "CompensationFailed",
+                        failed.join("; "),
+                    ))
+                };
+                self.queue
+                    .push_back(GuestEvent::Compensated(operation, outcome));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Which event the guest is given next (rules 2, 3, 8).
+
+use super::Task;
+use crate::{
+    ActivityClose, CancelCause, CancelInfo, CancelRequest, EventId, Failure, FailureInfo,
+    GuestEvent, Input, OperationId, Payload, RetryState, ScopeId, Timestamp,
+    compensation::End,
+    run::Undelivered,
+    scopes::{Operation, OperationKind, OperationState},
+};
+
+impl Task {
+    /// The queue is emptied before the next input is applied.
+    pub(super) fn next_event(&mut self) -> Option<GuestEvent> {
+        loop {
+            let event = match self.queue.pop_front() {
+                Some(event) if self.take_queued(&event) => Some(event),
+                Some(_) => None,
+                None => {
+                    let input = self.inputs.pop_front()?;
+                    self.apply(input)
+                }
+            };
+            // Once its main function has ended, the guest is not entered again.
+            if event.is_some() && !self.run.guest_done {
+                return event;
+            }
+        }
+    }
+
+    /// Resolves the operation of a queued event. False if it was resolved since it was queued.
+    fn take_queued(&mut self, event: &GuestEvent) -> bool {
+        let operation = match event {
+            GuestEvent::ActivityResolved(operation, _)
+            | GuestEvent::TimerFired(operation, _)
+            | GuestEvent::WaitCanceled(operation, _)
+            | GuestEvent::Compensated(operation, _) => *operation,
+            _ => return true,
+        };
+        self.run.scopes.resolve(operation).is_some()
+    }
+
+    fn apply(&mut self, item: Undelivered) -> Option<GuestEvent> {
+        let Undelivered {
+            at,
+            input,
+            started_event_id,
+            resolves,
+        } = item;
+        if let Some(operation) = resolves {
+            self.resolving.remove(&operation);
+        }
+        match input {
+            Input::Started(start) => Some(GuestEvent::Initialize {
+                workflow_type: start.workflow_type,
+                arguments: start.arguments,
+            }),
+            Input::Signaled(signal) => Some(GuestEvent::SignalReceived(signal)),
+            Input::CancelRequested(request) => Some(self.apply_cancel_request(at, request)),
+            Input::ActivityClosed {
+                scheduled_event_id,
+                started,
+                close,
+            } => {
+                let identity = started.map_or_else(String::new, |attempt| attempt.identity);
+                let ids = (scheduled_event_id, started_event_id, identity);
+                self.apply_activity_close(resolves?, ids, close)
+            }
+            Input::TimerFired { .. } => self.apply_timer(at, resolves?),
+            // A closed run has no further task.
+            Input::Terminated { .. } | Input::TimedOut => None,
+        }
+    }
+
+    fn apply_cancel_request(&mut self, at: Timestamp, request: CancelRequest) -> GuestEvent {
+        let info = CancelInfo {
+            cause: CancelCause::Requested,
+            reason: request.reason,
+            requester: request.identity,
+            at,
+            deadline: request.deadline,
+        };
+        // The commands this causes stand before anything the guest does in answer (rule 3).
+        self.cancel_scope(ScopeId::ROOT, &info);
+        GuestEvent::CancelRequested(info)
+    }
+
+    fn apply_activity_close(
+        &mut self,
+        id: OperationId,
+        ids: (EventId, EventId, String),
+        close: ActivityClose,
+    ) -> Option<GuestEvent> {
+        self.run.compensations.settle(id, End::from(&close));
+        let open = self.run.scopes.operation(id)?;
+        if open.state == OperationState::Queued {
+            // It was canceled before this in the same task, and resolves so (rule 6).
+            self.advance_compensation();
+            return None;
+        }
+        let operation = self.run.scopes.resolve(id)?;
+        let outcome = outcome(&operation, ids, close);
+        if let OperationKind::Compensation(_) = operation.kind {
+            self.compensation_ended(id, outcome.err());
+            return None;
+        }
+        self.advance_compensation();
+        Some(GuestEvent::ActivityResolved(id, outcome))
+    }
+
+    fn apply_timer(&mut self, at: Timestamp, id: OperationId) -> Option<GuestEvent> {
+        if self.run.scopes.operation(id)?.state == OperationState::Queued {
+            return None;
+        }
+        match self.run.scopes.resolve(id)?.kind {
+            OperationKind::ScopeTimer(scope) => {
+                let info = CancelInfo {
+                    cause: CancelCause::Timeout,
+                    reason: "timeout".into(),
+                    requester: String::new(),
+                    at,
+                    deadline: None,
+                };
+                self.cancel_scope(scope, &info);
+                None
+            }
+            _ => Some(GuestEvent::TimerFired(id, Ok(()))),
+        }
+    }
+}
+
+/// What the guest is told of an activity's end: its value, or an activity failure with the cause.
+fn outcome(
+    operation: &Operation,
+    (scheduled_event_id, started_event_id, identity): (EventId, EventId, String),
+    close: ActivityClose,
+) -> Result<Payload, Failure> {
+    let (cause, retry_state) = match close {
+        ActivityClose::Completed(result) => return Ok(result),
+        ActivityClose::Failed {
+            failure,
+            retry_state,
+        }
+        | ActivityClose::TimedOut {
+            failure,
+            retry_state,
+        } => (failure, retry_state),
+        ActivityClose::Canceled { details, identity } => {
+            let request = operation.canceled.clone();
+            let message = request
+                .as_ref()
+                .map_or_else(String::new, |info| info.reason.clone());
+            let info = FailureInfo::Canceled {
+                details,
+                identity,
+                settled: true,
+                request,
+            };
+            (Failure::new(message, info), RetryState::CancelRequested)
+        }
+    };
+    let (activity_type, activity_id) = match &operation.kind {
+        OperationKind::Activity {
+            activity_type,
+            activity_id,
+            ..
+        } => (activity_type.clone(), activity_id.clone()),
+        _ => (String::new(), String::new()),
+    };
+    let info = FailureInfo::Activity {
+        scheduled_event_id,
+        started_event_id,
+        identity,
+        activity_type,
+        activity_id,
+        retry_state,
+    };
+    Err(Failure::new("activity failed", info).caused_by(cause))
+}

@@ -1,0 +1,259 @@
+//! The end of a task: its commands become events.
+
+use super::{Planned, Task};
+use crate::{
+    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, Input, Millis, OperationId,
+    Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status, TaskFailure,
+    TaskOutcome, TaskRecord,
+    run::{OpenActivity, PendingTask},
+    scopes::OperationState,
+};
+
+/// What an activity that had not been started reports when it is canceled (R18).
+const NOT_STARTED: &str = "\"ACTIVITY_ID_NOT_STARTED\"";
+
+impl Task {
+    /// Ends a replayed task, or a live one none of whose pending activities has been started.
+    ///
+    /// # Errors
+    /// In replay, if the guest has issued fewer commands than were recorded.
+    pub fn finish(self) -> Result<Run, TaskFailure> {
+        if self.replaying() {
+            // What became of unstarted activities is recorded next.
+            return Ok(self.into_history()?.0);
+        }
+        self.finish_with(|_| false)
+    }
+
+    /// Ends a live task. `started` tells whether an attempt of a pending activity is running or has
+    /// ended with a report that is not recorded yet; one that is canceled before that closes at once.
+    ///
+    /// # Errors
+    /// If a command failed. The run is lost and must be rebuilt from its frames.
+    pub fn finish_with(self, started: impl Fn(EventId) -> bool) -> Result<Run, TaskFailure> {
+        let at = self.started_at;
+        let (mut run, canceled) = self.into_history()?;
+        for scheduled_event_id in canceled {
+            if run.status() != &Status::Running || started(scheduled_event_id) {
+                continue;
+            }
+            let details = vec![Payload::json(NOT_STARTED)];
+            let close = ActivityClose::Canceled {
+                details,
+                identity: String::new(),
+            };
+            let input = Input::ActivityClosed {
+                scheduled_event_id,
+                started: None,
+                close,
+            };
+            run.append(at, input)
+                .expect("an activity that was just asked to stop is pending");
+        }
+        Ok(run)
+    }
+
+    /// Writes the task's events. Returns the run and the activities that were asked to stop.
+    fn into_history(mut self) -> Result<(Run, Vec<EventId>), TaskFailure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        self.check_none_left()?;
+        let (at, digest) = (self.started_at, self.digest);
+        let (scheduled_event_id, started_event_id) = self.run.emit_task_started(at);
+        let completed_event_id = self.run.emit(
+            at,
+            EventAttributes::WorkflowTaskCompleted {
+                scheduled_event_id,
+                started_event_id,
+                digest,
+            },
+        );
+        self.run.task = PendingTask::Idle;
+        self.run.first_task_done = true;
+        if let Some(cancel) = &mut self.run.cancel {
+            cancel.delivered = true;
+        }
+        let outcome = TaskOutcome::Completed {
+            digest,
+            commands: std::mem::take(&mut self.issued),
+        };
+        self.run.push_record(Record::Task(TaskRecord {
+            started_at: at,
+            outcome,
+        }));
+        let mut canceled = Vec::new();
+        for planned in std::mem::take(&mut self.planned) {
+            match planned {
+                Planned::Nothing => {}
+                Planned::ScheduleActivity {
+                    operation,
+                    activity_id,
+                    call,
+                } => {
+                    self.schedule(operation, activity_id, call, completed_event_id);
+                }
+                Planned::StartTimer {
+                    operation,
+                    duration,
+                } => {
+                    self.start_timer(operation, duration, completed_event_id);
+                }
+                Planned::CancelActivity {
+                    scheduled_event_id,
+                    reason,
+                } => {
+                    self.cancel_activity(scheduled_event_id, reason, completed_event_id);
+                    canceled.push(scheduled_event_id);
+                }
+                Planned::CancelTimer {
+                    started_event_id,
+                    operation,
+                } => {
+                    self.cancel_timer(started_event_id, operation, completed_event_id);
+                }
+                Planned::Close(outcome) => {
+                    self.close(outcome, completed_event_id);
+                    break; // A closed run sends nothing more.
+                }
+            }
+        }
+        Ok((self.run, canceled))
+    }
+
+    fn schedule(
+        &mut self,
+        operation: OperationId,
+        activity_id: String,
+        call: Box<ActivityCall>,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::ActivityTaskScheduled {
+            activity_id: activity_id.clone(),
+            call: call.clone(),
+            workflow_task_completed_event_id,
+        };
+        let event_id = self.run.emit(self.started_at, attributes);
+        self.sent(operation, event_id);
+        self.run.compensations.note_sent(operation, event_id);
+        let open = OpenActivity {
+            operation,
+            activity_id: activity_id.clone(),
+            cancel_requested_event_id: None,
+        };
+        self.run.activities.insert(event_id, open);
+        let pending = PendingActivity::new(event_id, activity_id, *call, self.started_at);
+        self.run.changes().scheduled.push(pending);
+    }
+
+    fn start_timer(
+        &mut self,
+        operation: OperationId,
+        start_to_fire_timeout: Millis,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::TimerStarted {
+            timer_id: operation.to_string(),
+            start_to_fire_timeout,
+            workflow_task_completed_event_id,
+        };
+        let started_event_id = self.run.emit(self.started_at, attributes);
+        self.sent(operation, started_event_id);
+        self.run.timers.insert(started_event_id, operation);
+        let due = self.started_at + start_to_fire_timeout;
+        self.run.changes().timers_started.push(PendingTimer {
+            started_event_id,
+            due,
+        });
+    }
+
+    fn sent(&mut self, operation: OperationId, event_id: EventId) {
+        if let Some(entry) = self.run.scopes.operation_mut(operation) {
+            entry.state = OperationState::Sent(event_id);
+        }
+    }
+
+    fn cancel_activity(
+        &mut self,
+        scheduled_event_id: EventId,
+        reason: String,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::ActivityTaskCancelRequested {
+            scheduled_event_id,
+            workflow_task_completed_event_id,
+            reason: reason.clone(),
+        };
+        let event_id = self.run.emit(self.started_at, attributes);
+        if let Some(open) = self.run.activities.get_mut(&scheduled_event_id) {
+            open.cancel_requested_event_id = Some(event_id);
+        }
+        self.run
+            .changes()
+            .cancel_requested
+            .push((scheduled_event_id, reason));
+    }
+
+    fn cancel_timer(
+        &mut self,
+        started_event_id: EventId,
+        operation: OperationId,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::TimerCanceled {
+            timer_id: operation.to_string(),
+            started_event_id,
+            workflow_task_completed_event_id,
+        };
+        self.run.emit(self.started_at, attributes);
+        self.run.timers.remove(&started_event_id);
+        self.run.changes().timers_ended.push(started_event_id);
+    }
+
+    /// Canceled means that cancellation was requested and that the failure is one (R12).
+    fn close(&mut self, outcome: Outcome, workflow_task_completed_event_id: EventId) {
+        let uncompensated = self.run.compensations.failed.clone();
+        let cancel_requested_event_id = self.run.cancel.as_ref().map(|cancel| cancel.event_id);
+        let (attributes, status) = match (outcome, cancel_requested_event_id) {
+            (Outcome::Completed(result), _) => (
+                EventAttributes::WorkflowExecutionCompleted {
+                    result: result.clone(),
+                    workflow_task_completed_event_id,
+                },
+                Status::Completed { result },
+            ),
+            (Outcome::Failed(failure), Some(cancel_requested_event_id))
+                if failure.is_cancellation() =>
+            {
+                let details = details(&failure);
+                let attributes = EventAttributes::WorkflowExecutionCanceled {
+                    details: details.clone(),
+                    workflow_task_completed_event_id,
+                    cancel_requested_event_id,
+                    uncompensated,
+                };
+                (attributes, Status::Canceled { details })
+            }
+            (Outcome::Failed(failure), _) => (
+                EventAttributes::WorkflowExecutionFailed {
+                    failure: failure.clone(),
+                    retry_state: RetryState::RetryPolicyNotSet,
+                    workflow_task_completed_event_id,
+                    uncompensated,
+                },
+                Status::Failed { failure },
+            ),
+        };
+        self.run.emit(self.started_at, attributes);
+        self.run.close(status);
+    }
+}
+
+/// Details of the canceled failure that makes a failure a cancellation (R13).
+fn details(failure: &crate::Failure) -> Vec<Payload> {
+    let canceled = failure.chain().find_map(|link| match &link.info {
+        FailureInfo::Canceled { details, .. } => Some(details.clone()),
+        _ => None,
+    });
+    canceled.unwrap_or_default()
+}

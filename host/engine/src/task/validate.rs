@@ -1,0 +1,209 @@
+//! Commands that are malformed or pass a limit. They fail the workflow task at the guest's line.
+
+use super::{Task, bad_scope};
+use crate::{
+    ActivityCall, Command, OperationId, Outcome, Payload, ScopeId, TaskFailedCause, TaskFailure,
+    retry, scopes::OperationKind,
+};
+
+/// Longest name or id, in bytes.
+const NAME_BYTES_MAX: usize = 1000;
+
+impl Task {
+    pub(super) fn validate(&self, command: &Command) -> Result<(), TaskFailure> {
+        match command {
+            Command::ScheduleActivity { call, .. } => {
+                valid_call(call)?;
+                self.unused_id(call)
+            }
+            Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
+                Ok(())
+            }
+            Command::OpenScope { parent: scope, .. } | Command::Compensate { scope } => {
+                self.known_scope(*scope)
+            }
+            Command::CancelScope { scope, .. } | Command::CloseScope { scope } => {
+                if *scope == ScopeId::ROOT {
+                    return Err(bad_scope(
+                        "the root scope cannot be canceled or closed".into(),
+                    ));
+                }
+                self.known_scope(*scope)
+            }
+            Command::CloseWait { wait } => {
+                self.known_operation(*wait)?;
+                match self.run.scopes.operation(*wait) {
+                    Some(open) if open.kind != OperationKind::Wait => {
+                        Err(bad_scope(format!("operation {wait} is not a wait")))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Command::CancelOperation { operation } => self.known_operation(*operation),
+            Command::PushCompensation {
+                scope,
+                undoes,
+                call,
+                ..
+            } => {
+                self.known_scope(*scope)?;
+                undoes.map_or(Ok(()), |operation| self.known_operation(operation))?;
+                valid_call(call)
+            }
+            Command::SetCompensationArguments { compensation, .. } => {
+                if self.run.compensations.knows(*compensation) {
+                    return Ok(());
+                }
+                Err(bad_scope(format!(
+                    "compensation {compensation} was never registered"
+                )))
+            }
+        }
+    }
+
+    fn known_scope(&self, scope: ScopeId) -> Result<(), TaskFailure> {
+        if self.run.scopes.knows_scope(scope) {
+            return Ok(());
+        }
+        Err(bad_scope(format!("scope {scope} was never opened")))
+    }
+
+    fn known_operation(&self, operation: OperationId) -> Result<(), TaskFailure> {
+        if self.run.scopes.knows_operation(operation) {
+            return Ok(());
+        }
+        Err(bad_scope(format!(
+            "operation {operation} was never started"
+        )))
+    }
+
+    fn unused_id(&self, call: &ActivityCall) -> Result<(), TaskFailure> {
+        let Some(id) = &call.activity_id else {
+            return Ok(());
+        };
+        let pending = self
+            .run
+            .activities
+            .values()
+            .any(|open| open.activity_id == *id);
+        let planned = self.planned.iter().any(|planned| match planned {
+            super::Planned::ScheduleActivity { activity_id, .. } => activity_id == id,
+            _ => false,
+        });
+        if !pending && !planned {
+            return Ok(());
+        }
+        let cause = TaskFailedCause::ScheduleActivityDuplicateId;
+        let message = format!("an activity with id {id:?} is pending already");
+        Err(TaskFailure::new(
+            cause,
+            "ScheduleActivityDuplicateId",
+            message,
+        ))
+    }
+
+    /// Live only: what was recorded was within the limits of its time.
+    pub(super) fn check_limits(&mut self, command: &Command) -> Result<(), TaskFailure> {
+        if self.replaying() {
+            return Ok(());
+        }
+        let limits = self.run.limits;
+        let over = |what: &str, limit: usize| {
+            let cause = TaskFailedCause::WorkflowWorkerUnhandledFailure;
+            let message = format!("more than {limit} {what}");
+            Err(TaskFailure::new(cause, "CommandLimitExceeded", message))
+        };
+        self.payload_bytes += payload_bytes(command);
+        if self.issued.len() >= limits.commands_per_task {
+            return over("commands in one workflow task", limits.commands_per_task);
+        }
+        if self.payload_bytes > limits.payload_bytes_per_task {
+            return over(
+                "bytes of payload in one workflow task",
+                limits.payload_bytes_per_task,
+            );
+        }
+        let planned = self.planned.len();
+        match command {
+            Command::StartTimer { .. }
+                if self.run.timers.len() + planned >= limits.pending_timers =>
+            {
+                over(
+                    "pending timers and commands in one run",
+                    limits.pending_timers,
+                )
+            }
+            Command::ScheduleActivity { .. }
+                if self.run.activities.len() + planned >= limits.pending_activities =>
+            {
+                let cause = TaskFailedCause::PendingActivitiesLimitExceeded;
+                let message = format!("more than {} pending activities", limits.pending_activities);
+                Err(TaskFailure::new(
+                    cause,
+                    "PendingActivitiesLimitExceeded",
+                    message,
+                ))
+            }
+            Command::OpenScope { .. } | Command::OpenWait { .. }
+                if self.run.scopes.scopes_and_waits() >= limits.scopes_and_waits =>
+            {
+                over("open scopes and waits in one run", limits.scopes_and_waits)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn payload_bytes(command: &Command) -> usize {
+    match command {
+        Command::ScheduleActivity { call, .. } | Command::PushCompensation { call, .. } => {
+            call.payload_bytes()
+        }
+        Command::SetCompensationArguments { arguments, .. } => {
+            arguments.iter().map(Payload::size).sum()
+        }
+        Command::Complete {
+            outcome: Outcome::Completed(result),
+        } => result.size(),
+        Command::OpenWait { label: text, .. } | Command::CancelScope { reason: text, .. } => {
+            text.len()
+        }
+        _ => 0,
+    }
+}
+
+fn valid_call(call: &ActivityCall) -> Result<(), TaskFailure> {
+    let bad = |reason: String| {
+        let cause = TaskFailedCause::BadScheduleActivityAttributes;
+        let message = format!("activity {:?}: {reason}", call.activity_type);
+        Err(TaskFailure::new(
+            cause,
+            "BadScheduleActivityAttributes",
+            message,
+        ))
+    };
+    if call.activity_type.is_empty() {
+        return bad("the type is empty".into());
+    }
+    for name in [
+        Some(&call.activity_type),
+        call.activity_id.as_ref(),
+        call.task_queue.as_ref(),
+    ] {
+        if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+            return bad(format!("a name is longer than {NAME_BYTES_MAX} bytes"));
+        }
+    }
+    let limits = [call.start_to_close, call.schedule_to_close];
+    if !limits
+        .into_iter()
+        .flatten()
+        .any(|limit: crate::Millis| limit.0 > 0)
+    {
+        return bad("set start-to-close or schedule-to-close".into());
+    }
+    if let Some(reason) = call.retry.as_ref().and_then(retry::invalid) {
+        return bad(reason);
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Points and lengths of time, in whole milliseconds.
+//!
+//! The engine has no clock: every time it knows was given to it and is recorded.
+
+use serde::{Deserialize, Serialize};
+use std::{ops, time::Duration};
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Timestamp(pub u64);
+
+/// A length of time in milliseconds.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// A length of whole seconds.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+}
+
+impl Timestamp {
+    /// The time from `earlier` to this, zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl ops::Add<Millis> for Timestamp {
+    type Output = Self;
+
+    fn add(self, length: Millis) -> Self {
+        Self(self.0.saturating_add(length.0))
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(length: Millis) -> Self {
+        Self::from_millis(length.0)
+    }
+}
+
+impl From<Duration> for Millis {
+    /// Rounds up: a wait may be longer than asked for, never shorter.
+    fn from(length: Duration) -> Self {
+        let millis = length.as_nanos().div_ceil(1_000_000);
+        Self(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+}
