@@ -1,0 +1,31 @@
+//! The attributes `#[workflow]` and `#[activity]` of the Rust guest SDK.
+//!
+//! They only wrap: each makes a type with the function's name whose methods call into
+//! `sandglass-guest`, where everything is decided. The crate `sandglass-guest` exports and explains
+//! them.
+
+mod expand;
+mod function;
+mod options;
+
+use proc_macro::TokenStream;
+
+/// Makes an `async fn` a workflow type. Explained in `sandglass_guest::workflow`.
+#[proc_macro_attribute]
+pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    syn::parse(attribute)
+        .and_then(|options| Ok((options, syn::parse(item)?)))
+        .and_then(|(options, function)| expand::workflow(&options, &function))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Makes an `async fn` an activity type. Explained in `sandglass_guest::activity`.
+#[proc_macro_attribute]
+pub fn activity(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    syn::parse(attribute)
+        .and_then(|options| Ok((options, syn::parse(item)?)))
+        .and_then(|(options, function)| expand::activity(&options, &function))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}

@@ -1,0 +1,113 @@
+//! The macro that makes a crate a component.
+
+/// Makes the crate a component with these workflow and activity types.
+///
+/// ```text
+/// sandglass_guest::export! { workflows: [order], activities: [charge, refund] }
+/// ```
+///
+/// Either list may be left out. Built for `wasm32-unknown-unknown` the component serves the
+/// workflows, built for `wasm32-wasip1` the activities. An activity that was declared without a
+/// body is served by another component or by the host and is not listed.
+#[macro_export]
+macro_rules! export {
+    (workflows: [$($workflow:ty),* $(,)?] $(,)?) => {
+        $crate::export! { workflows: [$($workflow),*], activities: [] }
+    };
+    (activities: [$($activity:ty),* $(,)?] $(,)?) => {
+        $crate::export! { workflows: [], activities: [$($activity),*] }
+    };
+    (workflows: [$($workflow:ty),* $(,)?], activities: [$($activity:ty),* $(,)?] $(,)?) => {
+        const _: () = {
+            /// The workflow types of this component.
+            #[allow(dead_code, reason = "used on one target only")]
+            fn workflows() -> ::std::vec::Vec<$crate::__private::Definition> {
+                ::std::vec![$(<$workflow>::__definition()),*]
+            }
+
+            /// The activity types of this component.
+            #[allow(dead_code, reason = "used on one target only")]
+            fn activities() -> ::std::vec::Vec<$crate::__private::Definition> {
+                ::std::vec![$(<$activity>::__definition()),*]
+            }
+
+            $crate::__export_workflows!(workflows);
+            $crate::__export_activities!(activities);
+        };
+    };
+}
+
+/// Exports the world `workflow`, in builds that serve it.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))]
+macro_rules! __export_workflows {
+    ($definitions:ident) => {
+        use $crate::__private::bindings::workflow as world;
+
+        struct Component;
+
+        impl world::exports::sandglass::workflow::guest::Guest for Component {
+            fn definitions() -> ::std::vec::Vec<world::sandglass::workflow::types::Definition> {
+                let definitions = $definitions().into_iter();
+                definitions
+                    .map(|definition| world::sandglass::workflow::types::Definition {
+                        name: definition.name.into(),
+                    })
+                    .collect()
+            }
+
+            fn activate(event: world::exports::sandglass::workflow::guest::Event) {
+                $crate::__private::activate(&$definitions(), event);
+            }
+        }
+
+        world::export!(Component with_types_in $crate::__private::bindings::workflow);
+    };
+}
+
+/// Exports nothing here: this build does not serve workflows.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(all(target_arch = "wasm32", not(target_os = "wasi"))))]
+macro_rules! __export_workflows {
+    ($definitions:ident) => {};
+}
+
+/// Exports the world `activity`, in builds that serve it.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+macro_rules! __export_activities {
+    ($definitions:ident) => {
+        use $crate::__private::bindings::activity as world;
+        use $crate::__private::bindings::workflow::sandglass::workflow::types;
+
+        struct Component;
+
+        impl world::exports::sandglass::workflow::activity_handler::Guest for Component {
+            fn definitions() -> ::std::vec::Vec<types::Definition> {
+                let definitions = $definitions().into_iter();
+                definitions
+                    .map(|definition| types::Definition { name: definition.name.into() })
+                    .collect()
+            }
+
+            fn run(
+                task: world::exports::sandglass::workflow::activity_handler::ActivityTask,
+            ) -> ::std::result::Result<types::Payload, types::Failure> {
+                $crate::__private::attempt(&$definitions(), task)
+            }
+        }
+
+        world::export!(Component with_types_in $crate::__private::bindings::activity);
+    };
+}
+
+/// Exports nothing here: this build does not serve activities.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(all(target_arch = "wasm32", target_os = "wasi")))]
+macro_rules! __export_activities {
+    ($definitions:ident) => {};
+}

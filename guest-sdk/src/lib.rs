@@ -1,0 +1,134 @@
+//! Durable workflows and activities in Rust, compiled to WebAssembly components.
+//!
+//! A workflow is an ordinary `async fn`. The host records each step, rebuilds the workflow from that
+//! record after a crash, and can cancel it at any point where it awaits something. An activity does
+//! the work that touches the world: the host runs it at least once and retries it.
+//!
+//! ```
+//! use sandglass_guest::prelude::*;
+//!
+//! /// Says hello.
+//! #[activity(start_to_close = "10s", retry(maximum_attempts = 3))]
+//! async fn greet(name: String) -> Result<String, Failure> {
+//!     Ok(format!("Hello, {name}!"))
+//! }
+//!
+//! /// Says hello, and a second later returns what was said.
+//! #[workflow]
+//! async fn hello(name: String) -> Result<String, Failure> {
+//!     let greeting = greet(name).await?; // the call starts it, `.await` waits for it
+//!     sleep(Duration::from_secs(1)).await?;
+//!     Ok(greeting)
+//! }
+//!
+//! sandglass_guest::export! { workflows: [hello], activities: [greet] }
+//! # fn main() {}
+//! ```
+//!
+//! The crate, of type `cdylib`, is built for `wasm32-unknown-unknown` to serve its workflows, and for
+//! `wasm32-wasip1` to serve its activities.
+//!
+//! # What may be used in a workflow
+//!
+//! Everything that is plain computation, and every future that is: `join!`, `select!`,
+//! `FuturesUnordered`, channels. There is no clock, file, socket or thread; [`now`], [`sleep`],
+//! [`random`] and [`log`] take their places, and their answers are the same in a replay. The
+//! iteration order of a `HashMap` is the same in every replay, too.
+//!
+//! # Cancellation
+//!
+//! A request for cancellation makes whatever the workflow awaits fail with a cancellation
+//! ([`Failure::is_cancellation`]), and everything it starts from then on. Cleanup runs in a
+//! [`scope::shielded`] or [`scope::detached`] scope. Activities that undo others are better
+//! registered with [`Activity::compensated_by`]: then the host runs them.
+//!
+//! Dropping an activity's or timer's future before it is done cancels it; so the losers of a
+//! `select!` are canceled.
+
+pub mod activity;
+mod call;
+pub mod compensation;
+mod export;
+mod failure;
+pub mod info;
+pub mod log;
+mod payload;
+pub mod random;
+mod runtime;
+pub mod scope;
+mod signal;
+mod time;
+mod timer;
+mod wait;
+
+#[cfg(test)]
+mod fake;
+/// The host's functions, replaced by a recording host in the unit tests.
+#[cfg(test)]
+use fake as host;
+#[cfg(not(test))]
+use sandglass_guest_bindings::workflow::sandglass::workflow as host;
+
+pub use call::{Activity, ActivityCall, ActivityOptions, CancellationType, RetryPolicy};
+pub use compensation::{Compensation, RunWhen, compensate};
+pub use failure::{
+    ActivityFailure, ApplicationFailure, CanceledFailure, Failure, FailureInfo, FailureLink,
+    RetryState, TimeoutKind,
+};
+pub use payload::{Payload, decode, encode};
+pub use runtime::{JoinHandle, spawn};
+pub use sandglass_guest_macros::{activity, workflow};
+pub use scope::{CancelCause, CancelInfo, Scope};
+pub use signal::{Signals, signals};
+pub use time::{Timestamp, now};
+pub use timer::{Sleep, sleep};
+pub use wait::{or_canceled, wait_until};
+
+/// What most workflows and activities use.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use crate::{
+        Activity, ActivityCall, ActivityOptions, CancellationType, Failure, RetryPolicy, RunWhen,
+        Scope, activity, compensate, log, now, random, scope, signals, sleep, spawn, wait_until,
+        workflow,
+    };
+}
+
+/// What the attributes and `export!` write into a user's crate. No part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    use serde::Serialize;
+
+    pub use crate::activity::attempt;
+    pub use crate::payload::{Arguments, Payload};
+    pub use crate::runtime::{Body, Definition, activate};
+    pub use sandglass_guest_bindings as bindings;
+
+    use crate::Failure;
+
+    /// The arguments of a workflow or activity.
+    pub type Payloads = Vec<Payload>;
+
+    /// What a workflow or activity may return.
+    pub trait Outcome {
+        /// The type of the value.
+        type Value;
+
+        /// Gives the value or the failure.
+        fn into_result(self) -> Result<Self::Value, Failure>;
+    }
+
+    impl<T, E: Into<Failure>> Outcome for Result<T, E> {
+        type Value = T;
+
+        fn into_result(self) -> Result<T, Failure> {
+            self.map_err(Into::into)
+        }
+    }
+
+    /// Encodes what a workflow or activity has returned.
+    pub fn encode_outcome<O: Outcome<Value: Serialize>>(outcome: O) -> Result<Payload, Failure> {
+        crate::encode(&outcome.into_result()?)
+    }
+}
