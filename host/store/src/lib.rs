@@ -6,8 +6,8 @@
 //! One process writes a store. It holds the [`OwnerLock`], has the only [`Store`], and uses it from
 //! one thread; any process may have [`Reader`]s. See [`SqliteStore`] for files and durability.
 
-//CONF
-//pub mod conformance;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod owner;
 mod rows;

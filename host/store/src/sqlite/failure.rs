@@ -25,7 +25,12 @@ pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Er
         ErrorCode::NotADatabase => Error::NotAStore { file, reason },
         ErrorCode::DiskFull => Error::Full { file, place },
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Busy { file },
-        ErrorCode::ConstraintViolation | ErrorCode::TooBig => Error::Refused {
+        ErrorCode::ConstraintViolation => Error::Refused {
+            file,
+            place,
+            reason: contradiction(&reason).to_owned(),
+        },
+        ErrorCode::TooBig => Error::Refused {
             file,
             place,
             reason,
@@ -35,5 +40,15 @@ pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Er
             doing: doing.to_owned(),
             reason,
         },
+    }
+}
+
+/// A violated constraint in the words of whoever wrote the row.
+fn contradiction(reason: &str) -> &str {
+    match reason {
+        "FOREIGN KEY constraint failed" => "there is no such run",
+        "UNIQUE constraint failed: run.workflow_id" => "its workflow id has an open run",
+        "UNIQUE constraint failed: run.run_id" => "another run has its run id",
+        reason => reason,
     }
 }
