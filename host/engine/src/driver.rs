@@ -157,7 +157,9 @@ fn replay_with(
         }
         let end = frame.next_event_id;
         for record in frame.records {
-            let driver = driver.as_mut().map(|driver| &mut **driver as &mut dyn Driver);
+            let driver = driver
+                .as_mut()
+                .map(|driver| &mut **driver as &mut dyn Driver);
             run = replay_record(run, record, driver)?;
         }
         if run.next_event_id() != end {

@@ -98,6 +98,27 @@ pub enum TaskFailedCause {
     PendingActivitiesLimitExceeded,
 }
 
+impl TaskFailedCause {
+    /// Its name in Temporal's API, as `WORKFLOW_TASK_FAILED_CAUSE_` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnhandledCommand => "UNHANDLED_COMMAND",
+            Self::BadScheduleActivityAttributes => "BAD_SCHEDULE_ACTIVITY_ATTRIBUTES",
+            Self::BadRequestCancelActivityAttributes => "BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES",
+            Self::BadStartTimerAttributes => "BAD_START_TIMER_ATTRIBUTES",
+            Self::BadCancelTimerAttributes => "BAD_CANCEL_TIMER_ATTRIBUTES",
+            Self::BadScopeAttributes => "BAD_SCOPE_ATTRIBUTES",
+            Self::ScheduleActivityDuplicateId => "SCHEDULE_ACTIVITY_DUPLICATE_ID",
+            Self::WorkflowWorkerUnhandledFailure => "WORKFLOW_WORKER_UNHANDLED_FAILURE",
+            Self::ForceCloseCommand => "FORCE_CLOSE_COMMAND",
+            Self::BadBinary => "BAD_BINARY",
+            Self::NonDeterministicError => "NON_DETERMINISTIC_ERROR",
+            Self::PendingActivitiesLimitExceeded => "PENDING_ACTIVITIES_LIMIT_EXCEEDED",
+        }
+    }
+}
+
 /// Why stored bytes cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

@@ -3,6 +3,10 @@
 //! Event types, order and numbering are Temporal's, workflow-task events included; the source of
 //! names and attributes is `temporal.api.history.v1`.
 
+mod shorthand;
+
+pub use shorthand::shorthand;
+
 use crate::{
     ActivityCall, CancelRequest, Digest, EventId, Failure, Millis, Payload, RetryState, Signal,
     Start, TaskFailedCause, Timestamp,

@@ -39,7 +39,7 @@ pub use frame::{
     decode, encode,
 };
 pub use guest_event::GuestEvent;
-pub use history::{EventAttributes, HistoryEvent};
+pub use history::{EventAttributes, HistoryEvent, shorthand};
 pub use id::{CompensationId, Digest, EventId, OperationId, ScopeId};
 pub use input::{ActivityClose, AttemptInfo, CancelRequest, Input, Signal, Start};
 pub use limits::Limits;

@@ -443,6 +443,15 @@ impl Run {
         }
     }
 
+    /// Restores the count of attempts that failed without being recorded, after a rebuild from frames.
+    ///
+    /// Without a recorded failure before, or with a lower count, nothing changes.
+    pub fn restore_attempt(&mut self, count: u32) {
+        if let PendingTask::Retrying { attempt, .. } = &mut self.task {
+            *attempt = count.max(*attempt);
+        }
+    }
+
     /// Begins the pending workflow task, over all inputs that were not delivered yet.
     ///
     /// # Panics

@@ -1,0 +1,50 @@
+//! Histories in one line, in the notation that Sandglass's documents and tests use.
+
+use crate::{EventAttributes as E, HistoryEvent};
+
+/// Writes a history in one line: `WES,T,TS,CR,T,TC,WX`.
+///
+/// A workflow task without anything between its events is `T`; otherwise `Ts`, `Tb` and `Tc` or `Tf`
+/// with its cause stand where they are.
+#[must_use]
+pub fn shorthand(events: &[HistoryEvent]) -> String {
+    let mut words: Vec<String> = Vec::with_capacity(events.len());
+    for event in events {
+        words.push(word(&event.attributes));
+        if let [.., scheduled, started, completed] = &words[..]
+            && (scheduled, started, completed) == (&"Ts".into(), &"Tb".into(), &"Tc".into())
+        {
+            words.truncate(words.len() - 3);
+            words.push("T".into());
+        }
+    }
+    words.join(",")
+}
+
+fn word(attributes: &E) -> String {
+    match attributes {
+        E::WorkflowExecutionStarted(_) => "WES",
+        E::WorkflowExecutionCompleted { .. } => "WC",
+        E::WorkflowExecutionFailed { .. } => "WF",
+        E::WorkflowExecutionCanceled { .. } => "WX",
+        E::WorkflowExecutionTerminated { .. } => "WK",
+        E::WorkflowExecutionTimedOut { .. } => "WTO",
+        E::WorkflowExecutionCancelRequested(_) => "CR",
+        E::WorkflowExecutionSignaled(_) => "SG",
+        E::WorkflowTaskScheduled { .. } => "Ts",
+        E::WorkflowTaskStarted { .. } => "Tb",
+        E::WorkflowTaskCompleted { .. } => "Tc",
+        E::WorkflowTaskFailed { cause, .. } => return format!("Tf({})", cause.name()),
+        E::ActivityTaskScheduled { .. } => "AS",
+        E::ActivityTaskStarted { .. } => "AB",
+        E::ActivityTaskCompleted { .. } => "AC",
+        E::ActivityTaskFailed { .. } => "AF",
+        E::ActivityTaskTimedOut { .. } => "ATO",
+        E::ActivityTaskCancelRequested { .. } => "ACR",
+        E::ActivityTaskCanceled { .. } => "AX",
+        E::TimerStarted { .. } => "TS",
+        E::TimerFired { .. } => "TF",
+        E::TimerCanceled { .. } => "TC",
+    }
+    .into()
+}

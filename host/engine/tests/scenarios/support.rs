@@ -1,0 +1,326 @@
+//! A run with a scripted guest: what the host does to it, without a host.
+
+use sandglass_engine::*;
+use std::collections::BTreeMap;
+
+/// A guest written as a function of each event. It keeps its state in what it captures.
+pub(crate) type Script = Box<dyn FnMut(&GuestEvent, &mut Guest<'_>)>;
+
+/// What a scripted guest can call.
+pub(crate) struct Guest<'a> {
+    task: &'a mut Task,
+    failure: Option<TaskFailure>,
+}
+
+impl Guest<'_> {
+    pub(crate) fn command(&mut self, command: Command) -> Answer {
+        match self.task.command(command) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+                Answer::Done
+            }
+        }
+    }
+
+    pub(crate) fn operation(&mut self, command: Command) -> OperationId {
+        match self.command(command) {
+            Answer::Operation(operation) => operation,
+            // The host would have trapped this guest.
+            Answer::Done if self.failure.is_some() => OperationId(0),
+            other => panic!("expected an operation, got {other:?}"),
+        }
+    }
+
+    pub(crate) fn activity(
+        &mut self,
+        scope: ScopeId,
+        name: &str,
+        cancellation: CancellationType,
+    ) -> OperationId {
+        self.operation(Command::ScheduleActivity {
+            scope,
+            call: call(name, cancellation),
+        })
+    }
+
+    pub(crate) fn timer(&mut self, scope: ScopeId, secs: u64) -> OperationId {
+        self.operation(Command::StartTimer {
+            scope,
+            duration: Millis::from_secs(secs),
+        })
+    }
+
+    pub(crate) fn scope(&mut self, parent: ScopeId, kind: ScopeKind) -> ScopeId {
+        match self.command(Command::OpenScope { parent, kind }) {
+            Answer::Scope(scope) => scope,
+            other => panic!("expected a scope, got {other:?}"),
+        }
+    }
+
+    pub(crate) fn compensation(&mut self, undoes: OperationId, name: &str) {
+        self.command(Command::PushCompensation {
+            scope: ScopeId::ROOT,
+            undoes: Some(undoes),
+            call: call(name, CancellationType::default()),
+            when: CompensateWhen::Effective,
+        });
+    }
+
+    pub(crate) fn complete(&mut self, result: &str) {
+        self.command(Command::Complete {
+            outcome: Outcome::Completed(Payload::json(result)),
+        });
+    }
+
+    pub(crate) fn fail(&mut self, failure: &Failure) {
+        self.command(Command::Complete {
+            outcome: Outcome::Failed(failure.clone()),
+        });
+    }
+
+    pub(crate) fn cancel_info(&self, scope: ScopeId) -> Option<CancelInfo> {
+        self.task.cancel_info(scope).unwrap()
+    }
+}
+
+pub(crate) fn call(name: &str, cancellation: CancellationType) -> ActivityCall {
+    ActivityCall {
+        activity_type: name.into(),
+        start_to_close: Some(Millis::from_secs(60)),
+        retry: Some(RetryPolicy {
+            maximum_attempts: 1,
+            ..RetryPolicy::default()
+        }),
+        cancellation,
+        ..ActivityCall::default()
+    }
+}
+
+struct Scripted(Script);
+
+impl Driver for Scripted {
+    fn deliver(&mut self, event: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
+        let mut guest = Guest {
+            task: &mut task,
+            failure: None,
+        };
+        (self.0)(&event, &mut guest);
+        let result = guest.failure.take().map_or(Ok(()), Err);
+        (task, result)
+    }
+}
+
+/// One run, its frames, and the activities that are running.
+pub(crate) struct World {
+    make: fn() -> Script,
+    run: Option<Run>,
+    guest: Scripted,
+    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) events: Vec<HistoryEvent>,
+    pub(crate) pending: BTreeMap<EventId, PendingActivity>,
+    pub(crate) timers: BTreeMap<EventId, Timestamp>,
+    pub(crate) now: Timestamp,
+    /// Whether activities are begun as soon as they are scheduled.
+    pub(crate) worker: bool,
+}
+
+impl World {
+    /// A started run whose first workflow task has not run.
+    pub(crate) fn start(make: fn() -> Script) -> Self {
+        let start = Start {
+            run_id: "run".into(),
+            workflow_type: "w".into(),
+            ..Start::default()
+        };
+        let mut world = Self {
+            make,
+            run: Some(Run::new(Limits::default())),
+            guest: Scripted(make()),
+            frames: Vec::new(),
+            events: Vec::new(),
+            pending: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            now: Timestamp(1_000),
+            worker: true,
+        };
+        world.append(Input::Started(Box::new(start))).unwrap();
+        world
+    }
+
+    pub(crate) fn run(&self) -> &Run {
+        self.run.as_ref().unwrap()
+    }
+
+    pub(crate) fn append(&mut self, input: Input) -> Result<(), InputError> {
+        self.now = Timestamp(self.now.0 + 1);
+        let result = self.run.as_mut().unwrap().append(self.now, input);
+        self.commit();
+        result
+    }
+
+    pub(crate) fn cancel(&mut self) -> Result<(), InputError> {
+        self.append(Input::CancelRequested(CancelRequest {
+            reason: "r1".into(),
+            identity: "op".into(),
+            ..CancelRequest::default()
+        }))
+    }
+
+    pub(crate) fn signal(&mut self, name: &str) {
+        self.append(Input::Signaled(Signal {
+            name: name.into(),
+            ..Signal::default()
+        }))
+        .unwrap();
+    }
+
+    /// Runs the pending workflow task, if there is one.
+    pub(crate) fn task(&mut self) -> &mut Self {
+        if !self.run().wants_task() {
+            return self;
+        }
+        let attempt = self.run().task_attempt();
+        let task = self.run.take().unwrap().begin(self.now, Digest::default());
+        let (task, result) = drive(task, &mut self.guest);
+        let pending = &self.pending;
+        let finished = result.and_then(|()| {
+            task.finish_with(|id| {
+                pending
+                    .get(&id)
+                    .is_some_and(|activity| activity.started.is_some())
+            })
+        });
+        match finished {
+            Ok(run) => self.run = Some(run),
+            Err(failure) => {
+                // As the host does: the run is rebuilt, the guest starts anew.
+                let mut run = self.replayed(None).unwrap();
+                run.restore_attempt(attempt);
+                run.fail_task(self.now, failure.cause, failure.failure);
+                self.run = Some(run);
+                self.guest = Scripted(no_guest());
+            }
+        }
+        self.commit();
+        self
+    }
+
+    /// Gives the run a new instance of its guest, brought up to date by replay.
+    pub(crate) fn evict(&mut self) {
+        self.reload_with(self.make).unwrap();
+    }
+
+    /// The same with another guest, as after an upgrade.
+    pub(crate) fn reload_with(&mut self, make: fn() -> Script) -> Result<(), ReplayError> {
+        let mut guest = Scripted(make());
+        let mut run = self.replayed(Some(&mut guest))?;
+        run.restore_attempt(self.run().task_attempt());
+        (self.run, self.guest) = (Some(run), guest);
+        Ok(())
+    }
+
+    fn replayed(&self, guest: Option<&mut dyn Driver>) -> Result<Run, ReplayError> {
+        replay(
+            self.frames
+                .iter()
+                .map(|bytes| decode::<Frame>(bytes).unwrap()),
+            guest,
+        )
+    }
+
+    fn commit(&mut self) {
+        let Some(output) = self.run.as_mut().and_then(Run::take_frame) else {
+            return;
+        };
+        self.frames.push(encode(&output.frame));
+        self.events.extend(output.events);
+        let changes = output.changes;
+        for mut activity in changes.scheduled {
+            if self.worker {
+                activity.start(self.now, "worker");
+            }
+            self.pending.insert(activity.scheduled_event_id, activity);
+        }
+        for (id, reason) in changes.cancel_requested {
+            self.pending.get_mut(&id).unwrap().cancel_requested = Some(reason);
+        }
+        for id in changes.activities_closed {
+            self.pending.remove(&id);
+        }
+        for timer in changes.timers_started {
+            self.timers.insert(timer.started_event_id, timer.due);
+        }
+        for id in changes.timers_ended {
+            self.timers.remove(&id);
+        }
+    }
+
+    /// The newest pending activity of a type.
+    pub(crate) fn pending(&mut self, name: &str) -> &mut PendingActivity {
+        let found = self
+            .pending
+            .values_mut()
+            .rev()
+            .find(|a| a.call.activity_type == name);
+        found.unwrap_or_else(|| panic!("{name} is not pending"))
+    }
+
+    pub(crate) fn report(&mut self, name: &str, report: Report) {
+        let now = self.now;
+        match self.pending(name).report(now, report) {
+            Verdict::Close(input) => self.append(input).unwrap(),
+            Verdict::Retry { at } => panic!("{name} is retried at {at:?}"),
+        }
+    }
+
+    pub(crate) fn complete(&mut self, name: &str) {
+        self.report(name, Report::Completed(Payload::json("7")));
+    }
+
+    pub(crate) fn fire(&mut self) {
+        let (&started_event_id, &due) = self.timers.iter().min_by_key(|(_, due)| **due).unwrap();
+        self.now = self.now.max(due);
+        self.append(Input::TimerFired { started_event_id }).unwrap();
+    }
+
+    /// The history in one line, after checking all that must hold of every history.
+    pub(crate) fn history(&self) -> String {
+        for (place, event) in self.events.iter().enumerate() {
+            assert_eq!(
+                event.event_id.0,
+                place as u64 + 1,
+                "event ids are contiguous"
+            );
+        }
+        let frames = || {
+            self.frames
+                .iter()
+                .map(|bytes| decode::<Frame>(bytes).unwrap())
+        };
+        assert_eq!(
+            history(frames()).unwrap(),
+            self.events,
+            "the projection gives the same events"
+        );
+        let mut guest = Scripted((self.make)());
+        let again = replay(frames(), Some(&mut guest)).map(|run| run.summary());
+        if let Ok(again) = again {
+            let stored = self.replayed(None).unwrap().summary();
+            assert_eq!(again, stored, "replay with and without guest agree");
+        }
+        shorthand(&self.events)
+    }
+
+    /// The same for a guest that is known to replay.
+    pub(crate) fn replayed_history(&self) -> String {
+        let mut guest = Scripted((self.make)());
+        self.replayed(Some(&mut guest))
+            .expect("the history replays");
+        self.history()
+    }
+}
+
+fn no_guest() -> Script {
+    Box::new(|event, _| panic!("a dead instance was given {event:?}"))
+}
