@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "scenarios/random.rs"]
+mod random;
 #[path = "scenarios/support.rs"]
 mod support;
 

@@ -1,0 +1,207 @@
+//! Random guests under random inputs: what must hold of every run, whatever its code does.
+//!
+//! Checked after each step by the support module: event ids are contiguous, the projection of the
+//! encoded frames gives the same events, replay with the guest issues the same commands.
+
+use crate::support::{Guest, Script, World, call};
+use sandglass_engine::*;
+use std::{cell::Cell, env};
+
+/// Runs in one pass of the suite. `SANDGLASS_SEED` runs one alone.
+const RUNS: u64 = 400;
+
+thread_local! {
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A xorshift generator: no state but a number, the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// A guest that issues up to four random commands for each event.
+fn random_guest() -> Script {
+    let mut random = Random::new(SEED.get());
+    let (mut scopes, mut operations) = (1, 0);
+    Box::new(move |_, guest| {
+        for _ in 0..random.below(5) {
+            random_command(&mut random, guest, &mut scopes, &mut operations);
+        }
+    })
+}
+
+fn random_command(random: &mut Random, guest: &mut Guest<'_>, scopes: &mut u32, last: &mut u64) {
+    let scope = ScopeId(u32::try_from(random.below(u64::from(*scopes))).unwrap());
+    let operation = OperationId(1 + random.below((*last).max(1)));
+    let kind = match random.below(4) {
+        0 => ScopeKind::Cancellable,
+        1 => ScopeKind::Shielded,
+        2 => ScopeKind::Detached,
+        _ => ScopeKind::Timeout(Millis(random.below(100))),
+    };
+    let cancellation = match random.below(3) {
+        0 => CancellationType::WaitCancellationCompleted,
+        1 => CancellationType::TryCancel,
+        _ => CancellationType::Abandon,
+    };
+    let command = match random.below(24) {
+        0..=5 => Command::ScheduleActivity {
+            scope,
+            call: call("Work", cancellation),
+        },
+        6..=9 => Command::StartTimer {
+            scope,
+            duration: Millis(random.below(100)),
+        },
+        10..=11 => Command::OpenWait {
+            scope,
+            label: String::new(),
+        },
+        12..=14 => Command::OpenScope {
+            parent: scope,
+            kind,
+        },
+        15 if scope != ScopeId::ROOT => Command::CancelScope {
+            scope,
+            reason: "code".into(),
+        },
+        16 if scope != ScopeId::ROOT => Command::CloseScope { scope },
+        17..=18 if *last > 0 => Command::CancelOperation { operation },
+        19..=21 => Command::PushCompensation {
+            scope,
+            undoes: Some(operation).filter(|_| *last > 0),
+            call: call("Undo", CancellationType::default()),
+            when: CompensateWhen::Effective,
+        },
+        22 if random.below(3) == 0 => Command::Compensate { scope },
+        23 if random.below(6) == 0 => {
+            let outcome = match random.below(2) {
+                0 => Outcome::Completed(Payload::json("1")),
+                _ => Outcome::Failed(Failure::application("E", "random")),
+            };
+            Command::Complete { outcome }
+        }
+        _ => return,
+    };
+    match guest.command(command) {
+        Answer::Operation(operation) => *last = (*last).max(operation.0),
+        Answer::Scope(scope) => *scopes = (*scopes).max(scope.0 + 1),
+        _ => {}
+    }
+}
+
+fn random_input(random: &mut Random, w: &mut World) {
+    let now = w.now;
+    match random.below(10) {
+        0 => w.signal("s"),
+        1 => _ = w.cancel(),
+        2..=4 if !w.timers.is_empty() => w.fire(),
+        5 => w.worker = !w.worker,
+        _ => {
+            let nth = usize::try_from(random.below(1 + w.pending.len() as u64)).unwrap();
+            let Some(activity) = w.pending.values_mut().nth(nth) else {
+                return;
+            };
+            if activity.started.is_none() {
+                return activity.start(now, "worker");
+            }
+            let report = match random.below(3) {
+                0 => Report::Completed(Payload::json("1")),
+                1 => Report::Failed(Failure::application("E", "random")),
+                _ => Report::Canceled(vec![]),
+            };
+            if let Verdict::Close(input) = activity.report(now, report) {
+                w.append(input).unwrap();
+            }
+        }
+    }
+}
+
+fn run(seed: u64) -> usize {
+    SEED.set(seed);
+    let mut random = Random::new(!seed);
+    let mut w = World::start(random_guest);
+    for _ in 0..40 {
+        if random.below(4) == 0 {
+            w.evict();
+        }
+        if random.below(3) > 0 {
+            w.task();
+        }
+        if w.run().status() != &Status::Running {
+            break;
+        }
+        random_input(&mut random, &mut w);
+    }
+    w.replayed_history();
+    invariants(&w.events);
+    w.events.len()
+}
+
+/// Nothing follows the close; what ended was begun, and ended once.
+fn invariants(events: &[HistoryEvent]) {
+    let mut open = std::collections::BTreeSet::new();
+    let mut closed = false;
+    for event in events {
+        assert!(!closed, "an event follows the close: {event:?}");
+        match &event.attributes {
+            EventAttributes::ActivityTaskScheduled { .. }
+            | EventAttributes::TimerStarted { .. } => _ = open.insert(event.event_id),
+            EventAttributes::ActivityTaskCompleted {
+                scheduled_event_id: id,
+                ..
+            }
+            | EventAttributes::ActivityTaskFailed {
+                scheduled_event_id: id,
+                ..
+            }
+            | EventAttributes::ActivityTaskCanceled {
+                scheduled_event_id: id,
+                ..
+            }
+            | EventAttributes::TimerFired {
+                started_event_id: id,
+                ..
+            }
+            | EventAttributes::TimerCanceled {
+                started_event_id: id,
+                ..
+            } => {
+                assert!(open.remove(id), "ended twice or never begun: {event:?}");
+            }
+            EventAttributes::WorkflowExecutionCompleted { .. }
+            | EventAttributes::WorkflowExecutionFailed { .. }
+            | EventAttributes::WorkflowExecutionCanceled { .. } => closed = true,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn random_runs_replay_to_the_same_history() {
+    if let Ok(seed) = env::var("SANDGLASS_SEED") {
+        let seed = seed.parse().expect("SANDGLASS_SEED is a number");
+        println!("seed {seed}: {} events", run(seed));
+        return;
+    }
+    let mut events = 0;
+    for seed in 0..RUNS {
+        println!("seed {seed}");
+        events += run(seed);
+    }
+    assert!(
+        events > 5_000,
+        "the random runs have become too small to say anything: {events}"
+    );
+}
