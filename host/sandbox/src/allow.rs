@@ -1,0 +1,153 @@
+//! Which imports a component may have, and what to use in place of the others.
+//!
+//! Checked before anything is compiled or run: a workflow that could read a clock or a file would
+//! pass its first execution and differ in its replay.
+
+use crate::{
+    ComponentKind, Error,
+    shape::{Shape, interface, served},
+};
+use std::fmt;
+
+/// The interfaces of world `workflow`, without package and version.
+const WORKFLOW: &[&str] = &[
+    "types",
+    "activities",
+    "timers",
+    "waits",
+    "cancellation",
+    "compensation",
+    "info",
+    "log",
+    "execution",
+];
+
+/// The interfaces of world `activity`, without package and version.
+const ACTIVITY: &[&str] = &["types", "activity-context", "log"];
+
+/// The WASI 0.2 interfaces that activities are served, without versions. All of WASI 0.2 but http.
+const WASI: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// An import that a component may not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForbiddenImport {
+    /// Its full name.
+    pub name: String,
+    /// Why not, and what to use instead.
+    pub advice: &'static str,
+}
+
+impl fmt::Display for ForbiddenImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.advice)
+    }
+}
+
+/// Says why an import is forbidden, or nothing if it is allowed.
+pub(crate) fn verdict(kind: ComponentKind, name: &str) -> Option<ForbiddenImport> {
+    let own = match kind {
+        ComponentKind::Workflow => WORKFLOW,
+        ComponentKind::Activities => ACTIVITY,
+    };
+    let advice = match interface(name).strip_prefix("sandglass:workflow/") {
+        Some(short) if own.contains(&short) && served(name) => return None,
+        Some(short) if own.contains(&short) => "this host serves version 0.1 of it",
+        Some(_) => match kind {
+            ComponentKind::Workflow => "not an interface that workflows have",
+            ComponentKind::Activities => "not an interface that activities have",
+        },
+        None if kind == ComponentKind::Workflow => instead_in_workflow(interface(name)),
+        None if WASI.contains(&interface(name)) && is_wasi_0_2(name) => return None,
+        None => instead_in_activity(interface(name)),
+    };
+    Some(ForbiddenImport {
+        name: name.to_owned(),
+        advice,
+    })
+}
+
+/// Checks all imports of a component.
+///
+/// # Errors
+/// [`Error::ForbiddenImports`] with every one that is not allowed.
+pub(crate) fn check(kind: ComponentKind, shape: &Shape) -> Result<(), Error> {
+    let forbidden: Vec<_> = shape
+        .imports
+        .iter()
+        .filter_map(|name| verdict(kind, name))
+        .collect();
+    if forbidden.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::ForbiddenImports(forbidden))
+    }
+}
+
+/// One line per import, each beginning on a new one.
+pub(crate) fn list(imports: &[ForbiddenImport]) -> String {
+    imports
+        .iter()
+        .map(|import| format!("\n  {import}"))
+        .collect()
+}
+
+fn is_wasi_0_2(name: &str) -> bool {
+    name.split_once('@')
+        .is_some_and(|(_, version)| version.starts_with("0.2."))
+}
+
+fn instead_in_workflow(interface: &str) -> &'static str {
+    let package = interface
+        .split_once('/')
+        .map_or(interface, |(package, _)| package);
+    match package {
+        "wasi:clocks" => "a workflow has no clock; use now() and sleep() of the SDK",
+        "wasi:random" => "a workflow has no random source; use random() of the SDK",
+        "wasi:filesystem" => "a workflow has no files; read and write them in an activity",
+        "wasi:sockets" | "wasi:http" => "a workflow has no network; use it in an activity",
+        "wasi:cli" if interface.contains("std") => {
+            "a workflow has no standard streams; use log of the SDK"
+        }
+        "wasi:cli" => "a workflow has no environment; pass what it needs as its input",
+        "wasi:io" => "a workflow has no streams; do input and output in an activity",
+        _ => "not an interface of sandglass:workflow@0.1.0",
+    }
+}
+
+fn instead_in_activity(interface: &str) -> &'static str {
+    if interface.starts_with("wasi:http/") {
+        return "not served to activities; use wasi:sockets on a granted host";
+    }
+    if WASI.contains(&interface) {
+        return "this host serves version 0.2 of it";
+    }
+    "neither an interface of sandglass:workflow@0.1.0 nor one of WASI 0.2"
+}

@@ -1,0 +1,103 @@
+//! Makes a component of what a compiler puts out, for build tools.
+
+use crate::ComponentKind;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasmparser::{Encoding, Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// Why a module cannot be made a component.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentizeError {
+    /// The bytes are no core module.
+    #[error("not a core WebAssembly module: {0}")]
+    NotModule(String),
+    /// The module does not say which world it is made for.
+    #[error(
+        "the module exports no workflows or activities: add `sandglass_guest::export! {{ .. }}` to \
+         its crate, and `crate-type = [\"cdylib\"]` to its Cargo.toml"
+    )]
+    NoExports,
+    /// A workflow module was compiled for a target with an operating system.
+    #[error(
+        "a workflow module must not import {0}: compile it for wasm32-unknown-unknown, and do input \
+         and output in activities"
+    )]
+    Wasi(String),
+    /// The module contradicts the world it is made for.
+    #[error("cannot make a component: {0}")]
+    Encode(String),
+}
+
+/// Makes a component of a core module that was compiled for `wasm32-unknown-unknown` (workflows) or
+/// `wasm32-wasip1` (activities).
+///
+/// # Errors
+/// [`ComponentizeError`], which says what to change.
+pub fn to_component(core: &[u8], kind: ComponentKind) -> Result<Vec<u8>, ComponentizeError> {
+    let module = Module::read(core)?;
+    if !module.has_world {
+        return Err(ComponentizeError::NoExports);
+    }
+    let mut encoder = ComponentEncoder::default().validate(true);
+    match kind {
+        ComponentKind::Workflow => {
+            if let Some(import) = module.wasi_import {
+                return Err(ComponentizeError::Wasi(import));
+            }
+        }
+        ComponentKind::Activities => {
+            let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+            encoder = encoder
+                .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)
+                .map_err(|error| ComponentizeError::Encode(format!("{error:#}")))?;
+        }
+    }
+    encoder
+        .module(core)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| ComponentizeError::Encode(format!("{error:#}")))
+}
+
+/// What can be told of a module by reading it.
+#[derive(Default)]
+struct Module {
+    /// Whether it carries the section in which bindings describe their world.
+    has_world: bool,
+    wasi_import: Option<String>,
+}
+
+impl Module {
+    fn read(core: &[u8]) -> Result<Self, ComponentizeError> {
+        let broken =
+            |error: wasmparser::BinaryReaderError| ComponentizeError::NotModule(error.to_string());
+        let mut module = Self::default();
+        for payload in Parser::new(0).parse_all(core) {
+            match payload.map_err(broken)? {
+                Payload::Version {
+                    encoding: Encoding::Component,
+                    ..
+                } => {
+                    return Err(ComponentizeError::NotModule(
+                        "it is a component already".into(),
+                    ));
+                }
+                Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                    module.has_world = true;
+                }
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import.map_err(broken)?;
+                        if import.module.starts_with("wasi") {
+                            let name = format!("{}.{}", import.module, import.name);
+                            module.wasi_import.get_or_insert(name);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(module)
+    }
+}

@@ -1,0 +1,70 @@
+//! What a guest asks for: activity calls, scope kinds and how a compensation is to run.
+
+use super::{header, list};
+use crate::bindings::{
+    types as wit,
+    workflow::sandglass::workflow::{cancellation, compensation},
+};
+use sandglass_engine::{
+    ActivityCall, CancellationType, CompensateWhen, Millis, RetryPolicy, ScopeKind,
+};
+
+impl From<wit::ActivityCall> for ActivityCall {
+    fn from(call: wit::ActivityCall) -> Self {
+        Self {
+            activity_type: call.activity_type,
+            activity_id: call.activity_id,
+            task_queue: call.task_queue,
+            arguments: list(call.arguments),
+            header: header(call.header),
+            schedule_to_close: call.schedule_to_close.map(Millis),
+            schedule_to_start: call.schedule_to_start.map(Millis),
+            start_to_close: call.start_to_close.map(Millis),
+            heartbeat: call.heartbeat.map(Millis),
+            retry: call.retry.map(Into::into),
+            cancellation: call.cancellation.into(),
+        }
+    }
+}
+
+impl From<wit::RetryPolicy> for RetryPolicy {
+    fn from(policy: wit::RetryPolicy) -> Self {
+        Self {
+            initial_interval: Millis(policy.initial_interval),
+            backoff_coefficient: policy.backoff_coefficient,
+            maximum_interval: policy.maximum_interval.map(Millis),
+            maximum_attempts: policy.maximum_attempts,
+            non_retryable_types: policy.non_retryable_types,
+        }
+    }
+}
+
+impl From<wit::CancellationType> for CancellationType {
+    fn from(kind: wit::CancellationType) -> Self {
+        match kind {
+            wit::CancellationType::WaitCancellationCompleted => Self::WaitCancellationCompleted,
+            wit::CancellationType::TryCancel => Self::TryCancel,
+            wit::CancellationType::Abandon => Self::Abandon,
+        }
+    }
+}
+
+impl From<cancellation::ScopeKind> for ScopeKind {
+    fn from(kind: cancellation::ScopeKind) -> Self {
+        match kind {
+            cancellation::ScopeKind::Cancellable => Self::Cancellable,
+            cancellation::ScopeKind::Shielded => Self::Shielded,
+            cancellation::ScopeKind::Detached => Self::Detached,
+            cancellation::ScopeKind::Timeout(after) => Self::Timeout(Millis(after)),
+        }
+    }
+}
+
+impl From<compensation::RunWhen> for CompensateWhen {
+    fn from(when: compensation::RunWhen) -> Self {
+        match when {
+            compensation::RunWhen::Effective => Self::Effective,
+            compensation::RunWhen::Always => Self::Always,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Interface `info`: a run's identity, its time and its random numbers.
+
+use crate::{
+    bindings::workflow::sandglass::workflow::info::{Execution, Host},
+    state::GuestState,
+    trap::BadCall,
+};
+use wasmtime::Result;
+
+/// Most random bytes of one call.
+const RANDOM_BYTES_MAX: u32 = 64 << 10;
+
+impl Host for GuestState {
+    fn get_execution(&mut self) -> Result<Execution> {
+        let start = self.task()?.start();
+        Ok(Execution {
+            workflow_id: start.workflow_id.clone(),
+            run_id: start.run_id.clone(),
+            workflow_type: start.workflow_type.clone(),
+            task_queue: start.task_queue.clone(),
+        })
+    }
+
+    fn now(&mut self) -> Result<u64> {
+        Ok(self.task()?.now().0)
+    }
+
+    fn random_bytes(&mut self, len: u32) -> Result<Vec<u8>> {
+        if len > RANDOM_BYTES_MAX {
+            let message = format!("{len} random bytes at once; at most {RANDOM_BYTES_MAX}");
+            return Err(BadCall::new("BadCall", message).into());
+        }
+        self.draw(len as usize)
+    }
+}

@@ -1,0 +1,61 @@
+//! What can be told of a component to people.
+
+use crate::{ComponentKind, Error, ForbiddenImport, allow, shape::Shape};
+use sandglass_engine::Digest;
+
+/// All about one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Which world it is made for.
+    pub kind: ComponentKind,
+    /// The SHA-256 digest of its bytes.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size_bytes: usize,
+    /// Its workflow or activity types; empty if it cannot be loaded.
+    pub types: Vec<String>,
+    /// Its imports, each with whether it may have it.
+    pub imports: Vec<ImportVerdict>,
+    /// Settings of the engine it runs on, as names and values.
+    pub settings: Vec<(&'static str, String)>,
+    /// Why it cannot be loaded, if so.
+    pub problem: Option<String>,
+}
+
+/// One import of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportVerdict {
+    /// Its full name.
+    pub name: String,
+    /// Why the component may not have it; `None` if it may.
+    pub forbidden: Option<ForbiddenImport>,
+}
+
+/// Puts together what is known.
+pub(crate) fn inspection(
+    kind: ComponentKind,
+    digest: Digest,
+    size_bytes: usize,
+    shape: &Shape,
+    types: Result<Vec<String>, Error>,
+    settings: Vec<(&'static str, String)>,
+) -> Inspection {
+    let imports = shape.imports.iter().map(|name| ImportVerdict {
+        name: name.clone(),
+        forbidden: allow::verdict(kind, name),
+    });
+    let imports = imports.collect();
+    let (types, problem) = match types {
+        Ok(types) => (types, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    Inspection {
+        kind,
+        digest,
+        size_bytes,
+        types,
+        imports,
+        settings,
+        problem,
+    }
+}

@@ -1,0 +1,152 @@
+//! One live workflow instance: the engine's driver on wasmtime.
+//!
+//! A call into the guest is an ordinary synchronous call on the caller's thread. Between calls the
+//! instance is plain memory; it can be kept, moved to another thread or dropped.
+
+use crate::{
+    bindings::workflow::{Workflow, WorkflowPre},
+    limits::Limits,
+    log::LogSink,
+    state::{GuestState, Watch},
+    trap,
+};
+use sandglass_engine::{Driver, GuestEvent, Task, TaskFailedCause, TaskFailure};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use wasmtime::{Engine, Store};
+
+/// What instances of one component have in common.
+#[derive(Clone)]
+pub(crate) struct Template {
+    pub(crate) engine: Engine,
+    pub(crate) pre: WorkflowPre<GuestState>,
+    pub(crate) data_bytes: usize,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) table_elements_max: usize,
+    pub(crate) budget: Duration,
+    pub(crate) budget_ticks: u64,
+}
+
+/// One run's guest code in memory.
+///
+/// It belongs to one run and must be given its events from the first on. After an error it is of no
+/// further use: drop it and replay the run in another one.
+pub struct Instance {
+    store: Store<GuestState>,
+    guest: Workflow,
+    interrupted: Arc<AtomicBool>,
+    data_bytes: usize,
+    dead: bool,
+}
+
+/// Stops an [`Instance`] from another thread.
+#[derive(Debug, Clone)]
+pub struct Interrupter(Arc<AtomicBool>);
+
+impl Interrupter {
+    /// Ends the call that is under way within two ticks of the epoch, and refuses every later one,
+    /// with a task failure of type `Interrupted`.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl Template {
+    /// Makes an instance and runs its start functions.
+    ///
+    /// # Errors
+    /// They trapped, overran their time, or the instance does not fit in the limits.
+    pub(crate) fn instantiate(&self, log: LogSink) -> Result<Instance, TaskFailure> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let limits = Limits::new(self.memory_bytes_max, self.table_elements_max);
+        let watch = Watch::new(Arc::clone(&interrupted), self.budget_ticks, self.budget);
+        let mut store = Store::new(&self.engine, GuestState::new(limits, log, watch));
+        store.limiter(|state| &mut state.limits);
+        store.epoch_deadline_callback(|mut store| store.data_mut().watch.tick());
+        store.set_epoch_deadline(1);
+        let guest = self
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| trap::task_failure(&error, store.data().last_error()))?;
+        Ok(Instance {
+            store,
+            guest,
+            interrupted,
+            data_bytes: self.data_bytes,
+            dead: false,
+        })
+    }
+
+    /// Asks a throw-away instance for its workflow types.
+    ///
+    /// # Errors
+    /// It trapped or overran its time.
+    pub(crate) fn definitions(&self, log: LogSink) -> Result<Vec<String>, TaskFailure> {
+        let mut instance = self.instantiate(log)?;
+        let guest = instance.guest.sandglass_workflow_guest();
+        let definitions = guest
+            .call_definitions(&mut instance.store)
+            .map_err(|error| trap::task_failure(&error, instance.store.data().last_error()))?;
+        Ok(definitions
+            .into_iter()
+            .map(|definition| definition.name)
+            .collect())
+    }
+}
+
+impl Instance {
+    /// A handle that stops this instance from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(Arc::clone(&self.interrupted))
+    }
+
+    /// About how many bytes of memory it holds, for a cache that is bounded by bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        self.store.data().limits.resident_bytes(self.data_bytes)
+    }
+
+    fn call(&mut self, event: GuestEvent) -> wasmtime::Result<()> {
+        self.store.data().watch.check()?;
+        self.store.set_epoch_deadline(1);
+        self.guest
+            .sandglass_workflow_guest()
+            .call_activate(&mut self.store, &event.into())
+    }
+}
+
+impl Driver for Instance {
+    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+        if self.dead {
+            let failure = TaskFailure::new(
+                TaskFailedCause::WorkflowWorkerUnhandledFailure,
+                "WasmTrap",
+                "the instance has trapped before and cannot go on",
+            );
+            return (task, Err(failure));
+        }
+        self.store.data_mut().enter(task);
+        let result = self.call(event);
+        let (task, last_error) = self.store.data_mut().leave();
+        let result = result.map_err(|error| {
+            self.dead = true;
+            trap::task_failure(&error, last_error.as_deref())
+        });
+        (task, result)
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("dead", &self.dead)
+            .finish_non_exhaustive()
+    }
+}

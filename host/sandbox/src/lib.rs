@@ -1,0 +1,42 @@
+//! The sandbox of Sandglass: loads components, checks what they ask for, and runs their code.
+//!
+//! This is the only crate that names wasmtime. What a guest can see, what it can use up and how it
+//! is stopped is decided here; what its calls mean is the engine's matter.
+//!
+//! Reading order: [`SandboxConfig`] and [`Sandbox`] load components, [`WorkflowComponent`] makes an
+//! [`Instance`] for each run in memory, which is the engine's driver, and [`ActivityComponent`]
+//! makes the attempts of activities. [`to_component`] is for build tools.
+
+mod activity;
+mod allow;
+mod bindings;
+mod cache;
+mod component;
+mod componentize;
+mod config;
+mod convert;
+mod engine;
+mod error;
+mod host;
+mod inspect;
+mod instance;
+mod limits;
+mod log;
+mod sandbox;
+mod shape;
+mod state;
+mod trap;
+
+pub use activity::{
+    Access, ActivityComponent, ActivityHost, ActivityOutcome, ActivityTask, AttemptState, Grants,
+};
+pub use allow::ForbiddenImport;
+pub use component::WorkflowComponent;
+pub use componentize::{ComponentizeError, to_component};
+pub use config::SandboxConfig;
+pub use error::Error;
+pub use inspect::{ImportVerdict, Inspection};
+pub use instance::{Instance, Interrupter};
+pub use log::{Level, LogSink};
+pub use sandbox::Sandbox;
+pub use shape::ComponentKind;

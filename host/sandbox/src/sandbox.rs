@@ -1,0 +1,185 @@
+//! The entrance: loads components into engines.
+
+use crate::{
+    ActivityComponent, ComponentKind, Error, Grants, Inspection, SandboxConfig, WorkflowComponent,
+    activity, allow,
+    bindings::workflow::WorkflowPre,
+    cache::Cache,
+    config::{IMAGE_DATA_BYTES_MIN, Profile},
+    engine::Engines,
+    host, inspect,
+    instance::Template,
+    shape::Shape,
+    state::GuestState,
+};
+use sandglass_engine::Digest;
+use sha2::{Digest as _, Sha256};
+use std::{fmt, sync::Arc};
+use wasmtime::component::{Component, Linker};
+
+/// Most bytes of a component; compiling a larger one would hold a host up for minutes.
+const COMPONENT_BYTES_MAX: usize = 128 << 20;
+
+/// Loads components. One per host; its engines and its epoch thread are shared by all it loads.
+pub struct Sandbox {
+    config: SandboxConfig,
+    engines: Engines,
+    cache: Cache,
+    small: Linker<GuestState>,
+    image: Linker<GuestState>,
+    activity: Linker<activity::AttemptData>,
+}
+
+impl Sandbox {
+    /// Makes the engines and opens the compile cache.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the machine does not support the settings, [`Error::Cache`] if the
+    /// directory cannot be used.
+    pub fn new(config: SandboxConfig) -> Result<Arc<Self>, Error> {
+        let engines = Engines::new(&config)?;
+        let cache = Cache::open(config.cache_dir.as_deref())?;
+        let workflow = |profile| {
+            let mut linker = Linker::new(engines.get(profile));
+            host::add_to_linker(&mut linker).map_err(Error::engine)?;
+            Ok(linker)
+        };
+        let (small, image) = (workflow(Profile::Small)?, workflow(Profile::Image)?);
+        let activity = activity::linker(engines.get(Profile::Activity)).map_err(Error::engine)?;
+        Ok(Arc::new(Self {
+            config,
+            engines,
+            cache,
+            small,
+            image,
+            activity,
+        }))
+    }
+
+    /// Loads a workflow component: checks its imports, compiles it or maps it from the cache, and
+    /// asks it for its workflow types. Takes seconds for a large component that is not cached.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] but `Grant`, `Cache` and `Engine`.
+    pub fn load_workflow(&self, bytes: &[u8]) -> Result<Arc<WorkflowComponent>, Error> {
+        let (digest, shape) = read(bytes)?;
+        shape.expect(ComponentKind::Workflow)?;
+        allow::check(ComponentKind::Workflow, &shape)?;
+        let profile = workflow_profile(&shape);
+        let component = self.compile(profile, digest, bytes)?;
+        let linker = if profile == Profile::Image {
+            &self.image
+        } else {
+            &self.small
+        };
+        let pre = linker
+            .instantiate_pre(&component)
+            .and_then(WorkflowPre::new);
+        let template = Template {
+            engine: self.engines.get(profile).clone(),
+            pre: pre.map_err(Error::invalid)?,
+            data_bytes: shape.data_bytes,
+            memory_bytes_max: self.config.memory_bytes_max,
+            table_elements_max: self.config.table_elements_max,
+            budget: self.config.activation_budget,
+            budget_ticks: self.config.budget_ticks(),
+        };
+        Ok(Arc::new(WorkflowComponent::new(digest, template)?))
+    }
+
+    /// Loads an activity component with what its attempts may use.
+    ///
+    /// # Errors
+    /// As [`Self::load_workflow`], and [`Error::Grant`] if a directory cannot be opened or a host
+    /// is not given as `name:port`.
+    pub fn load_activities(
+        &self,
+        bytes: &[u8],
+        grants: Grants,
+    ) -> Result<Arc<ActivityComponent>, Error> {
+        let (digest, shape) = read(bytes)?;
+        shape.expect(ComponentKind::Activities)?;
+        allow::check(ComponentKind::Activities, &shape)?;
+        let component = self.compile(Profile::Activity, digest, bytes)?;
+        let pre = self
+            .activity
+            .instantiate_pre(&component)
+            .map_err(Error::invalid)?;
+        let engine = self.engines.get(Profile::Activity).clone();
+        Ok(Arc::new(ActivityComponent::new(
+            digest,
+            engine,
+            pre,
+            grants,
+            &self.config,
+        )?))
+    }
+
+    /// Tells all about a component, also about one that cannot be loaded.
+    ///
+    /// # Errors
+    /// [`Error::NotWasm`], [`Error::CoreModule`], [`Error::TooLarge`] or [`Error::NoExports`]: then
+    /// there is nothing to tell.
+    pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
+        let (digest, shape) = read(bytes)?;
+        let kind = shape.kind()?;
+        let types = match kind {
+            ComponentKind::Workflow => self
+                .load_workflow(bytes)
+                .map(|loaded| loaded.workflow_types().to_vec()),
+            ComponentKind::Activities => self
+                .load_activities(bytes, Grants::default())
+                .map(|loaded| loaded.activity_types().to_vec()),
+        };
+        let profile = match kind {
+            ComponentKind::Workflow => workflow_profile(&shape),
+            ComponentKind::Activities => Profile::Activity,
+        };
+        let settings = self.config.describe(profile);
+        Ok(inspect::inspection(
+            kind,
+            digest,
+            bytes.len(),
+            &shape,
+            types,
+            settings,
+        ))
+    }
+
+    /// The limits and settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &SandboxConfig {
+        &self.config
+    }
+
+    fn compile(&self, profile: Profile, digest: Digest, bytes: &[u8]) -> Result<Component, Error> {
+        self.cache.load(self.engines.get(profile), digest, bytes)
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<(Digest, Shape), Error> {
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return Err(Error::TooLarge {
+            bytes: bytes.len(),
+            max: COMPONENT_BYTES_MAX,
+        });
+    }
+    let shape = Shape::read(bytes)?;
+    Ok((Digest(Sha256::digest(bytes).into()), shape))
+}
+
+fn workflow_profile(shape: &Shape) -> Profile {
+    if shape.data_bytes > IMAGE_DATA_BYTES_MIN {
+        Profile::Image
+    } else {
+        Profile::Small
+    }
+}

@@ -1,0 +1,135 @@
+//! What can be told of a component by reading it, before anything is compiled.
+
+use crate::Error;
+use std::fmt;
+use wasmparser::{Data, Encoding, Parser, Payload};
+
+/// Which world a component is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComponentKind {
+    /// World `workflow`.
+    Workflow,
+    /// World `activity`.
+    Activities,
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Workflow => "workflows",
+            Self::Activities => "activities",
+        })
+    }
+}
+
+impl ComponentKind {
+    /// The interface that a component of this kind exports.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::Workflow => "sandglass:workflow/guest",
+            Self::Activities => "sandglass:workflow/activity-handler",
+        }
+    }
+}
+
+/// The outside of a component.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    /// Names of its imports.
+    pub(crate) imports: Vec<String>,
+    /// Names of its exports.
+    pub(crate) exports: Vec<String>,
+    /// Bytes of initial memory in all its modules.
+    pub(crate) data_bytes: usize,
+}
+
+impl Shape {
+    /// Reads a component.
+    ///
+    /// # Errors
+    /// [`Error::CoreModule`] or [`Error::NotWasm`] if it is none.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let mut shape = Self::default();
+        // Nested modules and components have imports and exports too; only those outside count.
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(not_wasm)? {
+                Payload::Version {
+                    encoding: Encoding::Module,
+                    ..
+                } if depth == 0 => {
+                    return Err(Error::CoreModule);
+                }
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        shape
+                            .imports
+                            .push(import.map_err(not_wasm)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 1 => {
+                    for export in exports {
+                        shape
+                            .exports
+                            .push(export.map_err(not_wasm)?.name.name.to_owned());
+                    }
+                }
+                Payload::DataSection(segments) => {
+                    for segment in segments {
+                        let Data { data, .. } = segment.map_err(not_wasm)?;
+                        shape.data_bytes += data.len();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(shape)
+    }
+
+    /// Which world it is made for, by its exports.
+    ///
+    /// # Errors
+    /// [`Error::NoExports`] if for none.
+    pub(crate) fn kind(&self) -> Result<ComponentKind, Error> {
+        let exports = |kind: ComponentKind| {
+            self.exports
+                .iter()
+                .any(|name| interface(name) == kind.export() && served(name))
+        };
+        [ComponentKind::Workflow, ComponentKind::Activities]
+            .into_iter()
+            .find(|kind| exports(*kind))
+            .ok_or(Error::NoExports)
+    }
+
+    /// Checks which world it is made for.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`], [`Error::NoExports`]
+    pub(crate) fn expect(&self, expected: ComponentKind) -> Result<(), Error> {
+        let found = self.kind()?;
+        if found != expected {
+            return Err(Error::WrongKind { expected, found });
+        }
+        Ok(())
+    }
+}
+
+/// The name without its version.
+pub(crate) fn interface(name: &str) -> &str {
+    name.split_once('@')
+        .map_or(name, |(interface, _)| interface)
+}
+
+/// Whether the version of an interface of ours is one that this host serves. Versions 0.1.x are
+/// compatible with each other, as the linker takes them too.
+pub(crate) fn served(name: &str) -> bool {
+    name.split_once('@')
+        .is_some_and(|(_, version)| version.starts_with("0.1."))
+}
+
+fn not_wasm(error: wasmparser::BinaryReaderError) -> Error {
+    Error::NotWasm(error.to_string())
+}

@@ -1,0 +1,147 @@
+//! What a workflow instance's store holds: the task under way and what its imports need.
+
+use crate::{
+    Level, LogSink,
+    limits::Limits,
+    log::{LogBudget, cut},
+    trap::{BadCall, Stopped},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use sandglass_engine::{Answer, Command, Task, Timestamp};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use wasmtime::{Result, UpdateDeadline};
+
+/// The data of a workflow instance's store.
+pub(crate) struct GuestState {
+    /// The task, while a call into the guest is under way.
+    task: Option<Task>,
+    pub(crate) limits: Limits,
+    /// Seeded by the run's start at the first use; replay makes the same calls.
+    random: Option<ChaCha8Rng>,
+    sink: LogSink,
+    log: LogBudget,
+    /// The task that `log` belongs to, by its time. Two tasks in one millisecond share a budget.
+    log_of: Timestamp,
+    last_error: Option<String>,
+    pub(crate) watch: Watch,
+}
+
+impl GuestState {
+    pub(crate) fn new(limits: Limits, sink: LogSink, watch: Watch) -> Self {
+        Self {
+            task: None,
+            limits,
+            random: None,
+            sink,
+            log: LogBudget::default(),
+            log_of: Timestamp::default(),
+            last_error: None,
+            watch,
+        }
+    }
+
+    /// Begins a call into the guest.
+    pub(crate) fn enter(&mut self, task: Task) {
+        if task.now() != self.log_of {
+            self.log_of = task.now();
+            self.log = LogBudget::default();
+        }
+        self.last_error = None;
+        self.watch.ticks = 0;
+        self.task = Some(task);
+    }
+
+    /// Ends the call, giving back the task and the last error that the guest logged in it.
+    pub(crate) fn leave(&mut self) -> (Task, Option<String>) {
+        let task = self.task.take().expect("every call begins with `enter`");
+        (task, self.last_error.take())
+    }
+
+    /// The last error that a guest without a task logged.
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// The task under way.
+    ///
+    /// # Errors
+    /// Traps a guest that calls imports in `definitions` or while it is instantiated: nothing that
+    /// it learns or does there would be replayed.
+    pub(crate) fn task(&mut self) -> Result<&mut Task> {
+        self.task.as_mut().ok_or_else(|| {
+            let message = "only `log` may be called outside `activate`";
+            BadCall::new("BadCall", message).into()
+        })
+    }
+
+    /// Passes a command to the task, trapping the guest if the rules refuse it.
+    pub(crate) fn command(&mut self, command: Command) -> Result<Answer> {
+        Ok(self.task()?.command(command)?)
+    }
+
+    /// The next random bytes of the run.
+    pub(crate) fn draw(&mut self, len: usize) -> Result<Vec<u8>> {
+        let seed = self.task()?.start().seed;
+        let random = self
+            .random
+            .get_or_insert_with(|| ChaCha8Rng::from_seed(seed));
+        let mut bytes = vec![0; len];
+        random.fill_bytes(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// Writes a log line, unless it was written before the replay.
+    pub(crate) fn write_log(&mut self, level: Level, target: &str, message: &str) {
+        if level == Level::Error {
+            self.last_error = Some(cut(message, crate::log::MESSAGE_BYTES_MAX).to_owned());
+        }
+        if !self.task.as_ref().is_some_and(Task::replaying) {
+            self.log.write(level, target, message, &*self.sink);
+        }
+    }
+}
+
+/// Ends a call that takes too long or is not wanted any more. Asked at each tick of the epoch.
+pub(crate) struct Watch {
+    interrupted: Arc<AtomicBool>,
+    ticks: u64,
+    ticks_max: u64,
+    budget: Duration,
+}
+
+impl Watch {
+    pub(crate) fn new(interrupted: Arc<AtomicBool>, ticks_max: u64, budget: Duration) -> Self {
+        Self {
+            interrupted,
+            ticks: 0,
+            ticks_max,
+            budget,
+        }
+    }
+
+    /// Whether the guest may go on.
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
+        if self.interrupted.load(Ordering::Acquire) {
+            return Err(Stopped::Interrupted);
+        }
+        if self.ticks > self.ticks_max {
+            return Err(Stopped::Deadline(self.budget));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tick(&mut self) -> Result<UpdateDeadline> {
+        self.ticks += 1;
+        self.check()?;
+        Ok(UpdateDeadline::Continue(1))
+    }
+}
