@@ -123,12 +123,12 @@ impl Compensations {
     }
 
     /// Takes the newest remaining entry of the first round that has something to undo.
-    pub(crate) fn next_entry(&mut self) -> Option<(CompensationId, Entry)> {
+    pub(crate) fn next_entry(&mut self) -> Option<Entry> {
         let round = self.rounds.front_mut()?;
-        while let Some((id, entry)) = round.remaining.pop() {
+        while let Some((_, entry)) = round.remaining.pop() {
             let end = entry.undoes.and_then(|operation| self.ends.get(&operation));
             if entry.when == CompensateWhen::Always || end != Some(&End::Void) {
-                return Some((id, entry));
+                return Some(entry);
             }
         }
         None

@@ -3,9 +3,7 @@
 //! Only bookkeeping: which scope is under which, which operation is where and in which state.
 //! What cancellation does with them is [`crate::task`]'s.
 
-use crate::{
-    CancelInfo, CancellationType, CompensationId, EventId, OperationId, ScopeId, ScopeKind,
-};
+use crate::{CancelInfo, CancellationType, EventId, OperationId, ScopeId, ScopeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The scope tree and the unresolved operations.
@@ -54,7 +52,10 @@ pub(crate) enum OperationKind {
     Wait,
     Compensate,
     /// An activity that the host runs as a compensation.
-    Compensation(CompensationId),
+    Compensation {
+        activity_type: String,
+        activity_id: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

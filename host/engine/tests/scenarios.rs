@@ -349,7 +349,36 @@ fn a_failing_compensation_does_not_stop_the_others() {
     assert!(w.replayed_history().ends_with("AB,AF,T,AS,AB,AC,T,WF"));
     assert_eq!(
         w.run().summary().uncompensated,
-        ["activity  failed: Broken: no undo"]
+        ["activity b failed: Broken: no undo"]
+    );
+}
+
+#[test]
+fn compensations_wait_for_an_operation_that_was_not_waited_for() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                let operation = guest.activity(ROOT, "A", TryCancel);
+                guest.compensation(operation, "a");
+            }
+            GuestEvent::ActivityResolved(_, Err(failure)) => guest.fail(failure),
+            _ => {}
+        })
+    });
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    // The run has its outcome, but A may still have its effect.
+    assert_eq!(w.history(), "WES,T,AS,CR,T,ACR");
+    w.complete("A");
+    w.task();
+    let undone = w.pending("a").call.header.clone();
+    assert_eq!(undone, [("undoes".to_owned(), Payload::json("\"run/5\""))]);
+    w.complete("a");
+    w.task();
+    assert_eq!(
+        w.replayed_history(),
+        "WES,T,AS,CR,T,ACR,AB,AC,T,AS,AB,AC,T,WX"
     );
 }
 

@@ -202,7 +202,7 @@ impl Task {
                 self.run.scopes.resolve(id);
                 return;
             }
-            OperationKind::Compensate | OperationKind::Compensation(_) => return,
+            OperationKind::Compensate | OperationKind::Compensation { .. } => return,
         };
         self.queue.push_back(event);
     }

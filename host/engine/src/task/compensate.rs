@@ -17,13 +17,16 @@ impl Task {
             if round.current.is_some() || !self.run.compensations.round_settled() {
                 return;
             }
-            let Some((id, entry)) = self.run.compensations.next_entry() else {
+            let Some(entry) = self.run.compensations.next_entry() else {
                 self.end_round();
                 continue;
             };
-            let kind = OperationKind::Compensation(id);
             let activity_id = self.run.scopes.next_operation().to_string();
             let call = self.undoing(entry);
+            let kind = OperationKind::Compensation {
+                activity_type: call.activity_type.clone(),
+                activity_id: activity_id.clone(),
+            };
             let operation = self.send_activity(None, kind, activity_id, call);
             if let Some(round) = self.run.compensations.rounds.front_mut() {
                 round.current = Some(operation);
@@ -58,7 +61,6 @@ impl Task {
         compensations
             .failed
             .extend(failure.map(|failure| failure.to_string()));
-        self.advance_compensation();
     }
 
     fn end_round(&mut self) {

@@ -92,19 +92,29 @@ impl Task {
         close: ActivityClose,
     ) -> Option<GuestEvent> {
         self.run.compensations.settle(id, End::from(&close));
-        let open = self.run.scopes.operation(id)?;
-        if open.state == OperationState::Queued {
-            // It was canceled before this in the same task, and resolves so (rule 6).
-            self.advance_compensation();
+        let event = self.resolve_activity(id, ids, close);
+        // What has just settled may be what compensations waited for.
+        self.advance_compensation();
+        event
+    }
+
+    /// What the guest is told, if the operation is not resolved for it already.
+    fn resolve_activity(
+        &mut self,
+        id: OperationId,
+        ids: (EventId, EventId, String),
+        close: ActivityClose,
+    ) -> Option<GuestEvent> {
+        // One that was canceled before this in the same task resolves so (rule 6).
+        if self.run.scopes.operation(id)?.state == OperationState::Queued {
             return None;
         }
         let operation = self.run.scopes.resolve(id)?;
         let outcome = outcome(&operation, ids, close);
-        if let OperationKind::Compensation(_) = operation.kind {
+        if let OperationKind::Compensation { .. } = operation.kind {
             self.compensation_ended(id, outcome.err());
             return None;
         }
-        self.advance_compensation();
         Some(GuestEvent::ActivityResolved(id, outcome))
     }
 
@@ -164,6 +174,10 @@ fn outcome(
             activity_type,
             activity_id,
             ..
+        }
+        | OperationKind::Compensation {
+            activity_type,
+            activity_id,
         } => (activity_type.clone(), activity_id.clone()),
         _ => (String::new(), String::new()),
     };
