@@ -6,7 +6,7 @@
 //! One process writes a store. It holds the [`OwnerLock`], has the only [`Store`], and uses it from
 //! one thread; any process may have [`Reader`]s. See [`SqliteStore`] for files and durability.
 
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
 mod owner;

@@ -9,6 +9,8 @@ mod commit;
 mod failure;
 mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use read::SqliteReader;
 

@@ -2,7 +2,7 @@
 
 use crate::{Error, Place};
 use rusqlite::ErrorCode;
-use std::path::Path;
+use std::{io, path::Path};
 
 /// The error for what SQLite answered while `doing` something about `place`.
 pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Error) -> Error {
@@ -35,6 +35,14 @@ pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Er
             place,
             reason,
         },
+        ErrorCode::CannotOpen => {
+            let reason = why_not_open(&file).to_owned();
+            Error::Io {
+                file,
+                doing: doing.to_owned(),
+                reason,
+            }
+        }
         _ => Error::Io {
             file,
             doing: doing.to_owned(),
@@ -50,5 +58,17 @@ fn contradiction(reason: &str) -> &str {
         "UNIQUE constraint failed: run.workflow_id" => "its workflow id has an open run",
         "UNIQUE constraint failed: run.run_id" => "another run has its run id",
         reason => reason,
+    }
+}
+
+/// SQLite only says that it cannot. Not found out by opening the file: closing it again would
+/// release the locks of every other connection in this process.
+fn why_not_open(file: &Path) -> &'static str {
+    match file.metadata() {
+        Ok(found) if found.is_dir() => "it is a directory",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "no such file, or none may be made"
+        }
+        _ => "its permissions or its directory do not allow it",
     }
 }
