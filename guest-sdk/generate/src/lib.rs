@@ -13,35 +13,47 @@ use wit_bindgen_rust::{Opts, WithOption};
 /// One generated source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedFile {
-    /// Where it belongs, relative to the folder `guest-sdk/bindings/src`.
-    pub name: &'static str,
+    /// Where it belongs, relative to the root of the checkout.
+    pub path: &'static str,
     /// Its whole text.
     pub text: String,
 }
 
 /// A world, with what decides about the code made for it.
 struct World {
-    name: &'static str,
+    /// The folder of its WIT package, and its file of bindings, relative to the root.
+    wit: &'static str,
     file: &'static str,
-    /// Interfaces whose Rust module is that of another world.
+    name: &'static str,
+    /// Interfaces of the contract whose Rust module is that of the world `workflow`.
     shared: &'static [&'static str],
     /// The condition under which a build serves this world.
     target: &'static str,
 }
 
 /// The worlds that have bindings.
-const WORLDS: [World; 2] = [
+const WORLDS: [World; 3] = [
     World {
+        wit: "wit",
+        file: "guest-sdk/bindings/src/workflow.rs",
         name: "workflow",
-        file: "workflow.rs",
         shared: &[],
         target: "not(target_os = \"wasi\")",
     },
     World {
+        wit: "wit",
+        file: "guest-sdk/bindings/src/activity.rs",
         name: "activity",
-        file: "activity.rs",
         shared: &["types", "log"],
         target: "target_os = \"wasi\"",
+    },
+    // What a host must refuse: the import of a test guest that is not in the contract.
+    World {
+        wit: "tests/guests/forbidden-import/wit",
+        file: "tests/guests/forbidden-import/src/evil.rs",
+        name: "evil",
+        shared: &[],
+        target: "not(target_os = \"wasi\")",
     },
 ];
 
@@ -51,32 +63,28 @@ const PACKAGE: &str = "sandglass:workflow";
 /// Its version.
 const VERSION: &str = "0.1.0";
 
-/// Returns the folder that the generated files belong to, in the checkout that built this crate.
-pub fn bindings_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/src")
+/// Returns the root of the checkout that built this crate.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the folder of the WIT package, in the checkout that built this crate.
-pub fn wit_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")
-}
-
-/// Generates the bindings of every world of the WIT package in `wit`.
+/// Generates the bindings of every world of the checkout at `root`.
 ///
 /// # Errors
 ///
-/// Fails if the folder does not hold the package, or the generator's output is not as expected.
-pub fn generate(wit: &Path) -> Result<Vec<GeneratedFile>> {
+/// Fails if a WIT package is missing or invalid, or the generator's output is not as expected.
+pub fn generate(root: &Path) -> Result<Vec<GeneratedFile>> {
     WORLDS
         .iter()
-        .map(|world| generate_world(wit, world))
+        .map(|world| generate_world(root, world))
         .collect()
 }
 
-fn generate_world(wit: &Path, world: &World) -> Result<GeneratedFile> {
+fn generate_world(root: &Path, world: &World) -> Result<GeneratedFile> {
+    let wit = root.join(world.wit);
     let mut resolve = Resolve::default();
     let (package, _) = resolve
-        .push_path(wit)
+        .push_path(&wit)
         .with_context(|| format!("reading {}", wit.display()))?;
     let id = resolve
         .select_world(&[package], Some(world.name))
@@ -112,7 +120,7 @@ fn generate_world(wit: &Path, world: &World) -> Result<GeneratedFile> {
     let (_, text) = files.iter().next().context("the generator made no file")?;
     let text = std::str::from_utf8(text).context("the generator's output is not UTF-8")?;
     Ok(GeneratedFile {
-        name: world.file,
+        path: world.file,
         text: gate_section(text, world)?,
     })
 }

@@ -1,13 +1,13 @@
-//! Rewrites the checked-in bindings from `wit/`.
+//! Rewrites the checked-in bindings.
 //!
 //! To be run after a change of the contract: `cargo run -p sandglass-guest-generate`.
 
 use anyhow::{Context, Result};
-use sandglass_guest_generate::{bindings_folder, generate, wit_folder};
+use sandglass_guest_generate::{generate, root};
 
 fn main() -> Result<()> {
-    for file in generate(&wit_folder())? {
-        let path = bindings_folder().join(file.name);
+    for file in generate(&root())? {
+        let path = root().join(file.path);
         std::fs::write(&path, &file.text).with_context(|| format!("writing {}", path.display()))?;
         println!("{} ({} bytes)", path.display(), file.text.len());
     }

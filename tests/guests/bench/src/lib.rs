@@ -1,0 +1,19 @@
+//! The workflow that the benchmarks run.
+
+use sandglass_guest::prelude::*;
+
+/// Returns its argument.
+#[activity(name = "Echo")]
+async fn echo(value: u64) -> Result<u64, Failure>;
+
+/// Activities one after another, a small number in and out of each; returns the last.
+#[workflow]
+async fn sequence(count: u64) -> Result<u64, Failure> {
+    let mut last = 0;
+    for value in 1..=count {
+        last = echo(value).await?;
+    }
+    Ok(last)
+}
+
+sandglass_guest::export! { workflows: [sequence] }

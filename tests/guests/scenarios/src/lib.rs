@@ -1,0 +1,22 @@
+//! The workflows of the acceptance scenarios A01 to A27, as far as their code differs.
+//!
+//! Each is named after its scenario; `README.md` beside this crate lists them with the activities
+//! that the test host must serve. Those are declared here and have no body.
+
+mod activities;
+mod cleanup;
+mod saga;
+mod scopes;
+mod simple;
+
+use cleanup::{a04, a04_then_sleep, a05, a06, a17, a20};
+use saga::a21;
+use scopes::{a07, a23, a24};
+use simple::{a01, a02_caught, a08, a09, a10, a18, a27};
+
+sandglass_guest::export! {
+    workflows: [
+        a01, a02_caught, a04, a04_then_sleep, a05, a06, a07, a08, a09, a10, a17, a18, a20, a21,
+        a23, a24, a27,
+    ],
+}

@@ -1,0 +1,13 @@
+//! A workflow with compensations and no code for cancellation.
+
+use sandglass_guest::prelude::*;
+
+use crate::activities::{step_a, step_b, step_c, undo_a, undo_b, undo_c};
+
+/// Three steps, each with what undoes it.
+#[workflow]
+pub(crate) async fn a21() -> Result<(), Failure> {
+    step_a().compensated_by(undo_a::call()).await?;
+    step_b().compensated_by(undo_b::call()).await?;
+    step_c().compensated_by(undo_c::call()).await
+}
