@@ -1,0 +1,364 @@
+//! The command line: every argument with its help text, and the parsing of the values that are
+//! more than words.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{path::PathBuf, time::Duration};
+
+/// Durable workflows as WebAssembly components.
+///
+/// Exit codes: 0 completed, 1 failed, 2 usage or bad input, 3 canceled, 4 terminated, 5 timed out,
+/// 6 the host could not go on (the run stays open).
+#[derive(Debug, Parser)]
+#[command(name = "sandglass", version)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// What stdout shows: text for people, or one JSON document
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub output: OutputForm,
+    /// How log lines on stderr look; SANDGLASS_LOG says which appear (`info`, `sandglass=debug`)
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub log_format: LogForm,
+}
+
+/// What stdout shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputForm {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogForm {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile a crate to workflow and activity components
+    Build(BuildArgs),
+    /// Make a crate with a workflow and an activity, ready to build
+    New(NewArgs),
+    /// Show what a component contains and whether it would be loaded
+    Inspect(InspectArgs),
+    /// Look at the runs of a store, cancel, terminate or signal them
+    #[command(subcommand, visible_alias = "wf")]
+    Workflow(WorkflowCommand),
+}
+
+/// `sandglass build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Folder of the crate, or its Cargo.toml
+    #[arg(default_value = ".", value_name = "CRATE")]
+    pub krate: PathBuf,
+    /// Folder for NAME.wasm and NAME-activities.wasm
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Build only one of the two
+    #[arg(long, value_enum, value_name = "PART")]
+    pub only: Option<Part>,
+    /// Cargo features of the crate, separated by commas
+    #[arg(long, value_name = "FEATURES")]
+    pub features: Option<String>,
+    /// Where cargo puts its files [default: `sandglass` in the crate's own target folder]
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<PathBuf>,
+}
+
+/// One of the two components that a crate can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// NAME.wasm
+    Workflows,
+    /// NAME-activities.wasm
+    Activities,
+}
+
+/// `sandglass new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// Folder to make; its last part names the crate
+    pub name: PathBuf,
+    /// The guest SDK: its folder, or a git URL of the repository that holds it
+    #[arg(long, value_name = "PATH|URL")]
+    pub sdk: Option<String>,
+}
+
+/// `sandglass inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The component file
+    pub component: PathBuf,
+}
+
+/// `sandglass run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The workflow component
+    pub component: PathBuf,
+    /// The workflow type; may be left out if the component has only one
+    #[arg(short = 't', long = "type", value_name = "T")]
+    pub workflow_type: Option<String>,
+    /// An argument in JSON, or @FILE to read it; once for each argument of the workflow
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+    /// The workflow id [default: the type with a random suffix]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+    /// An activity component; may be repeated
+    #[arg(short, long, value_name = "COMPONENT")]
+    pub activities: Vec<PathBuf>,
+    /// A folder that activities may use, and under which name; `:ro` for reading only
+    #[arg(long, value_name = "HOST::GUEST[:ro]", value_parser = parse_grant)]
+    pub dir: Vec<DirGrant>,
+    /// An address that activities may connect to
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_host)]
+    pub allow_host: Vec<String>,
+    /// Take up the open run with this component in place of the one it has
+    #[arg(long)]
+    pub upgrade: bool,
+    /// With --upgrade: do not try first whether the new component fits the history
+    #[arg(long, requires = "upgrade")]
+    pub no_trial: bool,
+    /// If the newest run of this id has closed, start another one
+    #[arg(long)]
+    pub rerun: bool,
+    /// Limit for the whole run, such as 30s, 5m or 2h; the run then times out
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Which store file.
+#[derive(Debug, Clone, Args)]
+pub struct DbArgs {
+    /// The store file
+    #[arg(
+        long,
+        default_value = "sandglass.db",
+        env = "SANDGLASS_DB",
+        value_name = "FILE"
+    )]
+    pub db: PathBuf,
+}
+
+/// `sandglass workflow ...`.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// List runs, newest first
+    List(ListArgs),
+    /// Show the state of a run and what it waits for
+    Describe(TargetArgs),
+    /// Show the history of a run, one line for each event
+    Show(TargetArgs),
+}
+
+/// Which run.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// The workflow id
+    pub id: String,
+    /// The run id [default: the newest run of the id]
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+/// `sandglass workflow list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+    /// Only runs with this status
+    #[arg(long, value_enum)]
+    pub status: Option<StatusFilter>,
+    /// Only runs of this workflow id
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// At most this many
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Statuses by which a list can be narrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFilter {
+    /// Open.
+    Running,
+    /// Returned a value.
+    Completed,
+    /// Returned a failure.
+    Failed,
+    /// Ended by cancellation.
+    Canceled,
+    /// Stopped from outside.
+    Terminated,
+    /// Exceeded its limit on time.
+    TimedOut,
+}
+
+/// `sandglass workflow cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why; the workflow's code can read it
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Wait until the run has closed and exit with its exit code
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `sandglass workflow terminate`.
+#[derive(Debug, Args)]
+pub struct TerminateArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `sandglass workflow signal`.
+#[derive(Debug, Args)]
+pub struct SignalArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The name of the signal
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// An argument in JSON, or @FILE to read it; may be repeated
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+}
+
+/// A folder granted to activities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirGrant {
+    /// Here.
+    pub host: PathBuf,
+    /// As the activity sees it.
+    pub guest: String,
+    /// Whether writing is forbidden.
+    pub read_only: bool,
+}
+
+fn parse_grant(text: &str) -> Result<DirGrant, String> {
+    let (host, rest) = text
+        .split_once("::")
+        .ok_or("expected HOST::GUEST, such as ./data::/data")?;
+    let (guest, read_only) = match rest.strip_suffix(":ro") {
+        Some(guest) => (guest, true),
+        None => (rest, false),
+    };
+    if host.is_empty() || guest.is_empty() {
+        return Err("neither side of :: may be empty".into());
+    }
+    Ok(DirGrant {
+        host: host.into(),
+        guest: guest.into(),
+        read_only,
+    })
+}
+
+fn parse_host(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT")?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err("expected HOST:PORT, such as db.example.com:5432".into());
+    }
+    Ok(text.into())
+}
+
+/// Parses a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a number and a unit, such as 30s")?;
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("expected one of the units ms, s, m, h, d".into()),
+    };
+    let millis = number.checked_mul(millis).ok_or("too long")?;
+    if millis == 0 {
+        return Err("must be longer than nothing".into());
+    }
+    Ok(Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(parse_duration("2h").unwrap(), Duration::from_secs(7200));
+        for wrong in ["", "5", "s", "-1s", "0s", "1w", "99999999999999999999d"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn grants_name_both_sides() {
+        let grant = parse_grant("./data::/data:ro").unwrap();
+        assert_eq!(
+            (grant.host, grant.guest.as_str(), grant.read_only),
+            ("./data".into(), "/data", true)
+        );
+        assert!(!parse_grant("a::b").unwrap().read_only);
+        for wrong in ["data", "a:b", "::b", "a::", "a:::ro"] {
+            assert!(parse_grant(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn hosts_need_a_port() {
+        assert!(parse_host("localhost:80").is_ok());
+        for wrong in ["localhost", ":80", "localhost:", "localhost:99999"] {
+            assert!(parse_host(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `sandglass build`: a crate becomes a workflow component, an activity component, or both.
+//!
+//! One crate is compiled twice, once for each target; what the SDK's `export!` gives in each says
+//! whether that component exists. Components are made in this process: no other tool is needed.
+
+use crate::{
+    args::{BuildArgs, OutputForm, Part},
+    cargo::{Compile, Package},
+    component,
+    exit::{Exit, OrStop, Outcome, Stop, usage},
+    inspect, output, toolchain,
+};
+use anyhow::Context;
+use sandglass_sandbox::{ComponentKind, Inspection, Sandbox};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One component to try for.
+struct Attempt {
+    kind: ComponentKind,
+    target: &'static str,
+    /// The start of the export's name that says that there is one.
+    export: &'static str,
+    suffix: &'static str,
+}
+
+const WORKFLOWS: Attempt = Attempt {
+    kind: ComponentKind::Workflow,
+    target: toolchain::WORKFLOW_TARGET,
+    export: "sandglass:workflow/guest@",
+    suffix: "",
+};
+
+const ACTIVITIES: Attempt = Attempt {
+    kind: ComponentKind::Activities,
+    target: toolchain::ACTIVITY_TARGET,
+    export: "sandglass:workflow/activity-handler@",
+    suffix: "-activities",
+};
+
+/// A component that was written.
+#[derive(Debug)]
+pub struct Built {
+    /// The file.
+    pub path: PathBuf,
+    /// What it contains.
+    pub inspection: Inspection,
+}
+
+/// Builds the components of a crate and prints what they are.
+///
+/// # Errors
+/// With exit code 2 if the folder is no crate that can give a component or no compiler is found,
+/// with 1 if it does not compile.
+pub fn build(args: &BuildArgs, form: OutputForm) -> Outcome {
+    let built = components(args)?;
+    match form {
+        OutputForm::Json => {
+            let list: Vec<_> = built.iter().map(Built::to_json).collect();
+            output::print_json(&json!({ "components": list }))?;
+        }
+        OutputForm::Text => {
+            for component in &built {
+                output::print(&component.to_text())?;
+            }
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// Builds the components of a crate and writes them.
+///
+/// # Errors
+/// As [`build`].
+pub fn components(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
+    let package = Package::find(&args.krate)?;
+    let attempts = match args.only {
+        None => vec![WORKFLOWS, ACTIVITIES],
+        Some(Part::Workflows) => vec![WORKFLOWS],
+        Some(Part::Activities) => vec![ACTIVITIES],
+    };
+    let targets: Vec<_> = attempts.iter().map(|attempt| attempt.target).collect();
+    let rustc = toolchain::find(package.folder(), &targets).or_usage()?;
+    let target_folder = match &args.target_dir {
+        Some(folder) => std::path::absolute(folder).or_usage()?,
+        // A folder of its own: this compiler may be another than that of the host.
+        None => package.target_folder.join("sandglass"),
+    };
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))
+        .or_usage()?;
+    let sandbox = component::sandbox()?;
+    let mut built = Vec::new();
+    for attempt in &attempts {
+        let module = package.compile(&Compile {
+            rustc: &rustc,
+            target: attempt.target,
+            target_folder: &target_folder,
+            features: args.features.as_deref(),
+        })?;
+        if let Some(component) = attempt.componentize(&sandbox, &package, &module, &args.out)? {
+            built.push(component);
+        }
+    }
+    if built.is_empty() {
+        return Err(usage!("{}", nothing_exported(&package)));
+    }
+    Ok(built)
+}
+
+impl Attempt {
+    /// Makes and writes the component, if the module exports one.
+    fn componentize(
+        &self,
+        sandbox: &Sandbox,
+        package: &Package,
+        module: &Path,
+        out: &Path,
+    ) -> Result<Option<Built>, Stop> {
+        let core = fs::read(module)
+            .with_context(|| format!("cannot read {}", module.display()))
+            .or_host()?;
+        if !exports(&core, self.export).or_host()? {
+            return Ok(None);
+        }
+        let component = sandglass_sandbox::to_component(&core, self.kind)
+            .with_context(|| package.name.clone())
+            .or_usage()?;
+        let inspection = sandbox.inspect(&component).or_usage()?;
+        if let Some(problem) = &inspection.problem {
+            return Err(usage!(
+                "{} compiles, but cannot be loaded: {problem}",
+                package.name
+            ));
+        }
+        if inspection.types.is_empty() {
+            // `export!` was given an empty list.
+            return Ok(None);
+        }
+        let name = format!("{}{}.wasm", package.name, self.suffix);
+        // Without `./`: the path is read by people, who type it again.
+        let path = if out == Path::new(".") {
+            PathBuf::from(name)
+        } else {
+            out.join(name)
+        };
+        output::write_atomically(&path, &component).or_host()?;
+        Ok(Some(Built { path, inspection }))
+    }
+}
+
+impl Built {
+    fn to_json(&self) -> Value {
+        json!({
+            "path": self.path.display().to_string(),
+            "kind": self.inspection.kind.to_string(),
+            "digest": self.inspection.digest.to_string(),
+            "size_bytes": self.inspection.size_bytes,
+            inspect::types_field(self.inspection.kind): self.inspection.types,
+        })
+    }
+
+    fn to_text(&self) -> String {
+        format!(
+            "{}  {}  {}  {}: {}\n",
+            self.path.display(),
+            output::size(self.inspection.size_bytes),
+            &self.inspection.digest.to_string()[..12],
+            self.inspection.kind,
+            self.inspection.types.join(", ")
+        )
+    }
+}
+
+/// Whether a core module has an export whose name begins like this.
+fn exports(core: &[u8], start: &str) -> anyhow::Result<bool> {
+    for payload in wasmparser::Parser::new(0).parse_all(core) {
+        if let wasmparser::Payload::ExportSection(section) = payload? {
+            for export in section {
+                if export?.name.starts_with(start) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn nothing_exported(package: &Package) -> String {
+    format!(
+        "{name} exports neither a workflow nor an activity; add to its src/lib.rs, with the names of \
+         its functions:\n\n\
+         sandglass_guest::export! {{ workflows: [my_workflow], activities: [my_activity] }}",
+        name = package.name
+    )
+}

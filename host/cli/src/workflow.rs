@@ -1,0 +1,26 @@
+//! `sandglass workflow ...`: what is in a store, and requests to its runs.
+//!
+//! Reading opens the file read-only, whoever owns it. Requests go to its owner, or are written here
+//! if it has none.
+
+mod describe;
+mod list;
+mod show;
+pub mod stored;
+
+use crate::{
+    args::{OutputForm, WorkflowCommand},
+    exit::Outcome,
+};
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// With exit code 2 if the store or the run does not exist, 6 if the store cannot be read.
+pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
+    match command {
+        WorkflowCommand::List(args) => list::list(args, form),
+        WorkflowCommand::Describe(args) => describe::describe(args, form),
+        WorkflowCommand::Show(args) => show::show(args, form),
+    }
+}

@@ -1,0 +1,161 @@
+//! `new`, `build` and `inspect`.
+
+use crate::support::{Folder, guest_target, sdk};
+use serde_json::{Value, json};
+
+const MANIFEST: &str = "[package]\nname = \"plain\"\nedition = \"2024\"\n[workspace]\n";
+const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
+
+#[test]
+fn a_new_crate_builds_outside_the_repository() {
+    let folder = Folder::new();
+    let made = folder.sandglass(&["new", "first-steps", "--sdk", &sdk(), "--output", "json"]);
+    assert_eq!(made.json(0)["name"], "first-steps");
+    folder.pin_versions("first-steps");
+
+    let target = guest_target();
+    let built = folder.sandglass(&[
+        "build",
+        "first-steps",
+        "--target-dir",
+        &target,
+        "-o",
+        "out",
+        "--output",
+        "json",
+    ]);
+    let built = built.json(0);
+    let part = |index: usize, key: &str| built["components"][index][key].clone();
+    assert_eq!(part(0, "path"), "out/first-steps.wasm");
+    assert_eq!(part(0, "workflow_types"), json!(["hello"]));
+    assert_eq!(part(1, "path"), "out/first-steps-activities.wasm");
+    assert_eq!(part(1, "activity_types"), json!(["greet"]));
+
+    let inspected = folder
+        .sandglass(&["inspect", "out/first-steps.wasm", "--output", "json"])
+        .json(0);
+    assert_eq!(inspected["digest"], part(0, "digest"));
+    assert_eq!(inspected["kind"], "workflows");
+    assert_eq!(inspected["workflow_types"], json!(["hello"]));
+    let imports = inspected["imports"].as_array().unwrap();
+    assert!(!imports.is_empty());
+    assert!(
+        imports
+            .iter()
+            .all(|import| import["allowed"] == Value::Bool(true)),
+        "{imports:?}"
+    );
+
+    let shown = folder.sandglass(&["inspect", "out/first-steps-activities.wasm"]);
+    assert_eq!(shown.code, Some(0), "{shown:#?}");
+    assert!(shown.stdout.contains("greet"), "{shown:#?}");
+}
+
+#[test]
+fn new_keeps_its_hands_off_what_exists() {
+    let folder = Folder::new();
+    folder.write("taken/keep.txt", "mine");
+    folder
+        .sandglass(&["new", "taken", "--sdk", &sdk()])
+        .refused(2, "taken exists already");
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("taken"))
+            .unwrap()
+            .count(),
+        1
+    );
+    folder
+        .sandglass(&["new", "Not-A-Name", "--sdk", &sdk()])
+        .refused(2, "no name for a crate");
+    folder
+        .sandglass(&["new", "fine", "--sdk", "."])
+        .refused(2, "is not the crate sandglass-guest");
+    assert!(!folder.path().join("fine").exists());
+}
+
+#[test]
+fn a_git_url_becomes_a_git_dependency() {
+    let folder = Folder::new();
+    let url = "https://example.com/sandglass.git";
+    assert_eq!(
+        folder.sandglass(&["new", "fine", "--sdk", url]).code,
+        Some(0)
+    );
+    let manifest = std::fs::read_to_string(folder.path().join("fine/Cargo.toml")).unwrap();
+    let line = format!("sandglass-guest = {{ git = \"{url}\" }}");
+    assert!(manifest.contains(&line), "{manifest}");
+}
+
+#[test]
+fn what_is_no_crate_is_named() {
+    let folder = Folder::new();
+    folder
+        .sandglass(&["build", "nowhere"])
+        .refused(2, "nowhere is no crate");
+    folder.write(
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"one\"]\nresolver = \"3\"\n",
+    );
+    folder.write(
+        "one/Cargo.toml",
+        "[package]\nname = \"one\"\nedition = \"2024\"\n",
+    );
+    folder.write("one/src/lib.rs", "");
+    folder
+        .sandglass(&["build"])
+        .refused(2, "name the folder of one of: one");
+}
+
+#[test]
+fn a_crate_that_cannot_give_a_component_is_told_what_to_add() {
+    let folder = Folder::new();
+    folder.write("Cargo.toml", MANIFEST);
+    folder.write("src/lib.rs", "");
+    folder
+        .sandglass(&["build"])
+        .refused(2, "[lib]\ncrate-type = [\"cdylib\"]");
+
+    folder.write("Cargo.toml", &format!("{MANIFEST}{CDYLIB}"));
+    folder
+        .sandglass(&["build"])
+        .refused(2, "sandglass_guest::export! { workflows:");
+    assert!(!folder.path().join("plain.wasm").exists());
+}
+
+#[test]
+fn what_the_compiler_says_passes_through() {
+    let folder = Folder::new();
+    folder.write("Cargo.toml", &format!("{MANIFEST}{CDYLIB}"));
+    folder.write("src/lib.rs", "fn broken() -> u32 { \"text\" }");
+    let built = folder.sandglass(&["build", "--output", "json"]);
+    built.refused(1, "mismatched types");
+    assert_eq!(built.json(1)["exit_code"], 1);
+}
+
+#[test]
+fn a_missing_compiler_is_told_with_what_to_run() {
+    let folder = Folder::new();
+    folder.write("Cargo.toml", &format!("{MANIFEST}{CDYLIB}"));
+    folder.write("src/lib.rs", "");
+    let mut command = folder.command(&["build"]);
+    let ended = crate::support::Ended::of(
+        command
+            .env("WASM_RUSTC", "/nowhere/rustc")
+            .output()
+            .unwrap(),
+    );
+    ended.refused(2, "/nowhere/rustc (WASM_RUSTC): cannot be run");
+    ended.refused(2, "rustup target add wasm32-unknown-unknown wasm32-wasip1");
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let folder = Folder::new();
+    folder
+        .sandglass(&["inspect", "nothing.wasm"])
+        .refused(2, "cannot read nothing.wasm");
+    folder.write("text.wasm", "some text");
+    folder
+        .sandglass(&["inspect", "text.wasm"])
+        .refused(2, "text.wasm");
+}

@@ -1,0 +1,7 @@
+//! Black-box tests of the `sandglass` program: what it prints, writes and exits with.
+//!
+//! Guests are built by the program itself with the real toolchain.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod build;
+mod support;

@@ -1,0 +1,108 @@
+//! Folders that go away, and calls of the program.
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// A temporary folder outside the repository. Removed when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("sandglass-cli-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.0.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs the program in this folder.
+    pub(crate) fn sandglass(&self, args: &[&str]) -> Ended {
+        Ended::of(self.command(args).output().unwrap())
+    }
+
+    /// The program, to be run in this folder.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandglass"));
+        command
+            .args(args)
+            .current_dir(&self.0)
+            .env_remove("SANDGLASS_LOG")
+            .env_remove("SANDGLASS_DB");
+        command
+    }
+
+    /// The versions that the repository uses, so that no build here asks the registry for others.
+    pub(crate) fn pin_versions(&self, krate: &str) {
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+        fs::copy(lock, self.0.join(krate).join("Cargo.lock")).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A call of the program that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Asserts the exit code and that stderr says this.
+    #[track_caller]
+    pub(crate) fn refused(&self, code: i32, message: &str) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert!(self.stderr.contains(message), "no {message:?} in {self:#?}");
+    }
+
+    /// Asserts the exit code and returns stdout as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
+    }
+}
+
+/// The guest SDK of this repository.
+pub(crate) fn sdk() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-sdk");
+    path.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Where all guests of these tests are compiled, so that the SDK is compiled once.
+pub(crate) fn guest_target() -> String {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("guests")
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
