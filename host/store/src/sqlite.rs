@@ -54,7 +54,7 @@ impl SqliteStore {
     /// or made. A file that is refused is left as it was.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = resolve(path)?;
-        let connection = open_for_writing(&file)?;
+        let connection = open_for_writing(&file, OpenFlags::SQLITE_OPEN_CREATE)?;
         Ok(Self {
             file,
             connection: Some(connection),
@@ -79,7 +79,7 @@ impl SqliteStore {
     /// itself, before anything new is acknowledged.
     fn connection(&mut self) -> Result<&mut Connection, Error> {
         if self.connection.is_none() {
-            let connection = open_for_writing(&self.file)?;
+            let connection = open_for_writing(&self.file, OpenFlags::empty())?;
             checkpoint(&connection, "TRUNCATE").map_err(|error| {
                 failed(
                     &self.file,
@@ -133,7 +133,10 @@ impl Store for SqliteStore {
                 Ok(answers)
             }
             Err(error) => {
-                self.connection = None;
+                // Where another program had the lock, nothing was even begun.
+                if !matches!(error, Error::Busy { .. }) {
+                    self.connection = None;
+                }
                 self.stats.commits_failed += 1;
                 Err(Error::NotCommitted(Box::new(error)))
             }
@@ -217,10 +220,8 @@ impl SqliteStore {
     }
 }
 
-fn open_for_writing(file: &Path) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+fn open_for_writing(file: &Path, create: OpenFlags) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let mut connection = connect(file, flags)?;
     schema::check_or_create(&mut connection, file)?;
     Ok(connection)

@@ -113,7 +113,7 @@ pub trait Reader: Send {
     /// Effects that are not applied yet, by source run and source event.
     fn outbox(&self) -> Result<Vec<OutboxRow>, Error>;
 
-    /// A component's bytes.
+    /// A component's bytes. Whoever runs them checks their digest: the store does not.
     fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error>;
 
     /// The stored components, by digest.

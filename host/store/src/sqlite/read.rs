@@ -121,11 +121,18 @@ impl Reader for SqliteReader {
         limit: usize,
         after: Option<RunKey>,
     ) -> Result<Rows, Error> {
+        // A workflow id has fewer runs than a status, which SQLite cannot know; + keeps it from
+        // the index of the latter.
+        let status = if filter.workflow_id.is_some() {
+            "+status = ?3"
+        } else {
+            "status = ?3"
+        };
         // Only the conditions that are set, so that each list finds its index.
         let conditions = [
             (filter.workflow_id.is_some(), "workflow_id = ?1"),
             (filter.workflow_type.is_some(), "workflow_type = ?2"),
-            (filter.status.is_some(), "status = ?3"),
+            (filter.status.is_some(), status),
             (filter.started_from.is_some(), "started_at >= ?4"),
             (filter.started_before.is_some(), "started_at < ?5"),
             (after.is_some(), "key < ?6"),
