@@ -1,0 +1,323 @@
+//! Activities in flight: what the host knows of each attempt, and how an attempt ends.
+//!
+//! A [`Slot`] is one pending activity of a run, an [`Attempt`] one running try of it. What an
+//! attempt reports counts only while it is the current one; the rules about that are the
+//! engine's ([`sandglass_engine::PendingActivity`]).
+
+mod context;
+mod dispatch;
+mod heartbeat;
+mod native;
+mod supervise;
+mod wasm;
+
+pub use context::{ActivityContext, ActivityInfo};
+pub use dispatch::Unserved;
+pub(crate) use dispatch::{Dispatch, Ticket};
+pub(crate) use heartbeat::flush;
+pub(crate) use native::Native;
+pub use sandglass_sandbox::AttemptState;
+pub(crate) use wasm::WasmActivities;
+
+use crate::{
+    cell::{CellState, Mail, RunCell},
+    host::Inner,
+    timers::{Alarm, Kind},
+    writer::{Part, Submission},
+};
+use sandglass_engine::{
+    Changes, EventId, Failure, Payload, PendingActivity, Report, Timestamp, Verdict, encode,
+};
+use sandglass_store::{RunKey, Write};
+use std::{future::Future, pin::Pin, sync::Arc};
+use tokio::sync::watch;
+
+/// Whether the result of an attempt is not wanted any more, so that it may be killed.
+pub(crate) fn is_over(state: &AttemptState) -> bool {
+    matches!(
+        state,
+        AttemptState::NotFound | AttemptState::TimedOut | AttemptState::WorkerShutdown
+    )
+}
+
+/// What makes attempts of one or several activity types.
+pub(crate) trait Worker: Send + Sync {
+    /// Makes one attempt.
+    fn attempt(&self, context: ActivityContext) -> Attempting;
+
+    /// Whether dropping the attempt's future ends it at once, wherever it is.
+    fn is_killable(&self) -> bool;
+}
+
+/// A running attempt. Its failures are data; a panic counts as one.
+pub(crate) type Attempting = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
+
+/// One running try of an activity.
+pub(crate) struct Attempt {
+    pub(crate) state: watch::Sender<AttemptState>,
+}
+
+impl Attempt {
+    /// Tells it that cancellation was requested, unless something graver was told before.
+    pub(crate) fn request_cancel(&self, reason: String) {
+        self.state.send_if_modified(|state| {
+            let fresh = *state == AttemptState::Active;
+            if fresh {
+                *state = AttemptState::CancelRequested(reason);
+            }
+            fresh
+        });
+    }
+
+    /// Tells it that its result is not wanted any more. Its supervisor then kills it.
+    pub(crate) fn kill(&self, cause: AttemptState) {
+        self.state.send_if_modified(|state| {
+            let fresh = !is_over(state);
+            if fresh {
+                *state = cause;
+            }
+            fresh
+        });
+    }
+}
+
+/// One pending activity of a run.
+pub(crate) struct Slot {
+    pub(crate) pending: PendingActivity,
+    pub(crate) attempt: Option<Arc<Attempt>>,
+    /// Its end waits to be recorded: nothing else can happen to it.
+    pub(crate) closing: bool,
+    /// A workflow task that sees it as not started is being committed: it must not start.
+    pub(crate) held: bool,
+    /// Its end could not be recorded: it must be read again from the store.
+    pub(crate) stale: bool,
+    /// It changed since its row was written.
+    pub(crate) dirty: bool,
+    pub(crate) persisted_at: Timestamp,
+    deadline: Option<Alarm>,
+    wake: Option<Alarm>,
+}
+
+impl Slot {
+    pub(crate) fn new(pending: PendingActivity) -> Self {
+        Self {
+            persisted_at: pending.scheduled_at,
+            pending,
+            attempt: None,
+            closing: false,
+            held: false,
+            stale: false,
+            dirty: false,
+            deadline: None,
+            wake: None,
+        }
+    }
+
+    pub(crate) fn ticket(&self, cell: &Arc<RunCell>) -> Ticket {
+        Ticket {
+            cell: Arc::clone(cell),
+            event_id: self.pending.scheduled_event_id,
+            activity_type: self.pending.call.activity_type.clone(),
+            task_queue: self.pending.call.task_queue.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Sets the alarm for the limit on time that passes first.
+    pub(crate) fn arm_deadline(&mut self, host: &Inner, run: RunKey) {
+        let event = self.pending.scheduled_event_id;
+        let kind = Kind::ActivityDeadline;
+        let next = self.pending.deadline().map(|(due, _)| Alarm {
+            due,
+            run,
+            event,
+            kind,
+        });
+        set_alarm(host, &mut self.deadline, next);
+    }
+
+    /// Sets the alarm for the next attempt.
+    pub(crate) fn arm_retry(&mut self, host: &Inner, run: RunKey) {
+        let (due, event) = (
+            self.pending.next_attempt_at,
+            self.pending.scheduled_event_id,
+        );
+        set_alarm(
+            host,
+            &mut self.wake,
+            Some(Alarm {
+                due,
+                run,
+                event,
+                kind: Kind::ActivityRetry,
+            }),
+        );
+    }
+
+    /// Sets the alarm for storing heartbeat details.
+    fn arm_flush(&mut self, host: &Inner, run: RunKey, due: Timestamp) {
+        let event = self.pending.scheduled_event_id;
+        set_alarm(
+            host,
+            &mut self.wake,
+            Some(Alarm {
+                due,
+                run,
+                event,
+                kind: Kind::HeartbeatFlush,
+            }),
+        );
+    }
+
+    /// Its end is about to be recorded.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        self.dirty = false;
+    }
+
+    /// The activity is pending no more.
+    pub(crate) fn end(mut self, host: &Inner, cause: AttemptState) {
+        set_alarm(host, &mut self.deadline, None);
+        set_alarm(host, &mut self.wake, None);
+        if let Some(attempt) = &self.attempt {
+            attempt.kill(cause);
+        }
+    }
+}
+
+fn set_alarm(host: &Inner, place: &mut Option<Alarm>, next: Option<Alarm>) {
+    if *place == next {
+        return;
+    }
+    if let Some(alarm) = place.take() {
+        host.timers.disarm(alarm);
+    }
+    if let Some(alarm) = next {
+        host.timers.arm(alarm);
+        *place = next;
+    }
+}
+
+/// An attempt ended with this report.
+///
+/// Refused if it is not the current one: the run has ended, the activity has, or the attempt was given up.
+pub(crate) fn report(
+    host: &Arc<Inner>,
+    cell: &Arc<RunCell>,
+    event_id: EventId,
+    attempt: &Arc<Attempt>,
+    report: Report,
+) -> Result<(), Stale> {
+    let now = host.clock.now();
+    let mut state = cell.lock();
+    let Some(slot) = current(&mut state, event_id, attempt) else {
+        host.counters.stale_reports.add(1);
+        return Err(Stale);
+    };
+    let verdict = slot.pending.report(now, report);
+    slot.attempt = None;
+    settle(host, cell, &mut state, event_id, verdict, now);
+    Ok(())
+}
+
+/// The attempt is not the current one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stale;
+
+fn current<'a>(
+    state: &'a mut CellState,
+    event_id: EventId,
+    attempt: &Arc<Attempt>,
+) -> Option<&'a mut Slot> {
+    let slot = state.activities.get_mut(&event_id)?;
+    let is_current = slot
+        .attempt
+        .as_ref()
+        .is_some_and(|own| Arc::ptr_eq(own, attempt));
+    (is_current && !slot.closing).then_some(slot)
+}
+
+/// Does what follows from the end of an attempt, or from a limit on time.
+pub(crate) fn settle(
+    host: &Arc<Inner>,
+    cell: &Arc<RunCell>,
+    state: &mut CellState,
+    event_id: EventId,
+    verdict: Verdict,
+    now: Timestamp,
+) {
+    let Some(slot) = state.activities.get_mut(&event_id) else {
+        return;
+    };
+    match verdict {
+        Verdict::Close(input) => {
+            slot.close();
+            set_alarm(host, &mut slot.deadline, None);
+            set_alarm(host, &mut slot.wake, None);
+            host.post(cell, state, Mail::input(now, input, None));
+        }
+        Verdict::Retry { .. } => {
+            slot.dirty = true;
+            slot.arm_deadline(host, cell.key);
+            slot.arm_retry(host, cell.key);
+            flush(host, cell, state);
+        }
+    }
+}
+
+/// A limit on time of an activity may have passed: the alarm is older than the last heartbeat.
+pub(crate) fn deadline_passed(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: EventId) {
+    let now = host.clock.now();
+    let mut state = cell.lock();
+    let Some(slot) = state
+        .activities
+        .get_mut(&event_id)
+        .filter(|slot| !slot.closing)
+    else {
+        return;
+    };
+    slot.deadline = None;
+    match slot.pending.deadline() {
+        Some((due, kind)) if due <= now => {
+            let verdict = slot.pending.time_out(now, kind);
+            if let Some(attempt) = slot.attempt.take() {
+                attempt.kill(AttemptState::TimedOut);
+            }
+            settle(host, cell, &mut state, event_id, verdict, now);
+        }
+        _ => slot.arm_deadline(host, cell.key),
+    }
+}
+
+/// The wait before the next attempt is over, or details are to be stored.
+pub(crate) fn woken(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: EventId) {
+    let mut state = cell.lock();
+    let Some(slot) = state.activities.get_mut(&event_id) else {
+        return;
+    };
+    slot.wake = None;
+    if slot.attempt.is_some() {
+        flush(host, cell, &mut state);
+        return;
+    }
+    let ticket = slot.ticket(cell);
+    drop(state);
+    host.dispatch.offer(host, ticket);
+}
+
+/// Overwrites rows of activities beside whatever the run is doing.
+fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) {
+    let mut write = Write::new(cell.key);
+    write.activities_put = rows;
+    host.writer.submit(Submission {
+        cell: Arc::clone(cell),
+        write,
+        changes: Changes::default(),
+        head: None,
+        acks: Vec::new(),
+        part: Part::Aside,
+    });
+}
+
+fn row(slot: &Slot) -> (EventId, Vec<u8>) {
+    (slot.pending.scheduled_event_id, encode(&slot.pending))
+}

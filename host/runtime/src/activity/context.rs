@@ -1,0 +1,124 @@
+//! What a native activity is given: who it is, and how it talks to the host.
+
+use super::{Attempt, AttemptState, heartbeat::heartbeat};
+use crate::{cell::RunCell, host::Inner};
+use sandglass_engine::{EventId, Failure, FailureInfo, Millis, Payload, Timestamp};
+use std::{sync::Arc, time::Duration};
+
+/// What an attempt knows about itself.
+#[derive(Debug, Clone)]
+pub struct ActivityInfo {
+    /// The activity type.
+    pub activity_type: String,
+    /// The activity id, unique among the run's pending ones.
+    pub activity_id: String,
+    /// The workflow id of the run.
+    pub workflow_id: String,
+    /// The run id of the run.
+    pub run_id: String,
+    /// Its scheduled event.
+    pub scheduled_event_id: EventId,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// `"{run_id}/{scheduled_event_id}"`: the same for every attempt of this activity and different for
+    /// every other one. An effect made under it once is made once.
+    pub idempotency_key: String,
+    /// Details of the newest heartbeat of an earlier attempt, or of this one before the host stopped.
+    pub heartbeat_details: Vec<Payload>,
+    /// When it was scheduled.
+    pub scheduled_at: Timestamp,
+    /// When this attempt is given up, if ever.
+    pub deadline: Option<Timestamp>,
+    /// The longest silence between heartbeats, if there is a limit.
+    pub heartbeat_timeout: Option<Millis>,
+    /// Arguments.
+    pub arguments: Vec<Payload>,
+    /// Headers.
+    pub header: Vec<(String, Payload)>,
+}
+
+/// The host as a running attempt sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct ActivityContext {
+    pub(super) host: Arc<Inner>,
+    pub(super) cell: Arc<RunCell>,
+    pub(super) attempt: Arc<Attempt>,
+    pub(super) info: Arc<ActivityInfo>,
+}
+
+impl ActivityContext {
+    /// What this attempt knows about itself.
+    #[must_use]
+    pub fn info(&self) -> &ActivityInfo {
+        &self.info
+    }
+
+    /// Gives a sign of life, with details that the next attempt receives. Answers whether to go on.
+    ///
+    /// Each call counts for the heartbeat timeout; details are stored at intervals and with a failure.
+    pub fn heartbeat(&self, details: Vec<Payload>) -> AttemptState {
+        heartbeat(
+            &self.host,
+            &self.cell,
+            self.info.scheduled_event_id,
+            &self.attempt,
+            details,
+        )
+    }
+
+    /// Whether to go on, without counting as a heartbeat.
+    #[must_use]
+    pub fn state(&self) -> AttemptState {
+        self.attempt.state.borrow().clone()
+    }
+
+    /// Whether there is a reason to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.state() != AttemptState::Active
+    }
+
+    /// Waits until there is a reason to stop, and returns it. Without one, waits for ever.
+    pub async fn cancelled(&self) -> AttemptState {
+        let mut states = self.attempt.state.subscribe();
+        match states
+            .wait_for(|state| *state != AttemptState::Active)
+            .await
+        {
+            Ok(state) => state.clone(),
+            // The sender lives in this context.
+            Err(_) => AttemptState::NotFound,
+        }
+    }
+
+    /// Sleeps on the host's clock. Ends early if there is a reason to stop, and returns that.
+    ///
+    /// # Errors
+    /// The reason to stop.
+    pub async fn sleep(&self, how_long: Duration) -> Result<(), AttemptState> {
+        tokio::select! {
+            biased;
+            reason = self.cancelled() => Err(reason),
+            () = self.host.sleep(how_long) => Ok(()),
+        }
+    }
+
+    /// The failure that accepts a requested cancellation.
+    #[must_use]
+    pub fn canceled(&self, details: Vec<Payload>) -> Failure {
+        let message = match self.state() {
+            AttemptState::CancelRequested(reason) => reason,
+            _ => String::new(),
+        };
+        let identity = self.host.config.identity.clone();
+        Failure::new(
+            message,
+            FailureInfo::Canceled {
+                details,
+                identity,
+                settled: true,
+                request: None,
+            },
+        )
+    }
+}

@@ -1,0 +1,238 @@
+//! Who makes attempts, and how many at once: first come first served.
+
+use super::{
+    ActivityContext, ActivityInfo, Attempt, AttemptState, Slot, Worker, supervise::supervise,
+};
+use crate::{cell::RunCell, clock::lock, host::Inner};
+use sandglass_engine::{EventId, Timestamp};
+use sandglass_store::RunKey;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+
+/// An activity that may have an attempt to be made.
+#[derive(Clone)]
+pub(crate) struct Ticket {
+    pub(crate) cell: Arc<RunCell>,
+    pub(crate) event_id: EventId,
+    pub(crate) activity_type: String,
+    pub(crate) task_queue: String,
+}
+
+/// An activity that no worker of this host serves. It stays scheduled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unserved {
+    /// The workflow id of its run.
+    pub workflow_id: String,
+    /// Its type.
+    pub activity_type: String,
+    /// Its task queue; empty for the run's own.
+    pub task_queue: String,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    workers: HashMap<String, Arc<dyn Worker>>,
+    in_flight: usize,
+    waiting: VecDeque<Ticket>,
+    unserved: BTreeMap<(RunKey, EventId), (Ticket, Timestamp)>,
+    stopped: bool,
+}
+
+/// The workers of one host.
+pub(crate) struct Dispatch {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// Adds a worker; what waited for its type is dispatched.
+    pub(crate) fn register(&self, host: &Arc<Inner>, activity_type: &str, worker: Arc<dyn Worker>) {
+        let mut state = lock(&self.state);
+        state.workers.insert(activity_type.into(), worker);
+        let served: Vec<_> = state
+            .unserved
+            .iter()
+            .filter(|(_, (ticket, _))| ticket.activity_type == activity_type)
+            .map(|(key, _)| *key)
+            .collect();
+        let tickets: Vec<_> = served
+            .iter()
+            .filter_map(|key| state.unserved.remove(key))
+            .collect();
+        drop(state);
+        for (ticket, _) in tickets {
+            self.offer(host, ticket);
+        }
+    }
+
+    pub(crate) fn types(&self) -> Vec<String> {
+        let mut types: Vec<_> = lock(&self.state).workers.keys().cloned().collect();
+        types.sort();
+        types
+    }
+
+    /// Lists what waits for a worker that is not there, and forgets what has ended meanwhile.
+    pub(crate) fn unserved(&self) -> Vec<Unserved> {
+        let waiting: Vec<_> = lock(&self.state).unserved.values().cloned().collect();
+        let is_pending = |ticket: &Ticket| {
+            let state = ticket.cell.lock();
+            state
+                .activities
+                .get(&ticket.event_id)
+                .is_some_and(|slot| !slot.closing)
+        };
+        let (pending, ended): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|(ticket, _)| is_pending(ticket));
+        let mut state = lock(&self.state);
+        for (ticket, _) in ended {
+            state.unserved.remove(&(ticket.cell.key, ticket.event_id));
+        }
+        pending
+            .into_iter()
+            .map(|(ticket, since)| Unserved {
+                workflow_id: ticket.cell.workflow_id.clone(),
+                activity_type: ticket.activity_type,
+                task_queue: ticket.task_queue,
+                since,
+            })
+            .collect()
+    }
+
+    /// Begins an attempt now, or when there is room, or when there is a worker.
+    pub(crate) fn offer(&self, host: &Arc<Inner>, ticket: Ticket) {
+        let mut state = lock(&self.state);
+        if state.stopped {
+            return;
+        }
+        let Some(worker) = state.workers.get(&ticket.activity_type).cloned() else {
+            let key = (ticket.cell.key, ticket.event_id);
+            let since = host.clock.now();
+            state.unserved.entry(key).or_insert((ticket, since));
+            return;
+        };
+        if state.in_flight >= self.limit {
+            state.waiting.push_back(ticket);
+            return;
+        }
+        state.in_flight += 1;
+        drop(state);
+        if !begin(host, &ticket, worker) {
+            self.release(host);
+        }
+    }
+
+    /// An attempt has really ended: there is room for another.
+    pub(crate) fn release(&self, host: &Arc<Inner>) {
+        loop {
+            let mut state = lock(&self.state);
+            let next = if state.stopped {
+                None
+            } else {
+                state.waiting.pop_front()
+            };
+            let next = next.and_then(|ticket| {
+                let worker = state.workers.get(&ticket.activity_type).cloned()?;
+                Some((ticket, worker))
+            });
+            let Some((ticket, worker)) = next else {
+                state.in_flight -= 1;
+                return;
+            };
+            drop(state);
+            if begin(host, &ticket, worker) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        lock(&self.state).in_flight
+    }
+
+    /// Begins no more attempts.
+    pub(crate) fn stop(&self) {
+        let mut state = lock(&self.state);
+        state.stopped = true;
+        state.waiting.clear();
+        state.unserved.clear();
+    }
+}
+
+/// Begins an attempt if the activity still wants one now.
+fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
+    let Ticket { cell, event_id, .. } = ticket;
+    let now = host.clock.now();
+    let mut state = cell.lock();
+    let Some(slot) = state.activities.get_mut(event_id) else {
+        return false;
+    };
+    let waits = slot.attempt.is_none() && !slot.closing && !slot.held && !slot.stale;
+    if !waits || slot.pending.next_attempt_at > now {
+        return false;
+    }
+    let cancel_requested = slot
+        .pending
+        .cancel_requested
+        .clone()
+        .filter(|_| host.config.push_cancel);
+    slot.pending.start(now, &host.config.identity);
+    slot.arm_deadline(host, cell.key);
+    let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
+    let attempt = Arc::new(Attempt {
+        state: watch::Sender::new(initial),
+    });
+    slot.attempt = Some(Arc::clone(&attempt));
+    let info = Arc::new(info(cell, slot));
+    drop(state);
+    host.counters.attempts.add(1);
+    let context = ActivityContext {
+        host: Arc::clone(host),
+        cell: Arc::clone(cell),
+        attempt,
+        info,
+    };
+    host.tokio.spawn(supervise(context, worker));
+    true
+}
+
+fn info(cell: &RunCell, slot: &Slot) -> ActivityInfo {
+    let pending = &slot.pending;
+    let call = &pending.call;
+    let started = pending
+        .started
+        .as_ref()
+        .map_or(pending.scheduled_at, |started| started.at);
+    let ends = [
+        call.start_to_close.map(|limit| started + limit),
+        call.schedule_to_close
+            .map(|limit| pending.scheduled_at + limit),
+    ];
+    ActivityInfo {
+        activity_type: call.activity_type.clone(),
+        activity_id: pending.activity_id.clone(),
+        workflow_id: cell.workflow_id.clone(),
+        run_id: cell.run_id.clone(),
+        scheduled_event_id: pending.scheduled_event_id,
+        attempt: pending.attempt,
+        idempotency_key: format!("{}/{}", cell.run_id, pending.scheduled_event_id),
+        heartbeat_details: pending.heartbeat_details.clone(),
+        scheduled_at: pending.scheduled_at,
+        deadline: ends.into_iter().flatten().min(),
+        heartbeat_timeout: call.heartbeat,
+        arguments: call.arguments.clone(),
+        header: call.header.clone(),
+    }
+}

@@ -1,0 +1,109 @@
+//! One attempt from its begin to its real end: runs it, kills it when its result is not wanted any
+//! more, and reports what it returned.
+
+use super::{ActivityContext, AttemptState, Worker, is_over, report};
+use sandglass_engine::{Failure, Payload, Report};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
+use tracing::Instrument;
+
+/// How long a native attempt may take to notice that it is over, before it is aborted at its next
+/// await; and how long that may take before it counts as blocking. Real time: it is a matter of threads.
+const GRACE: Duration = Duration::from_millis(500);
+
+type Joined = Result<Result<Payload, Failure>, JoinError>;
+
+/// Runs an attempt to its end.
+pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>) {
+    let info = &context.info;
+    let span = tracing::info_span!(
+        "attempt",
+        run_id = info.run_id,
+        workflow_id = info.workflow_id,
+        activity_type = info.activity_type,
+        event_id = info.scheduled_event_id.0,
+        attempt = info.attempt,
+    );
+    run(&context, worker).instrument(span).await;
+    context.host.dispatch.release(&context.host);
+    context.host.attempt_ended();
+}
+
+async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
+    let killable = worker.is_killable();
+    // In a task of its own, so that a panic is a failure and a killed one can be left behind.
+    let work = worker.attempt(context.clone()).in_current_span();
+    let mut task = tokio::spawn(work);
+    let mut states = context.attempt.state.subscribe();
+    let ended = tokio::select! {
+        biased;
+        joined = &mut task => Some(joined),
+        over = states.wait_for(is_over) => { drop(over); None }
+    };
+    let joined = match ended {
+        Some(joined) => joined,
+        None if killable => {
+            task.abort();
+            task.await
+        }
+        None => kill_native(context, task).await,
+    };
+    let outcome = match joined {
+        Ok(Ok(result)) => Report::Completed(result),
+        Ok(Err(failure)) => Report::Failed(failure),
+        Err(error) if error.is_cancelled() => return,
+        Err(error) => Report::Failed(panicked(error)),
+    };
+    let stopping = *context.attempt.state.borrow() == AttemptState::WorkerShutdown;
+    if stopping && !matches!(outcome, Report::Completed(_)) {
+        // It was told to stop, and will be made again.
+        return;
+    }
+    let event_id = context.info.scheduled_event_id;
+    if report(
+        &context.host,
+        &context.cell,
+        event_id,
+        &context.attempt,
+        outcome,
+    )
+    .is_err()
+    {
+        tracing::info!("the attempt's result was refused: it is not the current one any more");
+    }
+}
+
+async fn kill_native(
+    context: &ActivityContext,
+    mut task: JoinHandle<Result<Payload, Failure>>,
+) -> Joined {
+    if let Ok(joined) = timeout(GRACE, &mut task).await {
+        return joined;
+    }
+    task.abort();
+    if let Ok(joined) = timeout(GRACE, &mut task).await {
+        return joined;
+    }
+    context.host.counters.blocked_attempts.add(1);
+    tracing::warn!(
+        activity_type = context.info.activity_type,
+        "a native activity blocks its thread and cannot be stopped; its result will be refused"
+    );
+    task.await
+}
+
+fn panicked(error: JoinError) -> Failure {
+    let message = match error.try_into_panic() {
+        Ok(panic) => match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic
+                .downcast::<&str>()
+                .map_or("no message".into(), |text| (*text).into()),
+        },
+        Err(error) => error.to_string(),
+    };
+    Failure::application("Panic", message)
+}

@@ -1,0 +1,318 @@
+//! One open run in memory: what waits for it, what it waits for, and who is working on it.
+//!
+//! The phases go Idle, Queued, Running, Committing and back: one thread at a time works on a run, and a run has at
+//! most one uncommitted frame. Everything but the resident guest survives eviction.
+
+use crate::{
+    activity::Slot,
+    clock::lock,
+    component::{GuestInstance, Interrupt},
+    error::Error,
+};
+use sandglass_engine::{Digest, EventId, Input, InputError, Run, RunSummary, Status, Timestamp};
+use sandglass_store::{RunKey, RunRow};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+use tokio::sync::{oneshot, watch};
+
+/// One open run.
+pub(crate) struct RunCell {
+    pub(crate) key: RunKey,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) workflow_type: String,
+    pub(crate) request_id: String,
+    pub(crate) progress: watch::Sender<Progress>,
+    state: Mutex<CellState>,
+}
+
+/// How far the committed history of a run has come.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Progress {
+    pub(crate) next_event_id: EventId,
+    /// Set when the run has ended.
+    pub(crate) closed: Option<Status>,
+    /// The run could not even be started: the commit failed.
+    pub(crate) lost: Option<String>,
+}
+
+/// Who is working on a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody.
+    Idle,
+    /// It waits for a thread of the pool.
+    Queued,
+    /// A thread of the pool.
+    Running,
+    /// The writer.
+    Committing,
+    /// Nobody any more.
+    Closed,
+}
+
+pub(crate) struct CellState {
+    pub(crate) phase: Phase,
+    pub(crate) mailbox: Vec<Mail>,
+    pub(crate) resident: Option<Resident>,
+    pub(crate) head: Head,
+    pub(crate) activities: BTreeMap<EventId, Slot>,
+    pub(crate) timers: BTreeMap<EventId, Timestamp>,
+    /// What ends the running delivery, while there is one.
+    pub(crate) interrupt: Option<Interrupt>,
+    /// A terminate or timeout waits in the mailbox: the running task is to be abandoned.
+    pub(crate) force: bool,
+    /// No workflow task before this time, unless an input arrives.
+    pub(crate) retry_at: Option<Timestamp>,
+    /// Times in a row that the store failed this run.
+    pub(crate) store_failures: u32,
+    /// What keeps the run from going on, for people.
+    pub(crate) trouble: Option<String>,
+    /// Cancel requests after the first.
+    pub(crate) repeats: u64,
+}
+
+/// What is committed of a run, as far as later frames need it.
+#[derive(Clone)]
+pub(crate) struct Head {
+    pub(crate) row: RunRow,
+    pub(crate) summary: RunSummary,
+    /// Sequence number of the next frame, from 1; 0 for a run taken up from the store and not yet rebuilt.
+    pub(crate) next_seq: u64,
+}
+
+/// A run's state with its guest, as of its last frame.
+pub(crate) struct Resident {
+    pub(crate) run: Run,
+    pub(crate) instance: Box<dyn GuestInstance>,
+}
+
+/// Something that waits for a run.
+pub(crate) struct Mail {
+    pub(crate) at: Timestamp,
+    pub(crate) letter: Letter,
+    pub(crate) ack: Option<Ack>,
+    /// It arrived while a workflow task was running.
+    pub(crate) buffered: bool,
+}
+
+pub(crate) enum Letter {
+    /// An input to record.
+    Input(Input),
+    /// Nothing to record: acknowledged when all before it is committed.
+    Barrier,
+    /// Go on with this component.
+    Repin(Digest),
+}
+
+/// Where the answer to a mail goes, after the commit.
+pub(crate) type Ack = oneshot::Sender<Result<Delivery, Error>>;
+
+/// What became of an input.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Delivery {
+    Recorded,
+    /// Not recorded, for this reason, with the status of the run then.
+    Refused(InputError, Status),
+}
+
+/// What posting a mail asks the caller to do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Posted {
+    /// Put the run in the queue.
+    Queue,
+    /// Nothing: somebody is at it and will see the mail.
+    Waiting,
+}
+
+impl Mail {
+    pub(crate) fn input(at: Timestamp, input: Input, ack: Option<Ack>) -> Self {
+        Self {
+            at,
+            letter: Letter::Input(input),
+            ack,
+            buffered: false,
+        }
+    }
+
+    pub(crate) fn refuse(self, error: InputError, status: Status) {
+        if let Some(ack) = self.ack {
+            // Whoever asked may have gone away.
+            drop(ack.send(Ok(Delivery::Refused(error, status))));
+        }
+    }
+
+    /// Whether it ends the run at once, without its guest.
+    pub(crate) fn is_forced(&self) -> bool {
+        matches!(
+            self.letter,
+            Letter::Input(Input::Terminated { .. } | Input::TimedOut)
+        )
+    }
+
+    fn is_activity_close(&self) -> bool {
+        matches!(self.letter, Letter::Input(Input::ActivityClosed { .. }))
+    }
+}
+
+impl RunCell {
+    pub(crate) fn new(head: Head, request_id: String, phase: Phase) -> Self {
+        let progress = Progress {
+            next_event_id: head.summary.next_event_id,
+            ..Progress::default()
+        };
+        Self {
+            key: head.row.key,
+            workflow_id: head.row.workflow_id.clone(),
+            run_id: head.row.run_id.clone(),
+            workflow_type: head.row.workflow_type.clone(),
+            request_id,
+            progress: watch::Sender::new(progress),
+            state: Mutex::new(CellState {
+                phase,
+                mailbox: Vec::new(),
+                resident: None,
+                head,
+                activities: BTreeMap::new(),
+                timers: BTreeMap::new(),
+                interrupt: None,
+                force: false,
+                retry_at: None,
+                store_failures: 0,
+                trouble: None,
+                repeats: 0,
+            }),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, CellState> {
+        lock(&self.state)
+    }
+}
+
+impl CellState {
+    /// Puts mails in the mailbox. After the run's end they are refused.
+    pub(crate) fn post(&mut self, mails: impl IntoIterator<Item = Mail>) -> Posted {
+        for mut mail in mails {
+            if self.phase == Phase::Closed {
+                mail.refuse(InputError::Closed, self.head.summary.status.clone());
+                continue;
+            }
+            mail.buffered = self.phase == Phase::Running;
+            if mail.is_forced() {
+                self.force = true;
+                if let Some(interrupt) = &self.interrupt {
+                    interrupt();
+                }
+            }
+            self.mailbox.push(mail);
+        }
+        self.wake()
+    }
+
+    /// Queues the run if nobody is at it.
+    pub(crate) fn wake(&mut self) -> Posted {
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Queued;
+            return Posted::Queue;
+        }
+        Posted::Waiting
+    }
+
+    /// Takes the mails in the order in which they are to be recorded: as they arrived, but of those that
+    /// arrived during a task the ends of activities come last (semantics A3 b), and what ends
+    /// the run by force comes after everything.
+    pub(crate) fn take_mail(&mut self) -> Vec<Mail> {
+        self.force = false;
+        let mut mails = std::mem::take(&mut self.mailbox);
+        mails.sort_by_key(|mail| {
+            if mail.is_forced() {
+                2
+            } else {
+                u8::from(mail.buffered && mail.is_activity_close())
+            }
+        });
+        mails
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandglass_engine::{ActivityClose, Payload, Signal};
+
+    fn mail(input: Input, buffered: bool) -> Mail {
+        Mail {
+            buffered,
+            ..Mail::input(Timestamp(0), input, None)
+        }
+    }
+
+    fn close(id: u64) -> Input {
+        Input::ActivityClosed {
+            scheduled_event_id: EventId(id),
+            started: None,
+            close: ActivityClose::Completed(Payload::null()),
+        }
+    }
+
+    fn names(state: &mut CellState) -> Vec<String> {
+        let name = |mail: Mail| match mail.letter {
+            Letter::Input(Input::Signaled(signal)) => signal.name,
+            Letter::Input(Input::ActivityClosed {
+                scheduled_event_id, ..
+            }) => {
+                format!("close {scheduled_event_id}")
+            }
+            Letter::Input(Input::TimedOut) => "timed out".into(),
+            _ => "other".into(),
+        };
+        state.take_mail().into_iter().map(name).collect()
+    }
+
+    fn signal(name: &str) -> Input {
+        Input::Signaled(Signal {
+            name: name.into(),
+            ..Signal::default()
+        })
+    }
+
+    fn state() -> RunCell {
+        let head = Head {
+            row: crate::recovery::row_of_new_run(RunKey(1), &Default::default(), Timestamp(0)),
+            summary: RunSummary::default(),
+            next_seq: 1,
+        };
+        RunCell::new(head, String::new(), Phase::Idle)
+    }
+
+    #[test]
+    fn closes_that_arrive_during_a_task_come_last() {
+        let cell = state();
+        let mut state = cell.lock();
+        state.mailbox.push(mail(close(5), true));
+        state.mailbox.push(mail(Input::TimedOut, true));
+        state.mailbox.push(mail(signal("a"), true));
+        assert_eq!(names(&mut state), ["a", "close 5", "timed out"]);
+    }
+
+    #[test]
+    fn otherwise_the_order_of_arrival_holds() {
+        let cell = state();
+        let mut state = cell.lock();
+        state.mailbox.push(mail(close(5), false));
+        state.mailbox.push(mail(signal("a"), false));
+        assert_eq!(names(&mut state), ["close 5", "a"]);
+    }
+
+    #[test]
+    fn a_run_is_queued_once() {
+        let cell = state();
+        let mut state = cell.lock();
+        assert_eq!(state.post([mail(signal("a"), false)]), Posted::Queue);
+        assert_eq!(state.post([mail(signal("b"), false)]), Posted::Waiting);
+    }
+}

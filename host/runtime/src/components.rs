@@ -1,0 +1,197 @@
+//! The components of a host: those loaded, and those that the store keeps for its runs.
+
+use crate::{
+    activity::WasmActivities,
+    clock::lock,
+    component::Component,
+    error::{Error, StartError},
+    host::{Host, Inner, component_loaded},
+    wasm::WasmComponent,
+};
+use sandglass_engine::Digest;
+use sandglass_sandbox::{Grants, Sandbox, SandboxConfig};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+/// A place for a component, filled by whoever needs it first while others wait for it only.
+type Place = Arc<Mutex<Option<Arc<dyn Component>>>>;
+
+/// The components of one host.
+pub(crate) struct Components {
+    config: SandboxConfig,
+    sandbox: OnceLock<Arc<Sandbox>>,
+    places: Mutex<BTreeMap<Digest, Place>>,
+}
+
+impl Components {
+    pub(crate) fn new(config: SandboxConfig) -> Self {
+        Self {
+            config,
+            sandbox: OnceLock::new(),
+            places: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The sandbox; made when first needed.
+    pub(crate) fn sandbox(&self) -> Result<&Arc<Sandbox>, Error> {
+        if let Some(sandbox) = self.sandbox.get() {
+            return Ok(sandbox);
+        }
+        let sandbox = Sandbox::new(self.config.clone()).map_err(component_error)?;
+        Ok(self.sandbox.get_or_init(|| sandbox))
+    }
+
+    pub(crate) fn add(&self, component: Arc<dyn Component>) {
+        let place = self.place(component.digest());
+        *lock(&place) = Some(component);
+    }
+
+    /// A component, loaded from the store if it is not loaded yet.
+    pub(crate) fn get(&self, host: &Inner, digest: Digest) -> Result<Arc<dyn Component>, Error> {
+        let place = self.place(digest);
+        let mut place = lock(&place);
+        if let Some(component) = &*place {
+            return Ok(Arc::clone(component));
+        }
+        let bytes = host.read(|reader| reader.component(digest))?;
+        let bytes = bytes.ok_or(Error::UnknownComponent(digest))?;
+        let loaded = self
+            .sandbox()?
+            .load_workflow(&bytes)
+            .map_err(component_error)?;
+        let component: Arc<dyn Component> = Arc::new(WasmComponent(loaded));
+        *place = Some(Arc::clone(&component));
+        Ok(component)
+    }
+
+    fn place(&self, digest: Digest) -> Place {
+        Arc::clone(lock(&self.places).entry(digest).or_default())
+    }
+
+    fn loaded(&self) -> Vec<Arc<dyn Component>> {
+        let places: Vec<Place> = lock(&self.places).values().cloned().collect();
+        places
+            .iter()
+            .filter_map(|place| lock(place).clone())
+            .collect()
+    }
+
+    /// The workflow types of the loaded components.
+    pub(crate) fn types(&self) -> Vec<(String, Digest)> {
+        let loaded = self.loaded();
+        let types = loaded.iter().flat_map(|component| {
+            component
+                .workflow_types()
+                .iter()
+                .map(|name| (name.clone(), component.digest()))
+        });
+        types.collect()
+    }
+
+    /// The component to start a workflow type with.
+    pub(crate) fn with_type(&self, workflow_type: &str) -> Result<Digest, StartError> {
+        let types = self.types();
+        let mut found = types.iter().filter(|(name, _)| name == workflow_type);
+        match (found.next(), found.next()) {
+            (Some((_, digest)), None) => Ok(*digest),
+            (None, _) => Err(unknown_type(
+                workflow_type,
+                types.into_iter().map(|(name, _)| name),
+            )),
+            _ => Err(StartError::AmbiguousType {
+                workflow_type: workflow_type.into(),
+            }),
+        }
+    }
+}
+
+pub(crate) fn unknown_type(
+    workflow_type: &str,
+    known: impl IntoIterator<Item = String>,
+) -> StartError {
+    let known = known.into_iter().collect();
+    StartError::UnknownType {
+        workflow_type: workflow_type.into(),
+        known,
+    }
+}
+
+fn component_error(error: sandglass_sandbox::Error) -> Error {
+    Error::Component(error.to_string())
+}
+
+impl Host {
+    /// Loads a workflow component and keeps it in the store, so that its runs can always go on.
+    /// Runs that waited for it go on at once.
+    ///
+    /// # Errors
+    /// [`Error::Component`] if it cannot be used, [`Error::Store`] if it cannot be kept.
+    pub async fn load_component(&self, bytes: impl Into<Vec<u8>>) -> Result<Digest, Error> {
+        let bytes: Vec<u8> = bytes.into();
+        let inner = Arc::clone(&self.inner);
+        let compiled = self.inner.tokio.spawn_blocking(move || {
+            let loaded = inner.components.sandbox()?.load_workflow(&bytes);
+            Ok::<_, Error>((loaded.map_err(component_error)?, bytes))
+        });
+        let (loaded, bytes) = compiled
+            .await
+            .map_err(|error| Error::Component(error.to_string()))??;
+        let digest = loaded.digest();
+        self.inner.keep_component(digest, bytes).await?;
+        self.add_component(Arc::new(WasmComponent(loaded)));
+        Ok(digest)
+    }
+
+    /// Adds workflow code that is not a wasm component. It is not kept in the store: a host that finds runs of
+    /// it must be given it again.
+    pub fn add_component(&self, component: Arc<dyn Component>) {
+        let digest = component.digest();
+        self.inner.components.add(component);
+        component_loaded(&self.inner, digest);
+    }
+
+    /// Loads an activity component and serves its activity types with these grants.
+    ///
+    /// # Errors
+    /// [`Error::Component`] if it cannot be used.
+    pub async fn load_activities(
+        &self,
+        bytes: impl Into<Vec<u8>>,
+        grants: Grants,
+    ) -> Result<Vec<String>, Error> {
+        let bytes: Vec<u8> = bytes.into();
+        let inner = Arc::clone(&self.inner);
+        let compiled = self.inner.tokio.spawn_blocking(move || {
+            inner
+                .components
+                .sandbox()?
+                .load_activities(&bytes, grants)
+                .map_err(component_error)
+        });
+        let loaded = compiled
+            .await
+            .map_err(|error| Error::Component(error.to_string()))??;
+        let types = loaded.activity_types().to_vec();
+        let worker = Arc::new(WasmActivities(loaded));
+        for name in &types {
+            self.inner
+                .dispatch
+                .register(&self.inner, name, worker.clone());
+        }
+        Ok(types)
+    }
+}
+
+impl Inner {
+    /// Stores a component, on the writer's thread.
+    async fn keep_component(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), Error> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.writer.run_job(Box::new(move |store| {
+            // Whoever asked may have gone away.
+            let _gone = sender.send(store.put_component(digest, &bytes));
+        }));
+        Ok(receiver.await.map_err(|_| Error::ShutDown)??)
+    }
+}

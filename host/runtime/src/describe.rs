@@ -1,0 +1,268 @@
+//! What people are shown of a run, live from the host or from the rows of a store.
+
+use crate::{cell::RunCell, error::Error, host::Inner};
+use sandglass_engine::{
+    CancelState, Digest, EventId, Failure, Input, Payload, PendingActivity, RunSummary, Status,
+    TaskFailedCause, Timestamp, decode,
+};
+use sandglass_store::{Reader, RunRow};
+use serde::{Deserialize, Serialize};
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunDescription {
+    /// The id that the client chose.
+    pub workflow_id: String,
+    /// The id of this run.
+    pub run_id: String,
+    /// The workflow type.
+    pub workflow_type: String,
+    /// The component it is pinned to.
+    pub digest: Digest,
+    /// How it stands or ended.
+    pub status: Status,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// Events in its history.
+    pub history_length: u64,
+    /// The request to cancel it.
+    pub cancel: Option<CancelDescription>,
+    /// Its workflow task, if one is to be run.
+    pub task: Option<TaskDescription>,
+    /// Its pending activities, in the order in which they were scheduled.
+    pub activities: Vec<ActivityDescription>,
+    /// Its pending timers: started event and due time. Event 1 is the run's own timeout.
+    pub timers: Vec<(EventId, Timestamp)>,
+    /// Activity types of compensations that failed.
+    pub uncompensated: Vec<String>,
+    /// What keeps it from going on, if the store failed it.
+    pub trouble: Option<String>,
+}
+
+/// A request to cancel a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelDescription {
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub identity: String,
+    /// When it was recorded.
+    pub requested_at: Timestamp,
+    /// How far it has come.
+    pub state: CancelState,
+    /// When the host stops waiting for the run to end.
+    pub deadline: Option<Timestamp>,
+    /// Requests after it, since this host has started.
+    pub repeats: u64,
+}
+
+/// A workflow task that is to be run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskDescription {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Why the attempt before it failed.
+    pub last_failure: Option<(TaskFailedCause, Failure)>,
+    /// When it is tried again; `None`: now, or when its component is loaded or tasks are resumed.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Whether workflow tasks are held back on this host.
+    pub paused: bool,
+}
+
+/// A pending activity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityDescription {
+    /// Its scheduled event.
+    pub scheduled_event_id: EventId,
+    /// Its id.
+    pub activity_id: String,
+    /// Its type.
+    pub activity_type: String,
+    /// The current or next attempt, from 1.
+    pub attempt: u32,
+    /// When the current attempt started, if one is running on this host.
+    pub started_at: Option<Timestamp>,
+    /// When it last gave a sign of life.
+    pub last_heartbeat_at: Option<Timestamp>,
+    /// Details of its newest heartbeat.
+    pub heartbeat_details: Vec<Payload>,
+    /// When the next attempt starts, if none is running.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why the attempt before failed.
+    pub last_failure: Option<Failure>,
+    /// The reason, if it was asked to stop.
+    pub cancel_requested: Option<String>,
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunListing {
+    /// The id that the client chose.
+    pub workflow_id: String,
+    /// The id of this run.
+    pub run_id: String,
+    /// The workflow type.
+    pub workflow_type: String,
+    /// How it stands or ended.
+    pub status: Status,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// How far a request to cancel it has come.
+    pub cancel_state: CancelState,
+    /// Activity types of compensations that failed.
+    pub uncompensated: Vec<String>,
+}
+
+impl ActivityDescription {
+    fn new(pending: &PendingActivity) -> Self {
+        let started = pending.started.as_ref();
+        Self {
+            scheduled_event_id: pending.scheduled_event_id,
+            activity_id: pending.activity_id.clone(),
+            activity_type: pending.call.activity_type.clone(),
+            attempt: pending.attempt,
+            started_at: started.map(|started| started.at),
+            last_heartbeat_at: started.map(|started| started.last_heartbeat_at),
+            heartbeat_details: pending.heartbeat_details.clone(),
+            next_attempt_at: started.is_none().then_some(pending.next_attempt_at),
+            last_failure: pending.last_failure.clone(),
+            cancel_requested: pending.cancel_requested.clone(),
+        }
+    }
+}
+
+impl RunDescription {
+    fn new(row: &RunRow, summary: RunSummary) -> Self {
+        let open = summary.status == Status::Running;
+        Self {
+            workflow_id: row.workflow_id.clone(),
+            run_id: row.run_id.clone(),
+            workflow_type: row.workflow_type.clone(),
+            digest: row.digest,
+            status: summary.status,
+            started_at: row.started_at,
+            closed_at: row.closed_at,
+            history_length: summary.next_event_id.0.saturating_sub(1),
+            cancel: summary
+                .cancel
+                .map(|(request, requested_at)| CancelDescription {
+                    reason: request.reason,
+                    identity: request.identity,
+                    requested_at,
+                    state: summary.cancel_state,
+                    deadline: request.deadline,
+                    repeats: 0,
+                }),
+            task: (open && summary.task_pending).then_some(TaskDescription {
+                attempt: summary.task_attempt,
+                last_failure: summary.task_failure,
+                next_attempt_at: None,
+                paused: false,
+            }),
+            activities: Vec::new(),
+            timers: Vec::new(),
+            uncompensated: summary.uncompensated,
+            trouble: None,
+        }
+    }
+
+    /// Describes a run from the rows of a store that no host may be running on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`], or [`Error::Damaged`] if a row cannot be decoded.
+    pub fn from_store(
+        reader: &dyn Reader,
+        workflow_id: &str,
+        run_id: Option<&str>,
+    ) -> Result<Self, Error> {
+        let row = reader
+            .find(workflow_id, run_id)?
+            .ok_or_else(|| Error::not_found(workflow_id, run_id))?;
+        let mut description = Self::new(&row, summary_of(&row)?);
+        for activity in reader.activities(row.key)? {
+            let pending: PendingActivity = decode(&activity.body).map_err(|error| {
+                let place = format!("activity {}", activity.scheduled_event_id);
+                Error::undecodable(&row.run_id, &place, &error)
+            })?;
+            description
+                .activities
+                .push(ActivityDescription::new(&pending));
+        }
+        let timers = reader.timers(row.key)?;
+        description.timers = timers
+            .into_iter()
+            .map(|timer| (timer.started_event_id, timer.due))
+            .collect();
+        Ok(description)
+    }
+
+    /// Describes a closed run from its row.
+    pub(crate) fn closed(row: &RunRow) -> Result<Self, Error> {
+        Ok(Self::new(row, summary_of(row)?))
+    }
+}
+
+impl RunListing {
+    /// The listing of a row of the store.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if its summary cannot be decoded.
+    pub fn from_row(row: &RunRow) -> Result<Self, Error> {
+        let summary = summary_of(row)?;
+        Ok(Self {
+            workflow_id: row.workflow_id.clone(),
+            run_id: row.run_id.clone(),
+            workflow_type: row.workflow_type.clone(),
+            status: summary.status,
+            started_at: row.started_at,
+            closed_at: row.closed_at,
+            cancel_state: summary.cancel_state,
+            uncompensated: summary.uncompensated,
+        })
+    }
+}
+
+/// A row's summary.
+pub(crate) fn summary_of(row: &RunRow) -> Result<RunSummary, Error> {
+    decode(&row.summary).map_err(|error| Error::undecodable(&row.run_id, "its summary", &error))
+}
+
+/// Describes an open run.
+pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
+    let state = cell.lock();
+    let mut description = RunDescription::new(&state.head.row, state.head.summary.clone());
+    if let Some(cancel) = &mut description.cancel {
+        cancel.repeats = state.repeats;
+    } else {
+        // One that waits for the running workflow task to end is shown at once.
+        description.cancel = state.mailbox.iter().find_map(|mail| match &mail.letter {
+            crate::cell::Letter::Input(Input::CancelRequested(request)) => {
+                Some(CancelDescription {
+                    reason: request.reason.clone(),
+                    identity: request.identity.clone(),
+                    requested_at: mail.at,
+                    state: CancelState::Requested,
+                    deadline: request.deadline,
+                    repeats: 0,
+                })
+            }
+            _ => None,
+        });
+    }
+    if let Some(task) = &mut description.task {
+        task.next_attempt_at = state.retry_at.filter(|at| *at < Timestamp(u64::MAX));
+        task.paused = host.is_paused();
+    }
+    let pending = state
+        .activities
+        .values()
+        .map(|slot| ActivityDescription::new(&slot.pending));
+    description.activities = pending.collect();
+    description.timers = state.timers.iter().map(|(id, due)| (*id, *due)).collect();
+    description.trouble.clone_from(&state.trouble);
+    description
+}

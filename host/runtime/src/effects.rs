@@ -1,0 +1,246 @@
+//! What happens after a commit, and after one that failed. Nothing here happens before it.
+
+use crate::{
+    activity::{self, AttemptState, Slot, Ticket},
+    cell::{CellState, Mail, Phase, Posted, Progress, RunCell},
+    error::Error,
+    host::Inner,
+    timers::{Alarm, Kind},
+    writer::{Part, Submission},
+};
+use sandglass_engine::{
+    ActivityClose, Changes, EventId, Input, InputError, Millis, Payload, Status, Timestamp,
+};
+use std::sync::Arc;
+
+/// What remains to be done once the run's lock is released.
+#[derive(Default)]
+struct After {
+    tickets: Vec<Ticket>,
+    disarm: Vec<Alarm>,
+    arm: Vec<Alarm>,
+    resident_bytes: Option<usize>,
+    queue: bool,
+    closed: bool,
+}
+
+/// A submission is on disk.
+pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
+    let Submission {
+        cell,
+        changes,
+        head,
+        acks,
+        part,
+        ..
+    } = submission;
+    let Some(head) = head else { return };
+    let mut after = After::default();
+    let mut state = cell.lock();
+    state.head = head;
+    state.store_failures = 0;
+    state.trouble = None;
+    apply(host, &cell, &mut state, changes, &mut after);
+    let status = &state.head.summary.status;
+    let progress = Progress {
+        next_event_id: state.head.summary.next_event_id,
+        closed: (status != &Status::Running).then(|| status.clone()),
+        lost: None,
+    };
+    if matches!(part, Part::Step) {
+        end_step(host, &cell, &mut state, &mut after);
+    }
+    drop(state);
+    host.timers.disarm_all(after.disarm);
+    host.timers.arm_all(after.arm);
+    for (ack, delivery) in acks {
+        drop(ack.send(Ok(delivery)));
+    }
+    cell.progress.send_if_modified(|current| {
+        let changed = *current != progress;
+        *current = progress;
+        changed
+    });
+    if let Part::Inputs(slot) = &part {
+        slot.finish(Ok(()));
+    }
+    for ticket in after.tickets {
+        host.dispatch.offer(host, ticket);
+    }
+    if after.closed {
+        host.forget(&cell);
+    }
+    if let Some(bytes) = after.resident_bytes {
+        host.cache.touch(&cell, bytes, &host.counters);
+    }
+    if after.queue {
+        host.enqueue(Arc::clone(&cell));
+    }
+    if matches!(part, Part::Step) {
+        host.left_step();
+    }
+}
+
+fn apply(
+    host: &Arc<Inner>,
+    cell: &Arc<RunCell>,
+    state: &mut CellState,
+    changes: Changes,
+    after: &mut After,
+) {
+    for timer in changes.timers_started {
+        state.timers.insert(timer.started_event_id, timer.due);
+        after
+            .arm
+            .push(timer_alarm(cell, timer.started_event_id, timer.due));
+    }
+    for id in changes.timers_ended {
+        if let Some(due) = state.timers.remove(&id) {
+            after.disarm.push(timer_alarm(cell, id, due));
+        }
+    }
+    for pending in changes.scheduled {
+        let id = pending.scheduled_event_id;
+        let mut slot = Slot::new(pending);
+        slot.arm_deadline(host, cell.key);
+        after.tickets.push(slot.ticket(cell));
+        state.activities.insert(id, slot);
+    }
+    for (id, reason) in changes.cancel_requested {
+        cancel_activity(host, state, id, reason);
+    }
+    for id in changes.activities_closed {
+        if let Some(slot) = state.activities.remove(&id) {
+            slot.end(host, AttemptState::NotFound);
+        }
+    }
+    if changes.closed {
+        for (_, slot) in std::mem::take(&mut state.activities) {
+            slot.end(host, AttemptState::NotFound);
+        }
+        let timers = std::mem::take(&mut state.timers);
+        after.disarm.extend(
+            timers
+                .into_iter()
+                .map(|(id, due)| timer_alarm(cell, id, due)),
+        );
+    }
+}
+
+/// The activity was asked to stop: the running attempt is told, unless telling is left to its heartbeats.
+fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: String) {
+    let Some(slot) = state.activities.get_mut(&id) else {
+        return;
+    };
+    slot.pending.cancel_requested = Some(reason.clone());
+    match &slot.attempt {
+        Some(attempt) if host.config.push_cancel => attempt.request_cancel(reason),
+        Some(_) => {}
+        // The attempt failed after the task had seen it running. There is no other attempt (R19).
+        None if !slot.closing && !slot.held => {
+            slot.close();
+            let close = ActivityClose::Canceled {
+                details: vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")],
+                identity: String::new(),
+            };
+            let input = Input::ActivityClosed {
+                scheduled_event_id: id,
+                started: None,
+                close,
+            };
+            state
+                .mailbox
+                .push(Mail::input(host.clock.now(), input, None));
+        }
+        None => {}
+    }
+}
+
+/// The step is over: the run is queued again, rests, or is closed.
+fn end_step(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState, after: &mut After) {
+    for slot in state.activities.values_mut().filter(|slot| slot.held) {
+        slot.held = false;
+        after.tickets.push(slot.ticket(cell));
+    }
+    if state.head.summary.status != Status::Running {
+        state.phase = Phase::Closed;
+        state.resident = None;
+        let status = state.head.summary.status.clone();
+        for mail in std::mem::take(&mut state.mailbox) {
+            mail.refuse(InputError::Closed, status.clone());
+        }
+        after.closed = true;
+        return;
+    }
+    if let Some(due) = state.retry_at.filter(|due| *due < Timestamp(u64::MAX)) {
+        after.arm.push(Alarm {
+            due,
+            run: cell.key,
+            event: EventId(0),
+            kind: Kind::TaskRetry,
+        });
+    }
+    let task_due = state.head.summary.task_pending && state.retry_at.is_none() && !host.is_paused();
+    let again = !state.mailbox.is_empty() || task_due;
+    state.phase = Phase::Idle;
+    activity::flush(host, cell, state);
+    if host.config.evict_always && state.resident.take().is_some() {
+        host.counters.evictions.add(1);
+    }
+    if let Some(resident) = &state.resident {
+        after.resident_bytes = Some(resident.instance.resident_bytes());
+    }
+    if again {
+        after.resident_bytes = None;
+        after.queue = state.wake() == Posted::Queue;
+    }
+}
+
+pub(crate) fn timer_alarm(cell: &RunCell, event: EventId, due: Timestamp) -> Alarm {
+    Alarm {
+        due,
+        run: cell.key,
+        event,
+        kind: Kind::Timer,
+    }
+}
+
+/// Nothing of a step was stored: the run goes back to what the store has, and tries again later.
+pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
+    let mut state = cell.lock();
+    state.resident = None;
+    state.interrupt = None;
+    state.store_failures += 1;
+    state.trouble = Some(error.to_string());
+    for slot in state.activities.values_mut() {
+        slot.held = false;
+        slot.stale = slot.closing;
+    }
+    if state.head.next_seq == 1 {
+        // It was to be started: as if it had never been asked for.
+        state.phase = Phase::Closed;
+        for mail in std::mem::take(&mut state.mailbox) {
+            mail.ack
+                .into_iter()
+                .for_each(|ack| drop(ack.send(Err(error.clone()))));
+        }
+        drop(state);
+        let lost = Some(error.to_string());
+        cell.progress.send_modify(|progress| progress.lost = lost);
+        host.forget(cell);
+    } else {
+        tracing::error!(run_id = cell.run_id, %error, "the run cannot go on; it is tried again");
+        state.phase = Phase::Idle;
+        let doublings = state.store_failures.saturating_sub(1).min(6);
+        let due = host.clock.now() + Millis((1000 << doublings).min(60_000));
+        drop(state);
+        let event = EventId(0);
+        host.timers.arm(Alarm {
+            due,
+            run: cell.key,
+            event,
+            kind: Kind::StoreRetry,
+        });
+    }
+    host.left_step();
+}

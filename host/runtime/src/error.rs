@@ -1,0 +1,172 @@
+//! What can go wrong outside of workflows and activities: the world, and how the host is asked.
+//!
+//! Failures of runs, activities and workflow tasks are data, see [`sandglass_engine::Failure`].
+
+use sandglass_engine::{DecodeError, Digest, Status, TaskFailure};
+use std::sync::Arc;
+
+/// Why a request was not carried out. Nothing is half done when one of these is returned.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is no such run.
+    #[error("no run of workflow {workflow_id:?}{} is known", run_suffix(run_id.as_deref()))]
+    NotFound {
+        /// The workflow id that was asked for.
+        workflow_id: String,
+        /// The run id, if one was asked for.
+        run_id: Option<String>,
+    },
+    /// The run has ended, and what was asked needs an open one.
+    #[error("workflow {workflow_id:?} has already ended ({})", status_name(status))]
+    Closed {
+        /// The workflow id.
+        workflow_id: String,
+        /// How it ended.
+        status: Box<Status>,
+    },
+    /// The store failed. The request may be made again.
+    #[error("store: {0}")]
+    Store(Arc<sandglass_store::Error>),
+    /// A row of the store cannot be read, or contradicts the others.
+    #[error("run {run_id}: {reason}; other runs are not affected")]
+    Damaged {
+        /// The run it belongs to.
+        run_id: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A component is not loaded and not in the store.
+    #[error("component {0} is neither loaded nor in the store; load it first")]
+    UnknownComponent(Digest),
+    /// A component cannot be used.
+    #[error("component: {0}")]
+    Component(String),
+    /// Arguments are larger than the host takes.
+    #[error("{what} are {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The host is shutting down or has shut down.
+    #[error("the host has shut down")]
+    ShutDown,
+    /// The operating system refused something.
+    #[error("{what}: {reason}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// Why a run was not started.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StartError {
+    /// A run with this workflow id is open.
+    #[error("workflow {workflow_id:?} is already running as run {run_id}")]
+    AlreadyStarted {
+        /// The workflow id.
+        workflow_id: String,
+        /// The open run.
+        run_id: String,
+    },
+    /// No loaded component has the workflow type.
+    #[error("no workflow type {workflow_type:?}; there are: {}", known.join(", "))]
+    UnknownType {
+        /// The type that was asked for.
+        workflow_type: String,
+        /// The types that there are.
+        known: Vec<String>,
+    },
+    /// Several loaded components have the workflow type.
+    #[error("workflow type {workflow_type:?} is in several components; name one by its digest")]
+    AmbiguousType {
+        /// The type that was asked for.
+        workflow_type: String,
+    },
+    /// The workflow id is empty or too long.
+    #[error("a workflow id has 1 to {limit} bytes, not {len}")]
+    InvalidId {
+        /// Its length in bytes.
+        len: usize,
+        /// The most that is taken.
+        limit: usize,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Host(#[from] Error),
+}
+
+/// Why a run was not moved to another component.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpgradeError {
+    /// Replaying the history with the new component failed. Nothing was changed.
+    #[error("the history cannot be replayed with component {digest}: {failure}")]
+    Replay {
+        /// The new component.
+        digest: Digest,
+        /// What differed; `failure.nondeterminism` has the event id, recorded and attempted.
+        failure: Box<TaskFailure>,
+    },
+    /// The new component lacks the run's workflow type.
+    #[error("component {digest} has no workflow type {workflow_type:?}")]
+    UnknownType {
+        /// The new component.
+        digest: Digest,
+        /// The run's type.
+        workflow_type: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Host(#[from] Error),
+}
+
+impl From<sandglass_store::Error> for Error {
+    fn from(error: sandglass_store::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl Error {
+    pub(crate) fn not_found(workflow_id: &str, run_id: Option<&str>) -> Self {
+        Self::NotFound {
+            workflow_id: workflow_id.into(),
+            run_id: run_id.map(Into::into),
+        }
+    }
+
+    pub(crate) fn system(what: impl Into<String>, reason: impl ToString) -> Self {
+        Self::System {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn undecodable(run_id: &str, row: &str, error: &DecodeError) -> Self {
+        Self::Damaged {
+            run_id: run_id.into(),
+            reason: format!("{row} cannot be read: {error}"),
+        }
+    }
+}
+
+/// A status as people read it.
+pub(crate) fn status_name(status: &Status) -> &'static str {
+    match status {
+        Status::Running => "running",
+        Status::Completed { .. } => "completed",
+        Status::Failed { .. } => "failed",
+        Status::Canceled { .. } => "canceled",
+        Status::Terminated { .. } => "terminated",
+        Status::TimedOut => "timed out",
+    }
+}
+
+fn run_suffix(run_id: Option<&str>) -> String {
+    run_id.map_or_else(String::new, |run_id| format!(" with run id {run_id:?}"))
+}

@@ -1,0 +1,334 @@
+//! What clients do with a run: cancel, terminate, signal, wait, look.
+
+use crate::{
+    cell::{Delivery, Letter, RunCell},
+    describe::{RunDescription, RunListing, describe, summary_of},
+    error::Error,
+    host::{Host, Inner},
+    start::{check_size, random_id},
+};
+use sandglass_engine::{
+    CancelRequest, EventId, HistoryEvent, Input, InputError, Millis, Payload, Signal, Status,
+};
+use sandglass_store::{ListFilter, RunKey, RunRow};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// Most runs of one [`Host::list`].
+const LIST_MAX: usize = 1000;
+
+/// One run, by its ids. Cheap; need not exist yet.
+#[derive(Clone)]
+pub struct RunHandle {
+    inner: Arc<Inner>,
+    workflow_id: String,
+    run_id: Option<String>,
+}
+
+/// A request to cancel a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CancelOptions {
+    /// Why. The run's code can see it.
+    pub reason: String,
+    /// Who asks.
+    pub identity: String,
+    /// The request's id; made up if there is none.
+    pub request_id: Option<String>,
+    /// How long the client is willing to wait for the run to end; the run's code can see it.
+    pub deadline: Option<Duration>,
+}
+
+impl CancelOptions {
+    /// A request with a reason.
+    #[must_use]
+    pub fn reason(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What became of a request to cancel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelResponse {
+    /// Whether it was recorded.
+    pub disposition: Disposition,
+    /// Requests after the first, since this host has started.
+    pub repeats: u64,
+}
+
+/// Whether a request to cancel was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Disposition {
+    /// It is on disk and will reach the run's code.
+    Recorded,
+    /// An earlier one stands; this one changes nothing.
+    AlreadyRequested,
+    /// The run had ended like this.
+    AlreadyClosed(Status),
+}
+
+/// A run as it is found.
+enum Found {
+    Open(Arc<RunCell>),
+    Closed(Box<RunRow>),
+}
+
+impl RunHandle {
+    pub(crate) fn new(inner: &Arc<Inner>, workflow_id: String, run_id: Option<String>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            workflow_id,
+            run_id,
+        }
+    }
+
+    /// The workflow id.
+    #[must_use]
+    pub fn workflow_id(&self) -> &str {
+        &self.workflow_id
+    }
+
+    /// The run id, if the handle is for one run and not for the newest.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    fn find(&self) -> Result<Found, Error> {
+        let wanted = self.run_id.as_deref();
+        let open = |run: &Arc<RunCell>| wanted.is_none_or(|run_id| run_id == run.run_id);
+        if let Some(cell) = self.inner.open_run_of(&self.workflow_id).filter(open) {
+            return Ok(Found::Open(cell));
+        }
+        let row = self
+            .inner
+            .read(|reader| reader.find(&self.workflow_id, wanted))?;
+        match row {
+            // It was started, or has not been forgotten, between the two looks.
+            Some(row) => match self.inner.open_run(row.key) {
+                Some(cell) => Ok(Found::Open(cell)),
+                None => Ok(Found::Closed(Box::new(row))),
+            },
+            None => Err(Error::not_found(&self.workflow_id, wanted)),
+        }
+    }
+
+    /// Posts an input and waits until it is on disk, or refused.
+    async fn send(&self, cell: &Arc<RunCell>, letter: Letter) -> Result<Delivery, Error> {
+        if self.inner.is_stopping() {
+            return Err(Error::ShutDown);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.inner.send(cell, letter, Some(sender));
+        receiver.await.map_err(|_| Error::ShutDown)?
+    }
+
+    /// Sends an input that needs an open run.
+    async fn input(&self, input: Input) -> Result<(), Error> {
+        let closed = |status| {
+            let workflow_id = self.workflow_id.clone();
+            Err(Error::Closed {
+                workflow_id,
+                status: Box::new(status),
+            })
+        };
+        match self.find()? {
+            Found::Closed(row) => closed(summary_of(&row)?.status),
+            Found::Open(cell) => match self.send(&cell, Letter::Input(input)).await? {
+                Delivery::Recorded => Ok(()),
+                Delivery::Refused(_, status) => closed(status),
+            },
+        }
+    }
+
+    /// Asks the run to end by itself. Returns when the request is on disk; never waits for the run's code.
+    ///
+    /// The code is told once, by an event; its operations in cancellable scopes are canceled. It may clean up, and
+    /// may go on. The first request counts, later ones are only counted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown run. A closed run is no error.
+    pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
+        let cell = match self.find()? {
+            Found::Open(cell) => cell,
+            Found::Closed(row) => {
+                let disposition = Disposition::AlreadyClosed(summary_of(&row)?.status);
+                return Ok(CancelResponse {
+                    disposition,
+                    repeats: 0,
+                });
+            }
+        };
+        let now = self.inner.clock.now();
+        let request = CancelRequest {
+            reason: options.reason,
+            identity: options.identity,
+            request_id: match options.request_id {
+                Some(request_id) => request_id,
+                None => random_id()?,
+            },
+            deadline: options.deadline.map(|wait| now + Millis::from(wait)),
+        };
+        let letter = Letter::Input(Input::CancelRequested(request));
+        let disposition = match self.send(&cell, letter).await? {
+            Delivery::Recorded => Disposition::Recorded,
+            Delivery::Refused(InputError::AlreadyRequested, _) => {
+                cell.lock().repeats += 1;
+                Disposition::AlreadyRequested
+            }
+            Delivery::Refused(_, status) => Disposition::AlreadyClosed(status),
+        };
+        let repeats = cell.lock().repeats;
+        Ok(CancelResponse {
+            disposition,
+            repeats,
+        })
+    }
+
+    /// Ends the run at once, without its code. Returns when that is on disk. A workflow task that is
+    /// running is interrupted; attempts of activities find that the run is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Closed`] if it had ended.
+    pub async fn terminate(&self, reason: &str, identity: &str) -> Result<(), Error> {
+        let (reason, identity) = (reason.to_owned(), identity.to_owned());
+        self.input(Input::Terminated {
+            reason,
+            identity,
+            details: Vec::new(),
+        })
+        .await
+    }
+
+    /// Sends the run a message. Returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Closed`] if it had ended, or [`Error::TooLarge`].
+    pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
+        check_size("the arguments", &signal.arguments)?;
+        self.input(Input::Signaled(signal)).await
+    }
+
+    /// Sends the run a message with payloads.
+    ///
+    /// # Errors
+    /// As [`RunHandle::signal`].
+    pub async fn signal_named(&self, name: &str, arguments: Vec<Payload>) -> Result<(), Error> {
+        self.signal(Signal {
+            name: name.into(),
+            arguments,
+            ..Signal::default()
+        })
+        .await
+    }
+
+    /// Waits until the run has ended, and tells how.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown run; [`Error::ShutDown`] if the host ends first: the
+    /// run goes on in the next one.
+    pub async fn result(&self) -> Result<Status, Error> {
+        match self.find()? {
+            Found::Closed(row) => Ok(summary_of(&row)?.status),
+            Found::Open(cell) => {
+                let mut progress = cell.progress.subscribe();
+                drop(cell);
+                let over = progress.wait_for(|now| now.closed.is_some() || now.lost.is_some());
+                let status = over.await.map_err(|_| Error::ShutDown)?.closed.clone();
+                status.ok_or_else(|| Error::not_found(&self.workflow_id, self.run_id.as_deref()))
+            }
+        }
+    }
+
+    /// Describes the run as it stands now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown run, [`Error::Store`], [`Error::Damaged`].
+    pub async fn describe(&self) -> Result<RunDescription, Error> {
+        match self.find()? {
+            Found::Open(cell) => Ok(describe(&self.inner, &cell)),
+            Found::Closed(row) => RunDescription::closed(&row),
+        }
+    }
+
+    /// The run's history as far as it is on disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown run, [`Error::Store`], [`Error::Damaged`].
+    pub async fn history(&self) -> Result<Vec<HistoryEvent>, Error> {
+        let (key, run_id) = match self.find()? {
+            Found::Open(cell) => (cell.key, cell.run_id.clone()),
+            Found::Closed(row) => (row.key, row.run_id.clone()),
+        };
+        self.history_of(key, &run_id)
+    }
+
+    fn history_of(&self, key: RunKey, run_id: &str) -> Result<Vec<HistoryEvent>, Error> {
+        let frames = self.inner.frames(key, run_id)?;
+        sandglass_engine::history(frames).map_err(|error| Error::Damaged {
+            run_id: run_id.into(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The events after this one; waits until there is one, or the run has ended. Empty: it has ended,
+    /// and there are no more.
+    ///
+    /// # Errors
+    /// As [`RunHandle::history`], and [`Error::ShutDown`] if the host ends first.
+    pub async fn history_after(&self, event_id: EventId) -> Result<Vec<HistoryEvent>, Error> {
+        let (key, run_id) = match self.find()? {
+            Found::Closed(row) => (row.key, row.run_id.clone()),
+            Found::Open(cell) => {
+                let mut progress = cell.progress.subscribe();
+                let found = (cell.key, cell.run_id.clone());
+                drop(cell);
+                let newer = progress.wait_for(|now| {
+                    now.next_event_id.0 > event_id.0 + 1
+                        || now.closed.is_some()
+                        || now.lost.is_some()
+                });
+                newer.await.map_err(|_| Error::ShutDown)?;
+                found
+            }
+        };
+        let mut events = self.history_of(key, &run_id)?;
+        events.retain(|event| event.event_id > event_id);
+        Ok(events)
+    }
+}
+
+impl Host {
+    /// The run with this run id, or the newest run of this workflow id.
+    #[must_use]
+    pub fn run(&self, workflow_id: impl Into<String>, run_id: Option<&str>) -> RunHandle {
+        RunHandle::new(&self.inner, workflow_id.into(), run_id.map(Into::into))
+    }
+
+    /// Lists runs, newest first, at most 1,000. The next page starts after the last run's key.
+    ///
+    /// # Errors
+    /// [`Error::Store`]. A run whose row is damaged is left out and logged.
+    pub async fn list(
+        &self,
+        filter: &ListFilter,
+        limit: usize,
+        after: Option<RunKey>,
+    ) -> Result<Vec<(RunKey, RunListing)>, Error> {
+        let rows = self
+            .inner
+            .read(|reader| reader.list(filter, limit.min(LIST_MAX), after))?;
+        let listings = rows.into_iter().filter_map(|row| {
+            let listing = row
+                .map_err(Error::from)
+                .and_then(|row| Ok((row.key, RunListing::from_row(&row)?)));
+            listing
+                .inspect_err(|error| tracing::error!(%error, "a run cannot be listed"))
+                .ok()
+        });
+        Ok(listings.collect())
+    }
+}

@@ -1,0 +1,430 @@
+//! A host: everything that runs the workflows of one store.
+//!
+//! [`Inner`] is what its threads share: the pool that runs workflow tasks, the writer, the
+//! timers and the runtime of activities. They end when the last [`Host`] is dropped.
+
+use crate::{
+    activity::{self, Dispatch, Unserved},
+    builder::HostBuilder,
+    cache::Cache,
+    cell::{Ack, Letter, Mail, Phase, Posted, RunCell},
+    clock::{Clock, lock},
+    components::Components,
+    error::Error,
+    pool::Pool,
+    shutdown::Guard,
+    stats::{Counters, Stats},
+    timers::{Alarm, Kind, Timers},
+    writer::Writer,
+};
+use sandglass_engine::{Digest, EventId, Frame, Input, Limits, Millis, Timestamp, decode};
+use sandglass_store::{Reader, RunKey};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, oneshot};
+
+/// Runs workflows on a store. Cheap to clone; all clones are the same host.
+///
+/// [`Host::shutdown`] stops it in order. Dropping the last clone stops it as a crash would: nothing that was
+/// acknowledged is lost, attempts that were running are made again by the next host.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) guard: Arc<Guard>,
+}
+
+/// What does not change while a host lives.
+pub(crate) struct Config {
+    pub(crate) identity: String,
+    pub(crate) limits: Limits,
+    pub(crate) push_cancel: bool,
+    pub(crate) evict_always: bool,
+}
+
+impl Config {
+    /// The wait before a workflow task is tried again: 1 s, doubling, at most 60 s.
+    pub(crate) fn task_backoff(&self, failed_attempts: u32) -> Millis {
+        let doublings = failed_attempts.saturating_sub(1).min(6);
+        Millis((1000 << doublings).min(60_000))
+    }
+}
+
+/// What the threads of a host share.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tokio: tokio::runtime::Handle,
+    pub(crate) pool: Pool,
+    pub(crate) writer: Writer,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) cache: Cache,
+    pub(crate) components: Components,
+    pub(crate) counters: Counters,
+    /// Notified whenever something ended that [`Host::idle`] waits for.
+    pub(crate) quiet: Notify,
+    pub(crate) next_key: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) runs: Mutex<Runs>,
+    /// Held while a run is started by a request that may be a repeated one.
+    pub(crate) starting: Mutex<()>,
+    /// Connections for reading that are free, and where to wait for one.
+    readers: (Mutex<Vec<Box<dyn Reader>>>, Condvar),
+    paused: AtomicBool,
+    /// Runs that are queued, running or committing.
+    active: AtomicU64,
+    /// Counts what makes and ends activity, to notice that something happened between two looks.
+    epoch: AtomicU64,
+    sleeps: Mutex<HashMap<EventId, oneshot::Sender<()>>>,
+    next_sleep: AtomicU64,
+}
+
+/// The open runs.
+#[derive(Default)]
+pub(crate) struct Runs {
+    pub(crate) by_key: HashMap<RunKey, Arc<RunCell>>,
+    pub(crate) by_workflow_id: HashMap<String, Arc<RunCell>>,
+}
+
+impl Inner {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one place that puts the parts together"
+    )]
+    pub(crate) fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        tokio: tokio::runtime::Handle,
+        components: Components,
+        readers: Vec<Box<dyn Reader>>,
+        next_key: RunKey,
+        cache_bytes: usize,
+        attempts_max: usize,
+    ) -> Self {
+        Self {
+            config,
+            timers: Timers::new(Arc::clone(&clock)),
+            clock,
+            tokio,
+            pool: Pool::default(),
+            writer: Writer::default(),
+            dispatch: Dispatch::new(attempts_max),
+            cache: Cache::new(cache_bytes),
+            components,
+            counters: Counters::default(),
+            quiet: Notify::new(),
+            next_key: AtomicU64::new(next_key.0),
+            stopping: AtomicBool::new(false),
+            runs: Mutex::new(Runs::default()),
+            starting: Mutex::new(()),
+            readers: (Mutex::new(readers), Condvar::new()),
+            paused: AtomicBool::new(false),
+            active: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            sleeps: Mutex::new(HashMap::new()),
+            next_sleep: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Puts a run whose phase was just set to queued in the pool's queue.
+    pub(crate) fn enqueue(&self, cell: Arc<RunCell>) {
+        self.active.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.writer.expect();
+        self.pool.push(cell);
+    }
+
+    /// A step of a run is through, after its effects.
+    pub(crate) fn left_step(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.active.fetch_sub(1, Ordering::AcqRel);
+        self.quiet.notify_waiters();
+    }
+
+    pub(crate) fn attempt_ended(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.quiet.notify_waiters();
+    }
+
+    /// Posts a mail to a run that is locked.
+    pub(crate) fn post(&self, cell: &Arc<RunCell>, state: &mut crate::cell::CellState, mail: Mail) {
+        if state.post([mail]) == Posted::Queue {
+            self.enqueue(Arc::clone(cell));
+        }
+    }
+
+    /// Posts a mail to a run.
+    pub(crate) fn send(&self, cell: &Arc<RunCell>, letter: Letter, ack: Option<Ack>) {
+        let mail = Mail {
+            at: self.clock.now(),
+            letter,
+            ack,
+            buffered: false,
+        };
+        self.post(cell, &mut cell.lock(), mail);
+    }
+
+    /// Queues a run that may have something to do.
+    pub(crate) fn wake(&self, cell: &Arc<RunCell>) {
+        if cell.lock().wake() == Posted::Queue {
+            self.enqueue(Arc::clone(cell));
+        }
+    }
+
+    /// Forgets a run that has ended.
+    pub(crate) fn forget(&self, cell: &Arc<RunCell>) {
+        self.cache.forget(cell.key);
+        let mut runs = lock(&self.runs);
+        runs.by_key.remove(&cell.key);
+        let is_own = |open: &Arc<RunCell>| open.key == cell.key;
+        if runs
+            .by_workflow_id
+            .get(&cell.workflow_id)
+            .is_some_and(is_own)
+        {
+            runs.by_workflow_id.remove(&cell.workflow_id);
+        }
+    }
+
+    pub(crate) fn open_run(&self, key: RunKey) -> Option<Arc<RunCell>> {
+        lock(&self.runs).by_key.get(&key).cloned()
+    }
+
+    pub(crate) fn open_runs(&self) -> Vec<Arc<RunCell>> {
+        lock(&self.runs).by_key.values().cloned().collect()
+    }
+
+    /// Reads from the store, on a connection that nobody else uses meanwhile.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, sandglass_store::Error>,
+    ) -> Result<T, Error> {
+        let (free, returned) = &self.readers;
+        let mut readers = lock(free);
+        let reader = loop {
+            match readers.pop() {
+                Some(reader) => break reader,
+                None => {
+                    readers = returned
+                        .wait(readers)
+                        .unwrap_or_else(PoisonError::into_inner)
+                }
+            }
+        };
+        drop(readers);
+        let result = read(reader.as_ref());
+        lock(free).push(reader);
+        returned.notify_one();
+        Ok(result?)
+    }
+
+    /// The committed frames of a run.
+    pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
+        let rows = self.read(|reader| reader.frames(key))?;
+        let decoded = rows.iter().enumerate().map(|(index, bytes)| {
+            decode::<Frame>(bytes).map_err(|error| {
+                Error::undecodable(run_id, &format!("frame {}", index + 1), &error)
+            })
+        });
+        decoded.collect()
+    }
+
+    /// Waits on the host's clock.
+    pub(crate) async fn sleep(&self, how_long: Duration) {
+        let event = EventId(self.next_sleep.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.sleeps).insert(event, sender);
+        let due = self.clock.now() + Millis::from(how_long);
+        let alarm = Alarm {
+            due,
+            run: RunKey(0),
+            event,
+            kind: Kind::Sleep,
+        };
+        let sleep = Sleep { host: self, alarm };
+        self.timers.arm(alarm);
+        // The sender is dropped unused only with the host.
+        let _woken = receiver.await;
+        drop(sleep);
+    }
+
+    /// Passes on alarms that are due, all of one run at once.
+    pub(crate) fn fire(self: &Arc<Self>, alarms: Vec<Alarm>) {
+        let mut timers: Vec<(Arc<RunCell>, Vec<Mail>)> = Vec::new();
+        let mut places: HashMap<RunKey, usize> = HashMap::new();
+        for alarm in alarms {
+            if alarm.kind == Kind::Sleep {
+                if let Some(sleeper) = lock(&self.sleeps).remove(&alarm.event) {
+                    // It may have stopped sleeping meanwhile.
+                    let _gone = sleeper.send(());
+                }
+                continue;
+            }
+            let Some(cell) = self.open_run(alarm.run) else {
+                continue;
+            };
+            if alarm.kind != Kind::Timer {
+                self.fire_one(&cell, alarm);
+                continue;
+            }
+            let place = *places.entry(alarm.run).or_insert_with(|| {
+                timers.push((Arc::clone(&cell), Vec::new()));
+                timers.len() - 1
+            });
+            let input = match alarm.event {
+                EventId(1) => Input::TimedOut,
+                started_event_id => Input::TimerFired { started_event_id },
+            };
+            timers[place]
+                .1
+                .push(Mail::input(self.clock.now(), input, None));
+        }
+        for (cell, mails) in timers {
+            let queue = cell.lock().post(mails) == Posted::Queue;
+            if queue {
+                self.enqueue(cell);
+            }
+        }
+        self.quiet.notify_waiters();
+    }
+
+    fn fire_one(self: &Arc<Self>, cell: &Arc<RunCell>, alarm: Alarm) {
+        match alarm.kind {
+            Kind::ActivityDeadline => activity::deadline_passed(self, cell, alarm.event),
+            Kind::ActivityRetry | Kind::HeartbeatFlush => activity::woken(self, cell, alarm.event),
+            Kind::TaskRetry => {
+                let mut state = cell.lock();
+                if state.retry_at == Some(alarm.due) {
+                    state.retry_at = None;
+                    if state.wake() == Posted::Queue {
+                        self.enqueue(Arc::clone(cell));
+                    }
+                }
+            }
+            Kind::StoreRetry => crate::recovery::after_store_failure(self, cell),
+            Kind::Timer | Kind::Sleep => {}
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let idle = || self.active.load(Ordering::Acquire) == 0;
+        idle()
+            && self.writer.is_quiet()
+            && self.timers.is_quiet()
+            && idle()
+            && epoch == self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.quiet.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.is_quiet() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+/// Takes the alarm back if the sleeper goes away.
+struct Sleep<'a> {
+    host: &'a Inner,
+    alarm: Alarm,
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.host.timers.disarm(self.alarm);
+        lock(&self.host.sleeps).remove(&self.alarm.event);
+    }
+}
+
+impl Host {
+    /// Begins to put a host together.
+    #[must_use]
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Waits until no workflow task is queued or running, nothing waits for the store and no timer is
+    /// due. Attempts of activities that are running are not waited for.
+    pub async fn idle(&self) {
+        self.inner.idle().await;
+    }
+
+    /// Holds back all workflow tasks. Inputs are still recorded and acknowledged, activities go on.
+    pub fn pause_workflow_tasks(&self) {
+        self.inner.paused.store(true, Ordering::Release);
+    }
+
+    /// Lets workflow tasks run again.
+    pub fn resume_workflow_tasks(&self) {
+        self.inner.paused.store(false, Ordering::Release);
+        for cell in self.inner.open_runs() {
+            if cell.lock().head.summary.task_pending {
+                self.inner.wake(&cell);
+            }
+        }
+    }
+
+    /// What this host has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.read()
+    }
+
+    /// Activities that wait for a worker that this host does not have.
+    #[must_use]
+    pub fn unserved(&self) -> Vec<Unserved> {
+        self.inner.dispatch.unserved()
+    }
+
+    /// The activity types that this host serves, sorted.
+    #[must_use]
+    pub fn activity_types(&self) -> Vec<String> {
+        self.inner.dispatch.types()
+    }
+
+    /// The time of the host's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The workflow types of the loaded components, with the component that has each.
+    #[must_use]
+    pub fn workflow_types(&self) -> Vec<(String, Digest)> {
+        self.inner.components.types()
+    }
+}
+
+/// A run that rests with a workflow task that waits for its component is woken.
+pub(crate) fn component_loaded(host: &Inner, digest: Digest) {
+    for cell in host.open_runs() {
+        let mut state = cell.lock();
+        let waits = state.retry_at == Some(Timestamp(u64::MAX)) && state.head.row.digest == digest;
+        if waits && state.phase != Phase::Closed {
+            state.retry_at = None;
+            if state.wake() == Posted::Queue {
+                host.enqueue(Arc::clone(&cell));
+            }
+        }
+    }
+}

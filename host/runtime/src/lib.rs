@@ -1,0 +1,68 @@
+//! The embedding API of Sandglass: durable workflows in WebAssembly, inside your own program.
+//!
+//! A [`Host`] runs the workflows of one store. It loads components, starts runs, makes the
+//! attempts of their activities, fires their timers, and rebuilds all of it after a crash. Nothing is
+//! acknowledged before it is on disk.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use sandglass::{Host, StartOptions};
+//!
+//! let host = Host::builder()
+//!     .store("orders.db")
+//!     .activity_json("greet", |_, name: String| async move { Ok(format!("hello, {name}")) })
+//!     .build()
+//!     .await?;
+//! host.load_component(std::fs::read("hello.wasm")?).await?;
+//! let run = host.start(StartOptions::new("hello", "hello-1").json(r#""world""#)).await?;
+//! println!("{:?}", run.result().await?);
+//! host.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order of the source: `cell` is one run in memory, `task` one step of it, `writer` the
+//! commit, `effects` what follows it; `activity` and `timers` are what a run waits for.
+
+mod activity;
+mod builder;
+mod cache;
+mod cell;
+mod clock;
+mod component;
+mod components;
+mod describe;
+mod effects;
+mod error;
+mod handle;
+mod host;
+pub mod offline;
+mod owner;
+mod pool;
+mod protocol;
+mod recovery;
+pub mod remote;
+mod shutdown;
+mod start;
+mod stats;
+mod task;
+mod timers;
+mod upgrade;
+mod wasm;
+mod writer;
+
+pub use activity::{ActivityContext, ActivityInfo, AttemptState, Unserved};
+pub use builder::HostBuilder;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use component::{Component, GuestInstance, Interrupt};
+pub use describe::{
+    ActivityDescription, CancelDescription, RunDescription, RunListing, TaskDescription,
+};
+pub use error::{Error, StartError, UpgradeError};
+pub use handle::{CancelOptions, CancelResponse, Disposition, RunHandle};
+pub use host::Host;
+pub use sandglass_engine as engine;
+pub use sandglass_sandbox::{Access, Grants};
+pub use sandglass_store as store;
+pub use start::StartOptions;
+pub use stats::Stats;

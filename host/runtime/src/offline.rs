@@ -1,0 +1,167 @@
+//! Reaching a run on a store that no host runs on: the input is recorded, and delivered when a
+//! host opens the store.
+
+use crate::{
+    cell::{Head, Phase, RunCell},
+    describe::summary_of,
+    error::Error,
+    handle::{CancelOptions, CancelResponse, Disposition},
+    start::random_id,
+    task::{head_after, write_of},
+};
+use sandglass_engine::{
+    CancelRequest, Frame, Input, InputError, Millis, Signal, Status, Timestamp, decode, replay,
+};
+use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _};
+use std::path::Path;
+
+/// Asks a run to end by itself, as [`crate::RunHandle::cancel`].
+///
+/// # Errors
+/// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`].
+pub fn cancel(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    options: CancelOptions,
+) -> Result<CancelResponse, Error> {
+    let now = crate::Clock::now(&crate::SystemClock);
+    let request = CancelRequest {
+        reason: options.reason,
+        identity: options.identity,
+        request_id: match options.request_id {
+            Some(request_id) => request_id,
+            None => random_id()?,
+        },
+        deadline: options.deadline.map(|wait| now + Millis::from(wait)),
+    };
+    let disposition = match append(
+        db,
+        workflow_id,
+        run_id,
+        now,
+        Input::CancelRequested(request),
+    )? {
+        (Ok(()), _) => Disposition::Recorded,
+        (Err(InputError::AlreadyRequested), _) => Disposition::AlreadyRequested,
+        (Err(_), status) => Disposition::AlreadyClosed(status),
+    };
+    Ok(CancelResponse {
+        disposition,
+        repeats: 0,
+    })
+}
+
+/// Ends a run at once, as [`crate::RunHandle::terminate`].
+///
+/// # Errors
+/// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`],
+/// [`Error::Closed`] if the run had ended.
+pub fn terminate(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    reason: &str,
+    identity: &str,
+) -> Result<(), Error> {
+    let (reason, identity) = (reason.to_owned(), identity.to_owned());
+    append_to_open(
+        db,
+        workflow_id,
+        run_id,
+        Input::Terminated {
+            reason,
+            identity,
+            details: Vec::new(),
+        },
+    )
+}
+
+/// Sends a run a message, as [`crate::RunHandle::signal`].
+///
+/// # Errors
+/// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`],
+/// [`Error::Closed`] if the run had ended.
+pub fn signal(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    signal: Signal,
+) -> Result<(), Error> {
+    append_to_open(db, workflow_id, run_id, Input::Signaled(signal))
+}
+
+fn append_to_open(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    input: Input,
+) -> Result<(), Error> {
+    let now = crate::Clock::now(&crate::SystemClock);
+    match append(db, workflow_id, run_id, now, input)? {
+        (Ok(()), _) => Ok(()),
+        (Err(_), status) => Err(Error::Closed {
+            workflow_id: workflow_id.into(),
+            status: Box::new(status),
+        }),
+    }
+}
+
+/// Owns the store for as long as it takes to record one input.
+fn append(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    now: Timestamp,
+    input: Input,
+) -> Result<(Result<(), InputError>, Status), Error> {
+    let not_found = || Error::not_found(workflow_id, run_id);
+    if !db.exists() {
+        // Opening would make one.
+        return Err(not_found());
+    }
+    let _owner = OwnerLock::acquire(db)?;
+    let mut store = SqliteStore::open(db)?;
+    let reader = store.reader()?;
+    let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
+    let frames = frames(reader.as_ref(), row.key, &row.run_id)?;
+    let summary = summary_of(&row)?;
+    let head = Head {
+        next_seq: frames.len() as u64 + 1,
+        row,
+        summary,
+    };
+    let mut run = replay(frames, None).map_err(|error| Error::Damaged {
+        run_id: head.row.run_id.clone(),
+        reason: error.to_string(),
+    })?;
+    if let Err(refused) = run.append(now, input) {
+        return Ok((Err(refused), run.status().clone()));
+    }
+    let output = run.take_frame();
+    let after = head_after(&head, &run, output.as_ref(), now);
+    let cell = RunCell::new(head.clone(), String::new(), Phase::Idle);
+    let write = write_of(&cell, &head, &after, output.as_ref());
+    for stored in store.commit(&[write])? {
+        stored?;
+    }
+    Ok((Ok(()), run.status().clone()))
+}
+
+fn frames(
+    reader: &dyn Reader,
+    key: sandglass_store::RunKey,
+    run_id: &str,
+) -> Result<Vec<Frame>, Error> {
+    let decoded = reader
+        .frames(key)?
+        .iter()
+        .enumerate()
+        .map(|(index, bytes)| {
+            decode(bytes).map_err(|error| {
+                Error::undecodable(run_id, &format!("frame {}", index + 1), &error)
+            })
+        })
+        .collect();
+    decoded
+}

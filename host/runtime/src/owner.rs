@@ -1,0 +1,112 @@
+//! The owner's side of the socket: other processes ask, and are answered by this host's commits.
+
+use crate::{
+    error::Error,
+    handle::RunHandle,
+    host::Inner,
+    protocol::{Op, Request, Response},
+};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
+    path::Path,
+    sync::{Arc, Weak},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+};
+
+/// Longest request, in bytes: its payloads, written as JSON.
+const REQUEST_BYTES_MAX: u64 = 16 << 20;
+
+/// Listens on the socket of a store that this process owns.
+pub(crate) fn listen(host: &Arc<Inner>, path: &Path) -> Result<(), Error> {
+    let failed = |error| Error::system(format!("listen on {}", path.display()), error);
+    // Whoever made it is dead: the store is ours.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = StdListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let _entered = host.tokio.enter();
+    let listener = UnixListener::from_std(listener).map_err(failed)?;
+    host.tokio.spawn(accept(listener, Arc::downgrade(host)));
+    Ok(())
+}
+
+/// Removes the socket of a host that stops.
+pub(crate) fn close(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "the socket could not be removed");
+    }
+}
+
+async fn accept(listener: UnixListener, host: Weak<Inner>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let host = Weak::clone(&host);
+                tokio::spawn(async move {
+                    if let Err(error) = serve(stream, host).await {
+                        tracing::debug!(%error, "a connection to the socket broke");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the socket failed");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, host: Weak<Inner>) -> std::io::Result<()> {
+    let (input, mut output) = stream.into_split();
+    let mut input = BufReader::new(input);
+    loop {
+        let mut line = Vec::new();
+        (&mut input)
+            .take(REQUEST_BYTES_MAX)
+            .read_until(b'\n', &mut line)
+            .await?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let response = match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => match host.upgrade() {
+                Some(host) => answer(&host, request).await,
+                None => Response::Refused(Error::ShutDown.into()),
+            },
+            Err(error) => {
+                let reason = format!("the request cannot be read: {error}");
+                Response::Refused(crate::protocol::Refusal::Other(reason))
+            }
+        };
+        let mut text = serde_json::to_vec(&response)?;
+        text.push(b'\n');
+        output.write_all(&text).await?;
+    }
+}
+
+async fn answer(host: &Arc<Inner>, request: Request) -> Response {
+    let run = RunHandle::new(host, request.workflow_id, request.run_id);
+    let answered = match request.op {
+        Op::Cancel(options) => run.cancel(options).await.map(Response::Canceled),
+        Op::Terminate { reason, identity } => run
+            .terminate(&reason, &identity)
+            .await
+            .map(|()| Response::Done),
+        Op::Signal(signal) => run.signal(signal).await.map(|()| Response::Done),
+        Op::Describe => run
+            .describe()
+            .await
+            .map(|run| Response::Description(Box::new(run))),
+        Op::Result => run.result().await.map(Response::Ended),
+    };
+    answered.unwrap_or_else(|error| Response::Refused(error.into()))
+}

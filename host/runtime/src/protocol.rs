@@ -1,0 +1,78 @@
+//! What the owner of a store and other processes say to each other: one JSON object per line.
+
+use crate::{
+    describe::RunDescription,
+    error::Error,
+    handle::{CancelOptions, CancelResponse},
+};
+use sandglass_engine::{Signal, Status};
+use serde::{Deserialize, Serialize};
+
+/// A request to the owner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: Option<String>,
+    pub(crate) op: Op,
+}
+
+/// What to do with the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Op {
+    Cancel(CancelOptions),
+    Terminate {
+        reason: String,
+        identity: String,
+    },
+    Signal(Signal),
+    Describe,
+    /// Answered when the run has ended.
+    Result,
+}
+
+/// The owner's answer, after its commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    Canceled(CancelResponse),
+    Done,
+    Description(Box<RunDescription>),
+    Ended(Status),
+    Refused(Refusal),
+}
+
+/// An error that has crossed between processes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Refusal {
+    NotFound,
+    Closed(Status),
+    ShutDown,
+    Other(String),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound { .. } => Self::NotFound,
+            Error::Closed { status, .. } => Self::Closed(*status),
+            Error::ShutDown => Self::ShutDown,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn into_error(self, workflow_id: &str, run_id: Option<&str>) -> Error {
+        match self {
+            Self::NotFound => Error::not_found(workflow_id, run_id),
+            Self::Closed(status) => Error::Closed {
+                workflow_id: workflow_id.into(),
+                status: Box::new(status),
+            },
+            Self::ShutDown => Error::ShutDown,
+            Self::Other(reason) => Error::system("ask the owner of the store", reason),
+        }
+    }
+}

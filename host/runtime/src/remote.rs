@@ -1,0 +1,176 @@
+//! Asking the process that owns a store, from another process. Blocking: for command-line tools.
+
+use crate::{
+    describe::RunDescription,
+    error::Error,
+    handle::{CancelOptions, CancelResponse},
+    protocol::{Op, Request, Response},
+};
+use sandglass_engine::{Signal, Status};
+use sandglass_store::Owner;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+/// The owner may hold the store and not listen yet: how often and how far apart it is tried.
+const TRIES: u32 = 50;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// A connection to the owner of a store.
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    owner: Owner,
+}
+
+impl Client {
+    /// Connects to the owner of the store at `db`. `None`: nobody owns it now; see
+    /// [`crate::offline`].
+    ///
+    /// # Errors
+    /// [`Error::System`] if there is an owner that does not answer, [`Error::Store`].
+    pub fn connect(db: &Path) -> Result<Option<Self>, Error> {
+        let mut failed = None;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                thread::sleep(TRY_AGAIN_AFTER);
+            }
+            let Some(owner) = sandglass_store::owner(db)? else {
+                return Ok(None);
+            };
+            match UnixStream::connect(&owner.socket) {
+                Ok(stream) => {
+                    return Ok(Some(Self {
+                        stream: BufReader::new(stream),
+                        owner,
+                    }));
+                }
+                Err(error) => failed = Some((owner, error)),
+            }
+        }
+        let (owner, error) = failed.expect("at least one try is made, and each failed");
+        let what = format!(
+            "ask process {} ({}), which owns the store",
+            owner.pid, owner.command
+        );
+        Err(Error::system(what, error))
+    }
+
+    /// The process at the other end.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// As [`crate::RunHandle::cancel`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn cancel(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        options: CancelOptions,
+    ) -> Result<CancelResponse, Error> {
+        match self.ask(workflow_id, run_id, Op::Cancel(options))? {
+            Response::Canceled(response) => Ok(response),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::terminate`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn terminate(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        reason: &str,
+        identity: &str,
+    ) -> Result<(), Error> {
+        let (reason, identity) = (reason.into(), identity.into());
+        match self.ask(workflow_id, run_id, Op::Terminate { reason, identity })? {
+            Response::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::signal`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn signal(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        signal: Signal,
+    ) -> Result<(), Error> {
+        match self.ask(workflow_id, run_id, Op::Signal(signal))? {
+            Response::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::describe`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn describe(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+    ) -> Result<RunDescription, Error> {
+        match self.ask(workflow_id, run_id, Op::Describe)? {
+            Response::Description(run) => Ok(*run),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::result`]: waits until the run has ended.
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn result(&mut self, workflow_id: &str, run_id: Option<&str>) -> Result<Status, Error> {
+        match self.ask(workflow_id, run_id, Op::Result)? {
+            Response::Ended(status) => Ok(status),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn ask(&mut self, workflow_id: &str, run_id: Option<&str>, op: Op) -> Result<Response, Error> {
+        let broken = |reason: String| Error::system("ask the owner of the store", reason);
+        let request = Request {
+            workflow_id: workflow_id.into(),
+            run_id: run_id.map(Into::into),
+            op,
+        };
+        let mut text = serde_json::to_vec(&request).map_err(|error| broken(error.to_string()))?;
+        text.push(b'\n');
+        self.stream
+            .get_mut()
+            .write_all(&text)
+            .map_err(|error| broken(error.to_string()))?;
+        let mut line = String::new();
+        self.stream
+            .read_line(&mut line)
+            .map_err(|error| broken(error.to_string()))?;
+        if line.is_empty() {
+            return Err(broken("it has ended".into()));
+        }
+        match serde_json::from_str(&line).map_err(|error| broken(error.to_string()))? {
+            Response::Refused(refusal) => Err(refusal.into_error(workflow_id, run_id)),
+            response => Ok(response),
+        }
+    }
+}
+
+fn unexpected(response: &Response) -> Error {
+    Error::system(
+        "ask the owner of the store",
+        format!("it answered something else: {response:?}"),
+    )
+}

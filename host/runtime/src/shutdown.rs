@@ -1,0 +1,196 @@
+//! How a host ends: in order, or as in a crash.
+
+use crate::{
+    activity::{self, AttemptState},
+    clock::lock,
+    error::Error,
+    host::{Host, Inner, Runs},
+    owner, task,
+};
+use sandglass_store::{OwnerLock, Store};
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::{runtime::Runtime, sync::oneshot};
+
+/// How long attempts may take to notice that the host is stopping.
+const ATTEMPTS_GRACE: Duration = Duration::from_secs(2);
+
+/// Owns the threads of a host and ends them.
+pub(crate) struct Guard {
+    inner: Arc<Inner>,
+    threads: Mutex<Threads>,
+    runtime: Mutex<Option<Runtime>>,
+    owner: Mutex<Option<OwnerLock>>,
+}
+
+#[derive(Default)]
+struct Threads {
+    pool: Vec<JoinHandle<()>>,
+    timers: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    pub(crate) fn new(inner: &Arc<Inner>, runtime: Runtime, owner: Option<OwnerLock>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            threads: Mutex::new(Threads::default()),
+            runtime: Mutex::new(Some(runtime)),
+            owner: Mutex::new(owner),
+        }
+    }
+
+    /// Starts the threads. Each has its own share of the host and ends when told to.
+    pub(crate) fn start(&self, mut store: Box<dyn Store>, workers: usize) -> Result<(), Error> {
+        let mut threads = lock(&self.threads);
+        let inner = Arc::clone(&self.inner);
+        threads.writer = Some(spawn("sandglass-writer", move || {
+            inner.writer.run(&inner, store.as_mut());
+        })?);
+        let inner = Arc::clone(&self.inner);
+        threads.timers = Some(spawn("sandglass-timers", move || {
+            inner.timers.watch(|due| inner.fire(due));
+        })?);
+        for _ in 0..workers {
+            let inner = Arc::clone(&self.inner);
+            threads.pool.push(spawn("sandglass-worker", move || {
+                inner.pool.work(|cell| task::step(&inner, cell));
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Answers other processes, if there is a store file that they could have asked for.
+    pub(crate) fn listen(&self) -> Result<(), Error> {
+        match &*lock(&self.owner) {
+            Some(owner) => owner::listen(&self.inner, &owner.owner().socket),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all threads. What was submitted is still written; nothing new is begun.
+    fn halt(&self) {
+        let inner = &self.inner;
+        inner.stopping.store(true, Ordering::Release);
+        inner.dispatch.stop();
+        inner.pool.stop();
+        inner.timers.stop();
+        for cell in inner.open_runs() {
+            // A step that is running is abandoned: its inputs were not acknowledged.
+            if let Some(interrupt) = &cell.lock().interrupt {
+                interrupt();
+            }
+        }
+        let mut threads = lock(&self.threads);
+        let Threads {
+            pool,
+            timers,
+            writer,
+        } = std::mem::take(&mut *threads);
+        pool.into_iter().chain(timers).for_each(join);
+        inner.writer.stop();
+        writer.into_iter().for_each(join);
+        // Whoever still waits for a run hears that the host is gone.
+        *lock(&inner.runs) = Runs::default();
+        inner.pool.clear();
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_background();
+        }
+        if let Some(owner) = lock(&self.owner).take() {
+            owner::close(&owner.owner().socket);
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|error| Error::system(format!("start the thread {name}"), error))
+}
+
+fn join(thread: JoinHandle<()>) {
+    let own = thread.thread().id() == thread::current().id();
+    if !own && thread.join().is_err() {
+        tracing::error!("a thread of the host panicked");
+    }
+}
+
+impl Host {
+    /// Stops the host in order: begins nothing new, lets workflow tasks and willing attempts end, stores heartbeat
+    /// details, and notes that the stop was clean. Attempts that do not end are made again by
+    /// the next host.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the clean stop could not be noted. The host has stopped all the same.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        let inner = &self.inner;
+        inner.stopping.store(true, Ordering::Release);
+        self.pause_workflow_tasks();
+        inner.dispatch.stop();
+        for cell in inner.open_runs() {
+            for slot in cell.lock().activities.values() {
+                if let Some(attempt) = &slot.attempt {
+                    attempt.kill(AttemptState::WorkerShutdown);
+                }
+            }
+        }
+        let attempts_ended = async {
+            loop {
+                let notified = inner.quiet.notified();
+                tokio::pin!(notified);
+                notified.as_mut().enable();
+                if inner.dispatch.in_flight() == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        if with_timeout(inner, attempts_ended).await.is_none() {
+            tracing::warn!(
+                attempts = inner.dispatch.in_flight(),
+                "attempts did not end in time"
+            );
+        }
+        inner.timers.stop();
+        inner.idle().await;
+        for cell in inner.open_runs() {
+            activity::flush(inner, &cell, &mut cell.lock());
+        }
+        let (sender, receiver) = oneshot::channel();
+        inner.idle().await;
+        inner.writer.run_job(Box::new(move |store| {
+            if let Err(error) = store.checkpoint() {
+                tracing::warn!(%error, "checkpoint failed");
+            }
+            drop(sender.send(store.mark_clean()));
+        }));
+        let marked = receiver.await;
+        self.guard.halt();
+        Ok(marked.map_err(|_| Error::ShutDown)??)
+    }
+}
+
+/// Waits at most the grace that attempts have, on the host's own runtime: the caller's may have no timers.
+async fn with_timeout<T>(inner: &Inner, wait: impl Future<Output = T>) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    inner.tokio.spawn(async move {
+        tokio::time::sleep(ATTEMPTS_GRACE).await;
+        // It may be waited for no more.
+        let _gone = sender.send(());
+    });
+    tokio::select! {
+        biased;
+        value = wait => Some(value),
+        _ = receiver => None,
+    }
+}

@@ -1,0 +1,411 @@
+//! One step of a run: take what waits, rebuild the run if it is not resident, run its workflow task,
+//! and hand one frame to the writer.
+//!
+//! A step never leaves half of itself behind: until its submission nothing outside has changed but
+//! the mailbox it emptied, and a step that cannot go on gives every mail its answer.
+
+use crate::{
+    cell::{Ack, Delivery, Head, Letter, Mail, Phase, RunCell},
+    component::GuestInstance,
+    error::Error,
+    host::Inner,
+    writer::{EarlySlot, Part, Settled, Submission, Token},
+};
+use sandglass_engine::{
+    Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Run, Status, Task, TaskFailedCause,
+    TaskFailure, Timestamp, drive,
+};
+use std::sync::Arc;
+
+mod rebuild;
+mod submit;
+
+pub(crate) use submit::{head_after, write_of};
+
+/// Does what a queued run needs next.
+pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
+    let span = tracing::info_span!(
+        "run",
+        run_id = cell.run_id,
+        workflow_id = cell.workflow_id,
+        workflow_type = cell.workflow_type,
+    );
+    let _entered = span.enter();
+    let token = host.writer.begin();
+    let (mut step, mails) = Step::begin(host, cell, token);
+    match step.run(mails) {
+        Ok(()) => step.submit(),
+        Err(error) => step.give_up(error),
+    }
+}
+
+/// Something recorded in this step and not yet committed, to be recorded again after a rebuild.
+#[derive(Clone)]
+enum Fact {
+    Input(Timestamp, Input),
+    TaskFailed(Timestamp, TaskFailedCause, Failure),
+}
+
+struct Step<'a> {
+    host: &'a Arc<Inner>,
+    cell: &'a Arc<RunCell>,
+    token: Token,
+    head: Head,
+    run: Option<Run>,
+    instance: Option<Box<dyn GuestInstance>>,
+    facts: Vec<Fact>,
+    acks: Vec<(Ack, Delivery)>,
+    /// What was recorded before the workflow task began, while it is not with the writer.
+    before: Option<FrameOutput>,
+    slot: Option<Arc<EarlySlot>>,
+    /// An input was recorded: a failed workflow task is tried again at once.
+    fresh_input: bool,
+    /// Something of the row changed, though perhaps nothing of the history.
+    row_changed: bool,
+    /// When a failed workflow task is to be tried again.
+    retry_at: Option<Timestamp>,
+    /// Why the guest could not be rebuilt, if it was tried before the task began.
+    guest_failure: Option<TaskFailure>,
+}
+
+/// How a workflow task ended.
+enum Ended {
+    /// With or without success, the step is over.
+    Done,
+    /// It must be run again, with what arrived meanwhile.
+    Again,
+}
+
+impl<'a> Step<'a> {
+    fn begin(host: &'a Arc<Inner>, cell: &'a Arc<RunCell>, token: Token) -> (Self, Vec<Mail>) {
+        let mut state = cell.lock();
+        state.phase = Phase::Running;
+        let mails = state.take_mail();
+        let (run, instance) = match state.resident.take() {
+            Some(resident) => (Some(resident.run), Some(resident.instance)),
+            None => (None, None),
+        };
+        let step = Self {
+            host,
+            cell,
+            token,
+            head: state.head.clone(),
+            run,
+            instance,
+            facts: Vec::new(),
+            acks: Vec::new(),
+            before: None,
+            slot: None,
+            fresh_input: false,
+            row_changed: false,
+            retry_at: state.retry_at,
+            guest_failure: None,
+        };
+        (step, mails)
+    }
+
+    fn run(&mut self, mut mails: Vec<Mail>) -> Result<(), Error> {
+        self.repin(&mut mails);
+        let task_due = self.head.summary.task_pending && self.retry_at.is_none();
+        if mails.is_empty() && (!task_due || self.host.is_paused()) {
+            return Ok(());
+        }
+        // On an error the mails that were not reached are answered with it, as the others are.
+        if let Err(error) = self.prepare(&mails) {
+            mails
+                .into_iter()
+                .filter_map(|mail| mail.ack)
+                .for_each(|ack| {
+                    drop(ack.send(Err(error.clone())));
+                });
+            return Err(error);
+        }
+        self.append(mails);
+        while self.may_run_task() {
+            match self.workflow_task()? {
+                Ended::Done => break,
+                Ended::Again => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the run resident, with its guest if a workflow task is likely to follow.
+    fn prepare(&mut self, mails: &[Mail]) -> Result<(), Error> {
+        if self.run.is_some() {
+            return Ok(());
+        }
+        let task_likely = self.head.summary.task_pending
+            || mails
+                .iter()
+                .any(|mail| matches!(mail.letter, Letter::Input(_)));
+        let forced = mails.iter().any(Mail::is_forced);
+        let backing_off = self.retry_at.is_some() && mails.is_empty();
+        if task_likely && !forced && !backing_off && !self.host.is_paused() {
+            match self.rebuild_with_guest()? {
+                Ok(()) => return Ok(()),
+                Err(failure) => self.guest_failure = Some(failure),
+            }
+        }
+        self.rebuild()
+    }
+
+    fn repin(&mut self, mails: &mut Vec<Mail>) {
+        for mail in mails.extract_if(.., |mail| matches!(mail.letter, Letter::Repin(_))) {
+            let Letter::Repin(digest) = mail.letter else {
+                continue;
+            };
+            if self.head.row.digest != digest {
+                self.head.row.digest = digest;
+                self.instance = None;
+                self.row_changed = true;
+                self.retry_at = None;
+            }
+            self.acks
+                .extend(mail.ack.map(|ack| (ack, Delivery::Recorded)));
+        }
+    }
+
+    /// Records inputs. What is not taken is answered with the rest, after the commit.
+    fn append(&mut self, mails: Vec<Mail>) {
+        let run = self
+            .run
+            .as_mut()
+            .expect("a step appends only to a resident run");
+        for Mail {
+            at, letter, ack, ..
+        } in mails
+        {
+            let delivery = match letter {
+                Letter::Input(input) => match run.append(at, input.clone()) {
+                    Ok(()) => {
+                        self.facts.push(Fact::Input(at, input));
+                        self.fresh_input = true;
+                        self.retry_at = None;
+                        Delivery::Recorded
+                    }
+                    Err(error) => Delivery::Refused(error, run.status().clone()),
+                },
+                Letter::Barrier | Letter::Repin(_) => Delivery::Recorded,
+            };
+            self.acks.extend(ack.map(|ack| (ack, delivery)));
+        }
+    }
+
+    fn may_run_task(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::wants_task)
+            && self.retry_at.is_none()
+            && !self.host.is_paused()
+            && !self.cell.lock().force
+    }
+
+    fn workflow_task(&mut self) -> Result<Ended, Error> {
+        let started_at = self.host.clock.now();
+        let rebuilt = match self.guest_failure.take() {
+            Some(failure) => Err(failure),
+            None if self.instance.is_none() => self.rebuild_with_guest()?,
+            None => Ok(()),
+        };
+        if let Err(failure) = rebuilt {
+            return self.task_failed(started_at, failure);
+        }
+        let mut run = self.run.take().expect("a rebuilt run is resident");
+        let span = tracing::info_span!(
+            "workflow task",
+            event_id = run.next_event_id().0,
+            attempt = run.task_attempt()
+        );
+        let _entered = span.enter();
+        self.offer_inputs(&mut run);
+        let mut instance = self
+            .instance
+            .take()
+            .expect("a task is begun only with an instance");
+        self.cell.lock().interrupt = Some(instance.interrupter());
+        let task = run.begin(self.host.clock.now(), self.head.row.digest);
+        let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
+        self.cell.lock().interrupt = None;
+        match driven.and_then(|()| task.finish_with(|id| self.is_started(id))) {
+            Ok(run) => {
+                self.instance = Some(instance);
+                self.host.counters.tasks.add(1);
+                self.task_completed(run, started_at)
+            }
+            Err(failure) => self.task_failed(started_at, failure),
+        }
+    }
+
+    /// Gives the writer what was recorded before the task, in case the task takes long.
+    fn offer_inputs(&mut self, run: &mut Run) {
+        let Some(output) = run.take_frame() else {
+            return;
+        };
+        let head = self.head_after(run, Some(&output));
+        let slot = EarlySlot::new(|slot| {
+            let write = write_of(self.cell, &self.head, &head, Some(&output));
+            Submission {
+                cell: Arc::clone(self.cell),
+                write,
+                changes: output.changes.clone(),
+                head: Some(head),
+                acks: std::mem::take(&mut self.acks),
+                part: Part::Inputs(Arc::clone(slot)),
+            }
+        });
+        self.before = Some(output);
+        self.host.writer.offer(self.token, Some(Arc::clone(&slot)));
+        self.slot = Some(slot);
+    }
+
+    /// Decides whether what was offered is still ours to commit. Afterwards the head tells.
+    fn take_inputs_back(&mut self) -> Result<(), Error> {
+        let Some(slot) = self.slot.take() else {
+            return Ok(());
+        };
+        self.host.writer.offer(self.token, None);
+        match slot.settle() {
+            Settled::Back(submission) => {
+                self.acks.splice(0..0, submission.acks);
+                Ok(())
+            }
+            Settled::Committed => {
+                self.host.counters.early_commits.add(1);
+                self.head = self.cell.lock().head.clone();
+                self.before = None;
+                self.facts.clear();
+                Ok(())
+            }
+            Settled::Lost(error) => Err(error),
+        }
+    }
+
+    /// Whether a worker has begun the activity. If not, none will until this step is through (R18).
+    fn is_started(&self, id: EventId) -> bool {
+        match self.cell.lock().activities.get_mut(&id) {
+            Some(slot) if slot.closing || slot.pending.started.is_some() => true,
+            Some(slot) => {
+                slot.held = true;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn task_completed(&mut self, mut run: Run, started_at: Timestamp) -> Result<Ended, Error> {
+        self.take_inputs_back()?;
+        let output = run.take_frame();
+        let closing = run.status() != &Status::Running;
+        let mut state = self.cell.lock();
+        if closing
+            && state
+                .mailbox
+                .iter()
+                .any(|mail| prevents_close(mail, &run, output.as_ref()))
+        {
+            let mails = state.take_mail();
+            drop(state);
+            return self.unhandled(mails, started_at);
+        }
+        state.phase = Phase::Committing;
+        drop(state);
+        self.before = match (self.before.take(), output) {
+            (Some(before), Some(output)) => Some(before.merge(output)),
+            (before, output) => before.or(output),
+        };
+        self.run = Some(run);
+        Ok(Ended::Done)
+    }
+
+    /// An input arrived while the task that closes the run was running (R16): the task failed, and is run again.
+    fn unhandled(&mut self, mails: Vec<Mail>, started_at: Timestamp) -> Result<Ended, Error> {
+        tracing::info!(
+            "an input arrived while the run was closing; its workflow task is run again"
+        );
+        let message = "an input arrived while the workflow task that closes the run was running";
+        let failure = Failure::application("UnhandledCommand", message);
+        self.fail_task(started_at, TaskFailedCause::UnhandledCommand, failure)?;
+        self.append(mails);
+        Ok(Ended::Again)
+    }
+
+    fn task_failed(&mut self, started_at: Timestamp, failure: TaskFailure) -> Result<Ended, Error> {
+        self.cell.lock().interrupt = None;
+        self.take_inputs_back()?;
+        self.host.counters.tasks_failed.add(1);
+        let forced = self.cell.lock().force;
+        if forced {
+            let cause = TaskFailedCause::ForceCloseCommand;
+            self.fail_task(started_at, cause, failure.failure)?;
+            let mails = self.cell.lock().take_mail();
+            self.append(mails);
+            return Ok(Ended::Done);
+        }
+        let missing = failure.cause == TaskFailedCause::BadBinary;
+        self.fail_task(started_at, failure.cause, failure.failure.clone())?;
+        let attempt = self.run.as_ref().map_or(1, Run::task_attempt);
+        tracing::warn!(attempt = attempt - 1, cause = ?failure.cause, %failure, "workflow task failed");
+        // A missing component is not tried again before it is loaded.
+        self.retry_at = Some(if missing {
+            Timestamp(u64::MAX)
+        } else {
+            self.host.clock.now() + self.host.config.task_backoff(attempt - 1)
+        });
+        Ok(Ended::Done)
+    }
+
+    /// Drops the spoiled run and records the failure on a fresh one, without a guest.
+    fn fail_task(
+        &mut self,
+        started_at: Timestamp,
+        cause: TaskFailedCause,
+        failure: Failure,
+    ) -> Result<(), Error> {
+        self.instance = None;
+        self.before = None;
+        self.rebuild()?;
+        let run = self.run.as_mut().expect("a rebuilt run is resident");
+        if run.fail_task(started_at, cause, failure.clone()) {
+            self.facts
+                .push(Fact::TaskFailed(started_at, cause, failure));
+        }
+        self.row_changed = true;
+        Ok(())
+    }
+}
+
+/// Whether a mail that arrived during the closing task means that the task must not close the run.
+fn prevents_close(mail: &Mail, run: &Run, output: Option<&FrameOutput>) -> bool {
+    match &mail.letter {
+        // A timer that this very task canceled has nothing to say any more.
+        Letter::Input(Input::TimerFired { started_event_id }) => {
+            !output.is_some_and(|output| output.changes.timers_ended.contains(started_event_id))
+        }
+        Letter::Input(Input::CancelRequested(_)) => !run.cancel_requested(),
+        Letter::Input(Input::Signaled(_) | Input::ActivityClosed { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Puts a span around each delivery.
+struct Activations<'a>(&'a mut dyn GuestInstance);
+
+impl Driver for Activations<'_> {
+    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+        let span = tracing::debug_span!("activation", event = event_name(&event));
+        let _entered = span.enter();
+        self.0.deliver(event, task)
+    }
+}
+
+fn event_name(event: &GuestEvent) -> &'static str {
+    match event {
+        GuestEvent::Initialize { .. } => "initialize",
+        GuestEvent::SignalReceived(_) => "signal-received",
+        GuestEvent::CancelRequested(_) => "cancel-requested",
+        GuestEvent::ScopeCanceled(..) => "scope-canceled",
+        GuestEvent::ActivityResolved(..) => "activity-resolved",
+        GuestEvent::TimerFired(..) => "timer-fired",
+        GuestEvent::WaitCanceled(..) => "wait-canceled",
+        GuestEvent::Compensated(..) => "compensated",
+    }
+}

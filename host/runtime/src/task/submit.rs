@@ -1,0 +1,145 @@
+//! The end of a step: one frame with its rows for the writer, or nothing to write.
+
+use super::Step;
+use crate::{
+    cell::{Head, Phase, Resident, RunCell},
+    effects,
+    error::Error,
+    writer::{Part, Submission},
+};
+use sandglass_engine::{EventId, FrameOutput, Run, Status, Timestamp, encode};
+use sandglass_store::{RunStatus, Write};
+use std::sync::Arc;
+
+impl Step<'_> {
+    pub(super) fn head_after(&self, run: &Run, output: Option<&FrameOutput>) -> Head {
+        head_after(&self.head, run, output, self.host.clock.now())
+    }
+
+    /// Hands the step to the writer; if there is nothing to write, the step is over now.
+    pub(super) fn submit(mut self) {
+        let after = self.run.as_mut().and_then(Run::take_frame);
+        let output = match (self.before.take(), after) {
+            (Some(before), Some(after)) => Some(before.merge(after)),
+            (before, after) => before.or(after),
+        };
+        let head = match &self.run {
+            Some(run) => self.head_after(run, output.as_ref()),
+            None => self.head.clone(),
+        };
+        let write = (output.is_some() || self.row_changed)
+            .then(|| write_of(self.cell, &self.head, &head, output.as_ref()));
+        let mut state = self.cell.lock();
+        state.phase = Phase::Committing;
+        state.retry_at = self.retry_at;
+        // Without its guest a run must be rebuilt anyhow when it has something to do.
+        state.resident = match (self.run.take(), self.instance.take()) {
+            (Some(run), Some(instance)) => Some(Resident { run, instance }),
+            _ => None,
+        };
+        drop(state);
+        let submission = Submission {
+            cell: Arc::clone(self.cell),
+            write: write.unwrap_or_else(|| Write::new(self.cell.key)),
+            changes: output.map(|output| output.changes).unwrap_or_default(),
+            head: Some(head),
+            acks: std::mem::take(&mut self.acks),
+            part: Part::Step,
+        };
+        if submission.write.row.is_some() {
+            self.host.writer.end(self.token, Some(submission));
+        } else {
+            self.host.writer.end(self.token, None);
+            effects::committed(self.host, submission);
+        }
+    }
+
+    /// The store or the history does not let the run go on: everybody is told, and it is tried again later.
+    pub(super) fn give_up(mut self, error: Error) {
+        for (ack, _) in std::mem::take(&mut self.acks) {
+            drop(ack.send(Err(error.clone())));
+        }
+        self.host.writer.end(self.token, None);
+        effects::lost(self.host, self.cell, &error);
+    }
+}
+
+/// The head of a run once this output is committed.
+pub(crate) fn head_after(
+    before: &Head,
+    run: &Run,
+    output: Option<&FrameOutput>,
+    now: Timestamp,
+) -> Head {
+    let summary = run.summary();
+    let mut row = before.row.clone();
+    row.status = status_of(&summary.status);
+    row.cancel_requested = summary.cancel.is_some();
+    row.summary = encode(&summary);
+    if row.status != RunStatus::Running && row.closed_at.is_none() {
+        let last = output.and_then(|output| output.events.last());
+        row.closed_at = Some(last.map_or(now, |event| event.event_time));
+    }
+    Head {
+        row,
+        summary,
+        next_seq: before.next_seq + u64::from(output.is_some()),
+    }
+}
+
+fn status_of(status: &Status) -> RunStatus {
+    match status {
+        Status::Running => RunStatus::Running,
+        Status::Completed { .. } => RunStatus::Completed,
+        Status::Failed { .. } => RunStatus::Failed,
+        Status::Canceled { .. } => RunStatus::Canceled,
+        Status::Terminated { .. } => RunStatus::Terminated,
+        Status::TimedOut => RunStatus::TimedOut,
+    }
+}
+
+/// What is to be stored for one output of a run.
+pub(crate) fn write_of(
+    cell: &RunCell,
+    before: &Head,
+    after: &Head,
+    output: Option<&FrameOutput>,
+) -> Write {
+    let mut write = Write::new(cell.key);
+    write.row = Some(after.row.clone());
+    let Some(FrameOutput { frame, changes, .. }) = output else {
+        return write;
+    };
+    write.frame = Some((before.next_seq, encode(frame)));
+    write.clear = changes.closed;
+    if changes.closed {
+        return write;
+    }
+    let state = cell.lock();
+    let mut put = |id: EventId, bytes: Vec<u8>| {
+        if !changes.activities_closed.contains(&id) {
+            write.activities_put.push((id, bytes));
+        }
+    };
+    for pending in &changes.scheduled {
+        put(pending.scheduled_event_id, encode(pending));
+    }
+    for (id, reason) in &changes.cancel_requested {
+        if let Some(slot) = state.activities.get(id) {
+            let mut pending = slot.pending.clone();
+            pending.cancel_requested = Some(reason.clone());
+            put(*id, encode(&pending));
+        }
+    }
+    write
+        .activities_deleted
+        .clone_from(&changes.activities_closed);
+    let timers: Vec<(EventId, Timestamp)> = changes
+        .timers_started
+        .iter()
+        .map(|timer| (timer.started_event_id, timer.due))
+        .collect();
+    write.timers_put = timers;
+    write.timers_deleted.clone_from(&changes.timers_ended);
+    write
+}

@@ -1,0 +1,87 @@
+//! Moving an open run to another component, after a trial replay of its history.
+
+use crate::{
+    cell::Letter,
+    error::{Error, UpgradeError},
+    handle::RunHandle,
+    host::{Host, Inner},
+};
+use sandglass_engine::{Digest, ReplayError, replay};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+impl Host {
+    /// Lets an open run go on with another component, from its next workflow task on.
+    ///
+    /// With `trial` its history is first replayed with the new component on the side; a difference is an
+    /// error and changes nothing. Without, a difference shows as a failing workflow task later.
+    /// The component must be loaded or in the store.
+    ///
+    /// # Errors
+    /// [`UpgradeError::Replay`] with what differed, [`UpgradeError::UnknownType`],
+    /// [`Error::NotFound`] if no such run is open, [`Error::UnknownComponent`].
+    pub async fn upgrade(
+        &self,
+        run: &RunHandle,
+        digest: Digest,
+        trial: bool,
+    ) -> Result<(), UpgradeError> {
+        let inner = Arc::clone(&self.inner);
+        let not_found = || Error::not_found(run.workflow_id(), run.run_id());
+        let cell = inner
+            .open_run_of(run.workflow_id())
+            .filter(|cell| run.run_id().is_none_or(|run_id| run_id == cell.run_id))
+            .ok_or_else(not_found)?;
+        let tried = {
+            let (inner, cell) = (Arc::clone(&inner), Arc::clone(&cell));
+            inner.tokio.clone().spawn_blocking(move || {
+                check(&inner, digest, &cell.workflow_type)?;
+                if trial {
+                    try_replay(&inner, digest, cell.key, &cell.run_id)?;
+                }
+                Ok::<_, UpgradeError>(())
+            })
+        };
+        tried
+            .await
+            .map_err(|error| Error::system("try the component", error))??;
+        let (sender, receiver) = oneshot::channel();
+        inner.send(&cell, Letter::Repin(digest), Some(sender));
+        receiver.await.map_err(|_| Error::ShutDown)??;
+        Ok(())
+    }
+}
+
+fn check(host: &Inner, digest: Digest, workflow_type: &String) -> Result<(), UpgradeError> {
+    let component = host.components.get(host, digest)?;
+    if !component.workflow_types().contains(workflow_type) {
+        return Err(UpgradeError::UnknownType {
+            digest,
+            workflow_type: workflow_type.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn try_replay(
+    host: &Inner,
+    digest: Digest,
+    key: sandglass_store::RunKey,
+    run_id: &str,
+) -> Result<(), UpgradeError> {
+    let failed = |failure| UpgradeError::Replay {
+        digest,
+        failure: Box::new(failure),
+    };
+    let component = host.components.get(host, digest)?;
+    let mut instance = component.instantiate().map_err(failed)?;
+    let frames = host.frames(key, run_id)?;
+    match replay(frames, Some(instance.as_mut())) {
+        Ok(_) => Ok(()),
+        Err(ReplayError::Task(failure)) => Err(failed(failure)),
+        Err(error) => {
+            let (run_id, reason) = (run_id.into(), error.to_string());
+            Err(Error::Damaged { run_id, reason }.into())
+        }
+    }
+}

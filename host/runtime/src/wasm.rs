@@ -1,0 +1,55 @@
+//! Wasm components as the host's [`Component`]s, and guests' log lines as tracing events.
+
+use crate::component::{Component, GuestInstance, Interrupt};
+use sandglass_engine::{Digest, Driver, GuestEvent, Task, TaskFailure};
+use sandglass_sandbox::{Instance, Level, WorkflowComponent};
+use std::sync::Arc;
+
+/// A compiled wasm component with workflows.
+pub(crate) struct WasmComponent(pub(crate) Arc<WorkflowComponent>);
+
+impl Component for WasmComponent {
+    fn digest(&self) -> Digest {
+        self.0.digest()
+    }
+
+    fn workflow_types(&self) -> &[String] {
+        self.0.workflow_types()
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn GuestInstance>, TaskFailure> {
+        Ok(Box::new(WasmInstance(
+            self.0.instantiate(Arc::new(log_line))?,
+        )))
+    }
+}
+
+struct WasmInstance(Instance);
+
+impl Driver for WasmInstance {
+    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+        self.0.deliver(event, task)
+    }
+}
+
+impl GuestInstance for WasmInstance {
+    fn interrupter(&self) -> Interrupt {
+        let interrupter = self.0.interrupter();
+        Arc::new(move || interrupter.interrupt())
+    }
+
+    fn resident_bytes(&self) -> usize {
+        self.0.resident_bytes()
+    }
+}
+
+/// Passes a guest's line on, under the span of the run or attempt that is current.
+pub(crate) fn log_line(level: Level, target: &str, message: &str) {
+    match level {
+        Level::Trace => tracing::trace!(target: "guest", guest_target = target, "{message}"),
+        Level::Debug => tracing::debug!(target: "guest", guest_target = target, "{message}"),
+        Level::Info => tracing::info!(target: "guest", guest_target = target, "{message}"),
+        Level::Warn => tracing::warn!(target: "guest", guest_target = target, "{message}"),
+        Level::Error => tracing::error!(target: "guest", guest_target = target, "{message}"),
+    }
+}

@@ -1,0 +1,431 @@
+//! The one thread that writes: group commit by readiness (one transaction for all that is ready).
+//!
+//! A commit begins when the writer is free and no workflow task that is already runnable could
+//! still join it, or 256 frames or 1 MiB wait, or the oldest frame has waited 1 ms. With nothing to do the
+//! thread sleeps without a timer. After a commit it runs the effects, then checkpoints when idle.
+
+use crate::{
+    cell::{Ack, Delivery, Head, RunCell},
+    clock::lock,
+    error::Error,
+    host::Inner,
+};
+use sandglass_engine::Changes;
+use sandglass_store::{Store, Write};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Frames that are not made to wait for more.
+const FRAMES_MAX: usize = 256;
+/// Bytes that are not made to wait for more.
+const BYTES_MAX: usize = 1 << 20;
+/// How long the oldest frame waits for others.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// A workflow task that runs longer than this has its inputs committed alone.
+const EARLY_AFTER: Duration = Duration::from_millis(2);
+/// With nothing to write for this long, the log is checkpointed.
+const CHECKPOINT_AFTER: Duration = Duration::from_millis(50);
+
+/// One run's part in a commit.
+pub(crate) struct Submission {
+    pub(crate) cell: Arc<RunCell>,
+    pub(crate) write: Write,
+    pub(crate) changes: Changes,
+    /// The run's head once this is committed; `None` if it only overwrites rows of activities.
+    pub(crate) head: Option<Head>,
+    pub(crate) acks: Vec<(Ack, Delivery)>,
+    pub(crate) part: Part,
+}
+
+/// What a submission is a part of.
+pub(crate) enum Part {
+    /// A whole step of the run; afterwards the run is free.
+    Step,
+    /// The inputs of a workflow task that is still running.
+    Inputs(Arc<EarlySlot>),
+    /// Rows of activities, beside whatever the run is doing.
+    Aside,
+}
+
+impl Submission {
+    fn bytes(&self) -> usize {
+        let frame = self
+            .write
+            .frame
+            .as_ref()
+            .map_or(0, |(_, bytes)| bytes.len());
+        let rows: usize = self
+            .write
+            .activities_put
+            .iter()
+            .map(|(_, bytes)| bytes.len())
+            .sum();
+        frame + rows + self.write.row.as_ref().map_or(0, |row| row.summary.len())
+    }
+
+    fn refuse(self, error: &Error) {
+        for (ack, _) in self.acks {
+            drop(ack.send(Err(error.clone())));
+        }
+    }
+}
+
+/// The inputs of a running workflow task, to be committed alone if it takes long.
+pub(crate) struct EarlySlot {
+    state: Mutex<Early>,
+    done: Condvar,
+}
+
+enum Early {
+    Waiting(Box<Submission>),
+    Taken,
+    Done(Result<(), Error>),
+}
+
+/// What became of the inputs of a workflow task by its end.
+pub(crate) enum Settled {
+    /// Nothing was written: here they are again.
+    Back(Box<Submission>),
+    /// They were committed.
+    Committed,
+    /// Their commit failed.
+    Lost(Error),
+}
+
+impl EarlySlot {
+    pub(crate) fn new(make: impl FnOnce(&Arc<Self>) -> Submission) -> Arc<Self> {
+        let slot = Arc::new(Self {
+            state: Mutex::new(Early::Taken),
+            done: Condvar::new(),
+        });
+        let submission = make(&slot);
+        *lock(&slot.state) = Early::Waiting(Box::new(submission));
+        slot
+    }
+
+    fn take(&self) -> Option<Box<Submission>> {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut *state, Early::Taken) {
+            Early::Waiting(submission) => Some(submission),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the inputs back, or waits until their commit is through.
+    pub(crate) fn settle(&self) -> Settled {
+        let mut state = lock(&self.state);
+        loop {
+            match std::mem::replace(&mut *state, Early::Taken) {
+                Early::Waiting(submission) => return Settled::Back(submission),
+                Early::Done(Ok(())) => return Settled::Committed,
+                Early::Done(Err(error)) => return Settled::Lost(error),
+                Early::Taken => {
+                    state = self
+                        .done
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn finish(&self, result: Result<(), Error>) {
+        *lock(&self.state) = Early::Done(result);
+        self.done.notify_all();
+    }
+}
+
+/// Something else that needs the store's writing side, between two commits.
+type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    batch: Vec<Submission>,
+    bytes: usize,
+    /// When the oldest of the batch was submitted.
+    since: Option<Instant>,
+    /// Runs that wait for a thread of the pool.
+    queued: usize,
+    /// Steps that threads of the pool are at, by token.
+    running: BTreeMap<u64, Running>,
+    next_token: u64,
+    committing: bool,
+    stopped: bool,
+}
+
+struct Running {
+    since: Instant,
+    slot: Option<Arc<EarlySlot>>,
+}
+
+/// The queue in front of the writer thread.
+#[derive(Default)]
+pub(crate) struct Writer {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+/// One step that a thread of the pool is at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token(u64);
+
+impl Writer {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    /// A run was put in the pool's queue.
+    pub(crate) fn expect(&self) {
+        self.lock().queued += 1;
+    }
+
+    /// A thread of the pool has taken a run from its queue.
+    pub(crate) fn begin(&self) -> Token {
+        let mut queue = self.lock();
+        queue.queued = queue.queued.saturating_sub(1);
+        queue.next_token += 1;
+        let token = queue.next_token;
+        queue.running.insert(
+            token,
+            Running {
+                since: Instant::now(),
+                slot: None,
+            },
+        );
+        Token(token)
+    }
+
+    /// Offers the inputs of the running workflow task for a commit of their own.
+    pub(crate) fn offer(&self, token: Token, slot: Option<Arc<EarlySlot>>) {
+        let offered = slot.is_some();
+        if let Some(running) = self.lock().running.get_mut(&token.0) {
+            running.slot = slot;
+        }
+        if offered {
+            self.changed.notify_all();
+        }
+    }
+
+    /// The step has ended, with something to write or without.
+    pub(crate) fn end(&self, token: Token, submission: Option<Submission>) {
+        let mut queue = self.lock();
+        queue.running.remove(&token.0);
+        if let Some(submission) = submission {
+            queue.add(submission);
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn submit(&self, submission: Submission) {
+        self.lock().add(submission);
+        self.changed.notify_all();
+    }
+
+    /// Runs something on the writer thread, between two commits.
+    pub(crate) fn run_job(&self, job: Job) {
+        self.lock().jobs.push(job);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        let queue = self.lock();
+        queue.batch.is_empty() && queue.jobs.is_empty() && !queue.committing
+    }
+
+    /// Writes what is there, then ends the thread.
+    pub(crate) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Writes until stopped.
+    pub(crate) fn run(&self, host: &Arc<Inner>, store: &mut dyn Store) {
+        let mut idle = Idle::Fresh;
+        while let Some(mut batch) = self.next_batch(&mut idle, store) {
+            let take = |submission: &mut Submission| std::mem::take(&mut submission.write);
+            let writes: Vec<Write> = batch.iter_mut().map(take).collect();
+            let results = store.commit(&writes);
+            count(host, &writes, &results);
+            complete(host, batch, results);
+            self.lock().committing = false;
+            host.quiet.notify_waiters();
+            idle = Idle::Fresh;
+        }
+    }
+
+    /// Waits for a batch that is ready. `None`: stopped, and nothing is left.
+    fn next_batch(&self, idle: &mut Idle, store: &mut dyn Store) -> Option<Vec<Submission>> {
+        let mut queue = self.lock();
+        loop {
+            let now = Instant::now();
+            if !queue.jobs.is_empty() {
+                let jobs = std::mem::take(&mut queue.jobs);
+                drop(queue);
+                jobs.into_iter().for_each(|job| job(store));
+                queue = self.lock();
+                continue;
+            }
+            queue.take_overdue(now);
+            let wait = match queue.ready_in(now) {
+                Some(Duration::ZERO) => {
+                    queue.committing = true;
+                    queue.since = None;
+                    queue.bytes = 0;
+                    return Some(std::mem::take(&mut queue.batch));
+                }
+                Some(wait) => Some(wait),
+                None if queue.stopped => return None,
+                None => queue.overdue_in(now).or(idle.wait()),
+            };
+            let Some(wait) = wait else {
+                queue = self
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let waited = self.changed.wait_timeout(queue, wait);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if timeout.timed_out() && queue.is_empty() && *idle == Idle::Fresh {
+                drop(queue);
+                checkpoint(store);
+                *idle = Idle::Checkpointed;
+                queue = self.lock();
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Clone, Copy)]
+enum Idle {
+    /// Something was written since the last checkpoint.
+    Fresh,
+    Checkpointed,
+}
+
+impl Idle {
+    fn wait(self) -> Option<Duration> {
+        (self == Self::Fresh).then_some(CHECKPOINT_AFTER)
+    }
+}
+
+impl Queue {
+    fn add(&mut self, submission: Submission) {
+        self.bytes += submission.bytes();
+        self.since.get_or_insert_with(Instant::now);
+        self.batch.push(submission);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.running.is_empty() && self.queued == 0
+    }
+
+    /// Takes the inputs of workflow tasks that have been running too long.
+    fn take_overdue(&mut self, now: Instant) {
+        let overdue: Vec<_> = self
+            .running
+            .values_mut()
+            .filter(|running| now.duration_since(running.since) >= EARLY_AFTER)
+            .filter_map(|running| running.slot.take()?.take())
+            .collect();
+        for submission in overdue {
+            self.add(*submission);
+        }
+    }
+
+    /// How long until the batch is ready; `None` if it is empty.
+    fn ready_in(&self, now: Instant) -> Option<Duration> {
+        let since = self.since?;
+        let joinable = self
+            .running
+            .values()
+            .map(|running| PATIENCE.saturating_sub(now - running.since))
+            .max();
+        let full = self.batch.len() >= FRAMES_MAX || self.bytes >= BYTES_MAX;
+        let nobody = self.queued == 0 && joinable.is_none_or(|left| left.is_zero());
+        if full || nobody || self.stopped {
+            return Some(Duration::ZERO);
+        }
+        let patience = PATIENCE.saturating_sub(now.duration_since(since));
+        Some(if self.queued == 0 {
+            patience.min(joinable.unwrap_or_default())
+        } else {
+            patience
+        })
+    }
+
+    /// How long until the inputs of a running workflow task are to be taken.
+    fn overdue_in(&self, now: Instant) -> Option<Duration> {
+        let offered = self
+            .running
+            .values()
+            .filter(|running| running.slot.is_some());
+        offered
+            .map(|running| EARLY_AFTER.saturating_sub(now - running.since))
+            .min()
+    }
+}
+
+fn checkpoint(store: &mut dyn Store) {
+    if let Err(error) = store.checkpoint() {
+        tracing::warn!(%error, "checkpoint failed; it is tried again later");
+    }
+}
+
+/// What a commit answers: for each write, or for all of them.
+type Results = Result<Vec<Result<(), sandglass_store::Error>>, sandglass_store::Error>;
+
+fn count(host: &Inner, writes: &[Write], results: &Results) {
+    let Ok(results) = results else { return };
+    host.counters.commits.add(1);
+    let stored = writes
+        .iter()
+        .zip(results)
+        .filter(|(_, result)| result.is_ok());
+    for (_, bytes) in stored.filter_map(|(write, _)| write.frame.as_ref()) {
+        host.counters.frames.add(1);
+        host.counters.frame_bytes.add(bytes.len() as u64);
+    }
+}
+
+fn complete(host: &Arc<Inner>, batch: Vec<Submission>, results: Results) {
+    match results {
+        Ok(results) => {
+            for (submission, result) in batch.into_iter().zip(results) {
+                match result {
+                    Ok(()) => crate::effects::committed(host, submission),
+                    Err(error) => lost(host, submission, error.into()),
+                }
+            }
+        }
+        Err(error) => {
+            let error = Error::from(error);
+            tracing::error!(%error, runs = batch.len(), "commit failed; nothing was acknowledged");
+            for submission in batch {
+                lost(host, submission, error.clone());
+            }
+        }
+    }
+}
+
+fn lost(host: &Arc<Inner>, mut submission: Submission, error: Error) {
+    let cell = Arc::clone(&submission.cell);
+    let part = std::mem::replace(&mut submission.part, Part::Aside);
+    submission.refuse(&error);
+    match part {
+        Part::Step => crate::effects::lost(host, &cell, &error),
+        Part::Inputs(slot) => slot.finish(Err(error)),
+        Part::Aside => {
+            tracing::warn!(run_id = cell.run_id, %error, "activity rows were not stored");
+        }
+    }
+}
