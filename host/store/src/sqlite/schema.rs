@@ -82,25 +82,37 @@ enum Found {
 /// changed in a file that is not ours.
 pub(super) fn check_or_create(connection: &mut Connection, file: &Path) -> Result<(), Error> {
     let found = inspect(connection, file)?;
-    let set_up = |connection: &mut Connection| -> Result<(), rusqlite::Error> {
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        assert_eq!(
-            mode, "wal",
-            "a file in a file system takes a write-ahead log, or errs"
-        );
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Somebody else may have been faster.
-        if application_id(&transaction)? == 0 {
-            create(&transaction)?;
+    let mut set_up = || -> Result<String, rusqlite::Error> {
+        let mode = use_log(connection)?;
+        if let Found::Nothing = found {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Somebody else may have been faster.
+            if application_id(&transaction)? == 0 {
+                create(&transaction)?;
+            }
+            transaction.commit()?;
         }
-        transaction.commit()
+        Ok(mode)
     };
-    match found {
-        Found::Ours => Ok(()),
-        Found::Nothing => set_up(connection)
-            .map_err(|error| failed(file, Place::STORE, "make a store of it", error)),
+    match set_up() {
+        Ok(mode) if mode == "wal" => Ok(()),
+        Ok(mode) => {
+            let reason = format!("its journal stays in mode {mode}; is it on a network disk?");
+            Err(Error::io(file, "use a write-ahead log", reason))
+        }
+        Err(error) => Err(failed(file, Place::STORE, "set it up as a store", error)),
     }
+}
+
+/// Sets the file to the write-ahead log, and tells which mode it has then.
+///
+/// The statement that sets it gives its answer before it syncs, so that is not asked.
+fn use_log(connection: &Connection) -> Result<String, rusqlite::Error> {
+    let mut set = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut answers = set.query([])?;
+    while answers.next()?.is_some() {}
+    connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
 /// As [`check_or_create`], but an empty file is an error.

@@ -124,3 +124,22 @@ fn the_log_grows_until_the_checkpoint_that_cuts_it() {
     let reader = store.reader().unwrap();
     assert_eq!(reader.frames(RunKey(1)).unwrap().len(), 6);
 }
+
+/// Whatever set the file to another journal, the next host sets it back.
+#[test]
+fn a_store_that_was_switched_to_another_journal_is_switched_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("store.db");
+    drop(SqliteStore::open(&db).unwrap());
+    let other = rusqlite::Connection::open(&db).unwrap();
+    let mode = |connection: &rusqlite::Connection, sql| -> String {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(mode(&other, "PRAGMA journal_mode = DELETE"), "delete");
+    drop(other);
+    let store = SqliteStore::open(&db).unwrap();
+    assert_eq!(
+        mode(store.connection.as_ref().unwrap(), "PRAGMA journal_mode"),
+        "wal"
+    );
+}
