@@ -26,21 +26,20 @@ async fn memory_bomb() -> Result<(), Failure> {
     go().await?;
     let mut hoard = Vec::new();
     loop {
-        // Written to, so that the pages exist.
-        hoard.push(black_box(vec![1_u8; 1 << 20]));
+        // Big pieces: the host may have to copy the memory each time it grows.
+        let mut piece = Vec::<u8>::with_capacity(16 << 20);
+        piece.push(black_box(1));
+        hoard.push(piece);
     }
 }
 
 /// Calls itself without end.
 #[workflow]
 async fn stack_overflow() -> Result<u64, Failure> {
+    // Without anything in linear memory, whose part for the stack would overflow first.
+    #[expect(unconditional_recursion, reason = "that is its purpose")]
     fn deeper(depth: u64) -> u64 {
-        let frame = black_box([depth; 64]);
-        if black_box(true) {
-            deeper(depth + 1) + frame[7]
-        } else {
-            0
-        }
+        deeper(depth + 1).wrapping_mul(31) ^ depth
     }
     go().await?;
     Ok(deeper(0))

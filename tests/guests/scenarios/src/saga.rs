@@ -11,3 +11,12 @@ pub(crate) async fn a21() -> Result<(), Failure> {
     step_b().compensated_by(undo_b::call()).await?;
     step_c().compensated_by(undo_c::call()).await
 }
+
+/// The same, and then a timer: a cancellation that the last step does not accept shows there.
+#[workflow]
+pub(crate) async fn a21_then_sleep() -> Result<(), Failure> {
+    step_a().compensated_by(undo_a::call()).await?;
+    step_b().compensated_by(undo_b::call()).await?;
+    step_c().compensated_by(undo_c::call()).await?;
+    sleep(Duration::from_secs(1)).await
+}
