@@ -95,6 +95,8 @@ impl SandboxConfig {
                 .memory_reservation_for_growth(0)
                 .guard_before_linear_memory(false)
                 .memory_init_cow(false);
+            #[cfg(target_os = "linux")]
+            config.with_host_memory(std::sync::Arc::new(crate::memory::GuestMemories));
         }
         config
     }

@@ -22,6 +22,8 @@ mod inspect;
 mod instance;
 mod limits;
 mod log;
+#[cfg(target_os = "linux")]
+mod memory;
 mod sandbox;
 mod shape;
 mod state;

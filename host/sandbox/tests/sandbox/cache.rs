@@ -1,0 +1,114 @@
+//! Compiled components on disk.
+
+use crate::guests;
+use sandglass_sandbox::{Error, Sandbox, SandboxConfig};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+fn sandbox(dir: &Path) -> Arc<Sandbox> {
+    let config = SandboxConfig {
+        cache_dir: Some(dir.into()),
+        ..SandboxConfig::default()
+    };
+    Sandbox::new(config).unwrap()
+}
+
+/// The files that belong to a component, code first.
+fn files(dir: &Path, digest: impl ToString) -> [PathBuf; 2] {
+    let mut found: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let digest = digest.to_string();
+    found.retain(|path| {
+        path.file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(&digest)
+    });
+    found.sort();
+    let [code, checksum] = &found[..] else {
+        panic!("{found:?}")
+    };
+    [code.clone(), checksum.clone()]
+}
+
+#[test]
+fn what_is_cached_is_not_compiled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (guests::workflow(""), guests::workflow("(unreachable)"));
+    let first = sandbox(dir.path());
+    let [one_digest, other_digest] =
+        [&one, &other].map(|component| first.load_workflow(component).unwrap().digest());
+    // If the code of the one is what is run under the other's name, it came from the file.
+    for (from, to) in files(dir.path(), one_digest)
+        .iter()
+        .zip(files(dir.path(), other_digest))
+    {
+        fs::copy(from, to).unwrap();
+    }
+    let component = sandbox(dir.path()).load_workflow(&other).unwrap();
+    let mut instance = component.instantiate(crate::runs::silent()).unwrap();
+    crate::runs::run(&mut instance).unwrap();
+}
+
+#[test]
+fn a_damaged_file_is_compiled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = guests::workflow("(unreachable)");
+    let digest = sandbox(dir.path())
+        .load_workflow(&component)
+        .unwrap()
+        .digest();
+    let [code, checksum] = files(dir.path(), digest);
+    let whole = fs::read(&code).unwrap();
+    let damages: [&dyn Fn(); 4] = [
+        &|| fs::write(&code, &whole[..whole.len() / 2]).unwrap(),
+        &|| {
+            let mut flipped = whole.clone();
+            flipped[whole.len() / 2] ^= 1;
+            fs::write(&code, flipped).unwrap();
+        },
+        &|| fs::write(&checksum, "").unwrap(),
+        &|| fs::remove_file(&code).unwrap(),
+    ];
+    for damage in damages {
+        damage();
+        sandbox(dir.path()).load_workflow(&component).unwrap();
+        assert_eq!(fs::read(&code).unwrap(), whole);
+    }
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        2,
+        "no temporary file stays"
+    );
+}
+
+#[test]
+fn the_directory_is_made_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("a/b");
+    sandbox(&inner);
+    assert_eq!(
+        fs::metadata(&inner).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let config = SandboxConfig {
+        cache_dir: Some(dir.path().into()),
+        ..SandboxConfig::default()
+    };
+    let error = Sandbox::new(config).unwrap_err();
+    assert!(matches!(error, Error::Cache { .. }), "{error}");
+    assert!(error.to_string().contains("mode 777"), "{error}");
+}

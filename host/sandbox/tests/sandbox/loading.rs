@@ -1,0 +1,196 @@
+//! What is loaded and what is not, with what the errors say.
+
+use crate::{guests, runs};
+use sandglass_sandbox::{ComponentKind, Error, Grants};
+
+/// A component of which only the outside matters. `imports` are names of interfaces.
+fn outside(imports: &[&str], export: &str) -> Vec<u8> {
+    let imports: String = imports
+        .iter()
+        .map(|name| format!("(import \"{name}\" (instance))"))
+        .collect();
+    let text = format!("(component {imports} (instance $i) (export \"{export}\" (instance $i)))");
+    wat::parse_str(text).unwrap()
+}
+
+const GUEST: &str = "sandglass:workflow/guest@0.1.0";
+const HANDLER: &str = "sandglass:workflow/activity-handler@0.1.0";
+
+#[test]
+fn a_forbidden_import_is_named_with_what_to_use_instead() {
+    let imports = [
+        "wasi:clocks/wall-clock@0.2.3",
+        "wasi:filesystem/types@0.2.3",
+        "evil:clock/now@1.0.0",
+    ];
+    let error = runs::sandbox()
+        .load_workflow(&outside(&imports, GUEST))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "forbidden imports:\
+         \n  wasi:clocks/wall-clock@0.2.3: a workflow has no clock; use now() and sleep() of the SDK\
+         \n  wasi:filesystem/types@0.2.3: a workflow has no files; read and write them in an activity\
+         \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0"
+    );
+}
+
+#[test]
+fn activities_may_use_wasi_but_nothing_else() {
+    let imports = ["wasi:filesystem/types@0.2.3", "evil:clock/now@1.0.0"];
+    let sandbox = runs::sandbox();
+    let error = sandbox.load_activities(&outside(&imports, HANDLER), Grants::default());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "forbidden imports:\n  evil:clock/now@1.0.0: neither an interface of \
+         sandglass:workflow@0.1.0 nor one of WASI 0.2"
+    );
+}
+
+#[test]
+fn another_version_of_our_interfaces_is_refused() {
+    let imports = ["sandglass:workflow/timers@0.2.0"];
+    let error = runs::sandbox()
+        .load_workflow(&outside(&imports, GUEST))
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("timers@0.2.0: this host serves version 0.1 of it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_component_is_told_apart() {
+    let sandbox = runs::sandbox();
+    let load = |bytes: &[u8]| sandbox.load_workflow(bytes).unwrap_err();
+    assert!(matches!(load(b"not wasm at all"), Error::NotWasm(_)));
+    assert!(matches!(load(b""), Error::NotWasm(_)));
+    assert!(matches!(
+        load(&guests::workflow_module("", "")),
+        Error::CoreModule
+    ));
+    assert!(matches!(
+        load(&outside(&[], "other:world/thing@1.0.0")),
+        Error::NoExports
+    ));
+    let found = load(&guests::activity("", "(unreachable)"));
+    assert_eq!(
+        found.to_string(),
+        "this component has activities, expected workflows"
+    );
+    let activities = sandbox.load_activities(&guests::workflow(""), Grants::default());
+    let expected = (ComponentKind::Activities, ComponentKind::Workflow);
+    assert!(
+        matches!(activities, Err(Error::WrongKind { expected: e, found: f }) if (e, f) == expected)
+    );
+}
+
+#[test]
+fn a_component_that_differs_from_its_world_is_refused() {
+    let error = runs::sandbox()
+        .load_workflow(&outside(&[], GUEST))
+        .unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+}
+
+#[test]
+fn a_truncated_component_is_refused() {
+    let component = guests::workflow("");
+    let error = runs::sandbox()
+        .load_workflow(&component[..component.len() - 7])
+        .unwrap_err();
+    assert!(matches!(error, Error::NotWasm(_)), "{error}");
+}
+
+#[test]
+fn definitions_are_read_and_may_not_command() {
+    let sandbox = runs::sandbox();
+    let component = sandbox.load_workflow(&guests::workflow("")).unwrap();
+    assert_eq!(component.workflow_types(), ["t"]);
+
+    let start = "(func $early (drop (call $now))) (start $early)";
+    let error = sandbox
+        .load_workflow(&guests::workflow_with("", start))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("only `log` may be called outside"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_start_function_that_loops_is_refused() {
+    let start = "(func $early (loop $again (br $again))) (start $early)";
+    let error = runs::impatient()
+        .load_workflow(&guests::workflow_with("", start))
+        .unwrap_err();
+    assert!(matches!(error, Error::Definitions(_)), "{error}");
+    assert!(error.to_string().contains("DeadlineExceeded"), "{error}");
+}
+
+#[test]
+fn inspection_tells_all() {
+    let sandbox = runs::sandbox();
+    let told = sandbox
+        .inspect(&guests::workflow("(drop (call $now))"))
+        .unwrap();
+    assert_eq!(told.kind, ComponentKind::Workflow);
+    assert_eq!(told.types, ["t"]);
+    assert_eq!(told.problem, None);
+    assert!(
+        told.imports
+            .iter()
+            .any(|import| import.name == "sandglass:workflow/info@0.1.0")
+    );
+    assert!(told.imports.iter().all(|import| import.forbidden.is_none()));
+    assert!(told.settings.contains(&("nan", "canonical".into())));
+
+    let told = sandbox
+        .inspect(&outside(&["wasi:random/random@0.2.3"], GUEST))
+        .unwrap();
+    let forbidden = told.imports[0].forbidden.as_ref().unwrap();
+    assert_eq!(
+        forbidden.advice,
+        "a workflow has no random source; use random() of the SDK"
+    );
+    assert!(told.problem.unwrap().contains("wasi:random/random@0.2.3"));
+}
+
+#[test]
+fn a_big_initial_memory_gets_the_image_profile() {
+    let sandbox = runs::sandbox();
+    let data = format!(
+        "(memory $big 20) (data (memory $big) (i32.const 0) \"{}\")",
+        "x".repeat(1_100_000)
+    );
+    let big = guests::workflow_with(
+        "(call $start_timer (i32.const 0) (i64.load8_u $big (i32.const 1099999)) (i32.const 2048))",
+        &data,
+    );
+    assert!(
+        sandbox
+            .inspect(&big)
+            .unwrap()
+            .settings
+            .contains(&("profile", "image".into()))
+    );
+    let mut instance = runs::instance(&sandbox, &big);
+    assert!(instance.resident_bytes() > 1_000_000);
+    let (_, events) = runs::run(&mut instance).unwrap();
+    assert_eq!(runs::timer(&events), u64::from(b'x'));
+}
+
+#[test]
+fn resident_bytes_follow_the_guest() {
+    let sandbox = runs::sandbox();
+    let mut instance = runs::instance(
+        &sandbox,
+        &guests::workflow("(drop (memory.grow (i32.const 100)))"),
+    );
+    let before = instance.resident_bytes();
+    runs::run(&mut instance).unwrap();
+    assert_eq!(instance.resident_bytes() - before, 100 * 65_536);
+}

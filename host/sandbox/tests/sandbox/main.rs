@@ -1,0 +1,11 @@
+//! The sandbox from outside: small guests in WebAssembly text, made components as any other.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod activities;
+mod cache;
+mod componentize;
+mod determinism;
+mod guests;
+mod hostile;
+mod loading;
+mod runs;
