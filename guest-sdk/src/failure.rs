@@ -240,10 +240,7 @@ fn application(failure_type: String) -> ApplicationFailure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let name = std::any::type_name::<E>();
-        // Without its path and parameters: a name that a person would write in a retry policy.
-        let name = name.split('<').next().unwrap_or(name);
-        let name = name.rsplit("::").next().unwrap_or(name);
+        let name = short_name(std::any::type_name::<E>());
         let mut failure = Self::application(name, error.to_string());
         let mut source = error.source();
         while let Some(error) = source {
@@ -251,6 +248,21 @@ impl<E: std::error::Error> From<E> for Failure {
             source = error.source();
         }
         failure
+    }
+}
+
+/// Shortens a type's name to what a person would write in a retry policy: `ParseIntError`, or
+/// `io::Error` where the last part alone says nothing.
+fn short_name(name: &str) -> String {
+    let path = name.split('<').next().unwrap_or(name);
+    let mut parts = path.rsplit("::");
+    match parts.next() {
+        Some("Error") => match parts.find(|part| *part != "error") {
+            Some(module) => format!("{module}::Error"),
+            None => "Error".to_owned(),
+        },
+        Some(last) => last.to_owned(),
+        None => path.to_owned(),
     }
 }
 

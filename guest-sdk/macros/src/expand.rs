@@ -5,6 +5,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Ident, LitStr, Result};
 
 use crate::function::{Argument, Function};
@@ -13,16 +14,14 @@ use crate::options::{ActivityOptions, WorkflowOptions};
 fn type_name(function: &Function, given: Option<&LitStr>) -> LitStr {
     given
         .cloned()
-        .unwrap_or_else(|| LitStr::new(&function.name.to_string(), function.name.span()))
+        .unwrap_or_else(|| LitStr::new(&function.name.unraw().to_string(), function.name.span()))
 }
 
 /// Makes the function itself and the type with its definition.
 pub(crate) fn workflow(options: &WorkflowOptions, function: &Function) -> Result<TokenStream> {
-    let Some(body) = &function.body else {
-        return Err(syn::Error::new(
-            function.name.span(),
-            "a workflow needs a body",
-        ));
+    let Some(definition) = function.definition(&function.name) else {
+        let message = "a workflow needs a body";
+        return Err(syn::Error::new(function.name.span(), message));
     };
     let type_name = type_name(function, options.name.as_ref());
     let Function {
@@ -31,13 +30,12 @@ pub(crate) fn workflow(options: &WorkflowOptions, function: &Function) -> Result
         name,
         ..
     } = function;
-    let (signature, block) = (&body.signature, &body.block);
     let (docs, conditions) = (function.docs(), function.conditions().collect::<Vec<_>>());
     let (decode, values) = decode(function);
     let count = function.arguments.len();
     Ok(quote! {
         #(#attributes)*
-        #visibility #signature #block
+        #visibility #definition
 
         #(#docs)*
         #(#conditions)*
@@ -121,16 +119,15 @@ pub(crate) fn activity(options: &ActivityOptions, function: &Function) -> Result
 
 /// The body of an activity and its registration, if it has one.
 fn implementation(function: &Function) -> TokenStream {
-    let Some(body) = &function.body else {
+    let Some(definition) = function.definition(&format_ident!("__body")) else {
         return TokenStream::new();
     };
     let attributes = function.body_attributes();
-    let (inputs, output, block) = (&body.signature.inputs, &body.signature.output, &body.block);
     let (decode, values) = decode(function);
     let (name, count) = (&function.name, function.arguments.len());
     quote! {
         #(#attributes)*
-        async fn __body(#inputs) #output #block
+        #definition
 
         #[doc(hidden)]
         pub fn __definition() -> ::sandglass_guest::__private::Definition {
@@ -156,8 +153,8 @@ fn implementation(function: &Function) -> TokenStream {
 fn decode(function: &Function) -> (TokenStream, Vec<Ident>) {
     let numbered = function.arguments.iter().enumerate();
     numbered
-        .map(|(index, Argument { name, kind })| {
-            let (text, value) = (name.to_string(), format_ident!("argument_{index}"));
+        .map(|(index, Argument { name, kind, .. })| {
+            let (text, value) = (name.unraw().to_string(), format_ident!("argument_{index}"));
             (quote!(let #value: #kind = arguments.next(#text)?;), value)
         })
         .unzip()

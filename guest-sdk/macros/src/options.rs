@@ -180,7 +180,43 @@ fn parse_duration(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_duration;
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{ActivityOptions, parse_duration};
+
+    #[test]
+    fn options_become_setters() {
+        let text =
+            r#"name = "n", start_to_close = "1s", retry(maximum_attempts = 3, non_retryable("E"))"#;
+        let options: ActivityOptions = syn::parse_str(text).unwrap();
+        assert_eq!(options.name.unwrap().value(), "n");
+        let setters = options.setters.to_string().replace(' ', "");
+        assert_eq!(
+            setters,
+            ".start_to_close(::core::time::Duration::from_millis(1000u64))\
+             .retry(::sandglass_guest::RetryPolicy::new().maximum_attempts(3).non_retryable(\"E\"))"
+        );
+    }
+
+    #[test]
+    fn what_is_no_option_is_refused_with_what_there_is() {
+        for (text, reason) in [
+            ("timeout = \"1s\"", "there are: name, start_to_close"),
+            ("start_to_close = \"1\"", "not a duration"),
+            ("start_to_close = 10", "expected string literal"),
+            (
+                "cancellation = \"now\"",
+                "there are: wait-cancellation-completed",
+            ),
+            ("retry(attempts = 3)", "there are: initial_interval"),
+        ] {
+            let message = syn::parse_str::<ActivityOptions>(text)
+                .map(drop)
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(reason), "{text}: {message}");
+        }
+    }
 
     #[test]
     fn durations_have_a_whole_number_and_a_unit() {

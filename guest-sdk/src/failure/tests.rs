@@ -40,6 +40,18 @@ fn a_standard_error_becomes_an_application_failure_with_its_sources() {
 }
 
 #[test]
+fn a_type_called_error_is_named_with_its_module() {
+    let missing = std::fs::read("/nowhere/at/all").unwrap_err();
+    assert_eq!(Failure::from(missing).failure_type(), Some("io::Error"));
+    let json = serde_json::from_str::<u8>("x").unwrap_err();
+    assert_eq!(
+        Failure::from(json).failure_type(),
+        Some("serde_json::Error")
+    );
+    assert_eq!(Failure::from(fmt::Error).failure_type(), Some("fmt::Error"));
+}
+
+#[test]
 fn the_builder_sets_what_it_names() {
     let failure = Failure::application("OutOfStock", "none left")
         .non_retryable()
