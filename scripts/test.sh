@@ -30,8 +30,8 @@ make --no-print-directory clippy
 step "docs"
 make --no-print-directory doc
 step "build"
-# Tests run the `sandglass` program, which `cargo test` alone does not build.
-cargo build --workspace --locked
+# Tests run these programs, which `cargo test` alone does not build.
+cargo build --workspace --locked --bins
 step "tests"
 wasm=$(scripts/wasm-toolchain.sh)
 eval "$wasm"

@@ -63,7 +63,8 @@ show() {
 }
 
 title "build"
-cargo build --locked --manifest-path "$root/Cargo.toml" -p sandglass-cli
+# --workspace, as `make test` does: otherwise features differ and wasmtime is compiled again.
+(cd "$root" && cargo build --locked --workspace --bin sandglass)
 "$sandglass" build "$here" -o "$work"
 
 title "1. $(wc -l <"$here/orders.jsonl") orders, to the end"
