@@ -4,7 +4,7 @@
 //! timers and the runtime of activities. They end when the last [`Host`] is dropped.
 
 use crate::{
-    activity::{self, Dispatch, Unserved},
+    activity::{self, ActivityContext, Dispatch, Native, Unserved},
     builder::HostBuilder,
     cache::Cache,
     cell::{Ack, Letter, Mail, Phase, Posted, RunCell},
@@ -12,12 +12,15 @@ use crate::{
     components::Components,
     error::Error,
     pool::Pool,
+    recovery::decode_frames,
     shutdown::Guard,
     stats::{Counters, Stats},
     timers::{Alarm, Kind, Timers},
     writer::Writer,
 };
-use sandglass_engine::{Digest, EventId, Frame, Input, Limits, Millis, Timestamp, decode};
+use sandglass_engine::{
+    Digest, EventId, Failure, Frame, Input, Limits, Millis, Payload, Timestamp,
+};
 use sandglass_store::{Reader, RunKey};
 use std::{
     collections::HashMap,
@@ -234,13 +237,7 @@ impl Inner {
 
     /// The committed frames of a run.
     pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
-        let rows = self.read(|reader| reader.frames(key))?;
-        let decoded = rows.iter().enumerate().map(|(index, bytes)| {
-            decode::<Frame>(bytes).map_err(|error| {
-                Error::undecodable(run_id, &format!("frame {}", index + 1), &error)
-            })
-        });
-        decoded.collect()
+        decode_frames(&self.read(|reader| reader.frames(key))?, run_id)
     }
 
     /// Waits on the host's clock.
@@ -394,6 +391,30 @@ impl Host {
     #[must_use]
     pub fn unserved(&self) -> Vec<Unserved> {
         self.inner.dispatch.unserved()
+    }
+
+    /// Attempts of activities that are running, those that were killed and have not ended included.
+    #[must_use]
+    pub fn attempts_in_flight(&self) -> usize {
+        self.inner.dispatch.in_flight()
+    }
+
+    /// Native activities that sleep on the host's clock.
+    #[must_use]
+    pub fn sleeping(&self) -> usize {
+        lock(&self.inner.sleeps).len()
+    }
+
+    /// Serves an activity type from now on, as [`HostBuilder::activity`]. What waited for it is begun.
+    pub fn register_activity<F, Fut>(&self, activity_type: &str, function: F)
+    where
+        F: Fn(ActivityContext, Vec<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Payload, Failure>> + Send + 'static,
+    {
+        let worker = Arc::new(Native::new(function));
+        self.inner
+            .dispatch
+            .register(&self.inner, activity_type, worker);
     }
 
     /// The activity types that this host serves, sorted.

@@ -6,13 +6,14 @@ use crate::{
     describe::summary_of,
     error::Error,
     handle::{CancelOptions, CancelResponse, Disposition},
+    recovery::decode_frames,
     start::random_id,
     task::{head_after, write_of},
 };
 use sandglass_engine::{
-    CancelRequest, Frame, Input, InputError, Millis, Signal, Status, Timestamp, decode, replay,
+    CancelRequest, Input, InputError, Millis, Signal, Status, Timestamp, replay,
 };
-use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _};
+use sandglass_store::{OwnerLock, SqliteStore, Store as _};
 use std::path::Path;
 
 /// Asks a run to end by itself, as [`crate::RunHandle::cancel`].
@@ -124,7 +125,7 @@ fn append(
     let mut store = SqliteStore::open(db)?;
     let reader = store.reader()?;
     let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
-    let frames = frames(reader.as_ref(), row.key, &row.run_id)?;
+    let frames = decode_frames(&reader.frames(row.key)?, &row.run_id)?;
     let summary = summary_of(&row)?;
     let head = Head {
         next_seq: frames.len() as u64 + 1,
@@ -146,22 +147,4 @@ fn append(
         stored?;
     }
     Ok((Ok(()), run.status().clone()))
-}
-
-fn frames(
-    reader: &dyn Reader,
-    key: sandglass_store::RunKey,
-    run_id: &str,
-) -> Result<Vec<Frame>, Error> {
-    let decoded = reader
-        .frames(key)?
-        .iter()
-        .enumerate()
-        .map(|(index, bytes)| {
-            decode(bytes).map_err(|error| {
-                Error::undecodable(run_id, &format!("frame {}", index + 1), &error)
-            })
-        })
-        .collect();
-    decoded
 }

@@ -12,7 +12,9 @@ use crate::{
     host::Inner,
     timers::Alarm,
 };
-use sandglass_engine::{EventId, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode};
+use sandglass_engine::{
+    EventId, Frame, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
+};
 use sandglass_store::{ActivityRow, RunKey, RunRow, RunStatus};
 use std::{collections::HashMap, sync::Arc};
 
@@ -30,6 +32,15 @@ pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRo
         cancel_requested: false,
         summary: Vec::new(),
     }
+}
+
+/// Decodes a run's frames, all from the first on.
+pub(crate) fn decode_frames(rows: &[Vec<u8>], run_id: &str) -> Result<Vec<Frame>, Error> {
+    let decoded = rows.iter().enumerate().map(|(index, bytes)| {
+        decode(bytes)
+            .map_err(|error| Error::undecodable(run_id, &format!("frame {}", index + 1), &error))
+    });
+    decoded.collect()
 }
 
 /// Takes up all that the last host left. `clean`: it stopped in order.

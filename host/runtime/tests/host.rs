@@ -1,0 +1,15 @@
+//! The host with scripted guests, a clock that is moved by hand, and stores that fail when told to.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod host {
+    pub(crate) mod support;
+
+    mod activities;
+    mod cancel;
+    mod commits;
+    mod owner;
+    mod recovery;
+    mod runs;
+    mod tasks;
+}

@@ -1,0 +1,360 @@
+//! Cancel and terminate: scenarios of the semantics as the host makes them.
+
+use super::support::*;
+use sandglass::{AttemptState, CancelOptions, Disposition, Error, StartOptions, engine::*};
+use std::sync::{Arc, Mutex};
+
+fn sleeper() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+fn by(identity: &str, reason: &str) -> CancelOptions {
+    CancelOptions {
+        identity: identity.into(),
+        ..CancelOptions::reason(reason)
+    }
+}
+
+#[tokio::test]
+async fn a01_a_timer_is_canceled() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    let response = run.cancel(by("op", "r1")).await.unwrap();
+    assert_eq!(response.disposition, Disposition::Recorded);
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+    let events = run.history().await.unwrap();
+    let EventAttributes::WorkflowExecutionCancelRequested(request) = &events[5].attributes else {
+        panic!("no CR");
+    };
+    assert_eq!(
+        (request.reason.as_str(), request.identity.as_str()),
+        ("r1", "op")
+    );
+}
+
+#[tokio::test]
+async fn a02_a_cancel_before_the_first_task_reaches_the_code() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    host.pause_workflow_tasks();
+    let run = start(&host).await;
+    run.cancel(by("op", "r1")).await.unwrap();
+    host.idle().await;
+    assert_eq!(shape_of(&run).await, "WES,Ts,CR");
+    host.resume_workflow_tasks();
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,Ts,CR,Tb,Tc,WX");
+}
+
+#[tokio::test]
+async fn a03_the_first_request_counts_and_the_others_are_counted() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    host.pause_workflow_tasks();
+    run.cancel(by("op", "r1")).await.unwrap();
+    let again = run.cancel(by("other", "r2")).await.unwrap();
+    assert_eq!(
+        (again.disposition, again.repeats),
+        (Disposition::AlreadyRequested, 1)
+    );
+    let described = run.describe().await.unwrap();
+    let cancel = described.cancel.unwrap();
+    assert_eq!(
+        (cancel.reason.as_str(), cancel.state, cancel.repeats),
+        ("r1", CancelState::Requested, 1)
+    );
+    host.resume_workflow_tasks();
+    run.result().await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+    let late = run.cancel(by("op", "r3")).await.unwrap();
+    assert!(matches!(
+        late.disposition,
+        Disposition::AlreadyClosed(Status::Canceled { .. })
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+}
+
+#[tokio::test]
+async fn a19_unknown_and_closed_runs() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let unknown = host.run("nobody", None);
+    assert!(matches!(
+        unknown.cancel(by("op", "r")).await,
+        Err(Error::NotFound { .. })
+    ));
+    let run = start(&host).await;
+    run.terminate("t", "op").await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,T,TS,WK");
+    assert!(matches!(
+        run.terminate("t", "op").await,
+        Err(Error::Closed { .. })
+    ));
+    assert!(matches!(
+        run.signal_named("s", vec![]).await,
+        Err(Error::Closed { .. })
+    ));
+}
+
+/// Sleeps; when canceled, runs `Cleanup` in a detached scope and passes the cancellation on.
+fn cleaner() -> Arc<Script> {
+    script(|| {
+        let mut cancellation = None;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::TimerFired(_, Err(failure)) => {
+                cancellation = Some(failure.clone());
+                let kind = ScopeKind::Detached;
+                let opened = calls.command(Command::OpenScope {
+                    parent: ScopeId::ROOT,
+                    kind,
+                });
+                let Answer::Scope(scope) = opened else { return };
+                calls.activity(scope, call("Cleanup"));
+            }
+            GuestEvent::ActivityResolved(..) => {
+                let failure = cancellation.take().unwrap();
+                calls.fail(&failure);
+            }
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn a05_cleanup_then_rethrow() {
+    let world = World::new();
+    let host = world
+        .host(&cleaner())
+        .activity_json("Cleanup", |_, (): ()| async { Ok(()) });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(by("op", "r")).await.unwrap();
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,AS,AB,AC,T,WX");
+}
+
+/// Runs `Work` and ends with its result.
+fn worker(cancellation: CancellationType) -> Arc<Script> {
+    script(move || {
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                let call = ActivityCall {
+                    cancellation,
+                    ..call("Work")
+                };
+                calls.activity(ScopeId::ROOT, call);
+            }
+            other => calls.end_with(other),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a08_the_attempt_is_told_at_once_and_its_details_reach_the_run() {
+    let world = World::new();
+    let script = worker(CancellationType::WaitCancellationCompleted);
+    let host = world
+        .host(&script)
+        .activity("Work", |context, _| async move {
+            let reason = context.cancelled().await;
+            assert_eq!(reason, AttemptState::CancelRequested("r".into()));
+            Err(context.canceled(vec![Payload::json("\"d\"")]))
+        });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(by("op", "r")).await.unwrap();
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,AS,CR,T,ACR,AB,AX,T,WX");
+    let events = run.history().await.unwrap();
+    let details = events.iter().find_map(|event| match &event.attributes {
+        EventAttributes::ActivityTaskCanceled { details, .. } => Some(details.clone()),
+        _ => None,
+    });
+    assert_eq!(details.unwrap(), [Payload::json("\"d\"")]);
+}
+
+#[tokio::test]
+async fn a09_an_attempt_may_complete_when_it_is_asked_to_stop() {
+    let world = World::new();
+    let script = worker(CancellationType::WaitCancellationCompleted);
+    let host = world
+        .host(&script)
+        .activity_json("Work", |context, (): ()| async move {
+            context.cancelled().await;
+            Ok(7)
+        });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(by("op", "r")).await.unwrap();
+    assert_eq!(json_result(&run).await, "7");
+    assert_eq!(shape_of(&run).await, "WES,T,AS,CR,T,ACR,AB,AC,T,WC");
+}
+
+#[tokio::test]
+async fn a10_an_abandoned_attempt_finds_the_run_closed() {
+    let world = World::new();
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let host = world.host(&worker(CancellationType::Abandon));
+    let host = host.activity_json("Work", move |context, (): ()| {
+        let sender = sender.clone();
+        async move {
+            sender.send(context.cancelled().await).unwrap();
+            Ok(5)
+        }
+    });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(by("op", "r")).await.unwrap();
+    run.result().await.unwrap();
+    assert_eq!(seen.recv().await, Some(AttemptState::NotFound));
+    host.shutdown().await.unwrap();
+    let host = world
+        .host(&worker(CancellationType::Abandon))
+        .build()
+        .await
+        .unwrap();
+    let run = host.run("w", None);
+    assert_eq!(shape_of(&run).await, "WES,T,AS,CR,T,WX");
+}
+
+#[tokio::test]
+async fn a11_an_activity_that_nobody_serves_is_canceled_at_once() {
+    let world = World::new();
+    let host = world.host(&worker(CancellationType::WaitCancellationCompleted));
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    assert_eq!(host.unserved()[0].activity_type, "Work");
+    run.cancel(by("op", "r")).await.unwrap();
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,AS,CR,T,ACR,AX,T,WX");
+    assert!(host.unserved().is_empty());
+}
+
+#[tokio::test]
+async fn a12_without_pushing_only_heartbeats_tell_and_only_after_the_task() {
+    let world = World::new();
+    let contexts = Arc::new(Mutex::new(Vec::new()));
+    let (begun, mut attempts) = tokio::sync::mpsc::unbounded_channel();
+    let seen = Arc::clone(&contexts);
+    let script = worker(CancellationType::WaitCancellationCompleted);
+    let host =
+        world
+            .host(&script)
+            .push_cancel(false)
+            .activity_json("Work", move |context, (): ()| {
+                seen.lock().unwrap().push(context.clone());
+                begun.send(()).unwrap();
+                async move {
+                    std::future::pending::<()>().await;
+                    Ok(())
+                }
+            });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    attempts.recv().await.unwrap();
+    let context = contexts.lock().unwrap()[0].clone();
+    host.pause_workflow_tasks();
+    run.cancel(by("op", "r")).await.unwrap();
+    assert_eq!(context.heartbeat(vec![]), AttemptState::Active);
+    host.resume_workflow_tasks();
+    host.idle().await;
+    assert_eq!(context.state(), AttemptState::Active);
+    assert_eq!(
+        context.heartbeat(vec![]),
+        AttemptState::CancelRequested("r".into())
+    );
+    run.terminate("t", "op").await.unwrap();
+    assert_eq!(context.heartbeat(vec![]), AttemptState::NotFound);
+    contexts.lock().unwrap().clear();
+}
+
+#[tokio::test]
+async fn a18_a_spinning_guest_is_terminated_and_its_neighbors_go_on() {
+    let world = World::new();
+    let spinner = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } => {
+                let wait = if arguments.is_empty() {
+                    3_600_000
+                } else {
+                    1000
+                };
+                calls.timer(wait);
+            }
+            GuestEvent::SignalReceived(_) => calls.spin(),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&spinner).build().await.unwrap();
+    let run = start(&host).await;
+    run.signal_named("go", vec![]).await.unwrap();
+    let neighbor = host
+        .start(StartOptions::new("main", "n").json("1"))
+        .await
+        .unwrap();
+    neighbor.history_after(EventId(4)).await.unwrap();
+    world.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(json_result(&neighbor).await, "\"fired\"");
+    run.terminate("t", "op").await.unwrap();
+    assert_eq!(
+        shape_of(&run).await,
+        "WES,T,TS,SG,Ts,Tb,Tf(ForceCloseCommand),WK"
+    );
+}
+
+#[tokio::test]
+async fn r16_a_request_that_races_the_close_wins() {
+    let world = World::new();
+    let gate = Gate::default();
+    let closing = gate.clone();
+    let script = script(move || {
+        let gate = closing.clone();
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::SignalReceived(_) => {
+                gate.pass();
+                calls.complete("1");
+            }
+            GuestEvent::CancelRequested(_) => calls.complete("2"),
+            _ => {}
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let run = start(&host).await;
+    // It is answered before the task ends, by a commit of its own.
+    run.signal_named("go", vec![]).await.unwrap();
+    gate.wait_for(1);
+    let canceling = run.clone();
+    let cancel = tokio::spawn(async move { canceling.cancel(by("op", "r")).await.unwrap() });
+    while run.describe().await.unwrap().cancel.is_none() {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    assert_eq!(cancel.await.unwrap().disposition, Disposition::Recorded);
+    run.result().await.unwrap();
+    let expected = "WES,T,SG,Ts,Tb,Tf(UnhandledCommand),CR,T,WC";
+    assert_eq!(shape_of(&run).await, expected);
+}

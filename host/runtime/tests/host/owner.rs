@@ -1,0 +1,105 @@
+//! One owner per store, and how other processes reach its runs.
+
+use super::support::*;
+use sandglass::{CancelOptions, Disposition, Error, engine::*, offline, remote::Client, store};
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
+
+fn sleeper() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_second_host_is_refused_and_told_who_owns_the_store() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let error = world.host(&sleeper()).build().await.err().unwrap();
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "{error}"
+    );
+    drop(host);
+    world.host(&sleeper()).build().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_is_answered_by_the_owners_commit() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    let socket = store::socket_path(&store::resolve(&world.db).unwrap()).unwrap();
+    assert_eq!(
+        std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let db = world.db.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut client = Client::connect(&db).unwrap().unwrap();
+        assert_eq!(client.owner().pid, std::process::id());
+        let described = client.describe("w", None).unwrap();
+        assert_eq!(described.status, Status::Running);
+        let unknown = client.cancel("nobody", None, CancelOptions::default());
+        assert!(matches!(unknown, Err(Error::NotFound { .. })));
+        let response = client
+            .cancel("w", None, CancelOptions::reason("r"))
+            .unwrap();
+        assert_eq!(response.disposition, Disposition::Recorded);
+        let status = client.result("w", None).unwrap();
+        assert!(matches!(status, Status::Canceled { .. }));
+        let late = client.terminate("w", None, "t", "op");
+        assert!(matches!(late, Err(Error::Closed { .. })));
+    });
+    asked.await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+    host.shutdown().await.unwrap();
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn without_an_owner_an_input_waits_in_the_store() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    start(&host).await;
+    let owned = offline::cancel(&world.db, "w", None, CancelOptions::default());
+    assert!(matches!(owned, Err(Error::Store(_))), "{owned:?}");
+    host.shutdown().await.unwrap();
+    assert!(Client::connect(&world.db).unwrap().is_none());
+    let cancel = || offline::cancel(&world.db, "w", None, CancelOptions::reason("r")).unwrap();
+    assert_eq!(cancel().disposition, Disposition::Recorded);
+    assert_eq!(cancel().disposition, Disposition::AlreadyRequested);
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = host.run("w", None);
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+    host.shutdown().await.unwrap();
+    assert!(matches!(
+        cancel().disposition,
+        Disposition::AlreadyClosed(_)
+    ));
+    let unknown = offline::terminate(&world.db, "nobody", None, "t", "op");
+    assert!(matches!(unknown, Err(Error::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_run_is_terminated_without_an_owner() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    start(&host).await;
+    host.shutdown().await.unwrap();
+    offline::terminate(&world.db, "w", None, "t", "op").unwrap();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = host.run("w", None);
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Terminated { .. }
+    ));
+    world.advance(&host, 3_600_000).await;
+    assert_eq!(shape_of(&run).await, "WES,T,TS,WK");
+}

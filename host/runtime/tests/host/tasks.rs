@@ -1,0 +1,180 @@
+//! Workflow tasks that fail, and moving runs between components.
+
+use super::support::*;
+use sandglass::{StartOptions, UpgradeError, engine::*};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Sleeps; when canceled, traps while it is broken, and then ends.
+fn fragile(broken: &Arc<AtomicBool>) -> Arc<Script> {
+    let broken = Arc::clone(broken);
+    script(move || {
+        let broken = Arc::clone(&broken);
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::CancelRequested(_) if broken.load(Ordering::Acquire) => calls.trap("bug"),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a20_a_bug_in_the_handler_keeps_the_run_open_until_it_is_fixed() {
+    let world = World::new();
+    let broken = Arc::new(AtomicBool::new(true));
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    let failed = "WES,T,TS,CR,Ts,Tb,Tf(WorkflowWorkerUnhandledFailure)";
+    assert_eq!(shape_of(&run).await, failed);
+    for attempt in 2..5 {
+        let task = run.describe().await.unwrap().task.unwrap();
+        assert_eq!(task.attempt, attempt);
+        assert_eq!(task.last_failure.unwrap().1.to_string(), "WasmTrap: bug");
+        let wait = task.next_attempt_at.unwrap().since(host.now());
+        assert_eq!(wait, Millis(1000 << (attempt - 2)));
+        world.advance(&host, wait.0).await;
+        assert_eq!(
+            shape_of(&run).await,
+            failed,
+            "later attempts are not recorded"
+        );
+    }
+    broken.store(false, Ordering::Release);
+    world.advance(&host, 60_000).await;
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    assert_eq!(shape_of(&run).await, format!("{failed},T,TC,WX"));
+}
+
+#[tokio::test]
+async fn a_new_input_ends_the_streak_of_failures_and_is_tried_at_once() {
+    let world = World::new();
+    let broken = Arc::new(AtomicBool::new(true));
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    world.advance(&host, 1000).await;
+    run.signal_named("s", vec![]).await.unwrap();
+    host.idle().await;
+    let trap = "Ts,Tb,Tf(WorkflowWorkerUnhandledFailure)";
+    assert_eq!(
+        shape_of(&run).await,
+        format!("WES,T,TS,CR,{trap},SG,{trap}")
+    );
+    assert_eq!(run.describe().await.unwrap().task.unwrap().attempt, 2);
+}
+
+#[tokio::test]
+async fn the_attempts_of_a_failing_task_survive_a_restart() {
+    let world = World::new();
+    let broken = Arc::new(AtomicBool::new(true));
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    world.advance(&host, 1000).await;
+    assert_eq!(run.describe().await.unwrap().task.unwrap().attempt, 3);
+    let before = shape_of(&run).await;
+    drop(run);
+    drop(host);
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    host.idle().await;
+    let run = host.run("w", None);
+    assert_eq!(run.describe().await.unwrap().task.unwrap().attempt, 4);
+    assert_eq!(shape_of(&run).await, before);
+}
+
+/// Waits for a signal, then starts a timer of this length.
+fn after_signal(number: u8, first: u64) -> Arc<Script> {
+    script_named(number, move || {
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(first)),
+            GuestEvent::SignalReceived(_) => calls.complete(&format!("\"by {number}\"")),
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_run_is_upgraded_after_a_trial_replay() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    let run = start(&host).await;
+    let (same, other) = (after_signal(2, 1000), after_signal(3, 2000));
+    host.add_component(same.clone());
+    host.add_component(other.clone());
+    let error = host.upgrade(&run, Digest([3; 32]), true).await.unwrap_err();
+    let UpgradeError::Replay { failure, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(failure.nondeterminism.unwrap().event_id, EventId(5));
+    assert_eq!(run.describe().await.unwrap().digest, Digest([1; 32]));
+    host.upgrade(&run, Digest([2; 32]), true).await.unwrap();
+    assert_eq!(run.describe().await.unwrap().digest, Digest([2; 32]));
+    run.signal_named("go", vec![]).await.unwrap();
+    assert_eq!(json_result(&run).await, "\"by 2\"");
+}
+
+#[tokio::test]
+async fn without_a_trial_a_difference_shows_as_a_failing_task() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    let run = start(&host).await;
+    host.add_component(after_signal(3, 2000));
+    host.upgrade(&run, Digest([3; 32]), false).await.unwrap();
+    run.signal_named("go", vec![]).await.unwrap();
+    host.idle().await;
+    let failed = "WES,T,TS,SG,Ts,Tb,Tf(NonDeterministicError)";
+    assert_eq!(shape_of(&run).await, failed);
+    // Back to what it began with: it goes on at once.
+    host.upgrade(&run, Digest([1; 32]), true).await.unwrap();
+    assert_eq!(json_result(&run).await, "\"by 1\"");
+    assert_eq!(shape_of(&run).await, format!("{failed},T,WC"));
+}
+
+#[tokio::test]
+async fn a_run_whose_component_is_missing_waits_for_it() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    start(&host).await;
+    drop(host);
+    let host = world.host(&after_signal(9, 1000)).build().await.unwrap();
+    let run = host.run("w", None);
+    run.signal_named("go", vec![]).await.unwrap();
+    host.idle().await;
+    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts,Tb,Tf(BadBinary)");
+    world.advance(&host, 600_000).await;
+    let (_, failure) = run
+        .describe()
+        .await
+        .unwrap()
+        .task
+        .unwrap()
+        .last_failure
+        .unwrap();
+    assert!(
+        failure.message.contains("neither loaded nor in the store"),
+        "{failure}"
+    );
+    host.add_component(after_signal(1, 1000));
+    assert_eq!(json_result(&run).await, "\"by 1\"");
+}
+
+#[tokio::test]
+async fn a_spinning_guest_can_be_shut_down() {
+    let world = World::new();
+    let spinner = script(|| |_: &GuestEvent, calls: &mut Calls<'_>| calls.spin());
+    let host = world.host(&spinner).build().await.unwrap();
+    // Answered by the commit of the inputs alone: its first task never ends.
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,Ts");
+    drop(run);
+    drop(host);
+}
