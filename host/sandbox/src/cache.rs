@@ -1,4 +1,4 @@
-//! Compiled components on disk: named by what they were compiled from, by and for; mapped, not read.
+//! Compiled components on disk: named by what they were compiled from, by and for; mapped, not copied.
 //!
 //! A file holds machine code, so only files that this crate wrote are loaded: the directory is
 //! private, and beside each file stands its checksum, which a torn write or a flipped bit fails.

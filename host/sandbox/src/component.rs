@@ -62,7 +62,7 @@ impl fmt::Debug for WorkflowComponent {
 /// Checks that there are types and that each has a name of its own.
 pub(crate) fn check_types(types: &[String]) -> Result<(), Error> {
     if types.is_empty() {
-        return Err(Error::Definitions("it lists no types".into()));
+        return Err(Error::NoTypes);
     }
     let mut seen = BTreeSet::new();
     for name in types {

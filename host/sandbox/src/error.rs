@@ -45,6 +45,9 @@ pub enum Error {
     /// The list of its types could not be read.
     #[error("the component's definitions cannot be read: {0}")]
     Definitions(String),
+    /// Its list of types is empty.
+    #[error("the component lists no types")]
+    NoTypes,
     /// A directory or host that is granted cannot be.
     #[error("cannot grant {grant}: {reason}")]
     Grant {

@@ -99,3 +99,52 @@ impl GrantedHosts {
             .any(|(name, port)| *port == address.port() && stands_for(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Which names and addresses a grant stands for.
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::Grants;
+
+    fn allowed(grant: &str, address: &str) -> bool {
+        let grants = Grants {
+            hosts: vec![grant.into()],
+            ..Grants::default()
+        };
+        grants.check().unwrap().allows(address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_is_granted_with_its_port() {
+        assert!(allowed("127.0.0.1:80", "127.0.0.1:80"));
+        assert!(allowed("127.0.0.1:80", "[::ffff:127.0.0.1]:80"));
+        assert!(!allowed("127.0.0.1:80", "127.0.0.1:81"));
+        assert!(!allowed("127.0.0.1:80", "127.0.0.2:80"));
+        assert!(allowed("[::1]:80", "[::1]:80"));
+    }
+
+    #[test]
+    fn a_name_stands_for_its_addresses() {
+        assert!(allowed("localhost:80", "127.0.0.1:80"));
+        assert!(!allowed("localhost:80", "192.0.2.1:80"));
+        let grants = Grants {
+            hosts: vec!["Localhost:80".into()],
+            ..Grants::default()
+        };
+        let hosts = grants.check().unwrap();
+        assert!(hosts.names("localhost"));
+        assert!(!hosts.names("localhost.example"));
+    }
+
+    #[test]
+    fn a_grant_needs_a_name_and_a_port() {
+        for grant in ["localhost", ":80", "localhost:", "localhost:65536"] {
+            let grants = Grants {
+                hosts: vec![grant.into()],
+                ..Grants::default()
+            };
+            grants.check().unwrap_err();
+        }
+    }
+}

@@ -184,3 +184,94 @@ same_variants!(RetryState {
     InternalServerError,
     CancelRequested,
 });
+
+#[cfg(test)]
+mod tests {
+    //! Every kind of failure crosses both ways unchanged.
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{LINKS_MAX, failure_in, failure_out};
+    use sandglass_engine::{
+        CancelCause, CancelInfo, EventId, Failure, FailureInfo, Millis, Payload, RetryState,
+        TimeoutKind, Timestamp,
+    };
+
+    fn kinds() -> Vec<FailureInfo> {
+        let details = vec![Payload::json("1"), Payload::null()];
+        let request = CancelInfo {
+            cause: CancelCause::Timeout,
+            reason: "why".into(),
+            requester: "who".into(),
+            at: Timestamp(5),
+            deadline: Some(Timestamp(9)),
+        };
+        vec![
+            FailureInfo::Application {
+                failure_type: "T".into(),
+                non_retryable: true,
+                details: details.clone(),
+                next_retry_delay: Some(Millis(7)),
+            },
+            FailureInfo::Canceled {
+                details: details.clone(),
+                identity: "worker".into(),
+                settled: false,
+                request: Some(request),
+            },
+            FailureInfo::Timeout {
+                kind: TimeoutKind::ScheduleToStart,
+                last_heartbeat_details: details,
+            },
+            FailureInfo::Terminated {
+                identity: "operator".into(),
+            },
+            FailureInfo::Server {
+                non_retryable: true,
+            },
+            FailureInfo::Activity {
+                scheduled_event_id: EventId(5),
+                started_event_id: EventId(6),
+                identity: "worker".into(),
+                activity_type: "charge".into(),
+                activity_id: "1".into(),
+                retry_state: RetryState::MaximumAttemptsReached,
+            },
+            FailureInfo::ChildWorkflow {
+                workflow_id: "w".into(),
+                run_id: "r".into(),
+                workflow_type: "t".into(),
+                initiated_event_id: EventId(7),
+                started_event_id: EventId(8),
+                retry_state: RetryState::CancelRequested,
+            },
+        ]
+    }
+
+    #[test]
+    fn a_chain_of_every_kind_comes_back_the_same() {
+        let mut chain: Option<Failure> = None;
+        for (number, info) in kinds().into_iter().enumerate() {
+            chain = Some(Failure {
+                message: format!("message {number}"),
+                source: "source".into(),
+                stack_trace: "trace".into(),
+                encoded_attributes: Some(Payload::json("{}")),
+                info,
+                cause: chain.map(Box::new),
+            });
+        }
+        let failure = chain.unwrap();
+        let links = failure_out(failure.clone());
+        assert_eq!(links.len(), kinds().len());
+        assert_eq!(links[0].message, "message 6");
+        assert_eq!(failure_in(links).unwrap(), failure);
+    }
+
+    #[test]
+    fn a_chain_must_have_links_but_not_too_many() {
+        failure_in(Vec::new()).unwrap_err();
+        let link = failure_out(Failure::application("T", "m")).remove(0);
+        failure_in(vec![link.clone(); LINKS_MAX]).unwrap();
+        failure_in(vec![link; LINKS_MAX + 1]).unwrap_err();
+    }
+}

@@ -116,3 +116,28 @@ fn a_canceled_scope_answers_with_a_failure() {
     );
     assert_eq!(canceled, 1);
 }
+
+#[test]
+fn memory_that_grows_keeps_its_contents_and_is_zero_beyond() {
+    // Further than the room behind a memory, so that it is moved, and back to where it was filled.
+    let told = told(
+        "(i64.store (i32.const 200000) (i64.const 77))
+         (drop (memory.grow (i32.const 40)))
+         (drop (memory.grow (i32.const 400)))
+         (call $start_timer (i32.const 0)
+           (i64.add
+             (i64.load (i32.const 200000))
+             (i64.or (i64.load (i32.const 2000000)) (i64.load (i32.const 29000000))))
+           (i32.const 2048))",
+        "",
+    );
+    assert_eq!(told, 77);
+}
+
+#[test]
+fn an_access_beyond_the_memory_traps_although_room_is_mapped() {
+    let component = guests::workflow("(drop (i32.load (i32.const 262144)))");
+    let failure = runs::run(&mut runs::instance(&runs::sandbox(), &component)).unwrap_err();
+    let message = &failure.failure.message;
+    assert!(message.contains("out of bounds memory access"), "{message}");
+}

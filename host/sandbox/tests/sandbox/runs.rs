@@ -30,9 +30,12 @@ pub(crate) fn impatient() -> Arc<Sandbox> {
     .unwrap()
 }
 
+/// What a log sink was given.
+pub(crate) type Lines = Arc<Mutex<Vec<(Level, String)>>>;
+
 /// A log sink and what it was given.
-pub(crate) fn log() -> (LogSink, Arc<Mutex<Vec<(Level, String)>>>) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
+pub(crate) fn log() -> (LogSink, Lines) {
+    let lines = Lines::default();
     let sink = Arc::clone(&lines);
     let write = move |level, _: &str, message: &str| {
         sink.lock().unwrap().push((level, message.to_owned()));
