@@ -59,6 +59,8 @@ pub enum Command {
     New(NewArgs),
     /// Show what a component contains and whether it would be loaded
     Inspect(InspectArgs),
+    /// Run a workflow to its end, or take up the open run of that id
+    Run(RunArgs),
     /// Look at the runs of a store, cancel, terminate or signal them
     #[command(subcommand, visible_alias = "wf")]
     Workflow(WorkflowCommand),
@@ -172,6 +174,12 @@ pub enum WorkflowCommand {
     Describe(TargetArgs),
     /// Show the history of a run, one line for each event
     Show(TargetArgs),
+    /// Ask a run to stop: its code may clean up first (like SIGTERM)
+    Cancel(CancelArgs),
+    /// Stop a run at once, without entering its code (like SIGKILL)
+    Terminate(TerminateArgs),
+    /// Send a message to a run
+    Signal(SignalArgs),
 }
 
 /// Which run.

@@ -11,7 +11,7 @@ use crate::{
     inspect, output, toolchain,
 };
 use anyhow::Context;
-use sandglass_sandbox::{ComponentKind, Inspection, Sandbox};
+use sandglass_sandbox::{ComponentKind, Error, Grants, Inspection, Sandbox};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -129,16 +129,16 @@ impl Attempt {
         let component = sandglass_sandbox::to_component(&core, self.kind)
             .with_context(|| package.name.clone())
             .or_usage()?;
+        if let Err(Error::NoTypes) = self.load(sandbox, &component) {
+            // `export!` was given an empty list.
+            return Ok(None);
+        }
         let inspection = sandbox.inspect(&component).or_usage()?;
         if let Some(problem) = &inspection.problem {
             return Err(usage!(
                 "{} compiles, but cannot be loaded: {problem}",
                 package.name
             ));
-        }
-        if inspection.types.is_empty() {
-            // `export!` was given an empty list.
-            return Ok(None);
         }
         let name = format!("{}{}.wasm", package.name, self.suffix);
         // Without `./`: the path is read by people, who type it again.
@@ -149,6 +149,15 @@ impl Attempt {
         };
         output::write_atomically(&path, &component).or_host()?;
         Ok(Some(Built { path, inspection }))
+    }
+
+    fn load(&self, sandbox: &Sandbox, component: &[u8]) -> Result<(), Error> {
+        match self.kind {
+            ComponentKind::Workflow => sandbox.load_workflow(component).map(drop),
+            ComponentKind::Activities => sandbox
+                .load_activities(component, Grants::default())
+                .map(drop),
+        }
     }
 }
 
@@ -191,8 +200,8 @@ fn exports(core: &[u8], start: &str) -> anyhow::Result<bool> {
 
 fn nothing_exported(package: &Package) -> String {
     format!(
-        "{name} exports neither a workflow nor an activity; add to its src/lib.rs, with the names of \
-         its functions:\n\n\
+        "{name} exports neither a workflow nor an activity; add to its src/lib.rs, with the names \
+         of its functions:\n\n\
          sandglass_guest::export! {{ workflows: [my_workflow], activities: [my_activity] }}",
         name = package.name
     )

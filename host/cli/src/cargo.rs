@@ -144,7 +144,7 @@ impl Package {
         if let Some(features) = how.features {
             command.args(["--features", features]);
         }
-        // Small and without unwinding tables, but with function names: a trap's backtrace needs them.
+        // Small and without unwinding, but with function names: a trap's backtrace needs them.
         for (key, value) in [
             ("OPT_LEVEL", "s"),
             ("LTO", "true"),

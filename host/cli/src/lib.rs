@@ -4,13 +4,16 @@ pub mod args;
 pub mod build;
 pub mod cargo;
 pub mod component;
+pub mod description;
 pub mod exit;
 pub mod history;
 pub mod inspect;
 pub mod logging;
 pub mod new;
+pub mod outcome;
 pub mod output;
 pub mod payload;
+pub mod run;
 pub mod terminal;
 pub mod time;
 pub mod toolchain;
@@ -20,8 +23,8 @@ use args::{Cli, Command, OutputForm};
 use exit::{Exit, Outcome};
 use serde_json::json;
 
-/// Runs a command and returns its exit code. What went wrong is told on stderr, and on stdout too if
-/// JSON is asked for.
+/// Runs a command and returns its exit code. What went wrong is told on stderr, and on stdout too
+/// if JSON is asked for.
 #[must_use]
 pub fn main(cli: &Cli) -> Exit {
     match logging::start(cli.global.log_format).and_then(|()| dispatch(cli)) {
@@ -44,6 +47,7 @@ fn dispatch(cli: &Cli) -> Outcome {
         Command::Build(args) => build::build(args, form),
         Command::Inspect(args) => inspect::inspect(args, form),
         Command::New(args) => new::new(args, form),
+        Command::Run(args) => run::run(args, form),
         Command::Workflow(command) => workflow::workflow(command, form),
     }
 }

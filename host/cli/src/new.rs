@@ -84,7 +84,8 @@ fn crate_name(folder: &Path) -> Result<&str, Stop> {
         return Ok(name);
     }
     Err(usage!(
-        "'{name}' is no name for a crate; use lower-case letters, digits, - and _, and begin with a letter"
+        "'{name}' is no name for a crate; use lower-case letters, digits, - and _, and begin with \
+         a letter"
     ))
 }
 
@@ -96,7 +97,7 @@ fn dependency(sdk: Option<&str>) -> Result<String, Stop> {
         }
         Some(path) => path_dependency(Path::new(path)),
         None => path_dependency(Path::new(OWN_SDK)).map_err(|_| {
-            usage!("the guest SDK is not where it was; name it: --sdk PATH, or --sdk URL of its git repository")
+            usage!("the guest SDK is not where it was; name it: --sdk PATH, or --sdk URL (git)")
         }),
     }
 }

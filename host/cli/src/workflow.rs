@@ -5,6 +5,7 @@
 
 mod describe;
 mod list;
+mod request;
 mod show;
 pub mod stored;
 
@@ -22,5 +23,8 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::List(args) => list::list(args, form),
         WorkflowCommand::Describe(args) => describe::describe(args, form),
         WorkflowCommand::Show(args) => show::show(args, form),
+        WorkflowCommand::Cancel(args) => request::cancel(args, form),
+        WorkflowCommand::Terminate(args) => request::terminate(args, form),
+        WorkflowCommand::Signal(args) => request::signal(args, form),
     }
 }

@@ -1,7 +1,11 @@
 //! Runs as they lie in a store, read without a host.
 
-use crate::exit::{Exit, OrStop, Stop, usage};
-use sandglass_engine::{Frame, HistoryEvent, PendingActivity, RunSummary, Status};
+use crate::{
+    exit::{Exit, OrStop, Stop, usage},
+    run,
+};
+use sandglass::RunDescription;
+use sandglass_engine::{Frame, HistoryEvent, RunSummary};
 use sandglass_store::{Error, Reader, RunKey, RunRow, RunStatus, SqliteReader, SqliteStore};
 use std::path::Path;
 
@@ -19,12 +23,21 @@ pub fn open(db: &Path) -> Result<SqliteReader, Stop> {
     SqliteStore::open_read_only(db).map_err(stop)
 }
 
-/// The exit code of a store's error: 2 if another file is meant, 6 if this one fails.
+/// A store's error with its exit code.
 #[must_use]
 pub fn stop(error: Error) -> Stop {
+    Stop {
+        exit: exit(&error),
+        error: error.into(),
+    }
+}
+
+/// The exit code of a store's error: 2 if another file is meant or it is in use, 6 if it fails.
+#[must_use]
+pub fn exit(error: &Error) -> Exit {
     match error {
-        Error::NotAStore { .. } | Error::Newer { .. } | Error::Owned { .. } => Stop::usage(error),
-        error => Stop::host(error),
+        Error::NotAStore { .. } | Error::Newer { .. } | Error::Owned { .. } => Exit::Usage,
+        _ => Exit::Host,
     }
 }
 
@@ -55,14 +68,14 @@ pub fn summary(reader: &dyn Reader, row: &RunRow) -> Result<RunSummary, Error> {
         .map_err(|error| Error::corrupt(reader.file(), "run", row.key, None, error))
 }
 
-/// A run's history.
+/// A run's frames.
 ///
 /// # Errors
 /// Names the frame that is damaged.
-pub fn history(reader: &dyn Reader, key: RunKey) -> Result<Vec<HistoryEvent>, Stop> {
-    let mut frames: Vec<Frame> = Vec::new();
-    for (index, bytes) in reader.frames(key).map_err(stop)?.iter().enumerate() {
-        let frame = sandglass_engine::decode(bytes).map_err(|error| {
+pub fn frames(reader: &dyn Reader, key: RunKey) -> Result<Vec<Frame>, Stop> {
+    let rows = reader.frames(key).map_err(stop)?;
+    let decode = |(index, bytes): (usize, &Vec<u8>)| {
+        sandglass_engine::decode(bytes).map_err(|error| {
             let seq = index as u64 + 1;
             stop(Error::corrupt(
                 reader.file(),
@@ -71,26 +84,32 @@ pub fn history(reader: &dyn Reader, key: RunKey) -> Result<Vec<HistoryEvent>, St
                 Some(seq),
                 error,
             ))
-        })?;
-        frames.push(frame);
-    }
-    sandglass_engine::history(frames).or_host()
+        })
+    };
+    rows.iter().enumerate().map(decode).collect()
 }
 
-/// A run's pending activities.
+/// A run's history.
+///
+/// # Errors
+/// As [`frames`], and if they contradict each other.
+pub fn history(reader: &dyn Reader, key: RunKey) -> Result<Vec<HistoryEvent>, Stop> {
+    sandglass_engine::history(frames(reader, key)?).or_host()
+}
+
+/// A run as its rows describe it.
 ///
 /// # Errors
 /// Names the row that is damaged.
-pub fn activities(reader: &dyn Reader, key: RunKey) -> Result<Vec<PendingActivity>, Stop> {
-    let rows = reader.activities(key).map_err(stop)?;
-    rows.iter()
-        .map(|row| {
-            sandglass_engine::decode(&row.body).map_err(|error| {
-                let event = Some(row.scheduled_event_id.0);
-                stop(Error::corrupt(reader.file(), "activity", key, event, error))
-            })
-        })
-        .collect()
+pub fn describe(reader: &dyn Reader, row: &RunRow) -> Result<RunDescription, Stop> {
+    RunDescription::from_store(reader, &row.workflow_id, Some(&row.run_id)).map_err(run::stop)
+}
+
+/// How many events a run has; 0 if that cannot be read.
+#[must_use]
+pub fn event_count(row: &RunRow) -> u64 {
+    let summary = sandglass_engine::decode::<RunSummary>(&row.summary);
+    summary.map_or(0, |summary| summary.next_event_id.0.saturating_sub(1))
 }
 
 /// The word for a status, in text and in JSON.
@@ -103,18 +122,6 @@ pub fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Canceled => "canceled",
         RunStatus::Terminated => "terminated",
         RunStatus::TimedOut => "timed-out",
-    }
-}
-
-/// The number that a run's status is as an exit code. For an open one it is that of success.
-#[must_use]
-pub fn exit_code(status: &Status) -> Exit {
-    match status {
-        Status::Running | Status::Completed { .. } => Exit::Completed,
-        Status::Failed { .. } => Exit::Failed,
-        Status::Canceled { .. } => Exit::Canceled,
-        Status::Terminated { .. } => Exit::Terminated,
-        Status::TimedOut => Exit::TimedOut,
     }
 }
 

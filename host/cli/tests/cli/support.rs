@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A temporary folder outside the repository. Removed when dropped.
@@ -105,4 +107,45 @@ pub(crate) fn guest_target() -> String {
         .to_str()
         .unwrap()
         .to_owned()
+}
+
+/// The components of one crate, built once for all tests.
+pub(crate) struct Guest {
+    out: PathBuf,
+}
+
+impl Guest {
+    /// Builds a crate that consists of this source.
+    pub(crate) fn build(name: &str, source: &str) -> Self {
+        let folder = Folder::new();
+        let made = folder.sandglass(&["new", name, "--sdk", &sdk()]);
+        assert_eq!(made.code, Some(0), "{made:#?}");
+        folder.write(&format!("{name}/src/lib.rs"), source);
+        folder.pin_versions(name);
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = out.to_str().unwrap();
+        let built = folder.sandglass(&["build", name, "--target-dir", &guest_target(), "-o", path]);
+        assert_eq!(built.code, Some(0), "{built:#?}");
+        Self { out }
+    }
+
+    pub(crate) fn copy_to(&self, folder: &Folder) {
+        for file in fs::read_dir(&self.out).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+    }
+}
+
+/// Looks again and again until it is so; fails after a minute.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "waited in vain for {what}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -1,0 +1,247 @@
+//! A run's description as text and as JSON.
+
+use crate::{
+    outcome, output, payload,
+    time::{chosen, length, rfc3339},
+};
+use sandglass::{ActivityDescription, CancelDescription, RunDescription, TaskDescription};
+use sandglass_engine::{CancelState, EventId, Status, Timestamp};
+use sandglass_store::Owner;
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The description as one document.
+#[must_use]
+pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
+    let mut document = json!({
+        "workflow_id": run.workflow_id,
+        "run_id": run.run_id,
+        "workflow_type": run.workflow_type,
+        "status": outcome::word(&run.status),
+        "digest": run.digest.to_string(),
+        "started_at": rfc3339(run.started_at),
+        "closed_at": run.closed_at.map(rfc3339),
+        "history_events": run.history_length,
+        "cancel_state": cancel_word(cancel_state(run)),
+        "cancel": run.cancel.as_ref().map(cancel_json),
+        "workflow_task": run.task.as_ref().map(task_json),
+        "pending_activities": run.activities.iter().map(activity_json).collect::<Vec<_>>(),
+        "pending_timers": run.timers.iter().map(|(event, due)| {
+            json!({ "started_event_id": event.0, "due": rfc3339(*due) })
+        }).collect::<Vec<_>>(),
+        "compensations_failed": run.uncompensated,
+        "trouble": run.trouble,
+        "owner": owner.map(|owner| json!({ "pid": owner.pid, "command": owner.command })),
+    });
+    if let Value::Object(map) = &mut document {
+        map.extend(outcome::fields(&run.status));
+    }
+    document
+}
+
+/// The description as lines of a label and a text.
+#[must_use]
+pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> String {
+    let mut rows: Vec<(&str, String)> = vec![
+        ("workflow id", run.workflow_id.clone()),
+        ("run id", run.run_id.clone()),
+        ("type", run.workflow_type.clone()),
+        ("status", status_text(run).into()),
+        ("component", run.digest.to_string()),
+        ("started", rfc3339(run.started_at)),
+    ];
+    if let Some(at) = run.closed_at {
+        let took = length(at.since(run.started_at));
+        rows.push(("closed", format!("{}, after {took}", rfc3339(at))));
+    }
+    rows.push(("history", format!("{} events", run.history_length)));
+    rows.extend(outcome::text(&run.status));
+    rows.extend(
+        run.cancel
+            .as_ref()
+            .map(|cancel| ("cancel", cancel_text(cancel))),
+    );
+    if !run.uncompensated.is_empty() {
+        rows.push(("compensations failed", run.uncompensated.join(", ")));
+    }
+    rows.extend(waiting(run, now));
+    if let Some(owner) = owner {
+        rows.push((
+            "store in use",
+            format!("by process {} ({})", owner.pid, owner.command),
+        ));
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(label, text)| vec![label.into(), text])
+        .collect();
+    output::table(&rows)
+}
+
+/// What an open run waits for: its workflow task, activities and timers, each with a label.
+#[must_use]
+pub fn waiting(run: &RunDescription, now: Timestamp) -> Vec<(&'static str, String)> {
+    let task = run
+        .task
+        .iter()
+        .map(|task| ("workflow task", task_text(task, now)));
+    let activities = run
+        .activities
+        .iter()
+        .map(|a| ("activity", activity_text(a, now)));
+    let timers = run
+        .timers
+        .iter()
+        .map(|timer| ("timer", timer_text(*timer, now)));
+    let trouble = run
+        .trouble
+        .iter()
+        .map(|trouble| ("trouble", trouble.clone()));
+    task.chain(activities)
+        .chain(timers)
+        .chain(trouble)
+        .collect()
+}
+
+/// The status that people are shown: an open run with a recorded request is *canceling*.
+#[must_use]
+pub fn status_text(run: &RunDescription) -> &'static str {
+    match run.status {
+        Status::Running if run.cancel.is_some() => "canceling",
+        ref status => outcome::word(status),
+    }
+}
+
+/// The time now.
+#[must_use]
+pub fn now() -> Timestamp {
+    let passed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn cancel_state(run: &RunDescription) -> CancelState {
+    run.cancel
+        .as_ref()
+        .map_or(CancelState::None, |cancel| cancel.state)
+}
+
+/// The word for how far a request to cancel has come.
+fn cancel_word(state: CancelState) -> &'static str {
+    match state {
+        CancelState::None => "none",
+        CancelState::Requested => "requested",
+        CancelState::Delivered => "delivered",
+    }
+}
+
+fn cancel_json(cancel: &CancelDescription) -> Value {
+    json!({
+        "reason": cancel.reason,
+        "identity": cancel.identity,
+        "requested_at": rfc3339(cancel.requested_at),
+        "deadline": cancel.deadline.map(rfc3339),
+        "repeats": cancel.repeats,
+    })
+}
+
+fn cancel_text(cancel: &CancelDescription) -> String {
+    let by = if cancel.identity.is_empty() {
+        "somebody unnamed"
+    } else {
+        &cancel.identity
+    };
+    let reason = if cancel.reason.is_empty() {
+        "no reason given"
+    } else {
+        &cancel.reason
+    };
+    let mut text = cancel_word(cancel.state).to_owned();
+    text += &format!(" by {by} at {}: {reason}", rfc3339(cancel.requested_at));
+    if cancel.repeats > 0 {
+        text += &format!(" (asked {} more times)", cancel.repeats);
+    }
+    text
+}
+
+fn task_json(task: &TaskDescription) -> Value {
+    json!({
+        "attempt": task.attempt,
+        "last_failure": task.last_failure.as_ref().map(|(cause, failure)| {
+            json!({
+                "cause": payload::readable(cause),
+                "message": failure.to_string(),
+                "failure": payload::readable(failure),
+            })
+        }),
+        "next_attempt_at": task.next_attempt_at.map(rfc3339),
+        "paused": task.paused,
+    })
+}
+
+fn task_text(task: &TaskDescription, now: Timestamp) -> String {
+    let mut text = format!("attempt {}", task.attempt);
+    if let Some(at) = task.next_attempt_at.filter(|at| *at > now) {
+        text += &format!(" in {}", chosen(at.since(now)));
+    }
+    if task.paused {
+        text += ", held back";
+    }
+    if let Some((cause, failure)) = &task.last_failure {
+        text += &format!(", last failure {cause:?}: {failure}");
+    }
+    text
+}
+
+fn activity_json(activity: &ActivityDescription) -> Value {
+    json!({
+        "activity_id": activity.activity_id,
+        "activity_type": activity.activity_type,
+        "scheduled_event_id": activity.scheduled_event_id.0,
+        "attempt": activity.attempt,
+        "started_at": activity.started_at.map(rfc3339),
+        "last_heartbeat_at": activity.last_heartbeat_at.map(rfc3339),
+        "heartbeat_details": payload::values(&activity.heartbeat_details),
+        "next_attempt_at": activity.next_attempt_at.map(rfc3339),
+        "last_failure": activity.last_failure.as_ref().map(|failure| {
+            json!({ "message": failure.to_string(), "failure": payload::readable(failure) })
+        }),
+        "cancel_requested": activity.cancel_requested,
+    })
+}
+
+/// One activity in a line: what it is, which attempt, how far it came, why the one before failed.
+fn activity_text(activity: &ActivityDescription, now: Timestamp) -> String {
+    let mut text = format!(
+        "{} [{}] attempt {}",
+        activity.activity_type, activity.activity_id, activity.attempt
+    );
+    match (activity.started_at, activity.next_attempt_at) {
+        (Some(at), _) => text += &format!(", running for {}", length(now.since(at))),
+        (None, Some(at)) if at > now => text += &format!(" in {}", length(at.since(now))),
+        _ => {}
+    }
+    if let Some(reason) = &activity.cancel_requested {
+        text += &format!(", asked to stop: {reason}");
+    }
+    if !activity.heartbeat_details.is_empty() {
+        text += &format!(
+            ", heartbeat {}",
+            payload::short(&activity.heartbeat_details)
+        );
+    }
+    if let Some(failure) = &activity.last_failure {
+        text += &format!(", last failure {failure}");
+    }
+    text
+}
+
+fn timer_text((event, due): (EventId, Timestamp), now: Timestamp) -> String {
+    let left = length(due.since(now));
+    // A run's own timeout is kept as a timer of its first event.
+    match event {
+        EventId(1) => format!("run timeout in {left}"),
+        event => format!("of event {event}, due in {left}"),
+    }
+}

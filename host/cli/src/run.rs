@@ -1,0 +1,160 @@
+//! `sandglass run`: a host for as long as one run takes.
+//!
+//! Progress goes to stderr, the result to stdout, how it ended to the exit code.
+
+mod follow;
+mod plan;
+mod report;
+mod signals;
+
+use crate::{
+    args::{OutputForm, RunArgs},
+    component,
+    exit::{Exit, OrStop, Outcome, Stop},
+    output, terminal,
+    workflow::stored,
+};
+use follow::{Follower, Over};
+use plan::{Plan, Step};
+use sandglass::{Error, Host, StartError, StartOptions, UpgradeError};
+
+/// Who asks, in histories.
+pub(crate) const IDENTITY: &str = "cli";
+
+/// Starts a run or takes up the open one of its id, and follows it to its end.
+///
+/// # Errors
+/// With exit code 2 if something named on the command line is wrong: then nothing was started. With
+/// 6 if the host cannot go on: the run stays open.
+pub fn run(args: &RunArgs, form: OutputForm) -> Outcome {
+    let plan = plan::plan(args)?;
+    if let Step::Show(row) = &plan.step {
+        output::note(&format!(
+            "workflow {} has ended already; --rerun starts another run",
+            row.workflow_id
+        ));
+        let reader = stored::open(&args.db.db)?;
+        return report::report(&stored::describe(&reader, row)?, form);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .or_host()?;
+    runtime.block_on(host_one(args, plan, form))
+}
+
+async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
+    let mut builder = Host::builder().store(&args.db.db);
+    if let Some(folder) = component::cache_folder() {
+        builder = builder.compile_cache(folder);
+    }
+    for (bytes, grants) in plan.activities {
+        builder = builder.activity_component(bytes, grants);
+    }
+    let signals = signals::Signals::new().or_host()?;
+    let host = builder.build().await.map_err(stop)?;
+    let over = drive(args, &host, plan.component, plan.step, signals).await;
+    terminal::draw(Vec::new());
+    if let Err(error) = host.shutdown().await {
+        output::note(&format!(
+            "warning: the store was not closed in order: {error}"
+        ));
+    }
+    match over? {
+        Over::Ended(run) => report::report(&run, form),
+        Over::StaysOpen { id, why } => Err(Stop::host(anyhow::anyhow!(
+            "{why}\nthe run stays open; `sandglass run` with --id {id} takes it up"
+        ))),
+    }
+}
+
+/// Starts or takes up the run and follows it.
+async fn drive(
+    args: &RunArgs,
+    host: &Host,
+    component: Vec<u8>,
+    step: Step,
+    signals: signals::Signals,
+) -> Result<Over, Stop> {
+    let loaded = match &step {
+        // A run that goes on with its own component has it in the store.
+        Step::Resume { upgrade: None, .. } => None,
+        _ => Some(host.load_component(component).await.map_err(stop)?),
+    };
+    let (run, from) = match step {
+        Step::Start {
+            id,
+            workflow_type,
+            arguments,
+        } => {
+            let options = StartOptions {
+                arguments,
+                component: loaded,
+                identity: IDENTITY.into(),
+                run_timeout: args.timeout,
+                ..StartOptions::new(workflow_type, id)
+            };
+            let run = host.start(options).await.map_err(start_stop)?;
+            output::note(&format!(
+                "workflow {} started, run {}",
+                run.workflow_id(),
+                run.run_id().unwrap_or_default()
+            ));
+            (run, 0)
+        }
+        Step::Resume { row, upgrade } => {
+            let run = host.run(&row.workflow_id, Some(&row.run_id));
+            if let Some(digest) = upgrade {
+                host.upgrade(&run, digest, !args.no_trial)
+                    .await
+                    .map_err(upgrade_stop)?;
+                output::note(&format!("upgraded to component {digest}"));
+            }
+            let events = stored::event_count(&row);
+            output::note(&format!(
+                "workflow {} taken up after event {events}, run {}",
+                row.workflow_id, row.run_id
+            ));
+            if args.timeout.is_some() {
+                output::note("warning: --timeout holds for a new run only");
+            }
+            (run, events)
+        }
+        Step::Show(_) => unreachable!("a closed run needs no host"),
+    };
+    Follower::new(host, &run, from, args.activities.is_empty())
+        .follow(signals)
+        .await
+}
+
+/// The exit code of a host's error.
+pub(crate) fn stop(error: Error) -> Stop {
+    let exit = match &error {
+        Error::Store(error) => stored::exit(error),
+        Error::NotFound { .. }
+        | Error::Component(_)
+        | Error::UnknownComponent(_)
+        | Error::TooLarge { .. } => Exit::Usage,
+        Error::Closed { .. } => Exit::Failed,
+        Error::Damaged { .. } | Error::ShutDown | Error::System { .. } => Exit::Host,
+    };
+    Stop {
+        exit,
+        error: error.into(),
+    }
+}
+
+fn start_stop(error: StartError) -> Stop {
+    match error {
+        StartError::Host(error) => stop(error),
+        error => Stop::usage(error),
+    }
+}
+
+fn upgrade_stop(error: UpgradeError) -> Stop {
+    match error {
+        UpgradeError::Host(error) => stop(error),
+        error => Stop::usage(error),
+    }
+}

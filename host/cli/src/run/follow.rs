@@ -1,0 +1,279 @@
+//! Follows one run to its end: shows its events, warns about what keeps it, passes Ctrl-C on.
+
+use super::{
+    IDENTITY,
+    signals::{Request, Signals},
+    stop,
+};
+use crate::{
+    description,
+    exit::Stop,
+    history,
+    output::{self, note},
+    terminal,
+    time::length,
+};
+use sandglass::{CancelOptions, Disposition, Host, RunDescription, RunHandle, TaskDescription};
+use sandglass_engine::{Millis, Timestamp};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+/// How often the run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// An activity that has no worker for this long is warned about.
+const UNSERVED: Millis = Millis(2000);
+
+/// Attempts of one workflow task after which the host gives up.
+const TASK_ATTEMPTS_MAX: u32 = 5;
+
+/// How long the store may fail before the host gives up.
+const TROUBLE_MAX: Duration = Duration::from_secs(5);
+
+/// Reading the history may take at most one part in this many of the time.
+const READING_SHARE: u32 = 10;
+
+/// Lines of the live view about what the run waits for.
+const VIEW_LINES: usize = 12;
+
+/// How following ended.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// The run has ended like this.
+    Ended(Box<RunDescription>),
+    /// The host stops; the run has not ended.
+    StaysOpen {
+        /// Its workflow id.
+        id: String,
+        /// Why the host stops.
+        why: String,
+    },
+}
+
+/// What is known of the run that is followed.
+pub(super) struct Follower<'a> {
+    host: &'a Host,
+    run: &'a RunHandle,
+    /// No activity component was given.
+    no_activities: bool,
+    /// Events that were shown.
+    shown: u64,
+    /// No reading of the history before this moment.
+    read_again: Instant,
+    warned: HashSet<(String, String)>,
+    trouble_since: Option<Instant>,
+    interrupts: u32,
+}
+
+impl<'a> Follower<'a> {
+    /// Follows `run`, of which `shown` events are known already. `no_activities`: no
+    /// component was given that could serve its activities.
+    pub(super) fn new(host: &'a Host, run: &'a RunHandle, shown: u64, no_activities: bool) -> Self {
+        Self {
+            host,
+            run,
+            no_activities,
+            shown,
+            read_again: Instant::now(),
+            warned: HashSet::new(),
+            trouble_since: None,
+            interrupts: 0,
+        }
+    }
+
+    /// Returns when the run has ended or the host cannot go on.
+    ///
+    /// # Errors
+    /// The store or the host failed. The run stays open.
+    pub(super) async fn follow(mut self, mut signals: Signals) -> Result<Over, Stop> {
+        let result = self.run.result();
+        tokio::pin!(result);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = &mut result => {
+                    ended.map_err(stop)?;
+                    self.show_events().await?;
+                    let run = self.run.describe().await.map_err(stop)?;
+                    return Ok(Over::Ended(Box::new(run)));
+                }
+                request = signals.next() => {
+                    if let Some(over) = self.asked(request) {
+                        return Ok(over);
+                    }
+                }
+                _ = looks.tick() => {
+                    if let Some(over) = self.look().await? {
+                        return Ok(over);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Option<Over>, Stop> {
+        let run = self.run.describe().await.map_err(stop)?;
+        if run.history_length > self.shown && Instant::now() >= self.read_again {
+            self.show_events().await?;
+        }
+        self.warn_unserved();
+        let now = self.host.now();
+        terminal::draw(view(&run, now));
+        Ok(self.stuck(&run).map(|why| self.stays_open(why)))
+    }
+
+    /// Shows the events that are new, but not those of the mechanics of workflow tasks.
+    async fn show_events(&mut self) -> Result<(), Stop> {
+        let began = Instant::now();
+        let events = self.run.history().await.map_err(stop)?;
+        let start = events
+            .first()
+            .map(|event| event.event_time)
+            .unwrap_or_default();
+        let shown = usize::try_from(self.shown).unwrap_or(usize::MAX);
+        for event in events.iter().skip(shown) {
+            if !history::is_mechanics(&event.attributes) {
+                note(&history::line(event, start, &events));
+            }
+        }
+        self.shown = events.len() as u64;
+        // A long history is read as a whole each time: not so often that the run is slowed down.
+        self.read_again = Instant::now() + began.elapsed() * READING_SHARE;
+        Ok(())
+    }
+
+    /// Warns once about each activity type that nobody serves.
+    fn warn_unserved(&mut self) {
+        let now = self.host.now();
+        for waiting in self.host.unserved() {
+            let ours = waiting.workflow_id == self.run.workflow_id();
+            if !ours || now.since(waiting.since) < UNSERVED {
+                continue;
+            }
+            let queue = if waiting.task_queue.is_empty() {
+                "default"
+            } else {
+                &waiting.task_queue
+            };
+            let key = (waiting.activity_type.clone(), queue.to_owned());
+            if self.warned.insert(key) {
+                note(&unserved(
+                    &waiting.activity_type,
+                    queue,
+                    &self.host.activity_types(),
+                    self.no_activities,
+                ));
+            }
+        }
+    }
+
+    /// Why the host cannot go on, if so.
+    fn stuck(&mut self, run: &RunDescription) -> Option<String> {
+        match &run.trouble {
+            None => self.trouble_since = None,
+            Some(trouble) => {
+                let since = *self.trouble_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= TROUBLE_MAX {
+                    return Some(format!("the store fails: {trouble}"));
+                }
+            }
+        }
+        run.task.as_ref().and_then(failing)
+    }
+
+    fn stays_open(&self, why: impl Into<String>) -> Over {
+        Over::StaysOpen {
+            id: self.run.workflow_id().to_owned(),
+            why: why.into(),
+        }
+    }
+
+    /// Passes on what somebody asks for. Does not wait: the run's code may be busy.
+    fn asked(&mut self, request: Request) -> Option<Over> {
+        if request == Request::Stop {
+            return Some(self.stays_open("asked to stop"));
+        }
+        self.interrupts += 1;
+        let run = self.run.clone();
+        match self.interrupts {
+            1 => {
+                note("canceling: the workflow may clean up; Ctrl-C again terminates it");
+                tokio::spawn(async move { cancel(&run).await });
+            }
+            2 => {
+                note("terminating");
+                tokio::spawn(async move {
+                    // An error means that the run has ended by itself meanwhile.
+                    let _ended = run.terminate("interrupted twice", IDENTITY).await;
+                });
+            }
+            _ => return Some(self.stays_open("interrupted a third time")),
+        }
+        None
+    }
+}
+
+async fn cancel(run: &RunHandle) {
+    let options = CancelOptions {
+        identity: IDENTITY.into(),
+        ..CancelOptions::reason("interrupt")
+    };
+    match run.cancel(options).await {
+        Ok(response) if response.disposition == Disposition::AlreadyRequested => {
+            note("cancellation was requested before");
+        }
+        Ok(_) => {}
+        Err(error) => note(&format!("error: cannot cancel: {error}")),
+    }
+}
+
+/// A workflow task that fails again and again, with all there is to say about it.
+fn failing(task: &TaskDescription) -> Option<String> {
+    let (cause, failure) = task.last_failure.as_ref()?;
+    if task.attempt <= TASK_ATTEMPTS_MAX {
+        return None;
+    }
+    let mut text =
+        format!("its workflow task failed {TASK_ATTEMPTS_MAX} times, {cause:?}: {failure}");
+    if !failure.stack_trace.is_empty() {
+        text += &format!("\n{}\n", failure.stack_trace.trim_end());
+    }
+    Some(text)
+}
+
+fn unserved(activity_type: &str, queue: &str, served: &[String], none_given: bool) -> String {
+    let mut text =
+        format!("warning: no worker serves the activity '{activity_type}' on queue {queue}; ");
+    text += &match served {
+        [] => "no activity is registered".into(),
+        served => format!("registered are {}", served.join(", ")),
+    };
+    if none_given {
+        text += "; give its component with --activities";
+    }
+    text
+}
+
+/// The live view.
+fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}  {}  {}  {} events",
+        run.workflow_id,
+        description::status_text(run),
+        length(now.since(run.started_at)),
+        run.history_length
+    )];
+    let waiting = description::waiting(run, now);
+    let more = waiting.len().saturating_sub(VIEW_LINES);
+    for (label, text) in waiting.into_iter().take(VIEW_LINES) {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.push(format!("  {label} {}", output::shorten(&text, 400)));
+    }
+    if more > 0 {
+        lines.push(format!("  and {more} more"));
+    }
+    lines
+}
