@@ -10,18 +10,61 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
     path::Path,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
+    sync::Notify,
 };
 
 /// Longest request, in bytes: its payloads, written as JSON.
 const REQUEST_BYTES_MAX: u64 = 16 << 20;
 
+/// Counts the requests that are being answered: a host that stops answers them first, so that
+/// nobody is left not knowing what became of a request that was committed.
+#[derive(Default)]
+pub(crate) struct Answers {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+/// One request that is being answered.
+struct Answering(Arc<Answers>);
+
+impl Answers {
+    fn begin(self: &Arc<Self>) -> Answering {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Answering(Arc::clone(self))
+    }
+
+    /// Waits until none is being answered.
+    pub(crate) async fn given(&self) {
+        loop {
+            let notified = self.none.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
 /// Listens on the socket of a store that this process owns.
-pub(crate) fn listen(host: &Arc<Inner>, path: &Path) -> Result<(), Error> {
+pub(crate) fn listen(host: &Arc<Inner>, path: &Path, answers: &Arc<Answers>) -> Result<(), Error> {
     let failed = |error| Error::system(format!("listen on {}", path.display()), error);
     // Whoever made it is dead: the store is ours.
     match fs::remove_file(path) {
@@ -33,7 +76,8 @@ pub(crate) fn listen(host: &Arc<Inner>, path: &Path) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(failed)?;
     let _entered = host.tokio.enter();
     let listener = UnixListener::from_std(listener).map_err(failed)?;
-    host.tokio.spawn(accept(listener, Arc::downgrade(host)));
+    host.tokio
+        .spawn(accept(listener, Arc::downgrade(host), Arc::clone(answers)));
     Ok(())
 }
 
@@ -46,13 +90,13 @@ pub(crate) fn close(path: &Path) {
     }
 }
 
-async fn accept(listener: UnixListener, host: Weak<Inner>) {
+async fn accept(listener: UnixListener, host: Weak<Inner>, answers: Arc<Answers>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let host = Weak::clone(&host);
+                let (host, answers) = (Weak::clone(&host), Arc::clone(&answers));
                 tokio::spawn(async move {
-                    if let Err(error) = serve(stream, host).await {
+                    if let Err(error) = serve(stream, host, answers).await {
                         tracing::debug!(%error, "a connection to the socket broke");
                     }
                 });
@@ -65,7 +109,11 @@ async fn accept(listener: UnixListener, host: Weak<Inner>) {
     }
 }
 
-async fn serve(stream: UnixStream, host: Weak<Inner>) -> std::io::Result<()> {
+async fn serve(
+    stream: UnixStream,
+    host: Weak<Inner>,
+    answers: Arc<Answers>,
+) -> std::io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     loop {
@@ -77,9 +125,19 @@ async fn serve(stream: UnixStream, host: Weak<Inner>) -> std::io::Result<()> {
         if line.is_empty() {
             return Ok(());
         }
+        let mut answering = None;
         let response = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => match host.upgrade() {
-                Some(host) => answer(&host, request).await,
+                // Waiting for a run's end holds nobody up: it may take for ever.
+                Some(host) if request.op == Op::Result => {
+                    let response = answer(&host, request).await;
+                    answering = Some(answers.begin());
+                    response
+                }
+                Some(host) => {
+                    answering = Some(answers.begin());
+                    answer(&host, request).await
+                }
                 None => Response::Refused(Error::ShutDown.into()),
             },
             Err(error) => {
@@ -90,6 +148,7 @@ async fn serve(stream: UnixStream, host: Weak<Inner>) -> std::io::Result<()> {
         let mut text = serde_json::to_vec(&response)?;
         text.push(b'\n');
         output.write_all(&text).await?;
+        drop(answering);
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Guard {
     threads: Mutex<Threads>,
     runtime: Mutex<Option<Runtime>>,
     owner: Mutex<Option<OwnerLock>>,
+    answers: Arc<owner::Answers>,
 }
 
 #[derive(Default)]
@@ -40,6 +41,7 @@ impl Guard {
             threads: Mutex::new(Threads::default()),
             runtime: Mutex::new(Some(runtime)),
             owner: Mutex::new(owner),
+            answers: Arc::default(),
         }
     }
 
@@ -66,7 +68,7 @@ impl Guard {
     /// Answers other processes, if there is a store file that they could have asked for.
     pub(crate) fn listen(&self) -> Result<(), Error> {
         match &*lock(&self.owner) {
-            Some(owner) => owner::listen(&self.inner, &owner.owner().socket),
+            Some(owner) => owner::listen(&self.inner, &owner.owner().socket, &self.answers),
             None => Ok(()),
         }
     }
@@ -168,6 +170,8 @@ impl Host {
         }
         let (sender, receiver) = oneshot::channel();
         inner.idle().await;
+        // What was committed is still answered; a client that does not read is not waited for.
+        let _answered = with_timeout(inner, self.guard.answers.given()).await;
         inner.writer.run_job(Box::new(move |store| {
             if let Err(error) = store.checkpoint() {
                 tracing::warn!(%error, "checkpoint failed");
