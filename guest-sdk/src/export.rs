@@ -6,34 +6,37 @@
 /// sandglass_guest::export! { workflows: [order], activities: [charge, refund] }
 /// ```
 ///
-/// Either list may be left out. Built for `wasm32-unknown-unknown` the component serves the
-/// workflows, built for `wasm32-wasip1` the activities. An activity that was declared without a
-/// body is served by another component or by the host and is not listed.
+/// Built for `wasm32-unknown-unknown` the component serves the workflows, built for
+/// `wasm32-wasip1` the activities. Either list may be left out; then that component does not
+/// exist. An activity that was declared without a body is served by another component or by the
+/// host and is not listed.
 #[macro_export]
 macro_rules! export {
-    (workflows: [$($workflow:ty),* $(,)?] $(,)?) => {
-        $crate::export! { workflows: [$($workflow),*], activities: [] }
-    };
-    (activities: [$($activity:ty),* $(,)?] $(,)?) => {
-        $crate::export! { workflows: [], activities: [$($activity),*] }
-    };
-    (workflows: [$($workflow:ty),* $(,)?], activities: [$($activity:ty),* $(,)?] $(,)?) => {
+    (workflows: [$($workflow:ty),+ $(,)?] $(, activities: [])? $(,)?) => {
         const _: () = {
             /// The workflow types of this component.
             #[allow(dead_code, reason = "used on one target only")]
             fn workflows() -> ::std::vec::Vec<$crate::__private::Definition> {
-                ::std::vec![$(<$workflow>::__definition()),*]
-            }
-
-            /// The activity types of this component.
-            #[allow(dead_code, reason = "used on one target only")]
-            fn activities() -> ::std::vec::Vec<$crate::__private::Definition> {
-                ::std::vec![$(<$activity>::__definition()),*]
+                ::std::vec![$(<$workflow>::__definition()),+]
             }
 
             $crate::__export_workflows!(workflows);
+        };
+    };
+    ($(workflows: [],)? activities: [$($activity:ty),+ $(,)?] $(,)?) => {
+        const _: () = {
+            /// The activity types of this component.
+            #[allow(dead_code, reason = "used on one target only")]
+            fn activities() -> ::std::vec::Vec<$crate::__private::Definition> {
+                ::std::vec![$(<$activity>::__definition()),+]
+            }
+
             $crate::__export_activities!(activities);
         };
+    };
+    (workflows: [$($workflow:ty),+ $(,)?], activities: [$($activity:ty),+ $(,)?] $(,)?) => {
+        $crate::export! { workflows: [$($workflow),+] }
+        $crate::export! { activities: [$($activity),+] }
     };
 }
 
