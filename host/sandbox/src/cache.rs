@@ -1,4 +1,5 @@
-//! Compiled components on disk: named by what they were compiled from, by and for; mapped, not copied.
+//! Compiled components on disk: named by what they were compiled from, by and for; mapped, not
+//! copied.
 //!
 //! A file holds machine code, so only files that this crate wrote are loaded: the directory is
 //! private, and beside each file stands its checksum, which a torn write or a flipped bit fails.
@@ -159,7 +160,8 @@ fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
     let temporary = PathBuf::from(name);
     fs::write(&temporary, contents)?;
     fs::rename(&temporary, file).inspect_err(|_| {
-        // The directory may be full of leftovers otherwise; that it cannot be removed changes nothing.
+        // The directory may be full of leftovers otherwise; that it cannot be removed changes
+        // nothing.
         let _ = fs::remove_file(&temporary);
     })
 }

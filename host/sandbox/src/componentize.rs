@@ -21,8 +21,8 @@ pub enum ComponentizeError {
     NoExports,
     /// A workflow module was compiled for a target with an operating system.
     #[error(
-        "a workflow module must not import {0}: compile it for wasm32-unknown-unknown, and do input \
-         and output in activities"
+        "a workflow module must not import {0}: compile it for wasm32-unknown-unknown, and do \
+         input and output in activities"
     )]
     Wasi(String),
     /// The module contradicts the world it is made for.

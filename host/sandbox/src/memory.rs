@@ -67,17 +67,17 @@ fn capacity(size: usize, maximum: Option<usize>) -> io::Result<usize> {
         .ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-// SAFETY: the mapping belongs to this value alone, like a `Vec<u8>`, and methods that change it take
-// `&mut self`. Wasmtime uses the pointer only while it uses the memory.
+// SAFETY: the mapping belongs to this value alone, like a `Vec<u8>`, and methods that change it
+// take `&mut self`. Wasmtime uses the pointer only while it uses the memory.
 #[expect(unsafe_code, reason = "owns a mapping through a pointer")]
 unsafe impl Send for GuestMemory {}
 // SAFETY: as above; `&self` only reads the three fields.
 #[expect(unsafe_code, reason = "owns a mapping through a pointer")]
 unsafe impl Sync for GuestMemory {}
 
-// SAFETY: `as_ptr` points at `byte_capacity` bytes, at least `byte_size`, that are mapped readable and
-// writable until drop; fresh pages of an anonymous mapping are zero, also those that `mremap` adds;
-// growth within the capacity leaves the pointer as it is.
+// SAFETY: `as_ptr` points at `byte_capacity` bytes, at least `byte_size`, that are mapped readable
+// and writable until drop; fresh pages of an anonymous mapping are zero, also those that `mremap`
+// adds; growth within the capacity leaves the pointer as it is.
 #[expect(unsafe_code, reason = "wasmtime trusts the memory's bounds")]
 unsafe impl LinearMemory for GuestMemory {
     fn byte_size(&self) -> usize {
@@ -113,16 +113,16 @@ impl Drop for GuestMemory {
     fn drop(&mut self) {
         // SAFETY: the range is this value's mapping, and nothing uses it after the drop.
         let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.capacity) };
-        // It can fail only where unmapping splits a mapping and the process has no more of them; then
-        // the range leaks, which is better than a panic while dropping.
+        // It can fail only where unmapping splits a mapping and the process has no more of them;
+        // then the range leaks, which is better than a panic while dropping.
         if let Err(error) = unmapped {
             tracing::error!(%error, bytes = self.capacity, "guest memory cannot be unmapped");
         }
     }
 }
 
-// SAFETY: `new_memory` gives zeroed memory of at least the minimum size. It reserves and guards nothing,
-// which is asserted to be what the engine was configured with.
+// SAFETY: `new_memory` gives zeroed memory of at least the minimum size. It reserves and guards
+// nothing, which is asserted to be what the engine was configured with.
 #[expect(unsafe_code, reason = "wasmtime trusts the memory's bounds")]
 unsafe impl MemoryCreator for GuestMemories {
     fn new_memory(

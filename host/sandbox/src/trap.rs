@@ -36,8 +36,8 @@ impl BadCall {
     }
 }
 
-/// Describes a trap as a failure of the workflow task. `last_error` is the last error that the guest
-/// logged in this activation, which is a panic's message.
+/// Describes a trap as a failure of the workflow task. `last_error` is the last error that the
+/// guest logged in this activation, which is a panic's message.
 pub(crate) fn task_failure(error: &Error, last_error: Option<&str>) -> TaskFailure {
     if let Some(refused) = error.downcast_ref::<TaskFailure>() {
         let mut refused = refused.clone();

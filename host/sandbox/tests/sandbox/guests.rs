@@ -42,8 +42,8 @@ const IMPORTS: &str = r#"
     (func $complete (param i32 i32 i32 i32 i32)))
 "#;
 
-/// A core module of a workflow guest: `activate` has the event's case in `$event`, and whatever else
-/// the module needs (functions, tables, data) is in `more`.
+/// A core module of a workflow guest: `activate` has the event's case in `$event`, and whatever
+/// else the module needs (functions, tables, data) is in `more`.
 pub(crate) fn workflow_module(activate: &str, more: &str) -> Vec<u8> {
     let text = format!(
         r#"(module {IMPORTS} {COMMON}

@@ -29,8 +29,10 @@ fn a_forbidden_import_is_named_with_what_to_use_instead() {
     assert_eq!(
         error.to_string(),
         "forbidden imports:\
-         \n  wasi:clocks/wall-clock@0.2.3: a workflow has no clock; use now() and sleep() of the SDK\
-         \n  wasi:filesystem/types@0.2.3: a workflow has no files; read and write them in an activity\
+         \n  wasi:clocks/wall-clock@0.2.3: a workflow has no clock; \
+         use now() and sleep() of the SDK\
+         \n  wasi:filesystem/types@0.2.3: a workflow has no files; \
+         read and write them in an activity\
          \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0"
     );
 }
