@@ -36,7 +36,7 @@ use serde::de::DeserializeOwned;
 
 use crate::payload::{self, Payload};
 use crate::runtime::Definition;
-use crate::{Failure, Timestamp};
+use crate::{Failure, FailureLink, Timestamp};
 
 pub use activity_context::AttemptState;
 
@@ -188,8 +188,6 @@ pub fn attempt(
     ATTEMPT.set(None);
     result.map_err(Failure::into_links)
 }
-
-use crate::FailureLink;
 
 /// Runs a body to its end. There is nothing to wait for: a body blocks, or its own futures wake it.
 fn block_on(future: impl Future<Output = Result<Payload, Failure>>) -> Result<Payload, Failure> {

@@ -9,6 +9,8 @@
 //! A scope is opened when its function is called. It closes when its future is done or dropped,
 //! which cancels what is left in it; a detached scope stays open.
 
+mod requested;
+
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
@@ -19,9 +21,10 @@ use std::time::Duration;
 use sandglass_guest_bindings::workflow::sandglass::workflow::types;
 
 use crate::host::cancellation::{self, ScopeKind};
-use crate::runtime::{self, add_cancel_waiter, remove_cancel_waiter};
+use crate::runtime;
 use crate::{Failure, Timestamp, time};
 
+pub use requested::{WhenRequested, when_requested};
 pub use types::CancelCause;
 
 /// Why, by whom and when a scope was canceled. The first cancellation of a scope is kept.
@@ -111,57 +114,6 @@ where
 pub fn cancel_info() -> Option<CancelInfo> {
     runtime::assert_active("cancel_info");
     cancellation::get_cancel(runtime::current_scope()).map(Into::into)
-}
-
-/// Waits until the current scope's cancellation is asked for, and returns it.
-///
-/// This is a notification, not a failure: it serves to notice a cancellation without being
-/// interrupted, as in a branch of `select!`. If it was asked for already, it is done at once.
-///
-/// # Panics
-///
-/// Outside a workflow.
-pub fn when_requested() -> WhenRequested {
-    runtime::assert_active("when_requested");
-    WhenRequested {
-        scope: runtime::current_scope(),
-        waiter: None,
-    }
-}
-
-/// The future that [`when_requested`] and [`Scope::when_requested`] return.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct WhenRequested {
-    scope: types::Scope,
-    waiter: Option<(types::Scope, u64)>,
-}
-
-impl WhenRequested {
-    fn forget(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            remove_cancel_waiter(waiter);
-        }
-    }
-}
-
-impl Future for WhenRequested {
-    type Output = CancelInfo;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelInfo> {
-        self.forget();
-        if let Some(info) = cancellation::get_cancel(self.scope) {
-            return Poll::Ready(info.into());
-        }
-        self.waiter = Some(add_cancel_waiter(self.scope, context.waker().clone()));
-        Poll::Pending
-    }
-}
-
-impl Drop for WhenRequested {
-    fn drop(&mut self) {
-        self.forget();
-    }
 }
 
 /// A scope that code holds, to run futures in it and to cancel it.
@@ -256,10 +208,7 @@ impl Scope {
 
     /// Waits until the scope's cancellation is asked for. See [`when_requested`].
     pub fn when_requested(&self) -> WhenRequested {
-        WhenRequested {
-            scope: self.0.id,
-            waiter: None,
-        }
+        WhenRequested::of(self.0.id)
     }
 
     /// A future that runs in it is gone.

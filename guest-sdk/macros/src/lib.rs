@@ -10,7 +10,12 @@ mod options;
 
 use proc_macro::TokenStream;
 
-/// Makes an `async fn` a workflow type. Explained in `sandglass_guest::workflow`.
+/// Makes an `async fn` a workflow type, named as the function or by `#[workflow(name = "..")]`.
+///
+/// Its arguments are decoded from the run's; one that does not decode fails the run. It returns a
+/// `Result` of a value that can be encoded and an error that can become a `Failure`. The function
+/// itself stays as it is, so that other workflows can call it. `sandglass_guest::export!` lists the
+/// types of a component.
 #[proc_macro_attribute]
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
     syn::parse(attribute)
@@ -20,7 +25,9 @@ pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes an `async fn` an activity type. Explained in `sandglass_guest::activity`.
+/// Makes an `async fn` an activity type, and a function of that name that starts it.
+///
+/// The options and all that is made are explained at the module `sandglass_guest::activity`.
 #[proc_macro_attribute]
 pub fn activity(attribute: TokenStream, item: TokenStream) -> TokenStream {
     syn::parse(attribute)

@@ -93,9 +93,9 @@ fn nothing() -> Payload {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))]
 sandglass_guest_bindings::workflow::export!(Component);
 
-// Other linkers do not take the names of a component's exports. This checks the code there.
-#[cfg(not(target_arch = "wasm32"))]
+// No other build serves workflows. This checks the code there.
+#[cfg(not(all(target_arch = "wasm32", not(target_os = "wasi"))))]
 const _: fn(Event) = <Component as Guest>::activate;
