@@ -1,0 +1,71 @@
+//! The `sandglass` binary and the components that it builds from this repository's guests.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a folder of the repository")
+}
+
+/// The target folder of this build.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a file");
+    // target/debug/deps/NAME: the file's third ancestor.
+    test.ancestors()
+        .nth(3)
+        .expect("tests run from the target folder")
+        .to_owned()
+}
+
+/// A command that runs the `sandglass` binary, built if it is not up to date.
+#[must_use]
+pub fn sandglass() -> Command {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let binary = BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .current_dir(repository())
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "sandglass"])
+            .status()
+            .expect("cargo runs, as it runs this test");
+        assert!(built.success(), "the sandglass binary does not build");
+        target().join("debug/sandglass")
+    });
+    Command::new(binary)
+}
+
+/// The bytes of a workflow component of this repository, built by `sandglass build`.
+///
+/// `krate` is a folder like `tests/guests/scenarios`; `name` the file it gives, like `guest-scenarios.wasm`.
+///
+/// # Panics
+/// If it does not build; the message has the compiler's output.
+#[must_use]
+pub fn component(krate: &str, name: &str) -> Vec<u8> {
+    let out = target().join("guests");
+    fs::create_dir_all(&out).expect("the target folder is writable");
+    // Tests run at the same time in several processes; a component is written by one at a time.
+    let lock =
+        File::create(out.join(format!("{name}.lock"))).expect("the target folder is writable");
+    lock.lock().expect("a local file can be locked");
+    let built = sandglass()
+        .current_dir(repository())
+        .args(["build", krate, "--only", "workflows", "--out"])
+        .arg(&out)
+        .output()
+        .expect("the binary was just built");
+    assert!(
+        built.status.success(),
+        "sandglass build {krate} failed:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    fs::read(out.join(name)).expect("sandglass build has said that it wrote the component")
+}

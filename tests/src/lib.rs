@@ -1,0 +1,11 @@
+//! What the black-box tests share: guests built by the real tool, the binary, and a host on a clock
+//! that is moved by hand, with the activities of the scenarios.
+
+mod activities;
+mod binary;
+mod log;
+mod world;
+
+pub use activities::{OnCancel, Probe};
+pub use binary::{component, repository, sandglass};
+pub use world::{RunUnderTest, World, WorldBuilder};

@@ -1,0 +1,315 @@
+//! One host on a manual clock and a store of its own, with the components of the scenarios.
+
+use crate::{activities, activities::Probe, binary::component, log};
+use sandglass::{CancelOptions, CancelResponse, Host, ManualClock, RunHandle, StartOptions};
+use sandglass_engine::{EventAttributes, EventId, HistoryEvent, Status, Timestamp, shorthand};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// How long anything is waited for, in real time, before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Settings of a [`World`].
+#[derive(Debug, Clone, Default)]
+pub struct WorldBuilder {
+    evict: bool,
+    no_push: bool,
+    unserved: bool,
+    activation_budget: Option<Duration>,
+}
+
+impl WorldBuilder {
+    /// Drops each instance after each workflow task, so that every task begins with a replay.
+    #[must_use]
+    pub fn evict(mut self) -> Self {
+        self.evict = true;
+        self
+    }
+
+    /// Attempts hear of a cancellation only in the answer to a heartbeat.
+    #[must_use]
+    pub fn no_push(mut self) -> Self {
+        self.no_push = true;
+        self
+    }
+
+    /// Serves no activities.
+    #[must_use]
+    pub fn unserved(mut self) -> Self {
+        self.unserved = true;
+        self
+    }
+
+    /// The longest time for one event delivered to a guest.
+    #[must_use]
+    pub fn activation_budget(mut self, budget: Duration) -> Self {
+        self.activation_budget = Some(budget);
+        self
+    }
+
+    /// Starts the host.
+    pub async fn build(self) -> World {
+        log::collect();
+        let dir = TempDir::new().expect("a temporary folder can be made");
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let probe = Arc::new(Probe::default());
+        let host = self.host(dir.path().join("store.db"), &clock, &probe).await;
+        World {
+            host,
+            clock,
+            probe,
+            dir,
+            settings: self,
+        }
+    }
+
+    async fn host(&self, store: PathBuf, clock: &Arc<ManualClock>, probe: &Arc<Probe>) -> Host {
+        let clock: Arc<ManualClock> = Arc::clone(clock);
+        let mut builder = Host::builder()
+            .store(store)
+            .clock(clock)
+            .identity("test")
+            .push_cancel(!self.no_push);
+        if self.evict {
+            builder = builder.instance_cache_bytes(0);
+        }
+        if let Some(budget) = self.activation_budget {
+            builder = builder.activation_budget(budget);
+        }
+        if !self.unserved {
+            builder = activities::serve(builder, probe);
+        }
+        builder
+            .build()
+            .await
+            .expect("a host on an empty folder starts")
+    }
+}
+
+/// A host under test.
+pub struct World {
+    /// The host.
+    pub host: Host,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// What its activities see.
+    pub probe: Arc<Probe>,
+    dir: TempDir,
+    settings: WorldBuilder,
+}
+
+impl World {
+    /// A host with all defaults.
+    pub async fn new() -> Self {
+        WorldBuilder::default().build().await
+    }
+
+    /// Stops the host in order and starts another on the same store.
+    pub async fn restart(self) -> Self {
+        self.host
+            .clone()
+            .shutdown()
+            .await
+            .expect("the host stops in order");
+        self.host_again().await
+    }
+
+    /// Drops the host as a crash would and starts another on the same store.
+    pub async fn crash(self) -> Self {
+        self.host_again().await
+    }
+
+    async fn host_again(self) -> Self {
+        let Self {
+            host,
+            clock,
+            probe,
+            dir,
+            settings,
+        } = self;
+        drop(host);
+        let host = settings
+            .host(dir.path().join("store.db"), &clock, &probe)
+            .await;
+        Self {
+            host,
+            clock,
+            probe,
+            dir,
+            settings,
+        }
+    }
+
+    /// Loads a component of `tests/guests`.
+    pub async fn load(&self, guest: &str) -> sandglass_engine::Digest {
+        let bytes = component(
+            &format!("tests/guests/{guest}"),
+            &format!("{}.wasm", file(guest)),
+        );
+        self.host
+            .load_component(bytes)
+            .await
+            .expect("a guest of the tests is a component")
+    }
+
+    /// Starts a run of a loaded component's type, under an id of its own.
+    pub async fn start(&self, workflow_type: &str) -> RunUnderTest {
+        self.start_with(workflow_type, |options| options).await
+    }
+
+    /// The same with other options.
+    pub async fn start_with(
+        &self,
+        workflow_type: &str,
+        change: impl FnOnce(StartOptions) -> StartOptions,
+    ) -> RunUnderTest {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let id = format!("{workflow_type}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let options = change(StartOptions::new(workflow_type, id));
+        let handle = self.host.start(options).await.expect("the type is loaded");
+        RunUnderTest { handle }
+    }
+
+    /// The same run in a host that was started again.
+    #[must_use]
+    pub fn again(&self, run: &RunUnderTest) -> RunUnderTest {
+        let handle = self.host.run(run.handle.workflow_id(), run.handle.run_id());
+        RunUnderTest { handle }
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, millis: u64) {
+        self.clock.advance(Duration::from_millis(millis));
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store.db")
+    }
+}
+
+/// The file that a guest's crate gives.
+fn file(guest: &str) -> String {
+    format!("guest-{guest}")
+}
+
+/// A run of a host under test.
+pub struct RunUnderTest {
+    /// Its handle.
+    pub handle: RunHandle,
+}
+
+impl RunUnderTest {
+    /// Asks it to end: reason `r1`, identity `op`.
+    pub async fn cancel(&self) -> CancelResponse {
+        let options = CancelOptions {
+            reason: "r1".into(),
+            identity: "op".into(),
+            ..CancelOptions::default()
+        };
+        self.handle.cancel(options).await.expect("the run is known")
+    }
+
+    /// Its events so far.
+    pub async fn events(&self) -> Vec<HistoryEvent> {
+        self.handle
+            .history()
+            .await
+            .expect("the run is known and intact")
+    }
+
+    /// Its history so far, in one line.
+    pub async fn history(&self) -> String {
+        shorthand(&self.events().await)
+    }
+
+    /// Waits until its history is just this. The next stimulus then finds it quiescent.
+    ///
+    /// # Panics
+    /// If that does not come about; the message has the history.
+    pub async fn until(&self, history: &str) {
+        let reached = tokio::time::timeout(PATIENCE, async {
+            let mut events = self.events().await;
+            while shorthand(&events) != history {
+                let last = events.last().map_or(EventId(0), |event| event.event_id);
+                let more = self
+                    .handle
+                    .history_after(last)
+                    .await
+                    .expect("the run is known");
+                if more.is_empty() {
+                    return false;
+                }
+                events = self.events().await;
+            }
+            true
+        });
+        if !matches!(reached.await, Ok(true)) {
+            panic!(
+                "{} did not come to\n  {history} but to\n  {}\n{}",
+                self.handle.workflow_id(),
+                self.history().await,
+                self.dump().await
+            );
+        }
+    }
+
+    /// Waits until it has ended.
+    pub async fn closed(&self) -> Status {
+        match tokio::time::timeout(PATIENCE, self.handle.result()).await {
+            Ok(status) => status.expect("the run is known"),
+            Err(_) => panic!("it has not ended:\n{}", self.dump().await),
+        }
+    }
+
+    /// The result's JSON text, once it has completed.
+    pub async fn result(&self) -> String {
+        match self.closed().await {
+            Status::Completed { result } => {
+                String::from_utf8(result.data).expect("results of the tests are JSON")
+            }
+            other => panic!("it ended as {other:?}:\n{}", self.dump().await),
+        }
+    }
+
+    /// The first event that a function finds something in.
+    pub async fn find<T>(&self, find: impl Fn(&HistoryEvent) -> Option<T>) -> T {
+        let events = self.events().await;
+        events
+            .iter()
+            .find_map(find)
+            .unwrap_or_else(|| panic!("not in {events:#?}"))
+    }
+
+    /// The id of the first event of a type.
+    pub async fn event_id(&self, event_type: &str) -> EventId {
+        let is = |event: &HistoryEvent| event.attributes.event_type() == event_type;
+        self.find(|event| is(event).then_some(event.event_id)).await
+    }
+
+    /// The attributes of the first event of a type.
+    pub async fn attributes(&self, event_type: &str) -> EventAttributes {
+        let is = |event: &HistoryEvent| event.attributes.event_type() == event_type;
+        self.find(|event| is(event).then(|| event.attributes.clone()))
+            .await
+    }
+
+    /// What its guest has logged.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        log::about(self.handle.workflow_id())
+    }
+
+    async fn dump(&self) -> String {
+        let description = self.handle.describe().await;
+        format!("{description:#?}\n{:#?}", self.log())
+    }
+}

@@ -1,0 +1,534 @@
+//! The acceptance scenarios of the semantics, through the embedding API, with guests compiled to
+//! wasm: one function per scenario, run with cached instances and with eviction after every task.
+//!
+//! Each compares the whole event sequence.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use sandglass::{AttemptState, Disposition};
+use sandglass_engine::{
+    CancelState, EventAttributes, EventId, FailureInfo, Payload, Signal, Status, TimeoutKind,
+};
+use sandglass_tests::{OnCancel, World, WorldBuilder};
+use std::{future::Future, time::Duration};
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Runs a scenario with cached instances, then with every task beginning with a replay.
+async fn both_ways<F>(settings: WorldBuilder, scenario: impl Fn(World) -> F)
+where
+    F: Future<Output = ()>,
+{
+    for settings in [settings.clone(), settings.evict()] {
+        let world = settings.build().await;
+        world.load("scenarios").await;
+        scenario(world).await;
+    }
+}
+
+async fn plain<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+    both_ways(WorldBuilder::default(), scenario).await;
+}
+
+#[tokio::test]
+async fn a01_timer_uncaught() {
+    plain(async |w| {
+        let run = w.start("a01").await;
+        run.until("WES,T,TS").await;
+        assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
+        run.until("WES,T,TS,CR,T,TC,WX").await;
+        assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
+        let EventAttributes::WorkflowExecutionCancelRequested(request) =
+            run.attributes("WorkflowExecutionCancelRequested").await
+        else {
+            panic!("not a request");
+        };
+        assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
+        let started = run.event_id("TimerStarted").await;
+        let EventAttributes::TimerCanceled {
+            started_event_id, ..
+        } = run.attributes("TimerCanceled").await
+        else {
+            panic!("not a timer");
+        };
+        assert_eq!(started_event_id, started);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a02_before_the_first_workflow_task() {
+    for (workflow_type, end) in [("a01", "WX"), ("a02_caught", "WC")] {
+        plain(async |w| {
+            w.host.pause_workflow_tasks();
+            let run = w.start(workflow_type).await;
+            run.until("WES,Ts").await;
+            run.cancel().await;
+            run.until("WES,Ts,CR").await;
+            w.host.resume_workflow_tasks();
+            run.until(&format!("WES,Ts,CR,Tb,Tc,{end}")).await;
+            if end == "WC" {
+                assert_eq!(run.result().await, "5");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a03_double_cancel() {
+    plain(async |w| {
+        let run = w.start("a01").await;
+        run.until("WES,T,TS").await;
+        w.host.pause_workflow_tasks();
+        assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
+        let again = run.cancel().await;
+        assert_eq!(
+            (again.disposition, again.repeats),
+            (Disposition::AlreadyRequested, 1)
+        );
+        w.host.resume_workflow_tasks();
+        run.until("WES,T,TS,CR,T,TC,WX").await;
+        let closed = run.cancel().await.disposition;
+        assert_eq!(
+            closed,
+            Disposition::AlreadyClosed(Status::Canceled { details: vec![] })
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a04_ignored() {
+    plain(async |w| {
+        let run = w.start("a04").await;
+        run.until("WES,T,TS").await;
+        w.advance(500);
+        run.cancel().await;
+        run.until("WES,T,TS,CR,T").await;
+        w.advance(1500);
+        run.until("WES,T,TS,CR,T,TF,T,WC").await;
+        assert_eq!(run.result().await, "\"ok\"");
+
+        let run = w.start("a04_then_sleep").await;
+        run.until("WES,T,TS").await;
+        run.cancel().await;
+        run.until("WES,T,TS,CR,T").await;
+        w.advance(2000);
+        run.until("WES,T,TS,CR,T,TF,T,WX").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a05_cleanup_then_rethrow_and_a06_cleanup_then_success() {
+    for (workflow_type, end) in [("a05", "WX"), ("a06", "WC")] {
+        plain(async |w| {
+            let run = w.start(workflow_type).await;
+            run.until("WES,T,TS").await;
+            run.cancel().await;
+            run.until(&format!("WES,T,TS,CR,T,TC,AS,AB,AC,T,{end}"))
+                .await;
+            let EventAttributes::ActivityTaskScheduled { call, .. } =
+                run.attributes("ActivityTaskScheduled").await
+            else {
+                panic!("not an activity");
+            };
+            assert_eq!(call.activity_type, "Cleanup");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a07_ordering() {
+    plain(async |w| {
+        for _ in 0..50 {
+            let run = w.start("a07").await;
+            run.until("WES,T,AS,TS,AS,TS").await;
+            run.cancel().await;
+            run.until("WES,T,AS,TS,AS,TS,CR,T,ACR,TC,ACR,TC,WX").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a08_wait_and_accept() {
+    plain(async |w| {
+        let run = w.start("a08").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Work", 1).await;
+        run.cancel().await;
+        run.until("WES,T,AS,CR,T,ACR,AB,AX,T,WX").await;
+        let requested = run.event_id("ActivityTaskCancelRequested").await;
+        let EventAttributes::ActivityTaskCanceled {
+            latest_cancel_requested_event_id,
+            details,
+            ..
+        } = run.attributes("ActivityTaskCanceled").await
+        else {
+            panic!("not canceled");
+        };
+        assert_eq!(latest_cancel_requested_event_id, requested);
+        assert_eq!(details, [Payload::json("\"d\"")]);
+        let log = run.log().concat();
+        assert!(
+            log.contains("canceled: true, details: Some(Some(\\\"d\\\"))"),
+            "{log}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a09_wait_and_swallow() {
+    plain(async |w| {
+        let run = w.start("a09").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Swallow", 1).await;
+        run.cancel().await;
+        run.until("WES,T,AS,CR,T,ACR,AB,AC,T,WC").await;
+        assert_eq!(run.result().await, "7");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a10_abandon() {
+    plain(async |w| {
+        let run = w.start("a10").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Deaf", 1).await;
+        run.cancel().await;
+        run.until("WES,T,AS,CR,T,WX").await;
+        let refused = w.host.stats().stale_reports;
+        w.probe.release();
+        w.host.idle().await;
+        assert!(w.host.stats().stale_reports >= refused);
+        run.until("WES,T,AS,CR,T,WX").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a11_activity_never_picked_up() {
+    both_ways(WorldBuilder::default().unserved(), async |w| {
+        let run = w.start("a08").await;
+        run.until("WES,T,AS").await;
+        run.cancel().await;
+        run.until("WES,T,AS,CR,T,ACR,AX,T,WX").await;
+        let EventAttributes::ActivityTaskCanceled { details, .. } =
+            run.attributes("ActivityTaskCanceled").await
+        else {
+            panic!("not canceled");
+        };
+        assert_eq!(details, [Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a12_heartbeat_truth_table() {
+    both_ways(WorldBuilder::default().no_push(), async |w| {
+        let run = w.start("a08").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Work", 1).await;
+        w.host.pause_workflow_tasks();
+        run.cancel().await;
+        run.until("WES,T,AS,CR,Ts").await;
+        let before = w
+            .probe
+            .until("Work", |seen| !seen.beats.is_empty())
+            .await
+            .beats
+            .len();
+        for beats in before + 1..=before + 10 {
+            w.advance(200);
+            let seen = w
+                .probe
+                .until("Work", |seen| seen.beats.len() >= beats)
+                .await;
+            assert!(
+                seen.beats
+                    .iter()
+                    .all(|answer| *answer == AttemptState::Active)
+            );
+        }
+        w.host.resume_workflow_tasks();
+        run.until("WES,T,AS,CR,T,ACR").await;
+        w.advance(200);
+        let seen = w
+            .probe
+            .until("Work", |seen| seen.beats.len() > before + 10)
+            .await;
+        let answer = seen.beats.last().unwrap();
+        assert_eq!(*answer, AttemptState::CancelRequested("r1".into()));
+        run.until("WES,T,AS,CR,T,ACR,AB,AX,T,WX").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a12_variant_a_heartbeat_after_terminate_finds_no_activity() {
+    both_ways(WorldBuilder::default().no_push(), async |w| {
+        let run = w.start("a08").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Work", 1).await;
+        run.handle.terminate("t", "op").await.unwrap();
+        w.advance(200);
+        w.probe
+            .until("Work", |seen| {
+                seen.beats.last() == Some(&AttemptState::NotFound)
+            })
+            .await;
+        run.until("WES,T,AS,WK").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a17_cancel_then_terminate() {
+    plain(async |w| {
+        let run = w.start("a17").await;
+        run.until("WES,T,TS").await;
+        run.cancel().await;
+        run.until("WES,T,TS,CR,T,TC,TS").await;
+        run.handle.terminate("t", "op").await.unwrap();
+        run.until("WES,T,TS,CR,T,TC,TS,WK").await;
+        w.advance(2 * HOUR_MS);
+        w.host.idle().await;
+        run.until("WES,T,TS,CR,T,TC,TS,WK").await;
+        let status = Status::Terminated {
+            reason: "t".into(),
+            identity: "op".into(),
+        };
+        assert_eq!(run.closed().await, status);
+        let again = run
+            .handle
+            .terminate("t", "op")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(again.contains("already ended"), "{again}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a18_terminate_a_spinning_guest() {
+    let settings = WorldBuilder::default().activation_budget(Duration::from_secs(30));
+    both_ways(settings, async |w| {
+        w.load("concurrency").await;
+        let run = w.start("a18").await;
+        run.until("WES,T").await;
+        let go = Signal {
+            name: "go".into(),
+            ..Signal::default()
+        };
+        let signaled = run.handle.signal(go).await;
+        signaled.unwrap();
+        run.until("WES,T,SG,Ts").await;
+        // The neighbors keep completing while it spins.
+        let neighbor = w.start("join_all_1000").await;
+        assert_eq!(neighbor.result().await, "499500");
+        let begun = std::time::Instant::now();
+        run.handle.terminate("t", "op").await.unwrap();
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(1), "terminate took {took:?}");
+        run.until("WES,T,SG,Ts,Tb,Tf(FORCE_CLOSE_COMMAND),WK").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a20_a_bug_in_the_cancel_handler() {
+    plain(async |w| {
+        let run = w.start("a20").await;
+        run.until("WES,T,TS").await;
+        run.cancel().await;
+        let failed = "WES,T,TS,CR,Ts,Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)";
+        run.until(failed).await;
+        for attempt in 2..5 {
+            while run.handle.describe().await.unwrap().task.unwrap().attempt < attempt {
+                w.advance(60_000);
+                w.host.idle().await;
+            }
+            run.until(failed).await;
+        }
+        let described = run.handle.describe().await.unwrap();
+        assert_eq!(described.status, Status::Running);
+        assert_eq!(described.cancel.unwrap().state, CancelState::Requested);
+        let (_, failure) = described.task.unwrap().last_failure.unwrap();
+        assert!(
+            failure.message.contains("the cancel handler has a bug"),
+            "{}",
+            failure.message
+        );
+        let fixed = w.load("scenarios-fixed").await;
+        w.host.upgrade(&run.handle, fixed, true).await.unwrap();
+        run.until(&format!("{failed},T,TC,WX")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a21_saga() {
+    let begun = "WES,T,AS,AB,AC,T,AS,AB,AC,T,AS";
+    for (workflow_type, choice, events, activities) in [
+        // C accepts the cancellation: it left nothing to undo.
+        (
+            "a21",
+            OnCancel::Accept,
+            "AX,T,AS,AB,AC,T,AS,AB,AC,T,WX",
+            "A B C b a",
+        ),
+        // C completes, and the run is over before it could notice the cancellation.
+        ("a21", OnCancel::Complete, "AC,T,WC", "A B C"),
+        // C completes, and the timer after it notices: C is undone first.
+        (
+            "a21_then_sleep",
+            OnCancel::Complete,
+            "AC,T,AS,AB,AC,T,AS,AB,AC,T,AS,AB,AC,T,WX",
+            "A B C c b a",
+        ),
+    ] {
+        plain(async |w| {
+            w.probe.on_cancel(choice);
+            let run = w.start(workflow_type).await;
+            run.until(begun).await;
+            w.probe.started("C", 1).await;
+            run.cancel().await;
+            run.until(&format!("{begun},CR,T,ACR,AB,{events}")).await;
+            let scheduled = run
+                .events()
+                .await
+                .into_iter()
+                .filter_map(|e| match e.attributes {
+                    EventAttributes::ActivityTaskScheduled { call, .. } => Some(call.activity_type),
+                    _ => None,
+                });
+            assert_eq!(scheduled.collect::<Vec<_>>().join(" "), activities);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a23_timeout_scope() {
+    plain(async |w| {
+        let run = w.start("a23").await;
+        run.until("WES,T,TS,AS").await;
+        w.probe.started("Work", 1).await;
+        w.advance(1000);
+        run.until("WES,T,TS,AS,TF,T,ACR,AB,AX,T,WC").await;
+        assert_eq!(run.result().await, "\"timed out\"");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a24_async_operations() {
+    plain(async |w| {
+        let run = w.start("a24").await;
+        run.until("WES,T,AS,AS").await;
+        w.probe.started("Work", 2).await;
+        run.cancel().await;
+        run.until("WES,T,AS,AS,CR,T,ACR,ACR,WX").await;
+        let log = run.log().concat();
+        for raised in [
+            "condition raised: true",
+            "a1 raised: true",
+            "a2 raised: true",
+        ] {
+            assert_eq!(log.matches(raised).count(), 1, "{raised} in {log}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a27_heartbeat_details() {
+    plain(async |w| {
+        let run = w.start("a27").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Resume", 1).await;
+        // Past the heartbeat timeout, then past the wait before the second attempt.
+        w.advance(2001);
+        while run
+            .handle
+            .describe()
+            .await
+            .unwrap()
+            .activities
+            .iter()
+            .all(|a| a.attempt < 2)
+        {
+            w.host.idle().await;
+            tokio::task::yield_now().await;
+        }
+        w.advance(1000);
+        run.until("WES,T,AS,AB,AC,T,WC").await;
+        assert_eq!(run.result().await, "3");
+        let EventAttributes::ActivityTaskStarted {
+            attempt,
+            last_failure,
+            ..
+        } = run.attributes("ActivityTaskStarted").await
+        else {
+            panic!("not an attempt");
+        };
+        assert_eq!(attempt, 2);
+        let timeout = FailureInfo::Timeout {
+            kind: TimeoutKind::Heartbeat,
+            last_heartbeat_details: vec![],
+        };
+        assert_eq!(last_failure.unwrap().info, timeout);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_raw_bindings_give_the_same_histories() {
+    for evict in [false, true] {
+        let settings = WorldBuilder::default();
+        let w = if evict { settings.evict() } else { settings }
+            .build()
+            .await;
+        w.load("raw-cancel").await;
+        for (workflow_type, before, after) in [
+            ("a01", "WES,T,TS", "CR,T,TC,WX"),
+            ("a05", "WES,T,TS", "CR,T,TC,AS,AB,AC,T,WX"),
+            ("a07", "WES,T,AS,TS,AS,TS", "CR,T,ACR,TC,ACR,TC,WX"),
+            ("a24", "WES,T,AS,AS", "CR,T,ACR,ACR,WX"),
+        ] {
+            let run = w.start(workflow_type).await;
+            run.until(before).await;
+            run.cancel().await;
+            run.until(&format!("{before},{after}")).await;
+        }
+    }
+}
+
+#[test]
+fn the_raw_guest_handles_cancel_in_under_40_lines() {
+    let source = sandglass_tests::repository().join("tests/guests/raw-cancel/src/cancel.rs");
+    let lines = std::fs::read_to_string(source).unwrap().lines().count();
+    assert!(lines < 40, "{lines} lines");
+}
+
+#[tokio::test]
+async fn a_run_goes_on_after_its_host_has_crashed() {
+    let mut w = World::new().await;
+    w.load("scenarios").await;
+    let mut run = w.start("a05").await;
+    run.until("WES,T,TS").await;
+    w = w.crash().await;
+    run = w.again(&run);
+    run.cancel().await;
+    run.until("WES,T,TS,CR,T,TC,AS,AB,AC,T,WX").await;
+    w = w.restart().await;
+    run = w.again(&run);
+    assert_eq!(run.history().await, "WES,T,TS,CR,T,TC,AS,AB,AC,T,WX");
+    assert_eq!(run.event_id("WorkflowExecutionCanceled").await, EventId(18));
+}
