@@ -25,7 +25,7 @@ pub struct Global {
     /// What stdout shows: text for people, or one JSON document
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub output: OutputForm,
-    /// How log lines on stderr look; SANDGLASS_LOG says which appear (`info`, `sandglass=debug`)
+    /// How log lines on stderr look; SANDGLASS_LOG says which appear [default: warn,guest=info]
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub log_format: LogForm,
 }

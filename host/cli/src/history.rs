@@ -113,11 +113,11 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
             scheduled_event_id,
             ..
         } => {
-            format!(
-                "{} -> {}",
-                activity(*scheduled_event_id),
-                value_text(result)
-            )
+            // Most activities without a result are done for their effect.
+            match value_text(result).as_str() {
+                "null" => activity(*scheduled_event_id),
+                text => format!("{} -> {text}", activity(*scheduled_event_id)),
+            }
         }
         E::ActivityTaskFailed {
             failure,

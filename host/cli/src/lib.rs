@@ -32,13 +32,33 @@ pub fn main(cli: &Cli) -> Exit {
         Err(stop) => {
             output::note(&format!("error: {stop}"));
             if cli.global.output == OutputForm::Json {
-                let document = json!({ "error": stop.to_string(), "exit_code": stop.exit as u8 });
-                // A second failure to write changes nothing about the first.
-                let _ = output::print_json(&document);
+                print_error(&stop.to_string(), stop.exit);
             }
             stop.exit
         }
     }
+}
+
+/// Prints what is wrong with a command line, or the help that it asks for, and returns the exit code.
+#[must_use]
+pub fn refuse(error: &clap::Error) -> Exit {
+    // Nothing can be done about a terminal that cannot be written.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Completed;
+    }
+    // The arguments could not be parsed, but whoever wants JSON reads nothing else.
+    let args: Vec<_> = std::env::args_os().collect();
+    let apart = args.windows(2).any(|pair| pair == ["--output", "json"]);
+    if apart || args.iter().any(|arg| arg == "--output=json") {
+        print_error(error.to_string().trim(), Exit::Usage);
+    }
+    Exit::Usage
+}
+
+fn print_error(text: &str, exit: Exit) {
+    // It is on stderr already; a second failure changes nothing.
+    let _ = output::print_json(&json!({ "error": text, "exit_code": exit as u8 }));
 }
 
 fn dispatch(cli: &Cli) -> Outcome {

@@ -14,13 +14,16 @@ use tracing_subscriber::EnvFilter;
 /// The variable that says which log lines appear.
 const FILTER: &str = "SANDGLASS_LOG";
 
-/// Starts logging. Without `SANDGLASS_LOG`, warnings and errors appear.
+/// What appears if the variable is not set: what is wrong, and what guests say to people.
+const DEFAULT: &str = "warn,guest=info";
+
+/// Starts logging.
 ///
 /// # Errors
 /// With exit code 2 if the filter is malformed.
 pub fn start(form: LogForm) -> Result<(), Stop> {
     let text = env::var(FILTER).unwrap_or_default();
-    let text = if text.is_empty() { "warn" } else { &text };
+    let text = if text.is_empty() { DEFAULT } else { &text };
     let filter = EnvFilter::try_new(text).map_err(|error| usage!("{FILTER}={text}: {error}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

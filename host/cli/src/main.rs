@@ -5,5 +5,8 @@ use sandglass_cli::args::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sandglass_cli::main(&Cli::parse()).into()
+    match Cli::try_parse() {
+        Ok(cli) => sandglass_cli::main(&cli).into(),
+        Err(error) => sandglass_cli::refuse(&error).into(),
+    }
 }

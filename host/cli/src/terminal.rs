@@ -24,6 +24,9 @@ pub fn is_live() -> bool {
 /// Writes text that stays, ending with a line break. Failures are not reported: there is no place
 /// left to report them to.
 pub fn write_above(text: &[u8]) {
+    if text.is_empty() {
+        return;
+    }
     let mut bytes = Vec::new();
     lock().above(text, columns(), &mut bytes);
     let _ = io::stderr().lock().write_all(&bytes);

@@ -96,6 +96,7 @@ impl<'a> Follower<'a> {
             tokio::select! {
                 ended = &mut result => {
                     ended.map_err(stop)?;
+                    terminal::draw(Vec::new());
                     self.show_events().await?;
                     let run = self.run.describe().await.map_err(stop)?;
                     return Ok(Over::Ended(Box::new(run)));
@@ -115,9 +116,10 @@ impl<'a> Follower<'a> {
     }
 
     async fn look(&mut self) -> Result<Option<Over>, Stop> {
-        let run = self.run.describe().await.map_err(stop)?;
+        let mut run = self.run.describe().await.map_err(stop)?;
         if run.history_length > self.shown && Instant::now() >= self.read_again {
             self.show_events().await?;
+            run = self.run.describe().await.map_err(stop)?;
         }
         self.warn_unserved();
         let now = self.host.now();
@@ -134,11 +136,10 @@ impl<'a> Follower<'a> {
             .map(|event| event.event_time)
             .unwrap_or_default();
         let shown = usize::try_from(self.shown).unwrap_or(usize::MAX);
-        for event in events.iter().skip(shown) {
-            if !history::is_mechanics(&event.attributes) {
-                note(&history::line(event, start, &events));
-            }
-        }
+        let new = events.iter().skip(shown);
+        let told = new.filter(|event| !history::is_mechanics(&event.attributes));
+        let lines = told.map(|event| history::line(event, start, &events) + "\n");
+        terminal::write_above(lines.collect::<String>().as_bytes());
         self.shown = events.len() as u64;
         // A long history is read as a whole each time: not so often that the run is slowed down.
         self.read_again = Instant::now() + began.elapsed() * READING_SHARE;
@@ -260,7 +261,7 @@ fn unserved(activity_type: &str, queue: &str, served: &[String], none_given: boo
 /// The live view.
 fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!(
-        "{}  {}  {}  {} events",
+        "── {}  {}  {}  {} events",
         run.workflow_id,
         description::status_text(run),
         length(now.since(run.started_at)),

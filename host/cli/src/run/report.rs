@@ -23,7 +23,7 @@ pub(super) fn report(run: &RunDescription, form: OutputForm) -> Outcome {
     match (form, &run.status) {
         (OutputForm::Json, _) => output::print_json(&document(run, exit))?,
         (OutputForm::Text, Status::Completed { result }) => {
-            output::print(&format!("{}\n", payload::value(result)))?;
+            output::print_json(&payload::value(result))?;
         }
         (OutputForm::Text, _) => {}
     }

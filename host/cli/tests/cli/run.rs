@@ -260,6 +260,8 @@ fn wrong_arguments_start_nothing() {
     .refused(2, "gone");
     let document = run(&[WORKFLOWS, "-t", "nope", "--output", "json"]).json(2);
     assert_eq!(document["exit_code"], 2);
+    let document = run(&[WORKFLOWS, "--nonsense", "--output", "json"]).json(2);
+    assert_eq!(document["exit_code"], 2);
     folder.write(
         "other.db",
         "not a store, but long enough to look like a file of something",
