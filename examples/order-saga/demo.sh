@@ -57,8 +57,9 @@ ends_with() {
 }
 
 show() {
-  # Without the events that only say when the workflow's code was run.
-  "$sandglass" workflow show orders --db "$db" | grep -v " WorkflowTask"
+  # Without the events that only say when code was run.
+  "$sandglass" workflow show orders --db "$db" \
+    | grep -vE " (WorkflowTask|ActivityTaskStarted)"
   "$here/check.sh" "$shop" "$1"
 }
 

@@ -1,0 +1,243 @@
+//! The example `order-saga` through the program and real files: killed at random moments, canceled by a
+//! signal and from a second process. What happened is counted in the files by the example's own
+//! `check.sh`, which believes neither the host nor its history.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use sandglass_tests::{repository, sandglass};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+/// How long a state may take to come about before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Of the biggest order, 12 of 30 parcels are packed.
+const HALF_WAY: &str = "shop/parcels/1007-12.json";
+
+/// A shop with nothing done yet, and a store with nothing in it.
+struct Shop(TempDir);
+
+impl Shop {
+    fn open() -> Self {
+        let folder = TempDir::new().unwrap();
+        let example = repository().join("examples/order-saga");
+        fs::create_dir_all(folder.path().join("shop/ledger")).unwrap();
+        fs::create_dir_all(folder.path().join("shop/parcels")).unwrap();
+        for file in ["orders.jsonl", "stock.json"] {
+            fs::copy(example.join(file), folder.path().join("shop").join(file)).unwrap();
+        }
+        let built = sandglass()
+            .args(["build", "examples/order-saga", "--out"])
+            .arg(folder.path())
+            .current_dir(repository())
+            .output()
+            .unwrap();
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Begins the run, or takes it up again.
+    fn run(&self) -> Child {
+        sandglass()
+            .current_dir(self.0.path())
+            .args([
+                "run",
+                "order-saga.wasm",
+                "--activities",
+                "order-saga-activities.wasm",
+            ])
+            .args([
+                "--input",
+                r#""orders.jsonl""#,
+                "--id",
+                "orders",
+                "--dir",
+                "shop::/shop",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(
+                fs::File::options()
+                    .create(true)
+                    .append(true)
+                    .open(self.path("log"))
+                    .unwrap(),
+            )
+            .spawn()
+            .unwrap()
+    }
+
+    /// Begins the run and waits until the biggest order is half packed.
+    fn run_half_way(&self) -> Child {
+        let mut child = self.run();
+        let begun = Instant::now();
+        while !self.path(HALF_WAY).exists() {
+            let ended = child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "the run ended before it was half-way\n{}",
+                self.log()
+            );
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "half-way was not reached\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Runs `check.sh`.
+    fn check(&self, expected: &str) {
+        let output = Command::new(repository().join("examples/order-saga/check.sh"))
+            .arg(self.path("shop"))
+            .arg(expected)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{}", self.log());
+    }
+
+    /// Checks that a run ended with this exit code.
+    fn assert_ended(&self, output: &Output, code: i32) {
+        assert_eq!(output.status.code(), Some(code), "{}", self.log());
+    }
+
+    /// The event types of the activities that the history says were scheduled, in order.
+    fn scheduled(&self) -> Vec<String> {
+        let output = sandglass()
+            .current_dir(self.0.path())
+            .args(["workflow", "show", "orders"])
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let scheduled = lines
+            .lines()
+            .filter_map(|line| line.split_once("ActivityTaskScheduled"));
+        scheduled.map(|(_, what)| what.trim().to_owned()).collect()
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success(), "kill {name}: {status}");
+}
+
+/// A small generator of numbers (SplitMix64), so that a failing sequence can be repeated.
+struct Random(u64);
+
+impl Random {
+    /// From SANDGLASS_SEED, or from the clock.
+    fn seeded() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = std::env::var("SANDGLASS_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or(u64::from(now.subsec_nanos()));
+        println!("SANDGLASS_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+#[test]
+fn twenty_kills_at_random_moments_change_no_effect() {
+    let mut random = Random::seeded();
+    let mut kills = 0;
+    while kills < 20 {
+        let shop = Shop::open();
+        loop {
+            let mut child = shop.run();
+            // The moment is what is random; nothing waits for a state here.
+            std::thread::sleep(Duration::from_millis(random.below(700)));
+            if kills < 20 && child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+            let output = child.wait_with_output().unwrap();
+            shop.assert_ended(&output, 0);
+            break;
+        }
+        shop.check("completed");
+    }
+}
+
+#[test]
+fn ctrl_c_during_shipping_undoes_everything_in_reverse() {
+    let shop = Shop::open();
+    let child = shop.run_half_way();
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    shop.assert_ended(&output, 3);
+    shop.check("canceled");
+}
+
+#[test]
+fn a_cancel_from_a_second_process_undoes_everything_in_reverse() {
+    let shop = Shop::open();
+    let child = shop.run_half_way();
+    let canceled = sandglass()
+        .current_dir(shop.0.path())
+        .args([
+            "workflow",
+            "cancel",
+            "orders",
+            "--reason",
+            "the warehouse is closed",
+        ])
+        .output()
+        .unwrap();
+    shop.assert_ended(&canceled, 0);
+    let output = child.wait_with_output().unwrap();
+    shop.assert_ended(&output, 3);
+    shop.check("canceled");
+    let scheduled = shop.scheduled();
+    assert!(
+        scheduled.last().unwrap().contains("release"),
+        "{scheduled:?}"
+    );
+}
+
+#[test]
+fn a_kill_between_cancellation_and_compensation_loses_neither() {
+    let shop = Shop::open();
+    let mut child = shop.run_half_way();
+    let canceled = sandglass()
+        .current_dir(shop.0.path())
+        .args(["workflow", "cancel", "orders"])
+        .output()
+        .unwrap();
+    shop.assert_ended(&canceled, 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let output = shop.run().wait_with_output().unwrap();
+    shop.assert_ended(&output, 3);
+    shop.check("canceled");
+}
