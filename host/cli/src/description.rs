@@ -71,10 +71,8 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
             format!("by process {} ({})", owner.pid, owner.command),
         ));
     }
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|(label, text)| vec![label.into(), text])
-        .collect();
+    let cells = |(label, text): (&str, String)| vec![label.to_owned(), output::one_line(&text)];
+    let rows: Vec<_> = rows.into_iter().map(cells).collect();
     output::table(&rows)
 }
 

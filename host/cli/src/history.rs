@@ -34,7 +34,10 @@ pub fn text(events: &[HistoryEvent]) -> String {
 pub fn line(event: &HistoryEvent, start: Timestamp, history: &[HistoryEvent]) -> String {
     let passed = format!("+{}", time::length(event.event_time.since(start)));
     let event_type = event.attributes.event_type();
-    let description = output::shorten(&one_line(&describe(&event.attributes, history)), ROOM);
+    let description = output::shorten(
+        &output::one_line(&describe(&event.attributes, history)),
+        ROOM,
+    );
     format!("{passed:>9}  {event_type:<32}  {description}")
         .trim_end()
         .to_owned()
@@ -55,7 +58,6 @@ pub fn is_mechanics(attributes: &EventAttributes) -> bool {
 #[must_use]
 pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> String {
     use EventAttributes as E;
-    let activity = |id: sandglass_engine::EventId| activity_name(id, history);
     match attributes {
         E::WorkflowExecutionStarted(start) => format!(
             "{}({}) by {}, component {}",
@@ -86,66 +88,43 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
         E::WorkflowExecutionTerminated {
             reason, identity, ..
         } => by(reason, identity),
-        E::WorkflowExecutionTimedOut { .. } | E::WorkflowTaskStarted { .. } => String::new(),
         E::WorkflowExecutionCancelRequested(request) => by(&request.reason, &request.identity),
         E::WorkflowExecutionSignaled(signal) => {
             format!("{}({})", signal.name, payload::short(&signal.arguments))
         }
-        E::WorkflowTaskScheduled { attempt: 1 } => String::new(),
-        E::WorkflowTaskScheduled { attempt } => format!("attempt {attempt}"),
+        E::WorkflowTaskScheduled { attempt } if *attempt > 1 => format!("attempt {attempt}"),
         E::WorkflowTaskCompleted { digest, .. } => changed_digest(digest, history),
         E::WorkflowTaskFailed { cause, failure, .. } => format!("{cause:?}: {failure}"),
+        E::WorkflowExecutionTimedOut { .. }
+        | E::WorkflowTaskScheduled { .. }
+        | E::WorkflowTaskStarted { .. } => String::new(),
         E::ActivityTaskScheduled {
             activity_id, call, ..
         } => scheduled(activity_id, call),
         E::ActivityTaskStarted {
-            scheduled_event_id,
-            attempt,
-            last_failure,
+            scheduled_event_id: id,
             ..
-        } => format!(
-            "{}{}",
-            activity(*scheduled_event_id),
-            attempt_text(*attempt, last_failure.as_ref())
-        ),
-        E::ActivityTaskCompleted {
-            result,
-            scheduled_event_id,
-            ..
-        } => {
-            // Most activities without a result are done for their effect.
-            match value_text(result).as_str() {
-                "null" => activity(*scheduled_event_id),
-                text => format!("{} -> {text}", activity(*scheduled_event_id)),
-            }
         }
-        E::ActivityTaskFailed {
-            failure,
-            scheduled_event_id,
-            retry_state,
+        | E::ActivityTaskCompleted {
+            scheduled_event_id: id,
+            ..
+        }
+        | E::ActivityTaskFailed {
+            scheduled_event_id: id,
             ..
         }
         | E::ActivityTaskTimedOut {
-            failure,
-            scheduled_event_id,
-            retry_state,
+            scheduled_event_id: id,
             ..
-        } => {
-            format!(
-                "{}: {failure} ({retry_state:?})",
-                activity(*scheduled_event_id)
-            )
         }
-        E::ActivityTaskCancelRequested {
-            scheduled_event_id,
-            reason,
+        | E::ActivityTaskCancelRequested {
+            scheduled_event_id: id,
             ..
-        } => with_colon(activity(*scheduled_event_id), reason),
-        E::ActivityTaskCanceled {
-            scheduled_event_id,
-            details,
+        }
+        | E::ActivityTaskCanceled {
+            scheduled_event_id: id,
             ..
-        } => with_colon(activity(*scheduled_event_id), &payload::short(details)),
+        } => activity_name(*id, history) + &activity_news(attributes),
         E::TimerStarted {
             timer_id,
             start_to_fire_timeout,
@@ -156,6 +135,38 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => {
             format!("timer {timer_id}")
         }
+    }
+}
+
+/// What an event says about the activity that it names.
+fn activity_news(attributes: &EventAttributes) -> String {
+    use EventAttributes as E;
+    match attributes {
+        E::ActivityTaskStarted {
+            attempt,
+            last_failure,
+            ..
+        } => attempt_text(*attempt, last_failure.as_ref()),
+        E::ActivityTaskCompleted { result, .. } => match value_text(result).as_str() {
+            // It was done for its effect.
+            "null" => String::new(),
+            text => format!(" -> {text}"),
+        },
+        E::ActivityTaskFailed {
+            failure,
+            retry_state,
+            ..
+        }
+        | E::ActivityTaskTimedOut {
+            failure,
+            retry_state,
+            ..
+        } => {
+            format!(": {failure} ({retry_state:?})")
+        }
+        E::ActivityTaskCancelRequested { reason, .. } => after_colon(reason),
+        E::ActivityTaskCanceled { details, .. } => after_colon(&payload::short(details)),
+        _ => String::new(),
     }
 }
 
@@ -241,16 +252,12 @@ fn or_unknown(identity: &str) -> &str {
     }
 }
 
-fn with_colon(what: String, text: &str) -> String {
+fn after_colon(text: &str) -> String {
     if text.is_empty() {
-        what
+        String::new()
     } else {
-        format!("{what}: {text}")
+        format!(": {text}")
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn main(cli: &Cli) -> Exit {
     }
 }
 
-/// Prints what is wrong with a command line, or the help that it asks for, and returns the exit code.
+/// Prints what is wrong with a command line, or the help that it asks for; returns the exit code.
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Exit {
     // Nothing can be done about a terminal that cannot be written.

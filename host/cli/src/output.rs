@@ -88,6 +88,12 @@ pub fn shorten(text: &str, room: usize) -> String {
     format!("{kept}…")
 }
 
+/// Text with every run of blanks and line breaks made one blank.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A size for people.
 #[must_use]
 pub fn size(bytes: usize) -> String {

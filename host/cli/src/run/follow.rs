@@ -270,8 +270,8 @@ fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
     let waiting = description::waiting(run, now);
     let more = waiting.len().saturating_sub(VIEW_LINES);
     for (label, text) in waiting.into_iter().take(VIEW_LINES) {
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        lines.push(format!("  {label} {}", output::shorten(&text, 400)));
+        let text = output::shorten(&output::one_line(&text), 400);
+        lines.push(format!("  {label} {text}"));
     }
     if more > 0 {
         lines.push(format!("  and {more} more"));

@@ -187,7 +187,24 @@ fn a_run_prints_its_result_and_is_kept() {
     let runs = list["workflows"].as_array().unwrap();
     assert_eq!(runs.len(), 2);
     assert_eq!(runs[0]["run_id"], rerun["run_id"], "the newest comes first");
+}
 
+#[test]
+fn a_history_is_shown_in_lines_and_in_json() {
+    let folder = folder();
+    let args = [
+        "run",
+        WORKFLOWS,
+        "-a",
+        ACTIVITIES,
+        "-t",
+        "hello",
+        "-i",
+        "\"World\"",
+        "--id",
+        "one",
+    ];
+    assert_eq!(folder.sandglass(&args).code, Some(0));
     let shown = folder.sandglass(&["workflow", "show", "one"]);
     let types: Vec<_> = shown
         .stdout

@@ -1,0 +1,100 @@
+//! Values of arguments that are more than words.
+
+use std::{path::PathBuf, time::Duration};
+
+/// A folder granted to activities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirGrant {
+    /// Here.
+    pub host: PathBuf,
+    /// As the activity sees it.
+    pub guest: String,
+    /// Whether writing is forbidden.
+    pub read_only: bool,
+}
+
+pub(super) fn parse_grant(text: &str) -> Result<DirGrant, String> {
+    let (host, rest) = text
+        .split_once("::")
+        .ok_or("expected HOST::GUEST, such as ./data::/data")?;
+    let (guest, read_only) = match rest.strip_suffix(":ro") {
+        Some(guest) => (guest, true),
+        None => (rest, false),
+    };
+    if host.is_empty() || guest.is_empty() {
+        return Err("neither side of :: may be empty".into());
+    }
+    Ok(DirGrant {
+        host: host.into(),
+        guest: guest.into(),
+        read_only,
+    })
+}
+
+pub(super) fn parse_host(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT")?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err("expected HOST:PORT, such as db.example.com:5432".into());
+    }
+    Ok(text.into())
+}
+
+/// Parses a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a number and a unit, such as 30s")?;
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("expected one of the units ms, s, m, h, d".into()),
+    };
+    let millis = number.checked_mul(millis).ok_or("too long")?;
+    if millis == 0 {
+        return Err("must be longer than nothing".into());
+    }
+    Ok(Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(parse_duration("2h").unwrap(), Duration::from_secs(7200));
+        for wrong in ["", "5", "s", "-1s", "0s", "1w", "99999999999999999999d"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn grants_name_both_sides() {
+        let grant = parse_grant("./data::/data:ro").unwrap();
+        assert_eq!(
+            (grant.host, grant.guest.as_str(), grant.read_only),
+            ("./data".into(), "/data", true)
+        );
+        assert!(!parse_grant("a::b").unwrap().read_only);
+        for wrong in ["data", "a:b", "::b", "a::", "a:::ro"] {
+            assert!(parse_grant(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn hosts_need_a_port() {
+        assert!(parse_host("localhost:80").is_ok());
+        for wrong in ["localhost", ":80", "localhost:", "localhost:99999"] {
+            assert!(parse_host(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+}
