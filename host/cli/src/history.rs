@@ -59,45 +59,9 @@ pub fn is_mechanics(attributes: &EventAttributes) -> bool {
 pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> String {
     use EventAttributes as E;
     match attributes {
-        E::WorkflowExecutionStarted(start) => format!(
-            "{}({}) by {}, component {}",
-            start.workflow_type,
-            payload::short(&start.arguments),
-            or_unknown(&start.identity),
-            short_digest(&start.digest)
-        ),
-        E::WorkflowExecutionCompleted { result, .. } => value_text(result),
-        E::WorkflowExecutionFailed {
-            failure,
-            uncompensated,
-            ..
-        } => {
-            format!("{failure}{}", not_compensated(uncompensated))
-        }
-        E::WorkflowExecutionCanceled {
-            details,
-            uncompensated,
-            ..
-        } => {
-            format!(
-                "{}{}",
-                payload::short(details),
-                not_compensated(uncompensated)
-            )
-        }
-        E::WorkflowExecutionTerminated {
-            reason, identity, ..
-        } => by(reason, identity),
-        E::WorkflowExecutionCancelRequested(request) => by(&request.reason, &request.identity),
-        E::WorkflowExecutionSignaled(signal) => {
-            format!("{}({})", signal.name, payload::short(&signal.arguments))
-        }
         E::WorkflowTaskScheduled { attempt } if *attempt > 1 => format!("attempt {attempt}"),
         E::WorkflowTaskCompleted { digest, .. } => changed_digest(digest, history),
         E::WorkflowTaskFailed { cause, failure, .. } => format!("{cause:?}: {failure}"),
-        E::WorkflowExecutionTimedOut { .. }
-        | E::WorkflowTaskScheduled { .. }
-        | E::WorkflowTaskStarted { .. } => String::new(),
         E::ActivityTaskScheduled {
             activity_id, call, ..
         } => scheduled(activity_id, call),
@@ -135,6 +99,48 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => {
             format!("timer {timer_id}")
         }
+        attributes => run_news(attributes),
+    }
+}
+
+/// What an event says about the run itself.
+fn run_news(attributes: &EventAttributes) -> String {
+    use EventAttributes as E;
+    match attributes {
+        E::WorkflowExecutionStarted(start) => format!(
+            "{}({}) by {}, component {}",
+            start.workflow_type,
+            payload::short(&start.arguments),
+            or_unknown(&start.identity),
+            short_digest(&start.digest)
+        ),
+        E::WorkflowExecutionCompleted { result, .. } => value_text(result),
+        E::WorkflowExecutionFailed {
+            failure,
+            uncompensated,
+            ..
+        } => {
+            format!("{failure}{}", not_compensated(uncompensated))
+        }
+        E::WorkflowExecutionCanceled {
+            details,
+            uncompensated,
+            ..
+        } => {
+            format!(
+                "{}{}",
+                payload::short(details),
+                not_compensated(uncompensated)
+            )
+        }
+        E::WorkflowExecutionTerminated {
+            reason, identity, ..
+        } => by(reason, identity),
+        E::WorkflowExecutionCancelRequested(request) => by(&request.reason, &request.identity),
+        E::WorkflowExecutionSignaled(signal) => {
+            format!("{}({})", signal.name, payload::short(&signal.arguments))
+        }
+        _ => String::new(),
     }
 }
 
