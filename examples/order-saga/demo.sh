@@ -8,7 +8,7 @@ root=$(cd "$here/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 work=$target/demo
 sandglass=$target/debug/sandglass
-half_way=parcels/1007-12.json # 12 of 30 parcels of the biggest order are packed
+half_way=parcels/1007-30.json # 30 of 60 parcels of the biggest order are packed
 
 title() { printf '\n== %s\n' "$*"; }
 

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 /// How long a state may take to come about before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Of the biggest order, 12 of 30 parcels are packed.
-const HALF_WAY: &str = "shop/parcels/1007-12.json";
+/// Of the biggest order, 30 of 60 parcels are packed.
+const HALF_WAY: &str = "shop/parcels/1007-30.json";
 
 /// A shop with nothing done yet, and a store with nothing in it.
 struct Shop(TempDir);
