@@ -242,10 +242,10 @@ impl Inner {
 
     /// Waits on the host's clock.
     pub(crate) async fn sleep(&self, how_long: Duration) {
+        let due = self.clock.now() + Millis::from(how_long);
         let event = EventId(self.next_sleep.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         lock(&self.sleeps).insert(event, sender);
-        let due = self.clock.now() + Millis::from(how_long);
         let alarm = Alarm {
             due,
             run: RunKey(0),
@@ -296,7 +296,6 @@ impl Inner {
                 self.enqueue(cell);
             }
         }
-        self.quiet.notify_waiters();
     }
 
     fn fire_one(self: &Arc<Self>, cell: &Arc<RunCell>, alarm: Alarm) {

@@ -54,7 +54,9 @@ impl Guard {
         })?);
         let inner = Arc::clone(&self.inner);
         threads.timers = Some(spawn("sandglass-timers", move || {
-            inner.timers.watch(|due| inner.fire(due));
+            inner
+                .timers
+                .watch(|due| inner.fire(due), || inner.quiet.notify_waiters());
         })?);
         for _ in 0..workers {
             let inner = Arc::clone(&self.inner);

@@ -112,8 +112,9 @@ impl Timers {
         self.changed.notify_all();
     }
 
-    /// Watches the clock until stopped. `fire` gets all that is due, in order.
-    pub(crate) fn watch(&self, fire: impl Fn(Vec<Alarm>)) {
+    /// Watches the clock until stopped. `fire` gets all that is due, in order; `fired` is told when
+    /// it is through with that.
+    pub(crate) fn watch(&self, fire: impl Fn(Vec<Alarm>), fired: impl Fn()) {
         let mut set = lock(&self.set);
         while !set.stopped {
             let now = self.clock.now();
@@ -122,8 +123,9 @@ impl Timers {
                 set.firing = true;
                 drop(set);
                 fire(due);
+                lock(&self.set).firing = false;
+                fired();
                 set = lock(&self.set);
-                set.firing = false;
                 continue;
             }
             let next = set.alarms.first().map(|alarm| alarm.due);
@@ -171,7 +173,7 @@ mod tests {
     fn watched(timers: &Arc<Timers>) -> mpsc::Receiver<Vec<Alarm>> {
         let (sender, receiver) = mpsc::channel();
         let timers = Arc::clone(timers);
-        thread::spawn(move || timers.watch(|due| drop(sender.send(due))));
+        thread::spawn(move || timers.watch(|due| drop(sender.send(due)), || ()));
         receiver
     }
 

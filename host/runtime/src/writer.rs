@@ -237,7 +237,7 @@ impl Writer {
 
     pub(crate) fn is_quiet(&self) -> bool {
         let queue = self.lock();
-        queue.batch.is_empty() && queue.jobs.is_empty() && !queue.committing
+        queue.batch.is_empty() && !queue.committing
     }
 
     /// Writes what is there, then ends the thread.

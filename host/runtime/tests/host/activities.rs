@@ -48,8 +48,11 @@ fn started(events: &[HistoryEvent]) -> (u32, Option<String>) {
 /// Waits until the run's activity is between two attempts.
 async fn backing_off(run: &sandglass::RunHandle, attempt: u32) -> Timestamp {
     loop {
-        let activity = run.describe().await.unwrap().activities.remove(0);
-        if activity.attempt == attempt && activity.started_at.is_none() {
+        let described = run.describe().await.unwrap();
+        if let Some(activity) = described.activities.first()
+            && activity.attempt == attempt
+            && activity.started_at.is_none()
+        {
             return activity.next_attempt_at.unwrap();
         }
         tokio::task::yield_now().await;

@@ -164,7 +164,7 @@ async fn after_a_failed_commit_the_run_goes_on_from_what_is_stored() {
     let script = script(|| {
         |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { .. } => {
-                calls.timer(1000);
+                calls.timer(5000);
                 calls.activity(ScopeId::ROOT, call("Work"));
             }
             GuestEvent::TimerFired(..) => calls.complete("\"fired\""),
@@ -189,6 +189,8 @@ async fn host_after_failure(
     // The result of the activity is lost on its way, and asked for again.
     let run = host.start(StartOptions::new("main", "w")).await.unwrap();
     assert_eq!(attempts.recv().await, Some(1));
+    // Until the task after the activity's end is completed.
+    run.history_after(EventId(10)).await.unwrap();
     host.idle().await;
     let first = shape_of(&run).await;
     faults.push(Fault::Commit);
@@ -208,10 +210,12 @@ async fn host_after_failure(
             .contains("told to fail")
     );
     run.signal_named("kept", vec![]).await.unwrap();
+    host.idle().await;
     assert!(run.describe().await.unwrap().trouble.is_none());
     // A timer that fires into a failing store fires again.
-    faults.push(Fault::Commit);
     world.advance(&host, 1000).await;
+    faults.push(Fault::Commit);
+    world.advance(&host, 4000).await;
     assert_eq!(shape_of(&run).await, format!("{first},SG,T"));
     world.advance(&host, 1000).await;
     assert_eq!(json_result(&run).await, "\"fired\"");
