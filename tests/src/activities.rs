@@ -4,7 +4,10 @@ use sandglass::{ActivityContext, AttemptState, HostBuilder};
 use sandglass_engine::{Failure, Payload};
 use std::{
     collections::HashMap,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 use tokio::sync::watch;
@@ -92,15 +95,24 @@ impl Probe {
 
     /// Heartbeats until there is a reason to stop.
     async fn beat(&self, context: &ActivityContext) -> AttemptState {
+        let name = &context.info().activity_type;
         loop {
             let state = context.heartbeat(Vec::new());
-            let name = &context.info().activity_type;
-            self.note(name, |seen| seen.beats.push(state.clone()));
+            let note = |state: &AttemptState| {
+                self.note(name, |seen| seen.beats.push(state.clone()));
+            };
             if state != AttemptState::Active {
+                note(&state);
                 return state;
             }
-            // It ends early if there is a reason to stop; the next heartbeat says which.
-            let _reason = context.sleep(BEAT).await;
+            // The beat is told once the sleep has begun: then the test may move the clock.
+            let mut sleep = pin!(context.sleep(BEAT));
+            let begun = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
+            note(&state);
+            if begun.is_pending() {
+                // It ends early if there is a reason to stop; the next heartbeat says which.
+                let _reason = sleep.await;
+            }
         }
     }
 
@@ -143,10 +155,8 @@ async fn attempt(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             match (state, name.as_str(), accept) {
-                (AttemptState::CancelRequested(_), "Swallow", _)
-                | (AttemptState::CancelRequested(_), "C", OnCancel::Complete) => {
-                    Ok(Payload::json("7"))
-                }
+                (AttemptState::CancelRequested(_), "Swallow", _) => Ok(Payload::json("7")),
+                (AttemptState::CancelRequested(_), "C", OnCancel::Complete) => Ok(Payload::null()),
                 _ => Err(context.canceled(vec![Payload::json("\"d\"")])),
             }
         }
@@ -155,7 +165,8 @@ async fn attempt(
             Ok(Payload::json("1"))
         }
         "Resume" if context.info().attempt == 1 => {
-            context.heartbeat(vec![Payload::json("3")]);
+            let state = context.heartbeat(vec![Payload::json("3")]);
+            probe.note(&name, |seen| seen.beats.push(state));
             std::future::pending().await
         }
         "Resume" => Ok(context.info().heartbeat_details[0].clone()),

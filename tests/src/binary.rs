@@ -33,7 +33,14 @@ pub fn sandglass() -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .current_dir(repository())
-            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "sandglass"])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--workspace",
+                "--bin",
+                "sandglass",
+            ])
             .status()
             .expect("cargo runs, as it runs this test");
         assert!(built.success(), "the sandglass binary does not build");

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use sandglass_engine::{Status, TaskFailedCause};
-use sandglass_tests::{RunUnderTest, World, WorldBuilder, component};
+use sandglass_tests::{RunUnderTest, World, WorldBuilder, repository, sandglass};
 use std::time::{Duration, Instant};
 
 /// Starts a run and lets it do what it is there for.
@@ -101,10 +101,13 @@ async fn a_stack_overflow_and_a_trap_are_named() {
 #[tokio::test]
 async fn a_forbidden_import_is_refused_at_load() {
     let w = World::new().await;
-    let bytes = component(
-        "tests/guests/forbidden-import",
-        "guest-forbidden-import.wasm",
-    );
+    let bytes = wat::parse_str(
+        r#"(component
+            (import "evil:clock/now" (instance))
+            (instance $empty)
+            (export "sandglass:workflow/guest@0.1.0" (instance $empty)))"#,
+    )
+    .unwrap();
     let error = w.host.load_component(bytes).await.unwrap_err().to_string();
     assert!(
         error.contains("evil:clock/now"),
@@ -112,6 +115,22 @@ async fn a_forbidden_import_is_refused_at_load() {
     );
     w.load("concurrency").await;
     a_neighbor_is_unharmed(&w).await;
+}
+
+#[test]
+fn a_forbidden_import_is_refused_when_it_is_built() {
+    let built = sandglass()
+        .current_dir(repository())
+        .args(["build", "tests/guests/forbidden-import", "--out"])
+        .arg(tempfile::tempdir().unwrap().path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert_eq!(built.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("evil:clock/now"),
+        "it names the import: {said}"
+    );
 }
 
 #[tokio::test]
