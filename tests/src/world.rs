@@ -121,6 +121,12 @@ impl World {
         self.host_again().await
     }
 
+    /// Stops the host in order and leaves its folder, with `store.db` in it.
+    pub async fn stop(self) -> TempDir {
+        self.host.shutdown().await.expect("the host stops in order");
+        self.dir
+    }
+
     /// Drops the host as a crash would and starts another on the same store.
     pub async fn crash(self) -> Self {
         self.host_again().await
