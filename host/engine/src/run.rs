@@ -324,23 +324,7 @@ impl Run {
                 reason,
                 identity,
                 details,
-            } => {
-                let (reason, identity) = (reason.clone(), identity.clone());
-                let status = Status::Terminated {
-                    reason: reason.clone(),
-                    identity: identity.clone(),
-                };
-                let details = details.clone();
-                self.emit(
-                    at,
-                    EventAttributes::WorkflowExecutionTerminated {
-                        reason,
-                        identity,
-                        details,
-                    },
-                );
-                self.close(status);
-            }
+            } => self.record_termination(at, reason, identity, details),
             Input::TimedOut => {
                 let retry_state = RetryState::RetryPolicyNotSet;
                 self.emit(
@@ -351,6 +335,28 @@ impl Run {
             }
         }
         EventId(0)
+    }
+
+    fn record_termination(
+        &mut self,
+        at: Timestamp,
+        reason: &str,
+        identity: &str,
+        details: &[Payload],
+    ) {
+        let (reason, identity) = (reason.to_owned(), identity.to_owned());
+        let status = Status::Terminated {
+            reason: reason.clone(),
+            identity: identity.clone(),
+        };
+        let details = details.to_vec();
+        let attributes = EventAttributes::WorkflowExecutionTerminated {
+            reason,
+            identity,
+            details,
+        };
+        self.emit(at, attributes);
+        self.close(status);
     }
 
     fn record_start(&mut self, at: Timestamp, start: &Start) {
