@@ -227,7 +227,8 @@ fn no_function_is_longer_than_70_lines() {
     let mut long = Vec::new();
     for file in files(&["host", "guest-sdk"], ".rs")
         .iter()
-        .filter(|file| !is_generated(file))
+        // A test may be one long sequence or one big value.
+        .filter(|file| !is_generated(file) && !file.iter().any(|part| part == "tests"))
     {
         for (line, length) in functions(&text(file)) {
             if length > 70 {
