@@ -199,7 +199,8 @@ fn set_alarm(host: &Inner, place: &mut Option<Alarm>, next: Option<Alarm>) {
 
 /// An attempt ended with this report.
 ///
-/// Refused if it is not the current one: the run has ended, the activity has, or the attempt was given up.
+/// Refused if it is not the current one: the run has ended, the activity has, or the attempt was
+/// given up.
 pub(crate) fn report(
     host: &Arc<Inner>,
     cell: &Arc<RunCell>,

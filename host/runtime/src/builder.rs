@@ -97,7 +97,8 @@ impl HostBuilder {
         self
     }
 
-    /// The name under which attempts of this host appear in histories. Default: with the process id.
+    /// The name under which attempts of this host appear in histories. Default: with the process
+    /// id.
     #[must_use]
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = identity.into();
@@ -106,9 +107,9 @@ impl HostBuilder {
 
     /// Serves an activity type by a function of this process.
     ///
-    /// It runs at least once for each activity: again after a failure, a timeout or a crash. When its result is
-    /// not wanted any more it is told through its context, and dropped at its next await soon
-    /// after; one that blocks its thread cannot be stopped, its result is refused.
+    /// It runs at least once for each activity: again after a failure, a timeout or a crash. When
+    /// its result is not wanted any more it is told through its context, and dropped at its next
+    /// await soon after; one that blocks its thread cannot be stopped, its result is refused.
     #[must_use]
     pub fn activity<F, Fut>(mut self, activity_type: impl Into<String>, function: F) -> Self
     where
@@ -138,7 +139,8 @@ impl HostBuilder {
         self
     }
 
-    /// Serves the activity types of a wasm component, which may use what is granted and nothing else.
+    /// Serves the activity types of a wasm component, which may use what is granted and nothing
+    /// else.
     #[must_use]
     pub fn activity_component(mut self, bytes: impl Into<Vec<u8>>, grants: Grants) -> Self {
         self.activity_components.push((bytes.into(), grants));
@@ -152,8 +154,8 @@ impl HostBuilder {
         self
     }
 
-    /// Bytes of guest memory kept resident between workflow tasks; 0 rebuilds each run by replay for each task.
-    /// Default: 1 GiB.
+    /// Bytes of guest memory kept resident between workflow tasks; 0 rebuilds each run by replay
+    /// for each task. Default: 1 GiB.
     #[must_use]
     pub fn instance_cache_bytes(mut self, bytes: usize) -> Self {
         self.instance_cache_bytes = bytes;
@@ -188,8 +190,8 @@ impl HostBuilder {
         self
     }
 
-    /// Whether a running attempt is told at once that it is to be canceled. If not, its next heartbeat is
-    /// answered so. Default: yes.
+    /// Whether a running attempt is told at once that it is to be canceled. If not, its next
+    /// heartbeat is answered so. Default: yes.
     #[must_use]
     pub fn push_cancel(mut self, push: bool) -> Self {
         self.push_cancel = push;
@@ -213,8 +215,8 @@ impl HostBuilder {
     /// Opens the store, takes up its open runs and starts the host.
     ///
     /// # Errors
-    /// [`Error::Store`], also if another process owns the store; [`Error::Component`] if a component cannot be
-    /// used; [`Error::System`] if a thread or the socket cannot be made.
+    /// [`Error::Store`], also if another process owns the store; [`Error::Component`] if a
+    /// component cannot be used; [`Error::System`] if a thread or the socket cannot be made.
     pub async fn build(self) -> Result<Host, Error> {
         let (owner, mut store) = match self.storage {
             Storage::Missing => return Err(Error::system("build a host", "no store was given")),

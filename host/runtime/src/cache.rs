@@ -1,7 +1,7 @@
 //! Which runs stay resident: the most recently used, within a bound of bytes and of instances.
 //!
-//! The cache only decides. The guests themselves are in the cells, and a run that somebody is working
-//! on is never evicted: it comes back to the cache at the end of its step.
+//! The cache only decides. The guests themselves are in the cells, and a run that somebody is
+//! working on is never evicted: it comes back to the cache at the end of its step.
 
 use crate::{
     cell::{Phase, RunCell},
@@ -14,8 +14,8 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-/// Instances kept beside the bound of bytes: each costs the kernel a few memory mappings, of which a process
-/// has 65,530.
+/// Instances kept beside the bound of bytes: each costs the kernel a few memory mappings, of which
+/// a process has 65,530.
 const INSTANCES_MAX: usize = 100_000;
 
 #[derive(Default)]

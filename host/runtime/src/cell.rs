@@ -1,7 +1,8 @@
 //! One open run in memory: what waits for it, what it waits for, and who is working on it.
 //!
-//! The phases go Idle, Queued, Running, Committing and back: one thread at a time works on a run, and a run has at
-//! most one uncommitted frame. Everything but the resident guest survives eviction.
+//! The phases go Idle, Queued, Running, Committing and back: one thread at a time works on a run,
+//! and a run has at most one uncommitted frame. Everything but the resident guest survives
+//! eviction.
 
 use crate::{
     activity::Slot,
@@ -79,7 +80,8 @@ pub(crate) struct CellState {
 pub(crate) struct Head {
     pub(crate) row: RunRow,
     pub(crate) summary: RunSummary,
-    /// Sequence number of the next frame, from 1; 0 for a run taken up from the store and not yet rebuilt.
+    /// Sequence number of the next frame, from 1; 0 for a run taken up from the store and not yet
+    /// rebuilt.
     pub(crate) next_seq: u64,
 }
 
@@ -222,9 +224,9 @@ impl CellState {
         Posted::Waiting
     }
 
-    /// Takes the mails in the order in which they are to be recorded: as they arrived, but of those that
-    /// arrived during a task the ends of activities come last (semantics A3 b), and what ends
-    /// the run by force comes after everything.
+    /// Takes the mails in the order in which they are to be recorded: as they arrived, but of
+    /// those that arrived during a task the ends of activities come last (semantics A3 b), and
+    /// what ends the run by force comes after everything.
     pub(crate) fn take_mail(&mut self) -> Vec<Mail> {
         self.force = false;
         let mut mails = std::mem::take(&mut self.mailbox);

@@ -72,10 +72,9 @@ impl Components {
 
     fn loaded(&self) -> Vec<Arc<dyn Component>> {
         let places: Vec<Place> = lock(&self.places).values().cloned().collect();
-        places
-            .iter()
-            .filter_map(|place| lock(place).clone())
-            .collect()
+        // One that is being compiled is not loaded yet, and not worth waiting for.
+        let ready = places.iter().filter_map(|place| place.try_lock().ok());
+        ready.filter_map(|component| component.clone()).collect()
     }
 
     /// The workflow types of the loaded components.

@@ -229,7 +229,9 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
         cell.progress.send_modify(|progress| progress.lost = lost);
         host.forget(cell);
     } else {
-        tracing::error!(run_id = cell.run_id, %error, "the run cannot go on; it is tried again");
+        if !host.is_stopping() {
+            tracing::error!(run_id = cell.run_id, %error, "the run cannot go on; it is tried again");
+        }
         state.phase = Phase::Idle;
         let doublings = state.store_failures.saturating_sub(1).min(6);
         let due = host.clock.now() + Millis((1000 << doublings).min(60_000));

@@ -144,10 +144,11 @@ impl RunHandle {
         }
     }
 
-    /// Asks the run to end by itself. Returns when the request is on disk; never waits for the run's code.
+    /// Asks the run to end by itself. Returns when the request is on disk; never waits for the
+    /// run's code.
     ///
-    /// The code is told once, by an event; its operations in cancellable scopes are canceled. It may clean up, and
-    /// may go on. The first request counts, later ones are only counted.
+    /// The code is told once, by an event; its operations in cancellable scopes are canceled. It
+    /// may clean up, and may go on. The first request counts, later ones are only counted.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
@@ -188,8 +189,8 @@ impl RunHandle {
         })
     }
 
-    /// Ends the run at once, without its code. Returns when that is on disk. A workflow task that is
-    /// running is interrupted; attempts of activities find that the run is gone.
+    /// Ends the run at once, without its code. Returns when that is on disk. A workflow task that
+    /// is running is interrupted; attempts of activities find that the run is gone.
     ///
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Closed`] if it had ended.
@@ -274,8 +275,8 @@ impl RunHandle {
         })
     }
 
-    /// The events after this one; waits until there is one, or the run has ended. Empty: it has ended,
-    /// and there are no more.
+    /// The events after this one; waits until there is one, or the run has ended. Empty: it has
+    /// ended, and there are no more.
     ///
     /// # Errors
     /// As [`RunHandle::history`], and [`Error::ShutDown`] if the host ends first.

@@ -3,8 +3,10 @@
 //! [`Inner`] is what its threads share: the pool that runs workflow tasks, the writer, the
 //! timers and the runtime of activities. They end when the last [`Host`] is dropped.
 
+mod alarms;
+
 use crate::{
-    activity::{self, ActivityContext, Dispatch, Native, Unserved},
+    activity::{ActivityContext, Dispatch, Native, Unserved},
     builder::HostBuilder,
     cache::Cache,
     cell::{Ack, Letter, Mail, Phase, Posted, RunCell},
@@ -15,12 +17,10 @@ use crate::{
     recovery::decode_frames,
     shutdown::Guard,
     stats::{Counters, Stats},
-    timers::{Alarm, Kind, Timers},
+    timers::Timers,
     writer::Writer,
 };
-use sandglass_engine::{
-    Digest, EventId, Failure, Frame, Input, Limits, Millis, Payload, Timestamp,
-};
+use sandglass_engine::{Digest, EventId, Failure, Frame, Limits, Millis, Payload, Timestamp};
 use sandglass_store::{Reader, RunKey};
 use std::{
     collections::HashMap,
@@ -28,7 +28,6 @@ use std::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -240,82 +239,6 @@ impl Inner {
         decode_frames(&self.read(|reader| reader.frames(key))?, run_id)
     }
 
-    /// Waits on the host's clock.
-    pub(crate) async fn sleep(&self, how_long: Duration) {
-        let due = self.clock.now() + Millis::from(how_long);
-        let event = EventId(self.next_sleep.fetch_add(1, Ordering::Relaxed));
-        let (sender, receiver) = oneshot::channel();
-        lock(&self.sleeps).insert(event, sender);
-        let alarm = Alarm {
-            due,
-            run: RunKey(0),
-            event,
-            kind: Kind::Sleep,
-        };
-        let sleep = Sleep { host: self, alarm };
-        self.timers.arm(alarm);
-        // The sender is dropped unused only with the host.
-        let _woken = receiver.await;
-        drop(sleep);
-    }
-
-    /// Passes on alarms that are due, all of one run at once.
-    pub(crate) fn fire(self: &Arc<Self>, alarms: Vec<Alarm>) {
-        let mut timers: Vec<(Arc<RunCell>, Vec<Mail>)> = Vec::new();
-        let mut places: HashMap<RunKey, usize> = HashMap::new();
-        for alarm in alarms {
-            if alarm.kind == Kind::Sleep {
-                if let Some(sleeper) = lock(&self.sleeps).remove(&alarm.event) {
-                    // It may have stopped sleeping meanwhile.
-                    let _gone = sleeper.send(());
-                }
-                continue;
-            }
-            let Some(cell) = self.open_run(alarm.run) else {
-                continue;
-            };
-            if alarm.kind != Kind::Timer {
-                self.fire_one(&cell, alarm);
-                continue;
-            }
-            let place = *places.entry(alarm.run).or_insert_with(|| {
-                timers.push((Arc::clone(&cell), Vec::new()));
-                timers.len() - 1
-            });
-            let input = match alarm.event {
-                EventId(1) => Input::TimedOut,
-                started_event_id => Input::TimerFired { started_event_id },
-            };
-            timers[place]
-                .1
-                .push(Mail::input(self.clock.now(), input, None));
-        }
-        for (cell, mails) in timers {
-            let queue = cell.lock().post(mails) == Posted::Queue;
-            if queue {
-                self.enqueue(cell);
-            }
-        }
-    }
-
-    fn fire_one(self: &Arc<Self>, cell: &Arc<RunCell>, alarm: Alarm) {
-        match alarm.kind {
-            Kind::ActivityDeadline => activity::deadline_passed(self, cell, alarm.event),
-            Kind::ActivityRetry | Kind::HeartbeatFlush => activity::woken(self, cell, alarm.event),
-            Kind::TaskRetry => {
-                let mut state = cell.lock();
-                if state.retry_at == Some(alarm.due) {
-                    state.retry_at = None;
-                    if state.wake() == Posted::Queue {
-                        self.enqueue(Arc::clone(cell));
-                    }
-                }
-            }
-            Kind::StoreRetry => crate::recovery::after_store_failure(self, cell),
-            Kind::Timer | Kind::Sleep => {}
-        }
-    }
-
     fn is_quiet(&self) -> bool {
         let epoch = self.epoch.load(Ordering::Acquire);
         let idle = || self.active.load(Ordering::Acquire) == 0;
@@ -336,19 +259,6 @@ impl Inner {
             }
             notified.await;
         }
-    }
-}
-
-/// Takes the alarm back if the sleeper goes away.
-struct Sleep<'a> {
-    host: &'a Inner,
-    alarm: Alarm,
-}
-
-impl Drop for Sleep<'_> {
-    fn drop(&mut self) {
-        self.host.timers.disarm(self.alarm);
-        lock(&self.host.sleeps).remove(&self.alarm.event);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The embedding API of Sandglass: durable workflows in WebAssembly, inside your own program.
 //!
 //! A [`Host`] runs the workflows of one store. It loads components, starts runs, makes the
-//! attempts of their activities, fires their timers, and rebuilds all of it after a crash. Nothing is
-//! acknowledged before it is on disk.
+//! attempts of their activities, fires their timers, and rebuilds all of it after a crash. Nothing
+//! is acknowledged before it is on disk.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

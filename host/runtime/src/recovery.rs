@@ -117,7 +117,8 @@ fn pending(cell: &RunCell, row: &ActivityRow) -> Result<PendingActivity, Error> 
     })
 }
 
-/// Sets a recovered run going: its pending workflow task, and each activity with the attempt it was at.
+/// Sets a recovered run going: its pending workflow task, and each activity with the attempt it
+/// was at.
 fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, clean: bool) {
     let now = host.clock.now();
     let mut state = cell.lock();

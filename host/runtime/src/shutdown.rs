@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::{runtime::Runtime, sync::oneshot};
 
-/// How long attempts may take to notice that the host is stopping.
-const ATTEMPTS_GRACE: Duration = Duration::from_secs(2);
+/// How long attempts and workflow tasks may take to end when the host is stopping.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Owns the threads of a host and ends them.
 pub(crate) struct Guard {
@@ -82,12 +82,8 @@ impl Guard {
         inner.dispatch.stop();
         inner.pool.stop();
         inner.timers.stop();
-        for cell in inner.open_runs() {
-            // A step that is running is abandoned: its inputs were not acknowledged.
-            if let Some(interrupt) = &cell.lock().interrupt {
-                interrupt();
-            }
-        }
+        // Steps that are running are abandoned: what they bring was not acknowledged.
+        interrupt_all(inner);
         let mut threads = lock(&self.threads);
         let Threads {
             pool,
@@ -112,6 +108,14 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.halt();
+    }
+}
+
+fn interrupt_all(inner: &Inner) {
+    for cell in inner.open_runs() {
+        if let Some(interrupt) = &cell.lock().interrupt {
+            interrupt();
+        }
     }
 }
 
@@ -166,7 +170,10 @@ impl Host {
             );
         }
         inner.timers.stop();
-        inner.idle().await;
+        if with_timeout(inner, inner.idle()).await.is_none() {
+            interrupt_all(inner);
+            inner.idle().await;
+        }
         for cell in inner.open_runs() {
             activity::flush(inner, &cell, &mut cell.lock());
         }
@@ -186,11 +193,11 @@ impl Host {
     }
 }
 
-/// Waits at most the grace that attempts have, on the host's own runtime: the caller's may have no timers.
+/// Waits at most the grace, on the host's own runtime: the caller's may have no timers.
 async fn with_timeout<T>(inner: &Inner, wait: impl Future<Output = T>) -> Option<T> {
     let (sender, receiver) = oneshot::channel();
     inner.tokio.spawn(async move {
-        tokio::time::sleep(ATTEMPTS_GRACE).await;
+        tokio::time::sleep(GRACE).await;
         // It may be waited for no more.
         let _gone = sender.send(());
     });

@@ -222,6 +222,10 @@ impl<'a> Step<'a> {
             .take()
             .expect("a task is begun only with an instance");
         self.cell.lock().interrupt = Some(instance.interrupter());
+        if self.host.is_stopping() {
+            // Whoever stops the host may have looked for what to interrupt before.
+            return Err(Error::ShutDown);
+        }
         let task = run.begin(self.host.clock.now(), self.head.row.digest);
         let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
         self.cell.lock().interrupt = None;
@@ -331,6 +335,10 @@ impl<'a> Step<'a> {
     fn task_failed(&mut self, started_at: Timestamp, failure: TaskFailure) -> Result<Ended, Error> {
         self.cell.lock().interrupt = None;
         self.take_inputs_back()?;
+        if self.host.is_stopping() {
+            // It may have been interrupted for that. The next host tries again.
+            return Err(Error::ShutDown);
+        }
         self.host.counters.tasks_failed.add(1);
         let forced = self.cell.lock().force;
         if forced {

@@ -1,8 +1,8 @@
 //! One ordered set of everything that is due at some time, and the thread that watches it.
 //!
 //! Entries are ordered by (due, run, event id): what is due first fires first, whatever its kind.
-//! The set holds no state of its own: it is rebuilt from rows when the host starts, and whoever is told
-//! checks against the run whether the entry still means something.
+//! The set holds no state of its own: it is rebuilt from rows when the host starts, and whoever is
+//! told checks against the run whether the entry still means something.
 
 use crate::clock::{Clock, lock};
 use sandglass_engine::{EventId, Timestamp};

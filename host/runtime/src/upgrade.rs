@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 impl Host {
     /// Lets an open run go on with another component, from its next workflow task on.
     ///
-    /// With `trial` its history is first replayed with the new component on the side; a difference is an
-    /// error and changes nothing. Without, a difference shows as a failing workflow task later.
-    /// The component must be loaded or in the store.
+    /// With `trial` its history is first replayed with the new component on the side; a difference
+    /// is an error and changes nothing. Without, a difference shows as a failing workflow task
+    /// later. The component must be loaded or in the store.
     ///
     /// # Errors
     /// [`UpgradeError::Replay`] with what differed, [`UpgradeError::UnknownType`],

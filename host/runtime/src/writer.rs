@@ -4,6 +4,10 @@
 //! still join it, or 256 frames or 1 MiB wait, or the oldest frame has waited 1 ms. With nothing to do the
 //! thread sleeps without a timer. After a commit it runs the effects, then checkpoints when idle.
 
+mod early;
+
+pub(crate) use early::{EarlySlot, Settled};
+
 use crate::{
     cell::{Ack, Delivery, Head, RunCell},
     clock::lock,
@@ -28,6 +32,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 const EARLY_AFTER: Duration = Duration::from_millis(2);
 /// With nothing to write for this long, the log is checkpointed.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(50);
+
+/// A log that has grown to this size is checkpointed even if the writer is never idle.
+const LOG_BYTES_MAX: u64 = 64 << 20;
 
 /// One run's part in a commit.
 pub(crate) struct Submission {
@@ -73,74 +80,6 @@ impl Submission {
     }
 }
 
-/// The inputs of a running workflow task, to be committed alone if it takes long.
-pub(crate) struct EarlySlot {
-    state: Mutex<Early>,
-    done: Condvar,
-}
-
-enum Early {
-    Waiting(Box<Submission>),
-    Taken,
-    Done(Result<(), Error>),
-}
-
-/// What became of the inputs of a workflow task by its end.
-pub(crate) enum Settled {
-    /// Nothing was written: here they are again.
-    Back(Box<Submission>),
-    /// They were committed.
-    Committed,
-    /// Their commit failed.
-    Lost(Error),
-}
-
-impl EarlySlot {
-    pub(crate) fn new(make: impl FnOnce(&Arc<Self>) -> Submission) -> Arc<Self> {
-        let slot = Arc::new(Self {
-            state: Mutex::new(Early::Taken),
-            done: Condvar::new(),
-        });
-        let submission = make(&slot);
-        *lock(&slot.state) = Early::Waiting(Box::new(submission));
-        slot
-    }
-
-    fn take(&self) -> Option<Box<Submission>> {
-        let mut state = lock(&self.state);
-        match std::mem::replace(&mut *state, Early::Taken) {
-            Early::Waiting(submission) => Some(submission),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-
-    /// Takes the inputs back, or waits until their commit is through.
-    pub(crate) fn settle(&self) -> Settled {
-        let mut state = lock(&self.state);
-        loop {
-            match std::mem::replace(&mut *state, Early::Taken) {
-                Early::Waiting(submission) => return Settled::Back(submission),
-                Early::Done(Ok(())) => return Settled::Committed,
-                Early::Done(Err(error)) => return Settled::Lost(error),
-                Early::Taken => {
-                    state = self
-                        .done
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn finish(&self, result: Result<(), Error>) {
-        *lock(&self.state) = Early::Done(result);
-        self.done.notify_all();
-    }
-}
-
 /// Something else that needs the store's writing side, between two commits.
 type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
@@ -162,7 +101,8 @@ struct Queue {
 
 struct Running {
     since: Instant,
-    slot: Option<Arc<EarlySlot>>,
+    /// The inputs of its workflow task, and since when that runs.
+    slot: Option<(Instant, Arc<EarlySlot>)>,
 }
 
 /// The queue in front of the writer thread.
@@ -206,7 +146,7 @@ impl Writer {
     pub(crate) fn offer(&self, token: Token, slot: Option<Arc<EarlySlot>>) {
         let offered = slot.is_some();
         if let Some(running) = self.lock().running.get_mut(&token.0) {
-            running.slot = slot;
+            running.slot = slot.map(|slot| (Instant::now(), slot));
         }
         if offered {
             self.changed.notify_all();
@@ -255,9 +195,12 @@ impl Writer {
             let results = store.commit(&writes);
             count(host, &writes, &results);
             complete(host, batch, results);
+            idle = Idle::Fresh;
+            if store.stats().log_bytes > LOG_BYTES_MAX {
+                checkpoint(store);
+            }
             self.lock().committing = false;
             host.quiet.notify_waiters();
-            idle = Idle::Fresh;
         }
     }
 
@@ -283,8 +226,10 @@ impl Writer {
                 }
                 Some(wait) => Some(wait),
                 None if queue.stopped => return None,
-                None => queue.overdue_in(now).or(idle.wait()),
+                None => queue.overdue_in(now),
             };
+            let resting = wait.is_none();
+            let wait = wait.or(idle.wait());
             let Some(wait) = wait else {
                 queue = self
                     .changed
@@ -295,7 +240,7 @@ impl Writer {
             let waited = self.changed.wait_timeout(queue, wait);
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = woken;
-            if timeout.timed_out() && queue.is_empty() && *idle == Idle::Fresh {
+            if timeout.timed_out() && resting && queue.batch.is_empty() {
                 drop(queue);
                 checkpoint(store);
                 *idle = Idle::Checkpointed;
@@ -325,18 +270,16 @@ impl Queue {
         self.batch.push(submission);
     }
 
-    fn is_empty(&self) -> bool {
-        self.batch.is_empty() && self.running.is_empty() && self.queued == 0
-    }
-
     /// Takes the inputs of workflow tasks that have been running too long.
     fn take_overdue(&mut self, now: Instant) {
-        let overdue: Vec<_> = self
+        let due = |(since, _): &mut (Instant, Arc<EarlySlot>)| {
+            now.saturating_duration_since(*since) >= EARLY_AFTER
+        };
+        let slots = self
             .running
             .values_mut()
-            .filter(|running| now.duration_since(running.since) >= EARLY_AFTER)
-            .filter_map(|running| running.slot.take()?.take())
-            .collect();
+            .filter_map(|running| running.slot.take_if(due));
+        let overdue: Vec<_> = slots.filter_map(|(_, slot)| slot.take()).collect();
         for submission in overdue {
             self.add(*submission);
         }
@@ -368,9 +311,9 @@ impl Queue {
         let offered = self
             .running
             .values()
-            .filter(|running| running.slot.is_some());
+            .filter_map(|running| running.slot.as_ref());
         offered
-            .map(|running| EARLY_AFTER.saturating_sub(now - running.since))
+            .map(|(since, _)| EARLY_AFTER.saturating_sub(now.saturating_duration_since(*since)))
             .min()
     }
 }

@@ -20,10 +20,11 @@ pub struct ActivityInfo {
     pub scheduled_event_id: EventId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
-    /// `"{run_id}/{scheduled_event_id}"`: the same for every attempt of this activity and different for
-    /// every other one. An effect made under it once is made once.
+    /// `"{run_id}/{scheduled_event_id}"`: the same for every attempt of this activity and
+    /// different for every other one. An effect made under it once is made once.
     pub idempotency_key: String,
-    /// Details of the newest heartbeat of an earlier attempt, or of this one before the host stopped.
+    /// Details of the newest heartbeat of an earlier attempt, or of this one before the host
+    /// stopped.
     pub heartbeat_details: Vec<Payload>,
     /// When it was scheduled.
     pub scheduled_at: Timestamp,
@@ -55,7 +56,8 @@ impl ActivityContext {
 
     /// Gives a sign of life, with details that the next attempt receives. Answers whether to go on.
     ///
-    /// Each call counts for the heartbeat timeout; details are stored at intervals and with a failure.
+    /// Each call counts for the heartbeat timeout; details are stored at intervals and with a
+    /// failure.
     pub fn heartbeat(&self, details: Vec<Payload>) -> AttemptState {
         heartbeat(
             &self.host,

@@ -54,8 +54,9 @@ fn flush_after(slot: &Slot) -> Millis {
     share.map_or(FLUSH_AFTER_MAX, |share| share.min(FLUSH_AFTER_MAX))
 }
 
-/// Stores what has changed of a run's activities. While a frame of the run is being written, nothing:
-/// the frame may end activities whose rows must not come back. The end of that step calls again.
+/// Stores what has changed of a run's activities. While a frame of the run is being written,
+/// nothing: the frame may end activities whose rows must not come back. The end of that step calls
+/// again.
 pub(crate) fn flush(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState) {
     if matches!(state.phase, Phase::Committing | Phase::Closed) {
         return;

@@ -11,7 +11,8 @@ use tokio::{
 use tracing::Instrument;
 
 /// How long a native attempt may take to notice that it is over, before it is aborted at its next
-/// await; and how long that may take before it counts as blocking. Real time: it is a matter of threads.
+/// await; and how long that may take before it counts as blocking. Real time: it is a matter of
+/// threads.
 const GRACE: Duration = Duration::from_millis(500);
 
 type Joined = Result<Result<Payload, Failure>, JoinError>;

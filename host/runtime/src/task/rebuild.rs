@@ -65,8 +65,8 @@ impl Step<'_> {
         self.caught_up(run).map(Ok)
     }
 
-    /// Adds to a run rebuilt from its frames what they do not say: failed attempts of its workflow task that
-    /// were not recorded, and what this step has recorded so far.
+    /// Adds to a run rebuilt from its frames what they do not say: failed attempts of its workflow
+    /// task that were not recorded, and what this step has recorded so far.
     fn caught_up(&self, mut run: Run) -> Result<Run, Error> {
         let summary = &self.head.summary;
         while run.task_attempt() > 1

@@ -54,7 +54,8 @@ impl Step<'_> {
         }
     }
 
-    /// The store or the history does not let the run go on: everybody is told, and it is tried again later.
+    /// The store or the history does not let the run go on: everybody is told, and it is tried
+    /// again later.
     pub(super) fn give_up(mut self, error: Error) {
         for (ack, _) in std::mem::take(&mut self.acks) {
             drop(ack.send(Err(error.clone())));

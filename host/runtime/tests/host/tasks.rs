@@ -168,13 +168,20 @@ async fn a_run_whose_component_is_missing_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_spinning_guest_can_be_shut_down() {
+async fn a_host_with_a_spinning_guest_can_stop_and_leaves_no_trace_of_it() {
     let world = World::new();
-    let spinner = script(|| |_: &GuestEvent, calls: &mut Calls<'_>| calls.spin());
-    let host = world.host(&spinner).build().await.unwrap();
+    let spinner = || script(|| |_: &GuestEvent, calls: &mut Calls<'_>| calls.spin());
+    let host = world.host(&spinner()).build().await.unwrap();
     // Answered by the commit of the inputs alone: its first task never ends.
     let run = host.start(StartOptions::new("main", "w")).await.unwrap();
     assert_eq!(shape_of(&run).await, "WES,Ts");
     drop(run);
     drop(host);
+    let host = world.host(&spinner()).build().await.unwrap();
+    host.shutdown().await.unwrap();
+    let quick = script(|| |_: &GuestEvent, calls: &mut Calls<'_>| calls.complete("1"));
+    let host = world.host(&quick).build().await.unwrap();
+    let run = host.run("w", None);
+    assert_eq!(json_result(&run).await, "1");
+    assert_eq!(shape_of(&run).await, "WES,T,WC");
 }
