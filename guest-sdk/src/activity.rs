@@ -15,9 +15,9 @@
 //!   (`async fn charge(order: Order) -> Result<Receipt, Failure>;`) the activity is one of the
 //!   host's own functions or of another component.
 //!
-//! A body runs at least once for each call, and again after a failure, a timeout or a crash. What it
-//! does under [`Info::idempotency_key`] should be done once. It may block: reading files and sockets
-//! with the standard library is fine, within what the component was granted.
+//! A body runs at least once for each call, and again after a failure, a timeout or a crash. What
+//! it does under [`Info::idempotency_key`] should be done once. It may block: reading files and
+//! sockets with the standard library is fine, within what the component was granted.
 //!
 //! [`Activity`]: crate::Activity
 //! [`ActivityCall`]: crate::ActivityCall

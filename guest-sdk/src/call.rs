@@ -137,8 +137,8 @@ impl<T> Activity<T> {
         }
     }
 
-    /// Registers `undo` to be run by the host if the workflow fails or is canceled and this activity
-    /// has, or may have, taken effect. See [`crate::compensation`].
+    /// Registers `undo` to be run by the host if the workflow fails or is canceled and this
+    /// activity has, or may have, taken effect. See [`crate::compensation`].
     ///
     /// To be called before the next `.await`.
     ///

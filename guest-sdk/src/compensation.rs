@@ -4,8 +4,9 @@
 //! first, one at a time, shielded from cancellation, after everything they undo has settled. The
 //! workflow needs no code for that.
 //!
-//! A compensation belongs to the activity that it undoes and is registered in the same breath, before
-//! the next `.await`. By default it is skipped if that activity failed or was canceled for certain.
+//! A compensation belongs to the activity that it undoes and is registered in the same breath,
+//! before the next `.await`. By default it is skipped if that activity failed or was canceled for
+//! certain.
 
 use sandglass_guest_bindings::workflow::sandglass::workflow::types;
 

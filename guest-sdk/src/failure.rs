@@ -31,7 +31,8 @@ pub struct Failure {
 
 /// Making failures.
 impl Failure {
-    /// Makes an error of user code. `failure_type` is the name that retry policies and callers go by.
+    /// Makes an error of user code. `failure_type` is the name that retry policies and callers go
+    /// by.
     pub fn application(failure_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(
             message,

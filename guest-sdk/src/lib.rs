@@ -1,8 +1,8 @@
 //! Durable workflows and activities in Rust, compiled to WebAssembly components.
 //!
-//! A workflow is an ordinary `async fn`. The host records each step, rebuilds the workflow from that
-//! record after a crash, and can cancel it at any point where it awaits something. An activity does
-//! the work that touches the world: the host runs it at least once and retries it.
+//! A workflow is an ordinary `async fn`. The host records each step, rebuilds the workflow from
+//! that record after a crash, and can cancel it at any point where it awaits something. An
+//! activity does the work that touches the world: the host runs it at least once and retries it.
 //!
 //! ```
 //! use sandglass_guest::prelude::*;
@@ -25,8 +25,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! The crate, of type `cdylib`, is built for `wasm32-unknown-unknown` to serve its workflows, and for
-//! `wasm32-wasip1` to serve its activities.
+//! The crate, of type `cdylib`, is built for `wasm32-unknown-unknown` to serve its workflows, and
+//! for `wasm32-wasip1` to serve its activities.
 //!
 //! # What may be used in a workflow
 //!

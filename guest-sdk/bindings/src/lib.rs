@@ -1,8 +1,8 @@
 //! Raw bindings of the guest contract, as `wit-bindgen` generates them.
 //!
-//! [`workflow`] and [`activity`] are the two worlds of `wit/`, where each item is explained. A guest
-//! implements the `Guest` trait found under `exports` and passes its type to the world's `export!`.
-//! Most guests use the crate `sandglass-guest` instead, which is built on this one.
+//! [`workflow`] and [`activity`] are the two worlds of `wit/`, where each item is explained. A
+//! guest implements the `Guest` trait found under `exports` and passes its type to the world's
+//! `export!`. Most guests use the crate `sandglass-guest` instead, which is built on this one.
 //!
 //! Each world is described to the host only in a build that can serve it: `activity` for
 //! `target_os = "wasi"`, `workflow` for any other target.

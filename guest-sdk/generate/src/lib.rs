@@ -1,8 +1,8 @@
 //! Generates the checked-in Rust bindings of the worlds in `wit/`.
 //!
-//! Running the generator when a guest is built would compile a WIT parser and a syntax-tree library
-//! for every workflow, which takes fifty times as long as the guest itself. So its output is part of
-//! the repository, and a test here fails when the output and `wit/` disagree.
+//! Running the generator when a guest is built would compile a WIT parser and a syntax-tree
+//! library for every workflow, which takes fifty times as long as the guest itself. So its output
+//! is part of the repository, and a test here fails when the output and `wit/` disagree.
 
 use std::path::{Path, PathBuf};
 

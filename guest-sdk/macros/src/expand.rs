@@ -39,7 +39,11 @@ pub(crate) fn workflow(options: &WorkflowOptions, function: &Function) -> Result
 
         #(#docs)*
         #(#conditions)*
-        #[allow(non_camel_case_types, dead_code, reason = "named as its function; used by `export!`")]
+        #[allow(
+            non_camel_case_types,
+            dead_code,
+            reason = "named as its function; used by `export!`"
+        )]
         #visibility enum #name {}
 
         #(#conditions)*
@@ -96,7 +100,11 @@ pub(crate) fn activity(options: &ActivityOptions, function: &Function) -> Result
 
         #(#docs)*
         #(#conditions)*
-        #[allow(non_camel_case_types, dead_code, reason = "named as its function; used by `export!`")]
+        #[allow(
+            non_camel_case_types,
+            dead_code,
+            reason = "named as its function; used by `export!`"
+        )]
         #visibility enum #name {}
 
         #(#conditions)*

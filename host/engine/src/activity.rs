@@ -9,7 +9,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Unclean starts of the host with the same attempt in flight after which the attempt counts as failed.
+/// Unclean starts of the host with the same attempt in flight after which the attempt counts as
+/// failed.
 const UNCLEAN_STARTS_MAX: u32 = 3;
 
 /// The type of the failure that such an attempt gets.
@@ -198,7 +199,8 @@ impl PendingActivity {
 
     /// The host has started again and this activity is still pending.
     ///
-    /// A host that crashes again and again with the same attempt in flight is taken to crash because of it.
+    /// A host that crashes again and again with the same attempt in flight is taken to crash
+    /// because of it.
     pub fn host_restarted(&mut self, now: Timestamp, clean: bool) -> Option<Verdict> {
         let in_flight = self.next_attempt_at <= now;
         if clean || !in_flight {
@@ -210,7 +212,8 @@ impl PendingActivity {
         }
         self.start(now, "");
         let message = format!(
-            "the host stopped {UNCLEAN_STARTS_MAX} times without a clean shutdown during this attempt"
+            "the host stopped {UNCLEAN_STARTS_MAX} times without a clean shutdown during this \
+             attempt"
         );
         Some(self.report(
             now,

@@ -114,8 +114,9 @@ pub struct ActivityCall {
 }
 
 impl ActivityCall {
-    /// The same call with what Temporal fills in: the whole limit bounds each attempt and the wait for
-    /// a worker, an attempt bounds the silence between heartbeats, and there is a retry policy.
+    /// The same call with what Temporal fills in: the whole limit bounds each attempt and the wait
+    /// for a worker, an attempt bounds the silence between heartbeats, and there is a retry
+    /// policy.
     #[must_use]
     pub(crate) fn normalized(mut self) -> Self {
         self.start_to_close = self.start_to_close.or(self.schedule_to_close);

@@ -9,8 +9,8 @@ use std::fmt;
 /// Runs guest code: takes one event, calls [`Task::command`] for each import, returns when the
 /// guest is quiescent.
 ///
-/// The task is moved in and out because the guest's instance owns what its imports use. After an error the
-/// driver is of no further use: the instance must be dropped.
+/// The task is moved in and out because the guest's instance owns what its imports use. After an
+/// error the driver is of no further use: the instance must be dropped.
 pub trait Driver {
     /// Delivers one event.
     fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>);
@@ -42,8 +42,8 @@ impl fmt::Display for Nondeterminism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "nondeterminism error at event {}\n  recorded:  {}\n  attempted: {}\n  likely cause: the \
-             component changed in a way that old histories do not allow",
+            "nondeterminism error at event {}\n  recorded:  {}\n  attempted: {}\n  \
+             likely cause: the component changed in a way that old histories do not allow",
             self.event_id, self.recorded, self.attempted
         )
     }
@@ -123,7 +123,8 @@ pub fn drive(mut task: Task, driver: &mut dyn Driver) -> (Task, Result<(), TaskF
 /// recorded one. Without, the recorded commands are taken as issued.
 ///
 /// # Errors
-/// [`ReplayError::Task`] if the guest traps or differs, [`ReplayError::Inconsistent`] if the frames do.
+/// [`ReplayError::Task`] if the guest traps or differs, [`ReplayError::Inconsistent`] if the
+/// frames do.
 pub fn replay(
     frames: impl IntoIterator<Item = Frame>,
     driver: Option<&mut dyn Driver>,

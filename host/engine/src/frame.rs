@@ -1,8 +1,8 @@
 //! Frames: what a run's history is stored as, and their encoding.
 //!
-//! A frame holds the facts that history is derived from (inputs, the start time of a workflow task, commands as
-//! issued), not the events themselves. The event ids it starts and ends at are kept so that a
-//! changed rule or a lost frame is found at load and never shifts ids silently.
+//! A frame holds the facts that history is derived from (inputs, the start time of a workflow
+//! task, commands as issued), not the events themselves. The event ids it starts and ends at are
+//! kept so that a changed rule or a lost frame is found at load and never shifts ids silently.
 
 use crate::{Command, Digest, EventId, Failure, Input, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -147,7 +147,8 @@ pub const FORMAT_VERSION: u8 = 1;
 /// Bytes before the body: one of version, four of checksum.
 const HEADER: usize = 5;
 
-/// Encodes a persisted value: version, CRC-32 of version and body (little endian), body in postcard.
+/// Encodes a persisted value: version, CRC-32 of version and body (little endian), body in
+/// postcard.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let header = vec![FORMAT_VERSION, 0, 0, 0, 0];

@@ -18,8 +18,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 10,000 commands and 4 MiB of payload in a task; 10,000 timers, 10,000 activities and 100,000 scopes
-    /// and waits in a run. They bound what one frame and one run can cost the host.
+    /// 10,000 commands and 4 MiB of payload in a task; 10,000 timers, 10,000 activities and
+    /// 100,000 scopes and waits in a run. They bound what one frame and one run can cost the host.
     fn default() -> Self {
         Self {
             commands_per_task: 10_000,

@@ -449,7 +449,8 @@ impl Run {
         }
     }
 
-    /// Restores the count of attempts that failed without being recorded, after a rebuild from frames.
+    /// Restores the count of attempts that failed without being recorded, after a rebuild from
+    /// frames.
     ///
     /// Without a recorded failure before, or with a lower count, nothing changes.
     pub fn restore_attempt(&mut self, count: u32) {
@@ -483,7 +484,8 @@ impl Run {
 
     /// Records that the pending workflow task failed; it stays pending as the next attempt.
     ///
-    /// Of consecutive failing attempts only the first is recorded (R38); returns whether this one was.
+    /// Of consecutive failing attempts only the first is recorded (R38); returns whether this one
+    /// was.
     pub fn fail_task(
         &mut self,
         started_at: Timestamp,
@@ -520,7 +522,8 @@ impl Run {
         recorded
     }
 
-    /// Writes the started event of the pending task, and its scheduled event if that is still missing.
+    /// Writes the started event of the pending task, and its scheduled event if that is still
+    /// missing.
     pub(crate) fn emit_task_started(&mut self, at: Timestamp) -> (EventId, EventId) {
         let scheduled_event_id = match self.task {
             PendingTask::Scheduled(event_id) => event_id,

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The scope tree and the unresolved operations.
 ///
-/// What is closed and resolved is forgotten: a number below `next` that is not there is known to have ended.
+/// What is closed and resolved is forgotten: a number below `next` that is not there is known to
+/// have ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Scopes {
     scopes: BTreeMap<ScopeId, Scope>,
@@ -95,7 +96,8 @@ impl Scope {
         }
     }
 
-    /// Whether new commands are refused: a shielded scope works on when its cancellation is requested.
+    /// Whether new commands are refused: a shielded scope works on when its cancellation is
+    /// requested.
     pub(crate) fn refuses(&self) -> Option<&CancelInfo> {
         match self.kind {
             ScopeKind::Shielded => None,
@@ -145,7 +147,8 @@ impl Scopes {
         let id = ScopeId(self.next_scope);
         self.next_scope += 1;
         self.scopes.insert(id, Scope::new(parent, kind));
-        // A closed parent is forgotten; its late children have nobody who would close them but the guest.
+        // A closed parent is forgotten; its late children have nobody who would close them but the
+        // guest.
         if let Some(scope) = self.scopes.get_mut(&parent) {
             scope.children.insert(id);
         }

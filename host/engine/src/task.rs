@@ -1,7 +1,7 @@
 //! One workflow task: delivers inputs to the guest, takes its commands, and becomes history.
 //!
-//! The numbered rules are those of the design's section *Scopes and cancellation, exactly*. Nobody but
-//! the task knows whether it runs for the first time or in replay.
+//! The numbered rules are those of the design's section *Scopes and cancellation, exactly*. Nobody
+//! but the task knows whether it runs for the first time or in replay.
 
 mod cancel;
 mod commands;
@@ -20,7 +20,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// A workflow task that is under way. It owns its run.
 ///
-/// A task that fails is dropped with its run, whose state it has spoiled; the run is then rebuilt from its frames.
+/// A task that fails is dropped with its run, whose state it has spoiled; the run is then rebuilt
+/// from its frames.
 #[derive(Debug)]
 pub struct Task {
     run: Run,
@@ -117,8 +118,8 @@ impl Task {
     /// Takes one command of the guest.
     ///
     /// # Errors
-    /// The command is malformed, passes a limit or, in replay, is not the recorded one. The guest must
-    /// be trapped; every later call fails in the same way.
+    /// The command is malformed, passes a limit or, in replay, is not the recorded one. The guest
+    /// must be trapped; every later call fails in the same way.
     pub fn command(&mut self, command: Command) -> Result<Answer, TaskFailure> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -145,7 +146,8 @@ impl Task {
             .and_then(|scope| scope.canceled.clone()))
     }
 
-    /// What the guest is told the time is: the start of this task, never before that of an earlier one.
+    /// What the guest is told the time is: the start of this task, never before that of an earlier
+    /// one.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.run.clock

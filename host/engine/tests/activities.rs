@@ -1,4 +1,5 @@
-//! One activity between scheduling and end: limits on time, retries, cancellation (semantics, table C).
+//! One activity between scheduling and end: limits on time, retries, cancellation (semantics,
+//! table C).
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -433,7 +433,8 @@ fn r11_what_comes_first_in_history_wins() {
         w.task();
         assert_eq!(w.replayed_history(), "WES,T,AS,AB,AC,Ts,CR,Tb,Tc,WC");
     }
-    // The request first: waiting takes the real outcome, the others are canceled, none sends a command.
+    // The request first: waiting takes the real outcome, the others are canceled, none sends a
+    // command.
     for (make, end) in [
         (one_activity::<0> as fn() -> Script, "WC"),
         (one_activity::<1>, "WX"),

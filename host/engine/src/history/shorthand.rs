@@ -4,8 +4,8 @@ use crate::{EventAttributes as E, HistoryEvent};
 
 /// Writes a history in one line: `WES,T,TS,CR,T,TC,WX`.
 ///
-/// A workflow task without anything between its events is `T`; otherwise `Ts`, `Tb` and `Tc` or `Tf`
-/// with its cause stand where they are.
+/// A workflow task without anything between its events is `T`; otherwise `Ts`, `Tb` and `Tc` or
+/// `Tf` with its cause stand where they are.
 #[must_use]
 pub fn shorthand(events: &[HistoryEvent]) -> String {
     let mut words: Vec<String> = Vec::with_capacity(events.len());

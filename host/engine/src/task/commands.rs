@@ -28,8 +28,8 @@ impl Task {
         Ok(self.execute(command))
     }
 
-    /// A command that starts something in a canceled or closed scope is answered at once: it uses no
-    /// number and is not recorded (rule 7).
+    /// A command that starts something in a canceled or closed scope is answered at once: it uses
+    /// no number and is not recorded (rule 7).
     fn refusal(&self, command: &Command) -> Result<Option<Failure>, TaskFailure> {
         let (Command::ScheduleActivity { scope, .. }
         | Command::StartTimer { scope, .. }

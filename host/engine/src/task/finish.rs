@@ -25,8 +25,9 @@ impl Task {
         self.finish_with(|_| false)
     }
 
-    /// Ends a live task. `started` tells whether an attempt of a pending activity is running or has
-    /// ended with a report that is not recorded yet; one that is canceled before that closes at once.
+    /// Ends a live task. `started` tells whether an attempt of a pending activity is running or
+    /// has ended with a report that is not recorded yet; one that is canceled before that closes
+    /// at once.
     ///
     /// # Errors
     /// If a command failed. The run is lost and must be rebuilt from its frames.
