@@ -178,7 +178,8 @@ fn no_line_is_longer_than_100_columns() {
         .filter(|file| !is_generated(file))
     {
         for (number, line) in text(file).lines().enumerate() {
-            if line.chars().count() > 100 {
+            // A path to import cannot be broken.
+            if line.chars().count() > 100 && !line.starts_with("use ") {
                 long.push(format!("{}:{}", file.display(), number + 1));
             }
         }
