@@ -77,28 +77,27 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
 }
 
 /// What an open run waits for: its workflow task, activities and timers, each with a label.
-#[must_use]
-pub fn waiting(run: &RunDescription, now: Timestamp) -> Vec<(&'static str, String)> {
+pub fn waiting(
+    run: &RunDescription,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'static str, String)> {
     let task = run
         .task
         .iter()
-        .map(|task| ("workflow task", task_text(task, now)));
+        .map(move |task| ("workflow task", task_text(task, now)));
     let activities = run
         .activities
         .iter()
-        .map(|a| ("activity", activity_text(a, now)));
+        .map(move |a| ("activity", activity_text(a, now)));
     let timers = run
         .timers
         .iter()
-        .map(|timer| ("timer", timer_text(*timer, now)));
+        .map(move |timer| ("timer", timer_text(*timer, now)));
     let trouble = run
         .trouble
         .iter()
         .map(|trouble| ("trouble", trouble.clone()));
-    task.chain(activities)
-        .chain(timers)
-        .chain(trouble)
-        .collect()
+    trouble.chain(task).chain(activities).chain(timers)
 }
 
 /// The status that people are shown: an open run with a recorded request is *canceling*.

@@ -17,9 +17,13 @@ use crate::{
 use follow::{Follower, Over};
 use plan::{Plan, Step};
 use sandglass::{Error, Host, StartError, StartOptions, UpgradeError};
+use std::time::Duration;
 
 /// Who asks, in histories.
 pub(crate) const IDENTITY: &str = "cli";
+
+/// How long the host may take to stop in order.
+const STOP_MAX: Duration = Duration::from_secs(15);
 
 /// Starts a run or takes up the open one of its id, and follows it to its end.
 ///
@@ -41,7 +45,10 @@ pub fn run(args: &RunArgs, form: OutputForm) -> Outcome {
         .enable_all()
         .build()
         .or_host()?;
-    runtime.block_on(host_one(args, plan, form))
+    let outcome = runtime.block_on(host_one(args, plan, form));
+    // A host that does not stop must not keep the process; the next one finds it as after a crash.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
@@ -56,7 +63,13 @@ async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
     let host = builder.build().await.map_err(stop)?;
     let over = drive(args, &host, plan.component, plan.step, signals).await;
     terminal::draw(Vec::new());
-    if let Err(error) = host.shutdown().await {
+    let stopped = tokio::time::timeout(STOP_MAX, tokio::spawn(host.shutdown())).await;
+    let in_order = match stopped {
+        Ok(Ok(stopped)) => stopped.map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("the host did not stop within {STOP_MAX:?}")),
+    };
+    if let Err(error) = in_order {
         output::note(&format!(
             "warning: the store was not closed in order: {error}"
         ));

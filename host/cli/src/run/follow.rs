@@ -63,7 +63,8 @@ pub(super) struct Follower<'a> {
     /// No reading of the history before this moment.
     read_again: Instant,
     warned: HashSet<(String, String)>,
-    trouble_since: Option<Instant>,
+    /// Since when the store has been failing the run, and how many events there were then.
+    trouble: Option<(Instant, u64)>,
     interrupts: u32,
 }
 
@@ -78,7 +79,7 @@ impl<'a> Follower<'a> {
             shown,
             read_again: Instant::now(),
             warned: HashSet::new(),
-            trouble_since: None,
+            trouble: None,
             interrupts: 0,
         }
     }
@@ -173,13 +174,19 @@ impl<'a> Follower<'a> {
 
     /// Why the host cannot go on, if so.
     fn stuck(&mut self, run: &RunDescription) -> Option<String> {
-        match &run.trouble {
-            None => self.trouble_since = None,
-            Some(trouble) => {
-                let since = *self.trouble_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= TROUBLE_MAX {
-                    return Some(format!("the store fails: {trouble}"));
-                }
+        // Between two tries a run has no trouble for a moment; only an event more ends it.
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|(_, events)| run.history_length > *events)
+        {
+            self.trouble = None;
+        }
+        if let Some(trouble) = &run.trouble {
+            let now = (Instant::now(), run.history_length);
+            let (since, _) = self.trouble.get_or_insert(now);
+            if since.elapsed() >= TROUBLE_MAX {
+                return Some(trouble.clone());
             }
         }
         run.task.as_ref().and_then(failing)
@@ -267,12 +274,13 @@ fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
         length(now.since(run.started_at)),
         run.history_length
     )];
-    let waiting = description::waiting(run, now);
-    let more = waiting.len().saturating_sub(VIEW_LINES);
-    for (label, text) in waiting.into_iter().take(VIEW_LINES) {
+    // Only what is shown is put into words: a run may wait for thousands.
+    for (label, text) in description::waiting(run, now).take(VIEW_LINES) {
         let text = output::shorten(&output::one_line(&text), 400);
         lines.push(format!("  {label} {text}"));
     }
+    let all = usize::from(run.task.is_some()) + run.activities.len() + run.timers.len();
+    let more = all.saturating_sub(VIEW_LINES);
     if more > 0 {
         lines.push(format!("  and {more} more"));
     }
