@@ -143,8 +143,8 @@ impl Host {
         Ok(digest)
     }
 
-    /// Adds workflow code that is not a wasm component. It is not kept in the store: a host that finds runs of
-    /// it must be given it again.
+    /// Adds workflow code that is not a wasm component. It is not kept in the store: a host that
+    /// finds runs of it must be given it again.
     pub fn add_component(&self, component: Arc<dyn Component>) {
         let digest = component.digest();
         self.inner.components.add(component);

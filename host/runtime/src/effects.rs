@@ -127,7 +127,8 @@ fn apply(
     }
 }
 
-/// The activity was asked to stop: the running attempt is told, unless telling is left to its heartbeats.
+/// The activity was asked to stop: the running attempt is told, unless telling is left to its
+/// heartbeats.
 fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: String) {
     let Some(slot) = state.activities.get_mut(&id) else {
         return;
@@ -230,7 +231,8 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
         host.forget(cell);
     } else {
         if !host.is_stopping() {
-            tracing::error!(run_id = cell.run_id, %error, "the run cannot go on; it is tried again");
+            let run_id = cell.run_id.as_str();
+            tracing::error!(run_id, %error, "the run cannot go on; it is tried again");
         }
         state.phase = Phase::Idle;
         let doublings = state.store_failures.saturating_sub(1).min(6);

@@ -33,8 +33,9 @@ use tokio::sync::{Notify, oneshot};
 
 /// Runs workflows on a store. Cheap to clone; all clones are the same host.
 ///
-/// [`Host::shutdown`] stops it in order. Dropping the last clone stops it as a crash would: nothing that was
-/// acknowledged is lost, attempts that were running are made again by the next host.
+/// [`Host::shutdown`] stops it in order. Dropping the last clone stops it as a crash would:
+/// nothing that was acknowledged is lost, attempts that were running are made again by the next
+/// host.
 #[derive(Clone)]
 pub struct Host {
     pub(crate) inner: Arc<Inner>,
@@ -269,8 +270,8 @@ impl Host {
         HostBuilder::default()
     }
 
-    /// Waits until no workflow task is queued or running, nothing waits for the store and no timer is
-    /// due. Attempts of activities that are running are not waited for.
+    /// Waits until no workflow task is queued or running, nothing waits for the store and no timer
+    /// is due. Attempts of activities that are running are not waited for.
     pub async fn idle(&self) {
         self.inner.idle().await;
     }
@@ -314,7 +315,8 @@ impl Host {
         lock(&self.inner.sleeps).len()
     }
 
-    /// Serves an activity type from now on, as [`HostBuilder::activity`]. What waited for it is begun.
+    /// Serves an activity type from now on, as [`HostBuilder::activity`]. What waited for it is
+    /// begun.
     pub fn register_activity<F, Fut>(&self, activity_type: &str, function: F)
     where
         F: Fn(ActivityContext, Vec<Payload>) -> Fut + Send + Sync + 'static,

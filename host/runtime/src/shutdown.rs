@@ -134,9 +134,9 @@ fn join(thread: JoinHandle<()>) {
 }
 
 impl Host {
-    /// Stops the host in order: begins nothing new, lets workflow tasks and willing attempts end, stores heartbeat
-    /// details, and notes that the stop was clean. Attempts that do not end are made again by
-    /// the next host.
+    /// Stops the host in order: begins nothing new, lets workflow tasks and willing attempts end,
+    /// stores heartbeat details, and notes that the stop was clean. Attempts that do not end are
+    /// made again by the next host.
     ///
     /// # Errors
     /// [`Error::Store`] if the clean stop could not be noted. The host has stopped all the same.

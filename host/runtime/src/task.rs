@@ -1,5 +1,5 @@
-//! One step of a run: take what waits, rebuild the run if it is not resident, run its workflow task,
-//! and hand one frame to the writer.
+//! One step of a run: take what waits, rebuild the run if it is not resident, run its workflow
+//! task, and hand one frame to the writer.
 //!
 //! A step never leaves half of itself behind: until its submission nothing outside has changed but
 //! the mailbox it emptied, and a step that cannot go on gives every mail its answer.
@@ -320,7 +320,8 @@ impl<'a> Step<'a> {
         Ok(Ended::Done)
     }
 
-    /// An input arrived while the task that closes the run was running (R16): the task failed, and is run again.
+    /// An input arrived while the task that closes the run was running (R16): the task failed, and
+    /// is run again.
     fn unhandled(&mut self, mails: Vec<Mail>, started_at: Timestamp) -> Result<Ended, Error> {
         tracing::info!(
             "an input arrived while the run was closing; its workflow task is run again"
@@ -350,13 +351,14 @@ impl<'a> Step<'a> {
         }
         let missing = failure.cause == TaskFailedCause::BadBinary;
         self.fail_task(started_at, failure.cause, failure.failure.clone())?;
-        let attempt = self.run.as_ref().map_or(1, Run::task_attempt);
-        tracing::warn!(attempt = attempt - 1, cause = ?failure.cause, %failure, "workflow task failed");
+        let attempt = self.run.as_ref().map_or(1, Run::task_attempt) - 1;
+        let cause = failure.cause;
+        tracing::warn!(attempt, ?cause, %failure, "workflow task failed");
         // A missing component is not tried again before it is loaded.
         self.retry_at = Some(if missing {
             Timestamp(u64::MAX)
         } else {
-            self.host.clock.now() + self.host.config.task_backoff(attempt - 1)
+            self.host.clock.now() + self.host.config.task_backoff(attempt)
         });
         Ok(Ended::Done)
     }

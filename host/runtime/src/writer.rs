@@ -1,8 +1,9 @@
 //! The one thread that writes: group commit by readiness (one transaction for all that is ready).
 //!
 //! A commit begins when the writer is free and no workflow task that is already runnable could
-//! still join it, or 256 frames or 1 MiB wait, or the oldest frame has waited 1 ms. With nothing to do the
-//! thread sleeps without a timer. After a commit it runs the effects, then checkpoints when idle.
+//! still join it, or 256 frames or 1 MiB wait, or the oldest frame has waited 1 ms. With nothing
+//! to do the thread sleeps without a timer. After a commit it runs the effects, then checkpoints
+//! when idle.
 
 mod early;
 
