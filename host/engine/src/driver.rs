@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, Command, EventId, Failure, Frame, GuestEvent, HistoryEvent, Limits, Record, Run,
-    Status, Task, TaskFailedCause, TaskOutcome,
+    Status, Task, TaskFailedCause, TaskOutcome, TaskRecord,
 };
 use std::fmt;
 
@@ -191,24 +191,38 @@ fn replay_record(
                 .map_err(|error| inconsistent(error.to_string()))?;
             Ok(run)
         }
-        Record::Task(task) => match task.outcome {
-            TaskOutcome::Failed { cause, failure } => {
-                run.fail_task(task.started_at, cause, failure);
-                Ok(run)
+        Record::Task(task) => {
+            run.restore_attempt(task.attempt);
+            replay_task(run, task, driver)
+        }
+    }
+}
+
+fn replay_task(
+    mut run: Run,
+    task: TaskRecord,
+    driver: Option<&mut dyn Driver>,
+) -> Result<Run, ReplayError> {
+    match task.outcome {
+        TaskOutcome::Failed { cause, failure } => {
+            run.fail_task(task.started_at, cause, failure);
+            Ok(run)
+        }
+        TaskOutcome::Completed { digest, commands } => {
+            if run.status() != &Status::Running {
+                return Err(ReplayError::Inconsistent {
+                    event_id: run.next_event_id(),
+                    reason: "a workflow task follows the close".into(),
+                });
             }
-            TaskOutcome::Completed { digest, commands } => {
-                if run.status() != &Status::Running {
-                    return Err(inconsistent("a workflow task follows the close".into()));
-                }
-                let task = run.begin_replay(task.started_at, digest, commands);
-                let (task, result) = match driver {
-                    Some(driver) => drive(task, driver),
-                    None => drive(task, &mut AsRecorded),
-                };
-                result?;
-                Ok(task.finish()?)
-            }
-        },
+            let task = run.begin_replay(task.started_at, digest, commands);
+            let (task, result) = match driver {
+                Some(driver) => drive(task, driver),
+                None => drive(task, &mut AsRecorded),
+            };
+            result?;
+            Ok(task.finish()?)
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Record {
 pub struct TaskRecord {
     /// When it began, by the wall clock.
     pub started_at: Timestamp,
+    /// Which attempt it was, from 1. Those between that failed are not recorded (R38).
+    pub attempt: u32,
     /// How it ended.
     pub outcome: TaskOutcome,
 }

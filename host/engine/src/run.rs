@@ -509,6 +509,7 @@ impl Run {
             };
             self.recording.records.push(Record::Task(TaskRecord {
                 started_at,
+                attempt,
                 outcome,
             }));
         }

@@ -37,6 +37,9 @@ pub struct Task {
     payload_bytes: usize,
     recorded: Option<Recorded>,
     planned: Vec<Planned>,
+    /// How many of the planned commands start a timer, and how many an activity.
+    timers_planned: usize,
+    activities_planned: usize,
     failure: Option<TaskFailure>,
 }
 
@@ -91,6 +94,8 @@ impl Task {
             payload_bytes: 0,
             recorded: recorded.map(Recorded::new),
             planned: Vec::new(),
+            timers_planned: 0,
+            activities_planned: 0,
             failure: None,
         }
     }

@@ -176,6 +176,7 @@ fn every_variant() -> Frame {
     };
     for outcome in [completed, failed] {
         records.push(Record::Task(TaskRecord {
+            attempt: 1,
             started_at: Timestamp(12),
             outcome,
         }));

@@ -115,7 +115,7 @@ impl Task {
         );
         match operation.state {
             OperationState::Unsent(planned) => {
-                self.planned[planned] = Planned::Nothing;
+                self.unschedule(planned);
                 self.run.compensations.settle(id, End::Void);
                 self.queue_canceled(id, info, EventId(0), true);
             }

@@ -65,7 +65,7 @@ impl Task {
                     self.run
                         .scopes
                         .add_operation(Some(scope), OperationKind::Timer, state);
-                self.planned.push(Planned::StartTimer {
+                self.plan(Planned::StartTimer {
                     operation,
                     duration,
                 });
@@ -146,7 +146,7 @@ impl Task {
         let state = OperationState::Unsent(self.planned.len());
         let operation = self.run.scopes.add_operation(scope, kind, state);
         let call = Box::new(call.normalized());
-        self.planned.push(Planned::ScheduleActivity {
+        self.plan(Planned::ScheduleActivity {
             operation,
             activity_id,
             call,
@@ -182,7 +182,7 @@ impl Task {
                 self.run
                     .scopes
                     .add_operation(Some(id), OperationKind::ScopeTimer(id), state);
-            self.planned.push(Planned::StartTimer {
+            self.plan(Planned::StartTimer {
                 operation: timer,
                 duration,
             });
@@ -248,6 +248,21 @@ impl Task {
             .compensations
             .begin_round(Purpose::Close(outcome), |_| failed);
         self.advance_compensation();
+    }
+
+    pub(super) fn plan(&mut self, planned: Planned) {
+        self.timers_planned += usize::from(matches!(planned, Planned::StartTimer { .. }));
+        self.activities_planned += usize::from(matches!(planned, Planned::ScheduleActivity { .. }));
+        self.planned.push(planned);
+    }
+
+    /// Takes back a command that is not sent yet.
+    pub(super) fn unschedule(&mut self, index: usize) {
+        match std::mem::replace(&mut self.planned[index], Planned::Nothing) {
+            Planned::StartTimer { .. } => self.timers_planned -= 1,
+            Planned::ScheduleActivity { .. } => self.activities_planned -= 1,
+            _ => {}
+        }
     }
 
     /// How many events the commands so far become.

@@ -61,6 +61,7 @@ impl Task {
         }
         self.check_none_left()?;
         let (at, digest) = (self.started_at, self.digest);
+        let attempt = self.run.task_attempt();
         let (scheduled_event_id, started_event_id) = self.run.emit_task_started(at);
         let completed_event_id = self.run.emit(
             at,
@@ -81,6 +82,7 @@ impl Task {
         };
         self.run.push_record(Record::Task(TaskRecord {
             started_at: at,
+            attempt,
             outcome,
         }));
         let mut canceled = Vec::new();

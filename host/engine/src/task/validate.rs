@@ -2,8 +2,8 @@
 
 use super::{Task, bad_scope};
 use crate::{
-    ActivityCall, Command, OperationId, Outcome, Payload, ScopeId, TaskFailedCause, TaskFailure,
-    retry, scopes::OperationKind,
+    ActivityCall, Command, OperationId, Outcome, Payload, ScopeId, ScopeKind, TaskFailedCause,
+    TaskFailure, retry, scopes::OperationKind,
 };
 
 /// Longest name or id, in bytes.
@@ -123,18 +123,21 @@ impl Task {
                 limits.payload_bytes_per_task,
             );
         }
-        let planned = self.planned.len();
-        match command {
+        let starts_timer = matches!(
+            command,
             Command::StartTimer { .. }
-                if self.run.timers.len() + planned >= limits.pending_timers =>
-            {
-                over(
-                    "pending timers and commands in one run",
-                    limits.pending_timers,
-                )
-            }
+                | Command::OpenScope {
+                    kind: ScopeKind::Timeout(_),
+                    ..
+                }
+        );
+        if starts_timer && self.run.timers.len() + self.timers_planned >= limits.pending_timers {
+            return over("pending timers in one run", limits.pending_timers);
+        }
+        match command {
             Command::ScheduleActivity { .. }
-                if self.run.activities.len() + planned >= limits.pending_activities =>
+                if self.run.activities.len() + self.activities_planned
+                    >= limits.pending_activities =>
             {
                 let cause = TaskFailedCause::PendingActivitiesLimitExceeded;
                 let message = format!("more than {} pending activities", limits.pending_activities);
