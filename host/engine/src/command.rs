@@ -119,14 +119,24 @@ impl ActivityCall {
     /// policy.
     #[must_use]
     pub(crate) fn normalized(mut self) -> Self {
+        // A limit of zero means none, as in Temporal.
+        for limit in [
+            &mut self.schedule_to_close,
+            &mut self.schedule_to_start,
+            &mut self.start_to_close,
+            &mut self.heartbeat,
+        ] {
+            *limit = limit.filter(|limit| limit.0 > 0);
+        }
         self.start_to_close = self.start_to_close.or(self.schedule_to_close);
         self.schedule_to_start = self.schedule_to_start.or(self.schedule_to_close);
         if let (Some(silence), Some(attempt)) = (self.heartbeat, self.start_to_close) {
             self.heartbeat = Some(silence.min(attempt));
         }
-        // A limit of zero means none, as in Temporal.
-        self.heartbeat = self.heartbeat.filter(|silence| silence.0 > 0);
-        self.retry.get_or_insert_default();
+        let retry = self.retry.get_or_insert_default();
+        if retry.initial_interval.0 == 0 {
+            retry.initial_interval = RetryPolicy::default().initial_interval;
+        }
         self
     }
 

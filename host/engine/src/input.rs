@@ -77,7 +77,7 @@ pub struct Signal {
     pub header: Vec<(String, Payload)>,
     /// Who sent it.
     pub identity: String,
-    /// The request that sent it; a repeated one is not recorded again.
+    /// The request that sent it. If it is not empty, a repeated one is not recorded again.
     pub request_id: String,
 }
 

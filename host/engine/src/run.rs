@@ -10,7 +10,7 @@ use crate::{
     compensation::Compensations, frame::Issued, scopes::Scopes,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One run, rebuilt from its frames or grown by inputs and workflow tasks.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Run {
     pub(crate) compensations: Compensations,
     pub(crate) activities: BTreeMap<EventId, OpenActivity>,
     pub(crate) timers: BTreeMap<EventId, OperationId>,
+    /// Requests whose signals are recorded (R39).
+    signal_requests: BTreeSet<String>,
     next_event_id: EventId,
     recording: Recording,
 }
@@ -88,6 +90,9 @@ pub enum InputError {
     /// The run has no start yet.
     #[error("the run was not started")]
     NotStarted,
+    /// The same request was recorded before.
+    #[error("the request was already recorded")]
+    Duplicate,
     /// Cancellation was requested before.
     #[error("cancellation was already requested")]
     AlreadyRequested,
@@ -188,6 +193,7 @@ impl Run {
             compensations: Compensations::default(),
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
+            signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
                 first_event_id: EventId(1),
@@ -236,6 +242,9 @@ impl Run {
             (Input::Started(_), None) => Ok(()),
             (Input::Started(_), Some(_)) => Err(InputError::AlreadyStarted),
             (_, None) => Err(InputError::NotStarted),
+            (Input::Signaled(signal), _) if self.signal_requests.contains(&signal.request_id) => {
+                Err(InputError::Duplicate)
+            }
             (Input::CancelRequested(_), _) if self.cancel.is_some() => {
                 Err(InputError::AlreadyRequested)
             }
@@ -275,6 +284,9 @@ impl Run {
         match input {
             Input::Started(start) => self.record_start(at, start),
             Input::Signaled(signal) => {
+                if !signal.request_id.is_empty() {
+                    self.signal_requests.insert(signal.request_id.clone());
+                }
                 self.emit(
                     at,
                     EventAttributes::WorkflowExecutionSignaled(signal.clone()),

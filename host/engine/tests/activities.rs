@@ -86,6 +86,26 @@ fn the_limit_that_passes_first_is_the_deadline() {
 }
 
 #[test]
+fn a_limit_of_zero_is_none() {
+    let activity = pending(ActivityCall {
+        schedule_to_close: Some(Millis(70)),
+        schedule_to_start: Some(Millis(0)),
+        start_to_close: Some(Millis(0)),
+        heartbeat: Some(Millis(0)),
+        retry: Some(RetryPolicy {
+            initial_interval: Millis(0),
+            ..RetryPolicy::default()
+        }),
+        ..call(0)
+    });
+    let call = activity.call;
+    assert_eq!(call.schedule_to_start, Some(Millis(70)));
+    assert_eq!(call.start_to_close, Some(Millis(70)));
+    assert_eq!(call.heartbeat, None);
+    assert_eq!(call.retry.unwrap().initial_interval, Millis(1000));
+}
+
+#[test]
 fn a_total_limit_alone_bounds_the_attempt_and_the_wait() {
     let total = ActivityCall {
         start_to_close: None,

@@ -775,3 +775,50 @@ fn the_attempt_that_succeeds_is_in_the_history() {
     });
     assert_eq!(attempts.collect::<Vec<_>>(), [1, 1, 4]);
 }
+
+#[test]
+fn r39_a_repeated_signal_is_recorded_once() {
+    let mut w = World::start(sleeper);
+    let signal = |request_id: &str| {
+        Input::Signaled(Signal {
+            request_id: request_id.into(),
+            ..Signal::default()
+        })
+    };
+    w.append(signal("one")).unwrap();
+    w.task();
+    w.evict();
+    assert_eq!(w.append(signal("one")), Err(InputError::Duplicate));
+    w.append(signal("two")).unwrap();
+    w.append(signal("")).unwrap();
+    w.append(signal("")).unwrap();
+    assert_eq!(w.history(), "WES,Ts,SG,Tb,Tc,TS,SG,Ts,SG,SG");
+}
+
+#[test]
+fn a_guest_cannot_cancel_what_the_host_runs() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => _ = guest.activity(ROOT, "A", Wait),
+            GuestEvent::ActivityResolved(operation, _) => {
+                guest.compensation(*operation, "a");
+                let round = guest.operation(Command::Compensate { scope: ROOT });
+                for number in [round.0, round.0 + 1] {
+                    let operation = OperationId(number);
+                    guest.command(Command::CancelOperation { operation });
+                }
+            }
+            GuestEvent::Compensated(_, outcome) => {
+                assert!(outcome.is_ok());
+                guest.complete("1");
+            }
+            _ => {}
+        })
+    });
+    w.task();
+    w.complete("A");
+    w.task();
+    w.complete("a");
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,AS,AB,AC,T,AS,AB,AC,T,WC");
+}

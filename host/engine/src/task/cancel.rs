@@ -102,7 +102,13 @@ impl Task {
         let Some(operation) = self.run.scopes.operation_mut(id) else {
             return;
         };
-        if operation.canceled.is_some() || operation.state == OperationState::Queued {
+        // What the host runs by itself is stopped by nobody but the host.
+        let by_host = matches!(
+            operation.kind,
+            OperationKind::Compensate | OperationKind::Compensation { .. }
+        );
+        let over = operation.canceled.is_some() || operation.state == OperationState::Queued;
+        if by_host || over {
             return;
         }
         operation.canceled = Some(info.clone());
@@ -128,11 +134,7 @@ impl Task {
                     self.queue_canceled(id, info, event_id, false);
                 }
             }
-            // What the host runs by itself is stopped by nobody but the host.
-            OperationState::Local => match operation.kind {
-                OperationKind::Wait => self.queue_canceled(id, info, EventId(0), true),
-                _ => operation.canceled = None,
-            },
+            OperationState::Local => self.queue_canceled(id, info, EventId(0), true),
             OperationState::Queued => {}
         }
     }

@@ -47,7 +47,7 @@ impl Task {
                 ..
             } => {
                 self.known_scope(*scope)?;
-                undoes.map_or(Ok(()), |operation| self.known_operation(operation))?;
+                undoes.map_or(Ok(()), |operation| self.undoable(operation))?;
                 valid_call(call)
             }
             Command::SetCompensationArguments { compensation, .. } => {
@@ -75,6 +75,17 @@ impl Task {
         Err(bad_scope(format!(
             "operation {operation} was never started"
         )))
+    }
+
+    /// Only activities have an effect to undo. What has ended already is taken for one.
+    fn undoable(&self, operation: OperationId) -> Result<(), TaskFailure> {
+        self.known_operation(operation)?;
+        match self.run.scopes.operation(operation).map(|open| &open.kind) {
+            None | Some(OperationKind::Activity { .. }) => Ok(()),
+            Some(_) => Err(bad_scope(format!(
+                "operation {operation} is not an activity"
+            ))),
+        }
     }
 
     fn unused_id(&self, call: &ActivityCall) -> Result<(), TaskFailure> {

@@ -33,17 +33,25 @@ impl Random {
 /// A guest that issues up to four random commands for each event.
 fn random_guest() -> Script {
     let mut random = Random::new(SEED.get());
-    let (mut scopes, mut operations) = (1, 0);
+    let mut known = Known::default();
     Box::new(move |_, guest| {
         for _ in 0..random.below(5) {
-            random_command(&mut random, guest, &mut scopes, &mut operations);
+            random_command(&mut random, guest, &mut known);
         }
     })
 }
 
-fn random_command(random: &mut Random, guest: &mut Guest<'_>, scopes: &mut u32, last: &mut u64) {
-    let scope = ScopeId(u32::try_from(random.below(u64::from(*scopes))).unwrap());
-    let operation = OperationId(1 + random.below((*last).max(1)));
+/// The numbers that the guest was given.
+#[derive(Default)]
+struct Known {
+    scopes: u32,
+    last: u64,
+    activities: Vec<OperationId>,
+}
+
+fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known) {
+    let scope = ScopeId(u32::try_from(random.below(u64::from(known.scopes) + 1)).unwrap());
+    let operation = OperationId(1 + random.below(known.last.max(1)));
     let kind = match random.below(4) {
         0 => ScopeKind::Cancellable,
         1 => ScopeKind::Shielded,
@@ -55,6 +63,8 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, scopes: &mut u32, 
         1 => CancellationType::TryCancel,
         _ => CancellationType::Abandon,
     };
+    let nth = usize::try_from(random.below(1 + known.activities.len() as u64)).unwrap();
+    let undone = known.activities.get(nth).copied();
     let command = match random.below(24) {
         0..=5 => Command::ScheduleActivity {
             scope,
@@ -77,10 +87,10 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, scopes: &mut u32, 
             reason: "code".into(),
         },
         16 if scope != ScopeId::ROOT => Command::CloseScope { scope },
-        17..=18 if *last > 0 => Command::CancelOperation { operation },
+        17..=18 if known.last > 0 => Command::CancelOperation { operation },
         19..=21 => Command::PushCompensation {
             scope,
-            undoes: Some(operation).filter(|_| *last > 0),
+            undoes: undone,
             call: call("Undo", CancellationType::default()),
             when: CompensateWhen::Effective,
         },
@@ -94,9 +104,15 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, scopes: &mut u32, 
         }
         _ => return,
     };
+    let is_activity = matches!(command, Command::ScheduleActivity { .. });
     match guest.command(command) {
-        Answer::Operation(operation) => *last = (*last).max(operation.0),
-        Answer::Scope(scope) => *scopes = (*scopes).max(scope.0 + 1),
+        Answer::Operation(operation) => {
+            known.last = known.last.max(operation.0);
+            known
+                .activities
+                .extend(Some(operation).filter(|_| is_activity));
+        }
+        Answer::Scope(scope) => known.scopes = known.scopes.max(scope.0),
         _ => {}
     }
 }
