@@ -28,7 +28,7 @@ clippy: ## lint every crate, warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 doc: ## build the docs, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked
 
 toolchain: ## make the guests' compiler ready and say where it is
 	@$(WASM); "$$WASM_RUSTC" --version; echo "$$WASM_RUSTC"
