@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<()> {
             at_work.try_send(()).ok();
             async move { Ok(format!("{:?}", attempt.cancelled().await)) }
         })
-        .activity_json("cleanup", |_, ()| async { Ok(println!("cleaned up")) })
+        .activity_json("cleanup", |_, ()| async { Ok(()) })
         .build()
         .await?;
     host.load_component(std::fs::read(component)?).await?;
