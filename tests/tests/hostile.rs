@@ -113,6 +113,10 @@ async fn a_forbidden_import_is_refused_at_load() {
         error.contains("evil:clock/now"),
         "it names the import: {error}"
     );
+    assert!(
+        error.contains("do what needs it in an activity"),
+        "it says what to do instead: {error}"
+    );
     w.load("concurrency").await;
     a_neighbor_is_unharmed(&w).await;
 }
@@ -130,6 +134,10 @@ fn a_forbidden_import_is_refused_when_it_is_built() {
     assert!(
         said.contains("evil:clock/now"),
         "it names the import: {said}"
+    );
+    assert!(
+        said.contains("do what needs it in an activity"),
+        "it says what to do instead: {said}"
     );
 }
 

@@ -81,7 +81,9 @@ pub(crate) fn verdict(kind: ComponentKind, name: &str) -> Option<ForbiddenImport
         Some(short) if own.contains(&short) && served(name) => return None,
         Some(short) if own.contains(&short) => "this host serves version 0.1 of it",
         Some(_) => match kind {
-            ComponentKind::Workflow => "not an interface that workflows have",
+            ComponentKind::Workflow => {
+                "not an interface that workflows have; do what needs it in an activity"
+            }
             ComponentKind::Activities => "not an interface that activities have",
         },
         None if kind == ComponentKind::Workflow => instead_in_workflow(interface(name)),
@@ -138,7 +140,7 @@ fn instead_in_workflow(interface: &str) -> &'static str {
         }
         "wasi:cli" => "a workflow has no environment; pass what it needs as its input",
         "wasi:io" => "a workflow has no streams; do input and output in an activity",
-        _ => "not an interface of sandglass:workflow@0.1.0",
+        _ => "not an interface of sandglass:workflow@0.1.0; do what needs it in an activity",
     }
 }
 
@@ -149,5 +151,6 @@ fn instead_in_activity(interface: &str) -> &'static str {
     if WASI.contains(&interface) {
         return "this host serves version 0.2 of it";
     }
-    "neither an interface of sandglass:workflow@0.1.0 nor one of WASI 0.2"
+    "neither an interface of sandglass:workflow@0.1.0 nor one of WASI 0.2; \
+     use the files and sockets of WASI, as granted"
 }

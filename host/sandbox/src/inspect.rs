@@ -38,8 +38,12 @@ pub(crate) fn inspection(
     size_bytes: usize,
     shape: &Shape,
     types: Result<Vec<String>, Error>,
-    settings: Vec<(&'static str, String)>,
+    mut settings: Vec<(&'static str, String)>,
 ) -> Inspection {
+    if kind == ComponentKind::Activities {
+        // An attempt has the limits of its activity, not a budget for each event.
+        settings.retain(|(name, _)| *name != "activation-budget-ms");
+    }
     let imports = shape.imports.iter().map(|name| ImportVerdict {
         name: name.clone(),
         forbidden: allow::verdict(kind, name),

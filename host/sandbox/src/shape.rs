@@ -49,6 +49,10 @@ impl Shape {
     /// # Errors
     /// [`Error::CoreModule`] or [`Error::NotWasm`] if it is none.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        // Asked first: the parser's answer to other files is a dump of their bytes.
+        if !bytes.starts_with(MAGIC) {
+            return Err(Error::NotWasm(beginning(bytes)));
+        }
         let mut shape = Self::default();
         // Nested modules and components have imports and exports too; only those outside count.
         let mut depth = 0_usize;
@@ -128,6 +132,18 @@ pub(crate) fn interface(name: &str) -> &str {
 pub(crate) fn served(name: &str) -> bool {
     name.split_once('@')
         .is_some_and(|(_, version)| version.starts_with("0.1."))
+}
+
+/// What all WebAssembly begins with.
+const MAGIC: &[u8] = b"\0asm";
+
+/// How a file that is no WebAssembly begins, in words.
+fn beginning(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "the file is empty".into(),
+        [b'(', ..] => "it looks like the text format, which has to be assembled first".into(),
+        _ => "the file does not begin with \\0asm".into(),
+    }
 }
 
 fn not_wasm(error: wasmparser::BinaryReaderError) -> Error {

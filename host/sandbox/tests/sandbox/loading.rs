@@ -33,7 +33,8 @@ fn a_forbidden_import_is_named_with_what_to_use_instead() {
          use now() and sleep() of the SDK\
          \n  wasi:filesystem/types@0.2.3: a workflow has no files; \
          read and write them in an activity\
-         \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0"
+         \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0; \
+         do what needs it in an activity"
     );
 }
 
@@ -45,7 +46,7 @@ fn activities_may_use_wasi_but_nothing_else() {
     assert_eq!(
         error.unwrap_err().to_string(),
         "forbidden imports:\n  evil:clock/now@1.0.0: neither an interface of \
-         sandglass:workflow@0.1.0 nor one of WASI 0.2"
+         sandglass:workflow@0.1.0 nor one of WASI 0.2; use the files and sockets of WASI, as granted"
     );
 }
 
@@ -66,7 +67,10 @@ fn another_version_of_our_interfaces_is_refused() {
 fn what_is_no_component_is_told_apart() {
     let sandbox = runs::sandbox();
     let load = |bytes: &[u8]| sandbox.load_workflow(bytes).unwrap_err();
-    assert!(matches!(load(b"not wasm at all"), Error::NotWasm(_)));
+    assert_eq!(
+        load(b"not wasm at all").to_string(),
+        "not a WebAssembly component: the file does not begin with \\0asm"
+    );
     assert!(matches!(load(b""), Error::NotWasm(_)));
     assert!(matches!(
         load(&guests::workflow_module("", "")),
