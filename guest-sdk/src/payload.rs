@@ -106,7 +106,14 @@ impl Arguments {
         let what = format!("argument {} (`{name}`)", self.taken);
         match self.given.next() {
             Some(payload) => decode(&payload, &what),
-            None => decode(&encode(&())?, &format!("{what}, which is missing,")),
+            None => decode(&encode(&())?, &what).map_err(|_| {
+                let kind = std::any::type_name::<T>();
+                let message = format!(
+                    "argument {} of {} is missing: `{name}`, of type {kind}",
+                    self.taken, self.wanted
+                );
+                Failure::application("PayloadDecoding", message).non_retryable()
+            }),
         }
     }
 
@@ -181,7 +188,7 @@ mod tests {
         assert_eq!(arguments.next::<Option<u8>>("second").unwrap(), None);
         let text = arguments.next::<u8>("third").unwrap_err().to_string();
         assert!(
-            text.contains("argument 3 (`third`), which is missing, does not"),
+            text.contains("argument 3 of 3 is missing: `third`, of type u8"),
             "{text}"
         );
     }
