@@ -69,6 +69,8 @@ pub(crate) struct CellState {
     pub(crate) retry_at: Option<Timestamp>,
     /// Times in a row that the store failed this run.
     pub(crate) store_failures: u32,
+    /// Another try is planned.
+    pub(crate) store_retry: bool,
     /// What keeps the run from going on, for people.
     pub(crate) trouble: Option<String>,
     /// Cancel requests after the first.
@@ -184,6 +186,7 @@ impl RunCell {
                 force: false,
                 retry_at: None,
                 store_failures: 0,
+                store_retry: false,
                 trouble: None,
                 repeats: 0,
             }),

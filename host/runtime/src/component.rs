@@ -1,6 +1,6 @@
 //! Where a run's code comes from: the seam between the host and whatever runs guests.
 //!
-//! The host itself knows only these two traits. Wasm components fill them ([`crate::wasm`]), and so
+//! The host itself knows only these two traits. Wasm components fill them, and so
 //! does anything else that can take events and issue commands deterministically.
 
 use sandglass_engine::{Digest, Driver, TaskFailure};

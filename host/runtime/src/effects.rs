@@ -237,14 +237,18 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
         state.phase = Phase::Idle;
         let doublings = state.store_failures.saturating_sub(1).min(6);
         let due = host.clock.now() + Millis((1000 << doublings).min(60_000));
+        let planned = std::mem::replace(&mut state.store_retry, true);
         drop(state);
-        let event = EventId(0);
-        host.timers.arm(Alarm {
-            due,
-            run: cell.key,
-            event,
-            kind: Kind::StoreRetry,
-        });
+        if !planned {
+            let (run, event) = (cell.key, EventId(0));
+            let kind = Kind::StoreRetry;
+            host.timers.arm(Alarm {
+                due,
+                run,
+                event,
+                kind,
+            });
+        }
     }
     host.left_step();
 }

@@ -147,10 +147,18 @@ impl Error {
         }
     }
 
-    pub(crate) fn undecodable(run_id: &str, row: &str, error: &DecodeError) -> Self {
+    /// The error for a row of `run` whose bytes cannot be decoded, named as the store names it.
+    pub(crate) fn undecodable(
+        file: &Path,
+        run: &RunRow,
+        table: &'static str,
+        row: Option<u64>,
+        error: &DecodeError,
+    ) -> Self {
+        let corrupt = sandglass_store::Error::corrupt(file, table, run.key, row, error);
         Self::Damaged {
-            run_id: run_id.into(),
-            reason: format!("{row} cannot be read: {error}"),
+            run_id: run.run_id.clone(),
+            reason: corrupt.to_string(),
         }
     }
 }

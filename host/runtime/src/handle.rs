@@ -123,7 +123,7 @@ impl RunHandle {
         }
         let (sender, receiver) = oneshot::channel();
         self.inner.send(cell, letter, Some(sender));
-        receiver.await.map_err(|_| Error::ShutDown)?
+        receiver.await.map_err(|_| self.inner.gone())?
     }
 
     /// Sends an input that needs an open run.

@@ -143,6 +143,17 @@ impl Inner {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Why a request was dropped without an answer.
+    pub(crate) fn gone(&self) -> Error {
+        if self.is_stopping() {
+            return Error::ShutDown;
+        }
+        Error::system(
+            "wait for the run",
+            "the host made a mistake, which its log has",
+        )
+    }
+
     /// Puts a run whose phase was just set to queued in the pool's queue.
     pub(crate) fn enqueue(&self, cell: Arc<RunCell>) {
         self.active.fetch_add(1, Ordering::AcqRel);

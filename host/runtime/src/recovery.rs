@@ -157,6 +157,7 @@ pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         }
     };
     let mut state = cell.lock();
+    state.store_retry = false;
     if state.phase == Phase::Closed {
         return;
     }

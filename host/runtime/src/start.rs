@@ -108,7 +108,7 @@ impl Host {
         match inner.begin_run(options, digest)? {
             Begun::Ended(run_id) => Ok(RunHandle::new(inner, workflow_id, Some(run_id))),
             Begun::Run(cell, started) => {
-                started.await.map_err(|_| Error::ShutDown)??;
+                started.await.map_err(|_| inner.gone())??;
                 Ok(RunHandle::new(
                     inner,
                     workflow_id,

@@ -7,6 +7,7 @@
 use crate::{
     cell::{Ack, Delivery, Head, Letter, Mail, Phase, RunCell},
     component::GuestInstance,
+    effects,
     error::Error,
     host::Inner,
     writer::{EarlySlot, Part, Settled, Submission, Token},
@@ -15,7 +16,11 @@ use sandglass_engine::{
     Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Run, Status, Task, TaskFailedCause,
     TaskFailure, Timestamp, drive,
 };
-use std::sync::Arc;
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 mod rebuild;
 mod submit;
@@ -32,10 +37,37 @@ pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     );
     let _entered = span.enter();
     let token = host.writer.begin();
-    let (mut step, mails) = Step::begin(host, cell, token);
-    match step.run(mails) {
-        Ok(()) => step.submit(),
-        Err(error) => step.give_up(error),
+    let step = || {
+        let (mut step, mails) = Step::begin(host, cell, token);
+        match step.run(mails) {
+            Ok(()) => step.submit(),
+            Err(error) => step.give_up(error),
+        }
+    };
+    // A mistake of ours that one run brings to light must not take a thread from all others.
+    if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(step)) {
+        host.writer.end(token, None);
+        let error = Error::system("run a workflow task", panic_text(panic));
+        effects::lost(host, cell, &error);
+    }
+}
+
+impl Drop for Step<'_> {
+    /// Whoever waits for inputs that are still offered to the writer hears that nobody is at them.
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            drop(slot.settle());
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic
+            .downcast::<&str>()
+            .map_or_else(|_| "no message".into(), |text| (*text).into()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! more, and reports what it returned.
 
 use super::{ActivityContext, AttemptState, Worker, is_over, report};
+use crate::task::panic_text;
 use sandglass_engine::{Failure, Payload, Report};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -98,12 +99,7 @@ async fn kill_native(
 
 fn panicked(error: JoinError) -> Failure {
     let message = match error.try_into_panic() {
-        Ok(panic) => match panic.downcast::<String>() {
-            Ok(text) => *text,
-            Err(panic) => panic
-                .downcast::<&str>()
-                .map_or("no message".into(), |text| (*text).into()),
-        },
+        Ok(panic) => panic_text(panic),
         Err(error) => error.to_string(),
     };
     Failure::application("Panic", message)

@@ -57,6 +57,8 @@ impl Step<'_> {
     /// The store or the history does not let the run go on: everybody is told, and it is tried
     /// again later.
     pub(super) fn give_up(mut self, error: Error) {
+        // If the inputs are committed after all, or lost, whoever brought them has been told.
+        let _settled = self.take_inputs_back();
         for (ack, _) in std::mem::take(&mut self.acks) {
             drop(ack.send(Err(error.clone())));
         }

@@ -185,3 +185,37 @@ async fn a_host_with_a_spinning_guest_can_stop_and_leaves_no_trace_of_it() {
     assert_eq!(json_result(&run).await, "1");
     assert_eq!(shape_of(&run).await, "WES,T,WC");
 }
+
+#[tokio::test]
+async fn a_panic_below_a_run_leaves_the_others_alone() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::SignalReceived(_) => panic!("told to"),
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                calls.timer(1000);
+            }
+            _ => calls.complete("1"),
+        }
+    });
+    let host = world.host(&script).worker_threads(1).build().await.unwrap();
+    let run = start(&host).await;
+    // Its inputs may have been committed alone before the panic.
+    let _either = run.signal_named("go", vec![]).await;
+    while run.describe().await.unwrap().trouble.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        run.describe()
+            .await
+            .unwrap()
+            .trouble
+            .unwrap()
+            .contains("told to")
+    );
+    let other = host
+        .start(StartOptions::new("main", "other").json("1"))
+        .await
+        .unwrap();
+    assert_eq!(json_result(&other).await, "1");
+}
