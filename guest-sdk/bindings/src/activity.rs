@@ -27,10 +27,12 @@ pub mod sandglass {
             pub enum AttemptState {
                 /// Go on.
                 Active,
-                /// Cancellation was requested, with this reason. Return a canceled failure to accept it, or any
+                /// Cancellation was requested, with this reason. Return a canceled failure to accept it, or
+                /// any
                 /// other result to ignore it.
                 CancelRequested(_rt::String),
-                /// The run has closed, or this attempt is no longer the current one. Its result will be refused.
+                /// The run has closed, or this attempt is no longer the current one. Its result will be
+                /// refused.
                 NotFound,
                 /// The attempt has exceeded a limit on time. Its result will be refused.
                 TimedOut,
@@ -67,6 +69,10 @@ pub mod sandglass {
             /// Records that the attempt is alive, with details that a next attempt receives.
             ///
             /// The host keeps the newest details; it stores them at intervals and when the attempt fails.
+            ///
+            /// Replay: activities are not replayed. Cancellation: the answer tells of it, once the run has
+            /// asked the activity
+            /// to stop.
             #[allow(async_fn_in_trait)]
             pub fn heartbeat(details: &[Payload]) -> AttemptState {
                 unsafe {
@@ -195,6 +201,9 @@ pub mod sandglass {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Returns the state without counting as a heartbeat.
+            ///
+            /// Replay: activities are not replayed. Cancellation: the answer tells of it, as that of
+            /// `heartbeat`.
             #[allow(async_fn_in_trait)]
             pub fn get_state() -> AttemptState {
                 unsafe {
@@ -286,7 +295,8 @@ pub mod exports {
                     pub header: _rt::Vec<(_rt::String, Payload)>,
                     /// Which attempt this is, from 1.
                     pub attempt: u32,
-                    /// The same for every attempt of this activity and different for every other activity. Effects made
+                    /// The same for every attempt of this activity and different for every other activity.
+                    /// Effects made
                     /// under it once are made once.
                     pub idempotency_key: _rt::String,
                     /// Details of the last heartbeat of an earlier attempt.
@@ -1922,13 +1932,18 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// Lists the activity types of this component.
+                    ///
+                    /// Called when a component is loaded: no replay and no cancellation concerns it.
                     #[allow(async_fn_in_trait)]
                     fn definitions() -> _rt::Vec<Definition>;
                     /// Makes one attempt and returns its result.
                     ///
-                    /// Runs at least once for each activity, and again after a failure, a timeout or a crash of the host.
-                    /// Never called in replay. A canceled failure is taken as *canceled* if cancellation was requested. A trap
-                    /// fails the attempt, which is retried by its policy. The host stops the attempt at any point once its
+                    /// Runs at least once for each activity, and again after a failure, a timeout or a crash of the
+                    /// host.
+                    /// Never called in replay. A canceled failure is taken as *canceled* if cancellation was
+                    /// requested. A trap
+                    /// fails the attempt, which is retried by its policy. The host stops the attempt at any point
+                    /// once its
                     /// result is no longer wanted.
                     #[allow(async_fn_in_trait)]
                     fn run(

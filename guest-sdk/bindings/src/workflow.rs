@@ -289,7 +289,8 @@ pub mod sandglass {
                 pub details: _rt::Vec<Payload>,
                 /// The worker that reported it; empty if the host decided it.
                 pub identity: _rt::String,
-                /// Whether the canceled operation is known to have ended. If false, its effect may still happen.
+                /// Whether the canceled operation is known to have ended. If false, its effect may still
+                /// happen.
                 pub settled: bool,
                 /// The cancellation of the scope the operation belonged to, if that is what canceled it.
                 pub request: ::core::option::Option<CancelInfo>,
@@ -548,7 +549,8 @@ pub mod sandglass {
             pub struct ActivityCall {
                 /// The activity type.
                 pub activity_type: _rt::String,
-                /// An id for the activity, unique among the run's pending ones. Default: the operation's number.
+                /// An id for the activity, unique among the run's pending ones. Default: the operation's
+                /// number.
                 pub activity_id: ::core::option::Option<_rt::String>,
                 /// Which workers take it. Default: the run's own task queue.
                 pub task_queue: ::core::option::Option<_rt::String>,
@@ -1716,8 +1718,10 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Starts a timer in a scope and returns at once with its number.
             ///
-            /// It is due when that much wall-clock time has passed since the start of this workflow task, also
-            /// if the host was down meanwhile, and arrives as the event `timer-fired`. In a canceled or closed
+            /// It is due when that much wall-clock time has passed since the start of this workflow task,
+            /// also
+            /// if the host was down meanwhile, and arrives as the event `timer-fired`. In a canceled or
+            /// closed
             /// scope nothing is started and the canceled failure is returned.
             ///
             /// Replay: compared with the recorded call; fires at its recorded place without waiting.
@@ -2470,11 +2474,15 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Opens a wait in a scope, before suspending, and returns its number.
             ///
-            /// If the scope is canceled while the wait is open, the event `wait-canceled` is delivered. In a
-            /// canceled or closed scope no wait is opened and the canceled failure is returned. The label is
+            /// If the scope is canceled while the wait is open, the event `wait-canceled` is delivered. In
+            /// a
+            /// canceled or closed scope no wait is opened and the canceled failure is returned. The label
+            /// is
             /// shown to people.
             ///
             /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: of the scope or the wait resolves it as canceled at once.
             ///
             /// Traps if the scope is unknown or a limit of the run is passed.
             #[allow(async_fn_in_trait)]
@@ -3216,7 +3224,12 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Closes a wait that is satisfied. A wait that is closed or canceled already is left as it is.
             ///
-            /// Replay: compared with the recorded call. Traps if the number is not that of a wait.
+            /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: a wait whose `wait-canceled` is on its way counts as satisfied; the event is
+            /// not delivered.
+            ///
+            /// Traps if the number is not that of a wait.
             #[allow(async_fn_in_trait)]
             pub fn close_wait(wait: Operation) -> () {
                 unsafe {
@@ -3236,7 +3249,8 @@ pub mod sandglass {
         }
         /// Cancellation scopes and the cancellation of operations.
         ///
-        /// The scopes of a run form a tree in the host. Canceling a scope cancels its unresolved operations in
+        /// The scopes of a run form a tree in the host. Canceling a scope cancels its unresolved operations
+        /// in
         /// the order in which they were started, then its children. Whatever a call here causes (a canceled
         /// result, `scope-canceled`) is delivered later in the same workflow task, never during the call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -3285,10 +3299,16 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Opens a scope under a parent and returns its number.
             ///
-            /// In a canceled parent, cancellable and timeout scopes are born canceled; shielded and detached
+            /// In a canceled parent, cancellable and timeout scopes are born canceled; shielded and
+            /// detached
             /// ones work. A timeout scope starts a timer.
             ///
-            /// Replay: compared with the recorded call. Traps if the parent is unknown or a limit is passed.
+            /// Replay: compared with the recorded call. The timer fires at its recorded place.
+            ///
+            /// Cancellation: works in a canceled parent, as above; the timer of a canceled scope is
+            /// canceled.
+            ///
+            /// Traps if the parent is unknown or a limit is passed.
             #[allow(async_fn_in_trait)]
             pub fn open_scope(parent: Scope, kind: ScopeKind) -> Scope {
                 unsafe {
@@ -3313,10 +3333,12 @@ pub mod sandglass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Cancels a scope, with cause `code`. A scope that is canceled or closed already stays as it is.
+            /// Cancels a scope, with cause `code`. A scope that is canceled or closed already stays as it
+            /// is.
             ///
-            /// On a shielded scope it only marks the request. Replay: compared with the recorded call.
-            /// Traps if the scope is unknown or the root.
+            /// On a shielded scope it only marks the request. Works in a canceled run.
+            ///
+            /// Replay: compared with the recorded call. Traps if the scope is unknown or the root.
             #[allow(async_fn_in_trait)]
             pub fn cancel_scope(target: Scope, reason: &str) -> () {
                 unsafe {
@@ -3339,8 +3361,15 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Closes a scope: cancels what is unresolved in it, closes its children, stops its timer.
             ///
-            /// Never waits. A later command in it gets the canceled failure. Children that are detached stay
-            /// open. Replay: compared with the recorded call. Traps if the scope is unknown or the root.
+            /// Never waits. A later command in it gets the canceled failure. Children that are detached
+            /// stay
+            /// open.
+            ///
+            /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: works in a canceled run; what was canceled already is not canceled again.
+            ///
+            /// Traps if the scope is unknown or the root.
             #[allow(async_fn_in_trait)]
             pub fn close_scope(target: Scope) -> () {
                 unsafe {
@@ -3358,9 +3387,11 @@ pub mod sandglass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Cancels one operation, with cause `code`. One that is resolved or canceled already stays as it is.
+            /// Cancels one operation, with cause `code`. One that is resolved or canceled already stays as
+            /// it is.
             ///
-            /// Replay: compared with the recorded call. Traps if the number is unknown.
+            /// Replay: compared with the recorded call. Works in a canceled run. Traps if the number is
+            /// unknown.
             #[allow(async_fn_in_trait)]
             pub fn cancel_operation(target: Operation) -> () {
                 unsafe {
@@ -3529,8 +3560,11 @@ pub mod sandglass {
             /// Registers a compensation and returns its number. To be called in the same activation that
             /// started the operation it undoes; without an operation it always runs.
             ///
-            /// Works in a canceled scope too. Replay: compared with the recorded call.
-            /// Traps if the scope or operation is unknown or the call is malformed.
+            /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: works in a canceled scope too.
+            ///
+            /// Traps if the scope is unknown, the operation is no activity, or the call is malformed.
             #[allow(async_fn_in_trait)]
             pub fn push_compensation(
                 owner: Scope,
@@ -3931,7 +3965,13 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Replaces the arguments of a compensation, once the result of what it undoes is known.
             ///
-            /// Replay: compared with the recorded call. Traps if the number is unknown.
+            /// One that has run, or is about to, keeps the arguments it ran with.
+            ///
+            /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: works in a canceled scope too.
+            ///
+            /// Traps if the number is unknown.
             #[allow(async_fn_in_trait)]
             pub fn set_compensation_arguments(
                 target: Compensation,
@@ -4075,7 +4115,9 @@ pub mod sandglass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Returns the identity of this run. The same in every replay.
+            /// Returns the identity of this run.
+            ///
+            /// Replay: the same in every replay. Cancellation: works in a canceled run.
             #[allow(async_fn_in_trait)]
             pub fn get_execution() -> Execution {
                 unsafe {
@@ -4144,8 +4186,10 @@ pub mod sandglass {
             #[allow(unused_unsafe, clippy::all)]
             /// Returns the start time of the current workflow task.
             ///
-            /// Stays the same during one task and never goes back. Replay: returns the recorded time.
-            /// Not for measuring elapsed time within a task.
+            /// Stays the same during one task and never goes back. Not for measuring elapsed time within a
+            /// task.
+            ///
+            /// Replay: returns the recorded time. Cancellation: works in a canceled run.
             #[allow(async_fn_in_trait)]
             pub fn now() -> Instant {
                 unsafe {
@@ -4164,9 +4208,14 @@ pub mod sandglass {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Returns random bytes from the run's own generator (ChaCha8, seeded by the host at its start).
+            /// Returns random bytes from the run's own generator (ChaCha8, seeded by the host at its
+            /// start).
             ///
-            /// Replay: returns the same bytes for the same sequence of calls. Not for secrets.
+            /// Not for secrets.
+            ///
+            /// Replay: returns the same bytes for the same sequence of calls. Cancellation: works in a
+            /// canceled run.
+            ///
             /// Traps if more than 64 KiB are asked for.
             #[allow(async_fn_in_trait)]
             pub fn random_bytes(len: u32) -> _rt::Vec<u8> {
@@ -4261,6 +4310,8 @@ pub mod sandglass {
             /// Writes one line to the host's log, under this run or activity attempt.
             ///
             /// Replay: does nothing. Lines of a task that failed may appear again when it is tried again.
+            ///
+            /// Cancellation: works in a canceled run, and after `complete`.
             #[allow(async_fn_in_trait)]
             pub fn write(severity: Level, target: &str, message: &str) -> () {
                 unsafe {
@@ -4316,7 +4367,8 @@ pub mod sandglass {
             pub enum Outcome {
                 /// It returned a value.
                 Completed(Payload),
-                /// It returned a failure. The run is canceled, not failed, if cancellation was requested and the
+                /// It returned a failure. The run is canceled, not failed, if cancellation was requested
+                /// and the
                 /// failure is a cancellation, bare or as the cause of an activity's or child's failure.
                 Failed(Failure),
             }
@@ -4339,7 +4391,8 @@ pub mod sandglass {
             /// Ends the run, after any compensations.
             ///
             /// Later calls of this activation are ignored, except `log.write`. Replay: compared with the
-            /// recorded outcome. Cancellation: a request that arrives in the same workflow task wins; the task
+            /// recorded outcome. Cancellation: a request that arrives in the same workflow task wins; the
+            /// task
             /// is repeated with it.
             #[allow(async_fn_in_trait)]
             pub fn complete(how: &Outcome) -> () {
@@ -5149,13 +5202,16 @@ pub mod exports {
                 /// A replayed run is given the same events in the same order and the same workflow tasks.
                 #[derive(Clone, PartialEq)]
                 pub enum Event {
-                    /// The run starts. The first event, except that signals recorded before the first workflow task
+                    /// The run starts. The first event, except that signals recorded before the first workflow
+                    /// task
                     /// come earlier.
                     Initialize(Start),
                     /// A signal was recorded.
                     SignalReceived(Signal),
-                    /// Cancellation of the run was requested. Delivered at most once; `get-cancel(0)` answers from
-                    /// then on. The operations of canceled scopes are canceled already, and their canceled results
+                    /// Cancellation of the run was requested. Delivered at most once; `get-cancel(0)` answers
+                    /// from
+                    /// then on. The operations of canceled scopes are canceled already, and their canceled
+                    /// results
                     /// follow. The workflow may clean up in shielded or detached scopes, and may go on.
                     CancelRequested(CancelInfo),
                     /// A scope other than the root was canceled or, for a shielded one, asked to.
@@ -8424,13 +8480,25 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// Lists the workflow types of this component. Calls no import but `log`.
+                    ///
+                    /// Called when a component is loaded, in an instance that runs no workflow: no replay and no
+                    /// cancellation
+                    /// concerns it.
                     #[allow(async_fn_in_trait)]
                     fn definitions() -> _rt::Vec<Definition>;
                     /// Takes one event, does all that can be done now, and returns.
                     ///
-                    /// The host calls it for each event, never while a call is running, and gives each call the same
-                    /// limited time. A trap fails the workflow task: the host drops the instance, replays the history
+                    /// The host calls it for each event, never while a call is running, and gives each call the
+                    /// same
+                    /// limited time. A trap fails the workflow task: the host drops the instance, replays the
+                    /// history
                     /// in a new one and tries again later.
+                    ///
+                    /// Replay: called with the recorded events again; each import must be called again as recorded.
+                    ///
+                    /// Cancellation: comes as an event. `terminate`, and a deadline that passes, stop the call
+                    /// wherever it is, and
+                    /// what it has asked for in this task is discarded.
                     #[allow(async_fn_in_trait)]
                     fn activate(occurred: Event) -> ();
                 }
