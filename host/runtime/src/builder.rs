@@ -49,6 +49,7 @@ pub struct HostBuilder {
     worker_threads: usize,
     attempts_max: usize,
     push_cancel: bool,
+    start_paused: bool,
 }
 
 impl Default for HostBuilder {
@@ -68,6 +69,7 @@ impl Default for HostBuilder {
             worker_threads: (2 * cores).max(4),
             attempts_max: 1000,
             push_cancel: true,
+            start_paused: false,
         }
     }
 }
@@ -212,6 +214,14 @@ impl HostBuilder {
         self
     }
 
+    /// Starts with workflow tasks held back, until [`Host::resume_workflow_tasks`]. So a run that
+    /// is in the store can be moved to another component before its own is entered once more.
+    #[must_use]
+    pub fn start_paused(mut self) -> Self {
+        self.start_paused = true;
+        self
+    }
+
     /// Opens the store, takes up its open runs and starts the host.
     ///
     /// # Errors
@@ -264,6 +274,10 @@ impl HostBuilder {
         let host = Host { inner, guard };
         for (bytes, grants) in self.activity_components {
             host.load_activities(bytes, grants).await?;
+        }
+        if self.start_paused {
+            // Before anything is taken up: taking up wakes runs.
+            host.pause_workflow_tasks();
         }
         recovery::recover(&host.inner, clean)?;
         host.guard.start(store, self.worker_threads)?;

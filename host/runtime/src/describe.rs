@@ -1,6 +1,11 @@
 //! What people are shown of a run, live from the host or from the rows of a store.
 
-use crate::{cell::RunCell, error::Error, host::Inner};
+use crate::{
+    cell::RunCell,
+    error::Error,
+    host::Inner,
+    recovery::{decode_activity, decode_summary},
+};
 use sandglass_engine::{
     CancelState, Digest, EventId, Failure, Input, Payload, PendingActivity, RunSummary, Status,
     TaskFailedCause, Timestamp, decode,
@@ -182,12 +187,10 @@ impl RunDescription {
         let row = reader
             .find(workflow_id, run_id)?
             .ok_or_else(|| Error::not_found(workflow_id, run_id))?;
-        let mut description = Self::new(&row, summary_of(&row)?);
+        let file = reader.file();
+        let mut description = Self::new(&row, decode_summary(file, &row)?);
         for activity in reader.activities(row.key)? {
-            let pending: PendingActivity = decode(&activity.body).map_err(|error| {
-                let place = format!("activity {}", activity.scheduled_event_id);
-                Error::undecodable(&row.run_id, &place, &error)
-            })?;
+            let pending = decode_activity(file, &row.run_id, &activity)?;
             description
                 .activities
                 .push(ActivityDescription::new(&pending));
@@ -228,7 +231,10 @@ impl RunListing {
 
 /// A row's summary.
 pub(crate) fn summary_of(row: &RunRow) -> Result<RunSummary, Error> {
-    decode(&row.summary).map_err(|error| Error::undecodable(&row.run_id, "its summary", &error))
+    decode(&row.summary).map_err(|error| Error::Damaged {
+        run_id: row.run_id.clone(),
+        reason: format!("its summary cannot be read: {error}"),
+    })
 }
 
 /// Describes an open run.

@@ -3,7 +3,8 @@
 //! Failures of runs, activities and workflow tasks are data, see [`sandglass_engine::Failure`].
 
 use sandglass_engine::{DecodeError, Digest, Status, TaskFailure};
-use std::sync::Arc;
+use sandglass_store::Place;
+use std::{path::Path, sync::Arc};
 
 /// Why a request was not carried out. Nothing is half done when one of these is returned.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -147,17 +148,20 @@ impl Error {
         }
     }
 
-    /// The error for a row of `run` whose bytes cannot be decoded, named as the store names it.
+    /// The error for a row whose bytes cannot be decoded, named as the store names it.
     pub(crate) fn undecodable(
         file: &Path,
-        run: &RunRow,
-        table: &'static str,
-        row: Option<u64>,
+        run_id: &str,
+        place: Place,
         error: &DecodeError,
     ) -> Self {
-        let corrupt = sandglass_store::Error::corrupt(file, table, run.key, row, error);
+        let corrupt = sandglass_store::Error::Corrupt {
+            file: file.to_owned(),
+            place,
+            reason: error.to_string(),
+        };
         Self::Damaged {
-            run_id: run.run_id.clone(),
+            run_id: run_id.into(),
             reason: corrupt.to_string(),
         }
     }

@@ -248,7 +248,9 @@ impl Inner {
 
     /// The committed frames of a run.
     pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
-        decode_frames(&self.read(|reader| reader.frames(key))?, run_id)
+        let read = |reader: &dyn Reader| Ok((reader.file().to_owned(), reader.frames(key)?));
+        let (file, rows) = self.read(read)?;
+        decode_frames(&file, key, run_id, &rows)
     }
 
     fn is_quiet(&self) -> bool {

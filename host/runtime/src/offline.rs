@@ -3,10 +3,9 @@
 
 use crate::{
     cell::{Head, Phase, RunCell},
-    describe::summary_of,
     error::Error,
     handle::{CancelOptions, CancelResponse, Disposition},
-    recovery::decode_frames,
+    recovery::{decode_frames, decode_summary},
     start::random_id,
     task::{head_after, write_of},
 };
@@ -125,8 +124,8 @@ fn append(
     let mut store = SqliteStore::open(db)?;
     let reader = store.reader()?;
     let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
-    let frames = decode_frames(&reader.frames(row.key)?, &row.run_id)?;
-    let summary = summary_of(&row)?;
+    let frames = decode_frames(db, row.key, &row.run_id, &reader.frames(row.key)?)?;
+    let summary = decode_summary(db, &row)?;
     let head = Head {
         next_seq: frames.len() as u64 + 1,
         row,

@@ -15,8 +15,8 @@ use crate::{
 use sandglass_engine::{
     EventId, Frame, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
 };
-use sandglass_store::{ActivityRow, RunKey, RunRow, RunStatus};
-use std::{collections::HashMap, sync::Arc};
+use sandglass_store::{ActivityRow, Place, Reader, RunKey, RunRow, RunStatus};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// The row of a run that is about to be started.
 pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRow {
@@ -34,20 +34,54 @@ pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRo
     }
 }
 
-/// Decodes a run's frames, all from the first on.
-pub(crate) fn decode_frames(rows: &[Vec<u8>], run_id: &str) -> Result<Vec<Frame>, Error> {
+/// Decodes a run's frames, all from the first on. `file` is where they were read.
+pub(crate) fn decode_frames(
+    file: &Path,
+    key: RunKey,
+    run_id: &str,
+    rows: &[Vec<u8>],
+) -> Result<Vec<Frame>, Error> {
     let decoded = rows.iter().enumerate().map(|(index, bytes)| {
-        decode(bytes)
-            .map_err(|error| Error::undecodable(run_id, &format!("frame {}", index + 1), &error))
+        let place = Place {
+            table: "frame",
+            run: Some(key),
+            row: Some(index as u64 + 1),
+        };
+        decode(bytes).map_err(|error| Error::undecodable(file, run_id, place, &error))
     });
     decoded.collect()
+}
+
+/// Decodes the summary of a run's row. `file` is where it was read.
+pub(crate) fn decode_summary(file: &Path, row: &RunRow) -> Result<RunSummary, Error> {
+    let place = Place {
+        table: "run",
+        run: Some(row.key),
+        row: None,
+    };
+    decode(&row.summary).map_err(|error| Error::undecodable(file, &row.run_id, place, &error))
+}
+
+/// Decodes a row of a run's pending activities. `file` is where it was read.
+pub(crate) fn decode_activity(
+    file: &Path,
+    run_id: &str,
+    row: &ActivityRow,
+) -> Result<PendingActivity, Error> {
+    let place = Place {
+        table: "activity",
+        run: Some(row.run),
+        row: Some(row.scheduled_event_id.0),
+    };
+    decode(&row.body).map_err(|error| Error::undecodable(file, run_id, place, &error))
 }
 
 /// Takes up all that the last host left. `clean`: it stopped in order.
 pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
     let mut cells = HashMap::new();
+    let file = host.read(|reader| Ok(reader.file().to_owned()))?;
     for row in host.read(|reader| reader.open_runs())? {
-        match row.map_err(Error::from).and_then(open) {
+        match row.map_err(Error::from).and_then(|row| open(&file, row)) {
             Ok(cell) => drop(cells.insert(cell.key, cell)),
             // It stays in the store as it is; the others go on.
             Err(error) => tracing::error!(%error, "a run cannot be taken up"),
@@ -57,7 +91,7 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
         let Some(cell) = cells.get(&row.run) else {
             continue;
         };
-        match pending(cell, &row) {
+        match decode_activity(&file, &cell.run_id, &row) {
             Ok(pending) => {
                 cell.lock()
                     .activities
@@ -99,22 +133,14 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn open(row: RunRow) -> Result<Arc<RunCell>, Error> {
-    let summary: RunSummary = decode(&row.summary)
-        .map_err(|error| Error::undecodable(&row.run_id, "its summary", &error))?;
+fn open(file: &Path, row: RunRow) -> Result<Arc<RunCell>, Error> {
+    let summary = decode_summary(file, &row)?;
     let head = Head {
         row,
         summary,
         next_seq: 0,
     };
     Ok(Arc::new(RunCell::new(head, String::new(), Phase::Idle)))
-}
-
-fn pending(cell: &RunCell, row: &ActivityRow) -> Result<PendingActivity, Error> {
-    decode(&row.body).map_err(|error| {
-        let place = format!("activity {}", row.scheduled_event_id);
-        Error::undecodable(&cell.run_id, &place, &error)
-    })
 }
 
 /// Sets a recovered run going: its pending workflow task, and each activity with the attempt it
@@ -149,11 +175,12 @@ fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, clean: bool) {
 
 /// The store failed a run some time ago: everything that was on its way when it did is done again.
 pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
-    let rows = match host.read(|reader| reader.activities(cell.key)) {
-        Ok(rows) => rows,
+    let read = |reader: &dyn Reader| Ok((reader.file().to_owned(), reader.activities(cell.key)?));
+    let (file, rows) = match host.read(read) {
+        Ok(found) => found,
         Err(error) => {
             tracing::error!(run_id = cell.run_id, %error, "the store still fails");
-            Vec::new()
+            Default::default()
         }
     };
     let mut state = cell.lock();
@@ -162,7 +189,7 @@ pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         return;
     }
     for row in rows {
-        let Ok(fresh) = pending(cell, &row) else {
+        let Ok(fresh) = decode_activity(&file, &cell.run_id, &row) else {
             continue;
         };
         if let Some(slot) = state.activities.get_mut(&row.scheduled_event_id)
