@@ -8,13 +8,13 @@ use crate::{
     cell::{Ack, Delivery, Head, Letter, Mail, Phase, RunCell},
     component::GuestInstance,
     effects,
-    error::Error,
+    error::{Error, status_name},
     host::Inner,
     writer::{EarlySlot, Part, Settled, Submission, Token},
 };
 use sandglass_engine::{
-    Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Run, Status, Task, TaskFailedCause,
-    TaskFailure, Timestamp, drive,
+    Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Record, Run, Status, Task,
+    TaskFailedCause, TaskFailure, TaskOutcome, Timestamp, drive,
 };
 use std::{
     any::Any,
@@ -330,6 +330,7 @@ impl<'a> Step<'a> {
     fn task_completed(&mut self, mut run: Run, started_at: Timestamp) -> Result<Ended, Error> {
         self.take_inputs_back()?;
         let output = run.take_frame();
+        log_completed(output.as_ref(), run.status());
         let closing = run.status() != &Status::Running;
         let mut state = self.cell.lock();
         if closing
@@ -413,6 +414,27 @@ impl<'a> Step<'a> {
         self.row_changed = true;
         Ok(())
     }
+}
+
+/// One line for whoever wants to see each workflow task. Those that fail are told of as warnings.
+fn log_completed(output: Option<&FrameOutput>, status: &Status) {
+    let Some(output) = output else {
+        return;
+    };
+    let mut records = output.frame.records.iter().rev();
+    let commands = records.find_map(|record| match record {
+        Record::Task(task) => match &task.outcome {
+            TaskOutcome::Completed { commands, .. } => Some(commands.len()),
+            TaskOutcome::Failed { .. } => None,
+        },
+        Record::Input { .. } => None,
+    });
+    tracing::debug!(
+        commands = commands.unwrap_or(0),
+        events = output.events.len(),
+        run = status_name(status),
+        "workflow task completed"
+    );
 }
 
 /// Whether a mail that arrived during the closing task means that the task must not close the run.

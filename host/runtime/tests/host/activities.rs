@@ -326,3 +326,34 @@ async fn a_worker_registered_late_gets_what_waited() {
     assert_eq!(json_result(&run).await, "\"served\"");
     assert!(host.unserved().is_empty());
 }
+
+#[tokio::test]
+async fn heartbeat_details_are_stored_once_a_second_at_most() {
+    let world = World::new();
+    let (sender, mut contexts) = mpsc::unbounded_channel();
+    let host = world.host(&working(call("Work")));
+    let host = host.activity_json("Work", move |context, (): ()| {
+        sender.send(context.clone()).unwrap();
+        async move {
+            context.cancelled().await;
+            Ok(())
+        }
+    });
+    let host = host.build().await.unwrap();
+    start(&host).await;
+    let context = contexts.recv().await.unwrap();
+    host.idle().await;
+    let before = host.stats().commits;
+    for second in 1..4 {
+        for beat in 0..100 {
+            context.heartbeat(vec![Payload::json(beat.to_string())]);
+        }
+        host.idle().await;
+        assert_eq!(host.stats().commits, before + second - 1);
+        world.advance(&host, 1000).await;
+        assert_eq!(host.stats().commits, before + second);
+    }
+    // With nothing new there is nothing to store.
+    world.advance(&host, 10_000).await;
+    assert_eq!(host.stats().commits, before + 3);
+}

@@ -34,6 +34,30 @@ async fn an_input_and_its_task_are_one_frame() {
 }
 
 #[tokio::test]
+async fn an_activity_costs_one_commit() {
+    let world = World::new();
+    let script = script(|| {
+        let mut left = 5;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::ActivityResolved(..) if left == 1 => calls.complete("1"),
+            _ => {
+                left -= i32::from(matches!(event, GuestEvent::ActivityResolved(..)));
+                calls.activity(ScopeId::ROOT, call("Work"));
+            }
+        }
+    });
+    let host = world.host(&script);
+    let host = host.activity_json("Work", |_, (): ()| async { Ok(1) });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    assert_eq!(json_result(&run).await, "1");
+    let stats = host.stats();
+    // The start, and each of the five results with the task that follows it.
+    assert_eq!(stats.frames, 6 + stats.early_commits);
+    assert_eq!(stats.commits, stats.frames);
+}
+
+#[tokio::test]
 async fn what_gathers_during_a_commit_is_committed_together() {
     let world = World::new();
     let faults = Faults::default();

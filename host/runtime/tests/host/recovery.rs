@@ -170,10 +170,9 @@ async fn a_damaged_run_leaves_the_others_alone() {
     assert_eq!(json_result(&host.run("good", None)).await, "1");
     let bad = host.run("bad", None);
     let error = bad.history().await.unwrap_err().to_string();
-    assert!(
-        error.contains("frame 1 cannot be read: checksum mismatch"),
-        "{error}"
-    );
+    let file = world.db.display();
+    let wanted = format!("{file}: frame 1 of run 2 is corrupt: checksum mismatch");
+    assert!(error.contains(&wanted), "{error}");
     let error = bad.signal_named("s", vec![]).await.unwrap_err().to_string();
     assert!(error.contains("other runs are not affected"), "{error}");
 }
