@@ -1,12 +1,18 @@
 //! One host on a manual clock and a store of its own, with the components of the scenarios.
 
 use crate::{activities, activities::Probe, binary::component, log};
+use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, ManualClock, RunHandle, StartOptions};
-use sandglass_engine::{EventAttributes, EventId, HistoryEvent, Status, Timestamp, shorthand};
+use sandglass_engine::{
+    Digest, EventAttributes, EventId, Frame, HistoryEvent, Record, Status, TaskOutcome, TaskRecord,
+    Timestamp, decode, shorthand,
+};
+use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -67,6 +73,9 @@ impl WorldBuilder {
             probe,
             dir,
             settings: self,
+            sandbox: Sandbox::new(SandboxConfig::default()).expect("wasmtime works here"),
+            loaded: Mutex::default(),
+            runs: Mutex::default(),
         }
     }
 
@@ -95,6 +104,9 @@ impl WorldBuilder {
 
 /// A host under test.
 pub struct World {
+    sandbox: Arc<Sandbox>,
+    loaded: Mutex<HashMap<Digest, Arc<WorkflowComponent>>>,
+    runs: Mutex<Vec<RunHandle>>,
     /// The host.
     pub host: Host,
     /// Its clock.
@@ -133,36 +145,87 @@ impl World {
     }
 
     async fn host_again(self) -> Self {
-        let Self {
-            host,
-            clock,
-            probe,
-            dir,
-            settings,
-        } = self;
-        drop(host);
-        let host = settings
-            .host(dir.path().join("store.db"), &clock, &probe)
-            .await;
-        Self {
-            host,
-            clock,
-            probe,
-            dir,
-            settings,
-        }
+        let store = self.store();
+        drop(self.host);
+        let host = self.settings.host(store, &self.clock, &self.probe).await;
+        Self { host, ..self }
     }
 
     /// Loads a component of `tests/guests`.
-    pub async fn load(&self, guest: &str) -> sandglass_engine::Digest {
+    pub async fn load(&self, guest: &str) -> Digest {
         let bytes = component(
             &format!("tests/guests/{guest}"),
-            &format!("{}.wasm", file(guest)),
+            &format!("guest-{guest}.wasm"),
         );
-        self.host
+        let loaded = self
+            .sandbox
+            .load_workflow(&bytes)
+            .expect("a guest of the tests is a component");
+        let digest = self
+            .host
             .load_component(bytes)
             .await
-            .expect("a guest of the tests is a component")
+            .expect("it loads here as well");
+        assert_eq!(
+            digest,
+            loaded.digest(),
+            "a digest names the component everywhere"
+        );
+        lock(&self.loaded).insert(digest, loaded);
+        digest
+    }
+
+    /// Replays every run of this world in a new instance: each command must come again as recorded.
+    ///
+    /// # Panics
+    /// If a history does not replay. A run whose component was replaced is left out.
+    pub async fn replay_all(&self) {
+        self.host.idle().await;
+        let handles = lock(&self.runs).clone();
+        for handle in handles {
+            let frames = self.frames(&handle);
+            let Some(component) = self.only_component(&frames) else {
+                continue;
+            };
+            let silent = Arc::new(|_, _: &str, _: &str| {});
+            let mut instance = component
+                .instantiate(silent)
+                .expect("it was instantiated before");
+            if let Err(error) = sandglass_engine::replay(frames, Some(&mut instance)) {
+                panic!("{} does not replay: {error}", handle.workflow_id());
+            }
+        }
+    }
+
+    fn frames(&self, handle: &RunHandle) -> Vec<Frame> {
+        let reader = SqliteStore::open_read_only(&self.store()).expect("the store can be read");
+        let found = reader
+            .find(handle.workflow_id(), handle.run_id())
+            .expect("the row is intact");
+        let row = found.expect("a run that was started is stored");
+        let frames = reader.frames(row.key).expect("the frames are intact");
+        frames
+            .iter()
+            .map(|bytes| decode(bytes).expect("a frame is intact"))
+            .collect()
+    }
+
+    /// The component that all workflow tasks of a history ran with.
+    fn only_component(&self, frames: &[Frame]) -> Option<Arc<WorkflowComponent>> {
+        let records = frames.iter().flat_map(|frame| &frame.records);
+        let digests: HashSet<Digest> = records
+            .filter_map(|record| match record {
+                Record::Task(TaskRecord {
+                    outcome: TaskOutcome::Completed { digest, .. },
+                    ..
+                }) => Some(*digest),
+                _ => None,
+            })
+            .collect();
+        match digests.into_iter().collect::<Vec<_>>()[..] {
+            [digest] => lock(&self.loaded).get(&digest).cloned(),
+            _ => None,
+        }
     }
 
     /// Starts a run of a loaded component's type, under an id of its own.
@@ -180,6 +243,7 @@ impl World {
         let id = format!("{workflow_type}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let options = change(StartOptions::new(workflow_type, id));
         let handle = self.host.start(options).await.expect("the type is loaded");
+        lock(&self.runs).push(handle.clone());
         RunUnderTest { handle }
     }
 
@@ -202,9 +266,8 @@ impl World {
     }
 }
 
-/// The file that a guest's crate gives.
-fn file(guest: &str) -> String {
-    format!("guest-{guest}")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run of a host under test.
@@ -216,9 +279,14 @@ pub struct RunUnderTest {
 impl RunUnderTest {
     /// Asks it to end: reason `r1`, identity `op`.
     pub async fn cancel(&self) -> CancelResponse {
+        self.cancel_as("r1", "op").await
+    }
+
+    /// Asks it to end.
+    pub async fn cancel_as(&self, reason: &str, identity: &str) -> CancelResponse {
         let options = CancelOptions {
-            reason: "r1".into(),
-            identity: "op".into(),
+            reason: reason.into(),
+            identity: identity.into(),
             ..CancelOptions::default()
         };
         self.handle.cancel(options).await.expect("the run is known")

@@ -7,27 +7,55 @@
 
 use sandglass::{AttemptState, Disposition};
 use sandglass_engine::{
-    CancelState, EventAttributes, EventId, FailureInfo, Payload, Signal, Status, TimeoutKind,
+    CancelState, EventAttributes, EventId, FailureInfo, HistoryEvent, Payload, Signal, Status,
+    TimeoutKind,
 };
 use sandglass_tests::{OnCancel, World, WorldBuilder};
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 const HOUR_MS: u64 = 3_600_000;
 
 /// Runs a scenario with cached instances, then with every task beginning with a replay.
-async fn both_ways<F>(settings: WorldBuilder, scenario: impl Fn(World) -> F)
-where
-    F: Future<Output = ()>,
-{
+///
+/// Afterwards every history is replayed from its first event to its last.
+async fn both_ways(settings: WorldBuilder, scenario: impl AsyncFn(&World)) {
     for settings in [settings.clone(), settings.evict()] {
         let world = settings.build().await;
         world.load("scenarios").await;
-        scenario(world).await;
+        scenario(&world).await;
+        world.replay_all().await;
     }
 }
 
-async fn plain<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+async fn plain(scenario: impl AsyncFn(&World)) {
     both_ways(WorldBuilder::default(), scenario).await;
+}
+
+/// The ids that the events of some types refer to: what a cancel command cancels.
+fn canceled(events: &[HistoryEvent]) -> Vec<EventId> {
+    let targets = events.iter().filter_map(|event| match event.attributes {
+        EventAttributes::ActivityTaskCancelRequested {
+            scheduled_event_id: id,
+            ..
+        }
+        | EventAttributes::TimerCanceled {
+            started_event_id: id,
+            ..
+        } => Some(id),
+        _ => None,
+    });
+    targets.collect()
+}
+
+/// What was scheduled or started, in order.
+fn begun(events: &[HistoryEvent]) -> Vec<EventId> {
+    let operations = events.iter().filter(|event| {
+        matches!(
+            event.attributes.event_type(),
+            "ActivityTaskScheduled" | "TimerStarted"
+        )
+    });
+    operations.map(|event| event.event_id).collect()
 }
 
 #[tokio::test]
@@ -69,6 +97,9 @@ async fn a02_before_the_first_workflow_task() {
             run.until(&format!("WES,Ts,CR,Tb,Tc,{end}")).await;
             if end == "WC" {
                 assert_eq!(run.result().await, "5");
+            } else {
+                let entered = run.log().concat().matches("main was entered").count();
+                assert_eq!(entered, 1, "main is entered before it is canceled");
             }
         })
         .await;
@@ -82,13 +113,19 @@ async fn a03_double_cancel() {
         run.until("WES,T,TS").await;
         w.host.pause_workflow_tasks();
         assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
-        let again = run.cancel().await;
+        let again = run.cancel_as("r2", "somebody else").await;
         assert_eq!(
             (again.disposition, again.repeats),
             (Disposition::AlreadyRequested, 1)
         );
         w.host.resume_workflow_tasks();
         run.until("WES,T,TS,CR,T,TC,WX").await;
+        let EventAttributes::WorkflowExecutionCancelRequested(request) =
+            run.attributes("WorkflowExecutionCancelRequested").await
+        else {
+            panic!("not a request");
+        };
+        assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
         let closed = run.cancel().await.disposition;
         assert_eq!(
             closed,
@@ -112,9 +149,10 @@ async fn a04_ignored() {
 
         let run = w.start("a04_then_sleep").await;
         run.until("WES,T,TS").await;
+        w.advance(500);
         run.cancel().await;
         run.until("WES,T,TS,CR,T").await;
-        w.advance(2000);
+        w.advance(1500);
         run.until("WES,T,TS,CR,T,TF,T,WX").await;
     })
     .await;
@@ -135,6 +173,9 @@ async fn a05_cleanup_then_rethrow_and_a06_cleanup_then_success() {
                 panic!("not an activity");
             };
             assert_eq!(call.activity_type, "Cleanup");
+            if workflow_type == "a06" {
+                assert_eq!(run.result().await, "\"cleaned\"");
+            }
         })
         .await;
     }
@@ -143,11 +184,18 @@ async fn a05_cleanup_then_rethrow_and_a06_cleanup_then_success() {
 #[tokio::test]
 async fn a07_ordering() {
     plain(async |w| {
-        for _ in 0..50 {
+        for round in 1..=50 {
             let run = w.start("a07").await;
             run.until("WES,T,AS,TS,AS,TS").await;
+            w.probe.started("Work", 2 * round).await;
             run.cancel().await;
             run.until("WES,T,AS,TS,AS,TS,CR,T,ACR,TC,ACR,TC,WX").await;
+            let events = run.events().await;
+            assert_eq!(
+                canceled(&events),
+                begun(&events),
+                "in the order of their start"
+            );
         }
     })
     .await;
@@ -173,8 +221,9 @@ async fn a08_wait_and_accept() {
         assert_eq!(latest_cancel_requested_event_id, requested);
         assert_eq!(details, [Payload::json("\"d\"")]);
         let log = run.log().concat();
+        let expected = "activity failure: true, caused by a cancellation: true, details: Some";
         assert!(
-            log.contains("canceled: true, details: Some(\\\"d\\\")"),
+            log.contains(expected) && log.contains("(\\\"d\\\")"),
             "{log}"
         );
     })
@@ -200,12 +249,15 @@ async fn a10_abandon() {
         let run = w.start("a10").await;
         run.until("WES,T,AS").await;
         w.probe.started("Deaf", 1).await;
+        let refused = w.host.stats().stale_reports;
         run.cancel().await;
         run.until("WES,T,AS,CR,T,WX").await;
-        let refused = w.host.stats().stale_reports;
-        w.probe.release();
-        w.host.idle().await;
-        assert!(w.host.stats().stale_reports >= refused);
+        // It is not told of the cancellation, only that its run is gone; its report is refused.
+        let seen = w.probe.until("Deaf", |seen| !seen.beats.is_empty()).await;
+        assert_eq!(seen.beats, [AttemptState::NotFound]);
+        while w.host.stats().stale_reports == refused {
+            w.host.idle().await;
+        }
         run.until("WES,T,AS,CR,T,WX").await;
     })
     .await;
@@ -275,14 +327,28 @@ async fn a12_variant_a_heartbeat_after_terminate_finds_no_activity() {
         let run = w.start("a08").await;
         run.until("WES,T,AS").await;
         w.probe.started("Work", 1).await;
+        w.host.pause_workflow_tasks();
+        run.cancel().await;
+        run.until("WES,T,AS,CR,Ts").await;
+        let before = w
+            .probe
+            .until("Work", |seen| !seen.beats.is_empty())
+            .await
+            .beats
+            .len();
         run.handle.terminate("t", "op").await.unwrap();
         w.advance(200);
-        w.probe
-            .until("Work", |seen| {
-                seen.beats.last() == Some(&AttemptState::NotFound)
-            })
+        let seen = w
+            .probe
+            .until("Work", |seen| seen.beats.len() > before)
             .await;
-        run.until("WES,T,AS,WK").await;
+        assert_eq!(
+            seen.beats[before],
+            AttemptState::NotFound,
+            "the next heartbeat finds nothing"
+        );
+        run.until("WES,T,AS,CR,Ts,WK").await;
+        w.host.resume_workflow_tasks();
     })
     .await;
 }
@@ -423,6 +489,14 @@ async fn a23_timeout_scope() {
         w.advance(1000);
         run.until("WES,T,TS,AS,TF,T,ACR,AB,AX,T,WC").await;
         assert_eq!(run.result().await, "\"timed out\"");
+
+        let run = w.start("a23").await;
+        run.until("WES,T,TS,AS").await;
+        w.probe.started("Work", 2).await;
+        w.probe.finish();
+        w.advance(200);
+        run.until("WES,T,TS,AS,AB,AC,T,TC,WC").await;
+        assert_eq!(run.result().await, "\"done\"");
     })
     .await;
 }
@@ -490,23 +564,54 @@ async fn a27_heartbeat_details() {
 
 #[tokio::test]
 async fn the_raw_bindings_give_the_same_histories() {
-    for evict in [false, true] {
-        let settings = WorldBuilder::default();
-        let w = if evict { settings.evict() } else { settings }
-            .build()
-            .await;
+    for settings in [WorldBuilder::default(), WorldBuilder::default().evict()] {
+        let w = settings.build().await;
         w.load("raw-cancel").await;
-        for (workflow_type, before, after) in [
-            ("a01", "WES,T,TS", "CR,T,TC,WX"),
-            ("a05", "WES,T,TS", "CR,T,TC,AS,AB,AC,T,WX"),
-            ("a07", "WES,T,AS,TS,AS,TS", "CR,T,ACR,TC,ACR,TC,WX"),
-            ("a24", "WES,T,AS,AS", "CR,T,ACR,ACR,WX"),
+        for (workflow_type, before, after, raised) in [
+            ("a01", "WES,T,TS", "CR,T,TC,WX", "timer"),
+            ("a05", "WES,T,TS", "CR,T,TC,AS,AB,AC,T,WX", "timer"),
+            (
+                "a07",
+                "WES,T,AS,TS,AS,TS",
+                "CR,T,ACR,TC,ACR,TC,WX",
+                "activity",
+            ),
+            (
+                "a24",
+                "WES,T,AS,AS",
+                "CR,T,ACR,ACR,WX",
+                "activity activity wait",
+            ),
         ] {
             let run = w.start(workflow_type).await;
             run.until(before).await;
             run.cancel().await;
             run.until(&format!("{before},{after}")).await;
+            let events = run.events().await;
+            match workflow_type {
+                "a05" => {
+                    let EventAttributes::ActivityTaskScheduled { call, .. } =
+                        run.attributes("ActivityTaskScheduled").await
+                    else {
+                        panic!("not an activity");
+                    };
+                    assert_eq!(call.activity_type, "Cleanup");
+                }
+                _ => assert_eq!(canceled(&events), begun(&events), "{workflow_type}"),
+            }
+            let log = run.log();
+            let said = ["activity", "timer", "wait"];
+            let order = log.iter().filter_map(|line| {
+                said.into_iter()
+                    .find(|what| line.contains(&format!("{what} raised: ")))
+            });
+            assert_eq!(
+                order.collect::<Vec<_>>().join(" "),
+                raised,
+                "{workflow_type}"
+            );
         }
+        w.replay_all().await;
     }
 }
 

@@ -9,6 +9,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A timer, uncaught. For A01 to A03.
 #[workflow]
 pub(crate) async fn a01() -> Result<(), Failure> {
+    log::info!("main was entered");
     sleep(HOUR).await
 }
 
@@ -29,8 +30,13 @@ pub(crate) async fn a08() -> Result<u32, Failure> {
     if let Err(failure) = &result {
         let details = failure.details::<Option<String>>()?;
         log::info!(
-            "canceled: {}, details: {details:?}",
-            failure.is_cancellation()
+            "activity failure: {}, caused by a cancellation: {}, details: {details:?}",
+            failure
+                .activity()
+                .is_some_and(|activity| activity.activity_type == "Work"),
+            failure
+                .cause()
+                .is_some_and(|cause| cause.links().len() == 1 && cause.is_cancellation()),
         );
     }
     result
