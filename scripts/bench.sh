@@ -15,7 +15,7 @@ install() {
 
 command -v strace >/dev/null || install strace # counts the syncs
 
-# --workspace, as `make test` does: otherwise features differ and wasmtime is compiled again.
-cargo build --locked --workspace --bin sandglass --bin bench
-"$target/debug/sandglass" build tests/guests/bench --only workflows --out target/bench
-"$target/debug/bench"
+# Optimized: figures of a debug build say nothing.
+cargo build --release --locked --package sandglass-cli --package sandglass-tests --bins
+"$target/release/sandglass" build tests/guests/bench --only workflows --out target/bench >&2
+"$target/release/bench"

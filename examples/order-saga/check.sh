@@ -47,6 +47,8 @@ fi
   is:     ${standing[*]-}
   should: ${want[*]-}"
 packed=$(find "$shop/parcels" -name '*.json' | wc -l)
+torn=$(find "$shop/parcels" "$shop/ledger" -name '*.json' -empty | head -n 1)
+[ -z "$torn" ] || fail "$torn is empty: a crash has cut it off"
 [ "$packed" = "$parcels" ] || fail "$packed parcels are packed, it should be $parcels"
 
 echo "effects: reserve ${count[reserve]:-0}, charge ${count[charge]:-0}, ship ${count[ship]:-0};" \

@@ -8,7 +8,7 @@ use sandglass_guest::activity::AttemptState;
 use sandglass_guest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
@@ -130,9 +130,14 @@ fn once(
     }
     check()?;
     let path = shop(&format!("ledger/{:04}{name}", ledger.len() + 1));
+    write_whole(path, &serde_json::to_vec(order)?)
+}
+
+/// Writes a file that a crash leaves whole or not there.
+fn write_whole(path: PathBuf, bytes: &[u8]) -> Result<(), Failure> {
     let draft = shop("draft.json");
     let mut file = File::create(&draft)?;
-    file.write_all(&serde_json::to_vec(order)?)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(draft, path)?;
     Ok(())
@@ -172,15 +177,11 @@ fn parcel_path(order: &Order, parcel: u32) -> PathBuf {
 /// Packs one parcel, unless an earlier attempt did.
 fn pack(order: &Order, parcel: u32) -> Result<(), Failure> {
     fs::create_dir_all(shop("parcels"))?;
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(parcel_path(order, parcel))
-    {
-        Ok(mut file) => Ok(file.write_all(&serde_json::to_vec(&order.items)?)?),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.into()),
+    let path = parcel_path(order, parcel);
+    if path.exists() {
+        return Ok(());
     }
+    write_whole(path, &serde_json::to_vec(&order.items)?)
 }
 
 fn unpack(order: &Order) -> Result<(), Failure> {
