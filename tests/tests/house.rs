@@ -290,17 +290,21 @@ fn every_item_of_the_guest_contract_is_documented() {
     );
     for file in files {
         let source = text(&file);
-        let mut before = "";
+        let (mut before, mut in_parameters) = ("", false);
         for (number, line) in source.lines().map(str::trim).enumerate() {
+            // Parameters are described with their function.
+            in_parameters &= !line.starts_with(')');
             let is_item = !line.is_empty()
+                && !in_parameters
                 && !line.starts_with("//")
-                && !line.starts_with('}')
+                && !line.starts_with(['}', ')'])
                 && !["package ", "use ", "import ", "export "]
                     .iter()
                     .any(|word| line.starts_with(word));
             if is_item && !before.starts_with("///") {
                 bare.push(format!("{}:{}: {line}", file.display(), number + 1));
             }
+            in_parameters |= line.ends_with('(');
             before = line;
         }
     }

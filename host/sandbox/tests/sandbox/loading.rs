@@ -46,7 +46,8 @@ fn activities_may_use_wasi_but_nothing_else() {
     assert_eq!(
         error.unwrap_err().to_string(),
         "forbidden imports:\n  evil:clock/now@1.0.0: neither an interface of \
-         sandglass:workflow@0.1.0 nor one of WASI 0.2; use the files and sockets of WASI, as granted"
+         sandglass:workflow@0.1.0 nor one of WASI 0.2; use the files and sockets of WASI, as \
+         granted"
     );
 }
 
