@@ -149,6 +149,21 @@ impl Mail {
         }
     }
 
+    /// Answers a mail to a run that nobody works on any more. One that has not ended was lost, or
+    /// its host has stopped.
+    fn refuse_closed(self, status: &Status, trouble: Option<&str>) {
+        if *status != Status::Running {
+            self.refuse(InputError::Closed, status.clone());
+        } else if let Some(ack) = self.ack {
+            let error = match trouble {
+                Some(trouble) => Error::system("start the run", trouble),
+                None => Error::ShutDown,
+            };
+            // Whoever asked may have gone away.
+            drop(ack.send(Err(error)));
+        }
+    }
+
     /// Whether it ends the run at once, without its guest.
     pub(crate) fn is_forced(&self) -> bool {
         matches!(
@@ -203,7 +218,7 @@ impl CellState {
     pub(crate) fn post(&mut self, mails: impl IntoIterator<Item = Mail>) -> Posted {
         for mut mail in mails {
             if self.phase == Phase::Closed {
-                mail.refuse(InputError::Closed, self.head.summary.status.clone());
+                mail.refuse_closed(&self.head.summary.status, self.trouble.as_deref());
                 continue;
             }
             mail.buffered = self.phase == Phase::Running;
@@ -216,6 +231,13 @@ impl CellState {
             self.mailbox.push(mail);
         }
         self.wake()
+    }
+
+    /// The host has stopped: nobody will read the mail that waits, nor any that comes.
+    pub(crate) fn abandon(&mut self) -> Vec<Mail> {
+        self.phase = Phase::Closed;
+        self.trouble = None;
+        std::mem::take(&mut self.mailbox)
     }
 
     /// Queues the run if nobody is at it.

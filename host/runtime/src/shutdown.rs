@@ -4,7 +4,7 @@ use crate::{
     activity::{self, AttemptState},
     clock::lock,
     error::Error,
-    host::{Host, Inner, Runs},
+    host::{Host, Inner},
     owner, task,
 };
 use sandglass_store::{OwnerLock, Store};
@@ -82,7 +82,7 @@ impl Guard {
         inner.dispatch.stop();
         inner.pool.stop();
         inner.timers.stop();
-        // Steps that are running are abandoned: what they bring was not acknowledged.
+        // Workflow tasks that are running are given up; the inputs before them are still stored.
         interrupt_all(inner);
         let mut threads = lock(&self.threads);
         let Threads {
@@ -93,8 +93,12 @@ impl Guard {
         pool.into_iter().chain(timers).for_each(join);
         inner.writer.stop();
         writer.into_iter().for_each(join);
-        // Whoever still waits for a run hears that the host is gone.
-        *lock(&inner.runs) = Runs::default();
+        // Whoever still waits for a run hears that the host is gone, whoever asks later too.
+        let runs = std::mem::take(&mut *lock(&inner.runs));
+        for cell in runs.by_key.into_values() {
+            let mails = cell.lock().abandon();
+            drop(mails);
+        }
         inner.pool.clear();
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_background();
@@ -140,10 +144,12 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::Store`] if the clean stop could not be noted. The host has stopped all the same.
+    /// [`Error::ShutDown`] if another clone had stopped it already.
     pub async fn shutdown(self) -> Result<(), Error> {
         let inner = &self.inner;
-        inner.stopping.store(true, Ordering::Release);
+        // Paused first: a workflow task that is not begun any more waits for the next host.
         self.pause_workflow_tasks();
+        inner.stopping.store(true, Ordering::Release);
         inner.dispatch.stop();
         for cell in inner.open_runs() {
             for slot in cell.lock().activities.values() {

@@ -1,7 +1,7 @@
 //! Starting runs: once per request, and at most one open run per workflow id.
 
 use crate::{
-    cell::{Delivery, Head, Letter, Phase, RunCell},
+    cell::{Delivery, Head, Letter, Mail, Phase, RunCell},
     clock::lock,
     components::unknown_type,
     error::{Error, StartError},
@@ -9,7 +9,7 @@ use crate::{
     host::{Host, Inner},
     recovery::row_of_new_run,
 };
-use sandglass_engine::{Digest, EventId, Input, Millis, Payload, RunSummary, Start};
+use sandglass_engine::{Digest, EventId, Input, Millis, Payload, RunSummary, Start, Status};
 use sandglass_store::RunKey;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -108,7 +108,11 @@ impl Host {
         match inner.begin_run(options, digest)? {
             Begun::Ended(run_id) => Ok(RunHandle::new(inner, workflow_id, Some(run_id))),
             Begun::Run(cell, started) => {
-                started.await.map_err(|_| inner.gone())??;
+                if let Delivery::Refused(reason, Status::Running) =
+                    started.await.map_err(|_| inner.gone())??
+                {
+                    return Err(Error::system("start the run", reason).into());
+                }
                 Ok(RunHandle::new(
                     inner,
                     workflow_id,
@@ -161,23 +165,28 @@ impl Inner {
             next_seq: 1,
         };
         let cell = Arc::new(RunCell::new(head, start.request_id.clone(), Phase::Idle));
+        let workflow_id = start.workflow_id.clone();
+        let input = Mail::input(
+            self.clock.now(),
+            Input::Started(Box::new(start)),
+            Some(sender),
+        );
         {
             let mut runs = lock(&self.runs);
-            if let Some(open) = runs.by_workflow_id.get(&start.workflow_id) {
+            if self.is_stopping() {
+                return Err(Error::ShutDown.into());
+            }
+            if let Some(open) = runs.by_workflow_id.get(&workflow_id) {
                 return Err(StartError::AlreadyStarted {
-                    workflow_id: start.workflow_id,
+                    workflow_id,
                     run_id: open.run_id.clone(),
                 });
             }
-            runs.by_workflow_id
-                .insert(start.workflow_id.clone(), Arc::clone(&cell));
+            runs.by_workflow_id.insert(workflow_id, Arc::clone(&cell));
             runs.by_key.insert(key, Arc::clone(&cell));
+            // While nobody else can find the run, so that its start is the first that it gets.
+            self.post(&cell, &mut cell.lock(), input);
         }
-        self.send(
-            &cell,
-            Letter::Input(Input::Started(Box::new(start))),
-            Some(sender),
-        );
         Ok(Begun::Run(cell, receiver))
     }
 

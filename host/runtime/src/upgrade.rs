@@ -1,7 +1,7 @@
 //! Moving an open run to another component, after a trial replay of its history.
 
 use crate::{
-    cell::Letter,
+    cell::{Delivery, Letter},
     error::{Error, UpgradeError},
     handle::RunHandle,
     host::{Host, Inner},
@@ -19,7 +19,8 @@ impl Host {
     ///
     /// # Errors
     /// [`UpgradeError::Replay`] with what differed, [`UpgradeError::UnknownType`],
-    /// [`Error::NotFound`] if no such run is open, [`Error::UnknownComponent`].
+    /// [`Error::NotFound`] if no such run is open, [`Error::Closed`] if it ended meanwhile,
+    /// [`Error::UnknownComponent`].
     pub async fn upgrade(
         &self,
         run: &RunHandle,
@@ -47,8 +48,13 @@ impl Host {
             .map_err(|error| Error::system("try the component", error))??;
         let (sender, receiver) = oneshot::channel();
         inner.send(&cell, Letter::Repin(digest), Some(sender));
-        receiver.await.map_err(|_| Error::ShutDown)??;
-        Ok(())
+        match receiver.await.map_err(|_| inner.gone())?? {
+            Delivery::Recorded => Ok(()),
+            Delivery::Refused(_, status) => Err(UpgradeError::from(Error::Closed {
+                workflow_id: cell.workflow_id.clone(),
+                status: Box::new(status),
+            })),
+        }
     }
 }
 

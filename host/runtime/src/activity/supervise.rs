@@ -37,8 +37,11 @@ pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>)
 async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
     let killable = worker.is_killable();
     // In a task of its own, so that a panic is a failure and a killed one can be left behind.
-    let work = worker.attempt(context.clone()).in_current_span();
-    let mut task = tokio::spawn(work);
+    let work = {
+        let context = context.clone();
+        async move { worker.attempt(context).await }
+    };
+    let mut task = tokio::spawn(work.in_current_span());
     let mut states = context.attempt.state.subscribe();
     let ended = tokio::select! {
         biased;
