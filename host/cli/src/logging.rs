@@ -3,7 +3,7 @@
 use crate::{
     args::LogForm,
     exit::{Stop, usage},
-    terminal::LogWriter,
+    terminal::{self, LogWriter},
 };
 use std::{
     env,
@@ -22,6 +22,7 @@ const DEFAULT: &str = "warn,guest=info";
 /// # Errors
 /// With exit code 2 if the filter is malformed.
 pub fn start(form: LogForm) -> Result<(), Stop> {
+    terminal::set_json(form == LogForm::Json);
     let text = env::var(FILTER).unwrap_or_default();
     let text = if text.is_empty() { DEFAULT } else { &text };
     let filter = EnvFilter::try_new(text).map_err(|error| usage!("{FILTER}={text}: {error}"))?;

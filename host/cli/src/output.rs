@@ -1,8 +1,9 @@
 //! Writing to stdout and to files.
 
-use crate::exit::Stop;
+use crate::{description, exit::Stop, terminal, time::rfc3339};
 use anyhow::Context;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::{self, Write},
@@ -33,9 +34,38 @@ pub fn print(text: &str) -> Result<(), Stop> {
     }
 }
 
-/// Writes a line to stderr. A failure is not reported: there is no place left to report it to.
+/// Writes a line to stderr, as a JSON object if log lines are. A failure is not reported: there is
+/// no place left to report it to.
 pub fn note(text: &str) {
-    crate::terminal::write_above(format!("{text}\n").as_bytes());
+    notes([text.to_owned()]);
+}
+
+/// As [`note`], for several lines at once.
+pub fn notes(lines: impl IntoIterator<Item = String>) {
+    let written = |line: String| {
+        if terminal::is_json() {
+            format!("{}\n", log_line(&line))
+        } else {
+            line + "\n"
+        }
+    };
+    let text: String = lines.into_iter().map(written).collect();
+    terminal::write_above(text.as_bytes());
+}
+
+/// A line as the log has its own.
+fn log_line(text: &str) -> Value {
+    let (level, message) = match text.split_once(": ") {
+        Some(("error", rest)) => ("ERROR", rest),
+        Some(("warning", rest)) => ("WARN", rest),
+        _ => ("INFO", text),
+    };
+    json!({
+        "timestamp": rfc3339(description::now()),
+        "level": level,
+        "message": message.trim(),
+        "target": "sandglass_cli",
+    })
 }
 
 /// Writes a file so that no reader ever sees a part of it.
@@ -112,6 +142,16 @@ mod tests {
     fn columns_line_up_and_nothing_trails() {
         let rows = [["a", "bb", "c"], ["aaa", "b", ""]].map(|row| row.map(String::from).to_vec());
         assert_eq!(table(&rows), "a    bb  c\naaa  b\n");
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_the_level_that_its_text_names() {
+        let line = log_line("warning: it is late");
+        assert_eq!(
+            (&line["level"], &line["message"]),
+            (&json!("WARN"), &json!("it is late"))
+        );
+        assert_eq!(log_line("+1 s  TimerFired")["level"], "INFO");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     output, terminal,
     workflow::stored,
 };
+pub(crate) use follow::Known;
 use follow::{Follower, Over};
 use plan::{Plan, Step};
 use sandglass::{Error, Host, StartError, StartOptions, UpgradeError};
@@ -59,6 +60,16 @@ async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
     for (bytes, grants) in plan.activities {
         builder = builder.activity_component(bytes, grants);
     }
+    if matches!(
+        &plan.step,
+        Step::Resume {
+            upgrade: Some(_),
+            ..
+        }
+    ) {
+        // Else the component that the run is to leave would be entered once more.
+        builder = builder.start_paused();
+    }
     let signals = signals::Signals::new().or_host()?;
     let host = builder.build().await.map_err(stop)?;
     let over = drive(args, &host, plan.component, plan.step, signals).await;
@@ -76,9 +87,14 @@ async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
     }
     match over? {
         Over::Ended(run) => report::report(&run, form),
-        Over::StaysOpen { id, why } => Err(Stop::host(anyhow::anyhow!(
-            "{why}\nthe run stays open; `sandglass run` with --id {id} takes it up"
-        ))),
+        Over::StaysOpen { id, why, trouble } => {
+            let then = if trouble && !stored::is_readable(&args.db.db, &id) {
+                "the run stays open as it is".into()
+            } else {
+                format!("the run stays open; `sandglass run` with --id {id} takes it up")
+            };
+            Err(Stop::host(anyhow::anyhow!("{why}\n{then}")))
+        }
     }
 }
 
@@ -95,7 +111,7 @@ async fn drive(
         Step::Resume { upgrade: None, .. } => None,
         _ => Some(host.load_component(component).await.map_err(stop)?),
     };
-    let (run, from) = match step {
+    let (run, known) = match step {
         Step::Start {
             id,
             workflow_type,
@@ -114,7 +130,7 @@ async fn drive(
                 run.workflow_id(),
                 run.run_id().unwrap_or_default()
             ));
-            (run, 0)
+            (run, Known::NEW)
         }
         Step::Resume { row, upgrade } => {
             let run = host.run(&row.workflow_id, Some(&row.run_id));
@@ -123,20 +139,21 @@ async fn drive(
                     .await
                     .map_err(upgrade_stop)?;
                 output::note(&format!("upgraded to component {digest}"));
+                host.resume_workflow_tasks();
             }
-            let events = stored::event_count(&row);
+            let known = stored::known(&row);
             output::note(&format!(
-                "workflow {} taken up after event {events}, run {}",
-                row.workflow_id, row.run_id
+                "workflow {} taken up after event {}, run {}",
+                row.workflow_id, known.events, row.run_id
             ));
             if args.timeout.is_some() {
                 output::note("warning: --timeout holds for a new run only");
             }
-            (run, events)
+            (run, known)
         }
         Step::Show(_) => unreachable!("a closed run needs no host"),
     };
-    Follower::new(host, &run, from, args.activities.is_empty())
+    Follower::new(host, &run, known, args.activities.is_empty())
         .follow(signals)
         .await
 }

@@ -7,18 +7,35 @@ use crate::output::shorten;
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 static STDERR: LazyLock<Mutex<Screen>> = LazyLock::new(|| Mutex::new(Screen::new(is_live())));
 
+/// Whether lines that stay are JSON objects.
+static JSON: OnceLock<bool> = OnceLock::new();
+
 /// Columns if the terminal does not say.
 const COLUMNS: usize = 80;
 
-/// Whether stderr is a terminal that can draw the live view.
+/// Says once, before anything is written, whether lines that stay are JSON objects.
+pub fn set_json(json: bool) {
+    // A second call would come too late for what is written already.
+    let _first = JSON.set(json);
+}
+
+/// Whether lines that stay are JSON objects, one a line.
+#[must_use]
+pub fn is_json() -> bool {
+    JSON.get().is_some_and(|json| *json)
+}
+
+/// Whether stderr is a terminal that can draw the live view, and nobody wants JSON there.
 #[must_use]
 pub fn is_live() -> bool {
-    io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+    !is_json()
+        && io::stderr().is_terminal()
+        && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Writes text that stays, ending with a line break. Failures are not reported: there is no place

@@ -13,10 +13,13 @@ use crate::{
     terminal,
     time::length,
 };
-use sandglass::{CancelOptions, Disposition, Host, RunDescription, RunHandle, TaskDescription};
-use sandglass_engine::{Millis, Timestamp};
+use sandglass::{
+    ActivityDescription, CancelOptions, Disposition, Host, RunDescription, RunHandle,
+    TaskDescription,
+};
+use sandglass_engine::{EventId, Failure, Millis, Timestamp};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -26,7 +29,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// An activity that has no worker for this long is warned about.
 const UNSERVED: Millis = Millis(2000);
 
-/// Attempts of one workflow task after which the host gives up.
+/// Attempts of one workflow task after which the host gives up. By then a try is a long wait off,
+/// so a run that is taken up after that many gets one more.
 const TASK_ATTEMPTS_MAX: u32 = 5;
 
 /// How long the store may fail before the host gives up.
@@ -49,7 +53,26 @@ pub(super) enum Over {
         id: String,
         /// Why the host stops.
         why: String,
+        /// The store failed it.
+        trouble: bool,
     },
+}
+
+/// What is known of a run before it is followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// How many events it has.
+    pub(crate) events: u64,
+    /// Which attempt of its workflow task is next, from 1.
+    pub(crate) task_attempt: u32,
+}
+
+impl Known {
+    /// Of a new run.
+    pub(crate) const NEW: Self = Self {
+        events: 0,
+        task_attempt: 1,
+    };
 }
 
 /// What is known of the run that is followed.
@@ -63,22 +86,32 @@ pub(super) struct Follower<'a> {
     /// No reading of the history before this moment.
     read_again: Instant,
     warned: HashSet<(String, String)>,
+    /// The attempt of the workflow task that this host began with: earlier ones failed on others.
+    first_attempt: u32,
+    /// Failed attempts that were told of, of activities by their scheduled events.
+    told: HashMap<EventId, u32>,
     /// Since when the store has been failing the run, and how many events there were then.
     trouble: Option<(Instant, u64)>,
     interrupts: u32,
 }
 
 impl<'a> Follower<'a> {
-    /// Follows `run`, of which `shown` events are known already. `no_activities`: no
-    /// component was given that could serve its activities.
-    pub(super) fn new(host: &'a Host, run: &'a RunHandle, shown: u64, no_activities: bool) -> Self {
+    /// Follows `run`. `no_activities`: no component was given that could serve its activities.
+    pub(super) fn new(
+        host: &'a Host,
+        run: &'a RunHandle,
+        known: Known,
+        no_activities: bool,
+    ) -> Self {
         Self {
             host,
             run,
             no_activities,
-            shown,
+            shown: known.events,
             read_again: Instant::now(),
             warned: HashSet::new(),
+            first_attempt: known.task_attempt,
+            told: HashMap::new(),
             trouble: None,
             interrupts: 0,
         }
@@ -124,8 +157,28 @@ impl<'a> Follower<'a> {
         }
         self.warn_unserved();
         let now = self.host.now();
-        terminal::draw(view(&run, now));
-        Ok(self.stuck(&run).map(|why| self.stays_open(why)))
+        if terminal::is_live() {
+            terminal::draw(view(&run, now));
+        } else {
+            self.tell_failed_attempts(&run, now);
+        }
+        if let Some(why) = self.in_trouble(&run) {
+            return Ok(Some(self.stays_open(why, true)));
+        }
+        Ok(self.failing(&run).map(|why| self.stays_open(why, false)))
+    }
+
+    /// Tells of each attempt of an activity that failed, where no live view does.
+    fn tell_failed_attempts(&mut self, run: &RunDescription, now: Timestamp) {
+        for activity in &run.activities {
+            let failed = activity.attempt.saturating_sub(1);
+            let told = self.told.get(&activity.scheduled_event_id).copied();
+            let told = told.unwrap_or(0);
+            if let Some(failure) = activity.last_failure.as_ref().filter(|_| failed > told) {
+                self.told.insert(activity.scheduled_event_id, failed);
+                note(&failed_attempts(activity, told + 1, failure, now));
+            }
+        }
     }
 
     /// Shows the events that are new, but not those of the mechanics of workflow tasks.
@@ -139,8 +192,7 @@ impl<'a> Follower<'a> {
         let shown = usize::try_from(self.shown).unwrap_or(usize::MAX);
         let new = events.iter().skip(shown);
         let told = new.filter(|event| !history::is_mechanics(&event.attributes));
-        let lines = told.map(|event| history::line(event, start, &events) + "\n");
-        terminal::write_above(lines.collect::<String>().as_bytes());
+        output::notes(told.map(|event| history::line(event, start, &events)));
         self.shown = events.len() as u64;
         // A long history is read as a whole each time: not so often that the run is slowed down.
         self.read_again = Instant::now() + began.elapsed() * READING_SHARE;
@@ -172,8 +224,8 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Why the host cannot go on, if so.
-    fn stuck(&mut self, run: &RunDescription) -> Option<String> {
+    /// How the store fails the run, if it has for long.
+    fn in_trouble(&mut self, run: &RunDescription) -> Option<String> {
         // Between two tries a run has no trouble for a moment; only an event more ends it.
         if self
             .trouble
@@ -182,27 +234,33 @@ impl<'a> Follower<'a> {
         {
             self.trouble = None;
         }
-        if let Some(trouble) = &run.trouble {
-            let now = (Instant::now(), run.history_length);
-            let (since, _) = self.trouble.get_or_insert(now);
-            if since.elapsed() >= TROUBLE_MAX {
-                return Some(trouble.clone());
-            }
-        }
-        run.task.as_ref().and_then(failing)
+        let trouble = run.trouble.as_ref()?;
+        let now = (Instant::now(), run.history_length);
+        let (since, _) = self.trouble.get_or_insert(now);
+        (since.elapsed() >= TROUBLE_MAX).then(|| trouble.clone())
     }
 
-    fn stays_open(&self, why: impl Into<String>) -> Over {
+    /// How its workflow task fails again and again, if it does on this host.
+    fn failing(&mut self, run: &RunDescription) -> Option<String> {
+        let attempt = run.task.as_ref().map_or(1, |task| task.attempt);
+        // A lower one is of another task, of which this host has seen every attempt.
+        self.first_attempt = self.first_attempt.min(attempt);
+        let is_over = attempt > TASK_ATTEMPTS_MAX && attempt > self.first_attempt;
+        run.task.as_ref().filter(|_| is_over).and_then(failures)
+    }
+
+    fn stays_open(&self, why: impl Into<String>, trouble: bool) -> Over {
         Over::StaysOpen {
             id: self.run.workflow_id().to_owned(),
             why: why.into(),
+            trouble,
         }
     }
 
     /// Passes on what somebody asks for. Does not wait: the run's code may be busy.
     fn asked(&mut self, request: Request) -> Option<Over> {
         if request == Request::Stop {
-            return Some(self.stays_open("asked to stop"));
+            return Some(self.stays_open("asked to stop", false));
         }
         self.interrupts += 1;
         let run = self.run.clone();
@@ -218,7 +276,7 @@ impl<'a> Follower<'a> {
                     let _ended = run.terminate("interrupted twice", IDENTITY).await;
                 });
             }
-            _ => return Some(self.stays_open("interrupted a third time")),
+            _ => return Some(self.stays_open("interrupted a third time", false)),
         }
         None
     }
@@ -238,18 +296,34 @@ async fn cancel(run: &RunHandle) {
     }
 }
 
-/// A workflow task that fails again and again, with all there is to say about it.
-fn failing(task: &TaskDescription) -> Option<String> {
+/// All there is to say about a workflow task that failed.
+fn failures(task: &TaskDescription) -> Option<String> {
     let (cause, failure) = task.last_failure.as_ref()?;
-    if task.attempt <= TASK_ATTEMPTS_MAX {
-        return None;
-    }
-    let mut text =
-        format!("its workflow task failed {TASK_ATTEMPTS_MAX} times, {cause:?}: {failure}");
+    let times = task.attempt.saturating_sub(1);
+    let mut text = format!("its workflow task failed {times} times, {cause:?}: {failure}");
     if !failure.stack_trace.is_empty() {
         text += &format!("\n{}\n", failure.stack_trace.trim_end());
     }
     Some(text)
+}
+
+/// The attempts of an activity from `first` on have failed.
+fn failed_attempts(
+    activity: &ActivityDescription,
+    first: u32,
+    failure: &Failure,
+    now: Timestamp,
+) -> String {
+    let next = activity.attempt;
+    let which = match next - 1 {
+        last if last > first => format!("attempts {first} to {last}"),
+        last => format!("attempt {last}"),
+    };
+    let due = activity.next_attempt_at.filter(|at| *at > now);
+    let then = due.map_or("now".into(), |at| format!("in {}", length(at.since(now))));
+    let (name, id) = (&activity.activity_type, &activity.activity_id);
+    let failure = output::shorten(&output::one_line(&failure.to_string()), 400);
+    format!("activity {name} [{id}] {which} failed: {failure}; attempt {next} {then}")
 }
 
 fn unserved(activity_type: &str, queue: &str, served: &[String], none_given: bool) -> String {

@@ -55,7 +55,7 @@ pub(super) enum Step {
 /// With exit code 2, saying what is wrong. Nothing was started or written.
 pub(super) fn plan(args: &RunArgs) -> Result<Plan, Stop> {
     let arguments = payload::read(&args.input).or_usage()?;
-    check_store_folder(&args.db.db)?;
+    stored::check_place(&args.db.db)?;
     let sandbox = component::sandbox()?;
     let component = component::read(&args.component)?;
     let loaded = sandbox
@@ -78,17 +78,6 @@ pub(super) fn plan(args: &RunArgs) -> Result<Plan, Stop> {
 
 fn name(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn check_store_folder(db: &Path) -> Result<(), Stop> {
-    let folder = db.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => Err(usage!(
-            "cannot keep a store in {}: there is no such folder",
-            folder.display()
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn activities(args: &RunArgs, sandbox: &Sandbox) -> Result<Vec<(Vec<u8>, Grants)>, Stop> {

@@ -32,11 +32,12 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     match form {
         OutputForm::Json => output::print_json(&json!({
             "workflows": runs.iter().map(Listed::to_json).collect::<Vec<_>>(),
+            "errors": damaged.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))?,
-        OutputForm::Text => output::print(&text(&runs))?,
-    }
-    for error in &damaged {
-        output::note(&format!("error: {error}"));
+        OutputForm::Text => {
+            output::print(&text(&runs))?;
+            output::notes(damaged.iter().map(|error| format!("error: {error}")));
+        }
     }
     // The readable runs were shown; the exit code says that they are not all.
     Ok(if damaged.is_empty() {

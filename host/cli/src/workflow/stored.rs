@@ -2,12 +2,12 @@
 
 use crate::{
     exit::{Exit, OrStop, Stop, usage},
-    run,
+    run::{self, Known},
 };
 use sandglass::RunDescription;
 use sandglass_engine::{Frame, HistoryEvent, RunSummary};
 use sandglass_store::{Error, Reader, RunKey, RunRow, RunStatus, SqliteReader, SqliteStore};
-use std::path::Path;
+use std::{fs, io, path::Path};
 
 /// Opens a store for reading.
 ///
@@ -20,7 +20,43 @@ pub fn open(db: &Path) -> Result<SqliteReader, Stop> {
             db.display()
         ));
     }
+    check_place(db)?;
     SqliteStore::open_read_only(db).map_err(stop)
+}
+
+/// Checks that a store is or can be at this place. Nothing is left there.
+///
+/// # Errors
+/// With exit code 2, saying what is wrong with the place.
+pub fn check_place(db: &Path) -> Result<(), Stop> {
+    let refuse = |reason: String| Err(usage!("cannot keep a store in {}: {reason}", db.display()));
+    match db.metadata() {
+        Ok(found) if found.is_dir() => {
+            return refuse("it is a folder; name a file in it with --db FILE".into());
+        }
+        Ok(found) if !found.is_file() => return refuse("it is no regular file".into()),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return refuse(error.to_string()),
+    }
+    let Some(name) = db.file_name() else {
+        return refuse("it names no file".into());
+    };
+    let folder = match db.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return refuse(format!("there is no such folder as {}", folder.display()));
+    }
+    // A store has files beside it: whether one can be made there says it all.
+    let mut beside = name.to_owned();
+    beside.push(format!("-{}", std::process::id()));
+    let beside = folder.join(beside);
+    match fs::File::create_new(&beside).and_then(|_| fs::remove_file(&beside)) {
+        Ok(()) => Ok(()),
+        Err(error) => refuse(format!("no file can be made there: {error}")),
+    }
 }
 
 /// A store's error with its exit code.
@@ -105,11 +141,27 @@ pub fn describe(reader: &dyn Reader, row: &RunRow) -> Result<RunDescription, Sto
     RunDescription::from_store(reader, &row.workflow_id, Some(&row.run_id)).map_err(run::stop)
 }
 
-/// How many events a run has; 0 if that cannot be read.
+/// What is known of a run before a host takes it up; as of a new one if its row is damaged.
 #[must_use]
-pub fn event_count(row: &RunRow) -> u64 {
+pub(crate) fn known(row: &RunRow) -> Known {
     let summary = sandglass_engine::decode::<RunSummary>(&row.summary);
-    summary.map_or(0, |summary| summary.next_event_id.0.saturating_sub(1))
+    summary.map_or(Known::NEW, |summary| Known {
+        events: summary.next_event_id.0.saturating_sub(1),
+        task_attempt: summary.task_attempt,
+    })
+}
+
+/// Whether all that the store has of the newest run of this id can be read, so that a host can take
+/// it up.
+#[must_use]
+pub(crate) fn is_readable(db: &Path, id: &str) -> bool {
+    let read = || {
+        let reader = open(db)?;
+        let row = find(&reader, id, None)?;
+        describe(&reader, &row)?;
+        sandglass_engine::replay(frames(&reader, row.key)?, None).or_host()
+    };
+    read().is_ok()
 }
 
 /// The word for a status, in text and in JSON.

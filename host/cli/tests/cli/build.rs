@@ -1,7 +1,11 @@
 //! `new`, `build` and `inspect`.
 
-use crate::support::{Folder, guest_target, sdk};
+use crate::support::{Ended, Folder, git, guest_target, sdk};
 use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const MANIFEST: &str = "[package]\nname = \"plain\"\nedition = \"2024\"\n[workspace]\n";
 const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
@@ -46,9 +50,12 @@ fn a_new_crate_builds_outside_the_repository() {
         "{imports:?}"
     );
 
+    assert!(inspected["settings"]["activation-budget-ms"].is_string());
+
     let shown = folder.sandglass(&["inspect", "out/first-steps-activities.wasm"]);
     assert_eq!(shown.code, Some(0), "{shown:#?}");
     assert!(shown.stdout.contains("greet"), "{shown:#?}");
+    assert!(!shown.stdout.contains("activation-budget"), "{shown:#?}");
 }
 
 #[test]
@@ -84,6 +91,68 @@ fn a_git_url_becomes_a_git_dependency() {
     let manifest = std::fs::read_to_string(folder.path().join("fine/Cargo.toml")).unwrap();
     let line = format!("sandglass-guest = {{ git = \"{url}\" }}");
     assert!(manifest.contains(&line), "{manifest}");
+}
+
+/// A repository of the SDK and what its crates read, with its history in one commit.
+fn sdk_repository(folder: &Folder) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let copy = folder.path().join("sandglass");
+    std::fs::create_dir(&copy).unwrap();
+    for part in ["guest-sdk", "wit"] {
+        let copied = Command::new("cp")
+            .arg("-r")
+            .args([&root.join(part), &copy.join(part)])
+            .status();
+        assert!(copied.unwrap().success());
+    }
+    // The workspace of the repository, whose lints and versions the SDK inherits.
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (before, members) = manifest.split_once("members = [").unwrap();
+    let (_, after) = members.split_once(']').unwrap();
+    let members = r#""guest-sdk", "guest-sdk/bindings", "guest-sdk/generate", "guest-sdk/macros""#;
+    let manifest = format!("{before}members = [{members}]{after}");
+    folder.write("sandglass/Cargo.toml", &manifest);
+    git(&copy, &["init", "--quiet"]);
+    git(&copy, &["add", "."]);
+    git(&copy, &["commit", "--quiet", "-m", "all"]);
+    format!("file://{}", copy.display())
+}
+
+/// Makes a home for cargo with the crates that are downloaded already.
+fn share_registry(home: &Path) {
+    std::fs::create_dir(home).unwrap();
+    let usual = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo");
+    let shared = std::env::var_os("CARGO_HOME").map_or_else(usual, PathBuf::from);
+    for part in ["registry", "config.toml"] {
+        if shared.join(part).exists() {
+            std::os::unix::fs::symlink(shared.join(part), home.join(part)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_crate_with_the_sdk_from_git_builds() {
+    let folder = Folder::new();
+    let url = sdk_repository(&folder);
+    let made = folder.sandglass(&["new", "from-git", "--sdk", &url]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    folder.pin_versions("from-git");
+    let args = [
+        "build",
+        "from-git",
+        "--target-dir",
+        &guest_target(),
+        "-o",
+        "out",
+    ];
+    let mut command = folder.command(&args);
+    // The clone of the repository goes away with the test.
+    let home = folder.path().join("cargo-home");
+    share_registry(&home);
+    let ended = Ended::of(command.env("CARGO_HOME", home).output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(folder.path().join("out/from-git.wasm").exists());
+    assert!(folder.path().join("out/from-git-activities.wasm").exists());
 }
 
 #[test]
@@ -155,7 +224,13 @@ fn what_is_no_component_is_refused() {
         .sandglass(&["inspect", "nothing.wasm"])
         .refused(2, "cannot read nothing.wasm");
     folder.write("text.wasm", "some text");
+    let ended = folder.sandglass(&["inspect", "text.wasm"]);
+    ended.refused(
+        2,
+        "text.wasm: not a WebAssembly component: the file does not begin with \\0asm",
+    );
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
     folder
-        .sandglass(&["inspect", "text.wasm"])
-        .refused(2, "text.wasm");
+        .sandglass(&["inspect", "text.wasm", "--output", "json"])
+        .refused_in_json(2, "text.wasm: not a WebAssembly component");
 }

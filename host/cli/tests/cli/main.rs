@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod build;
+mod guests;
+mod resume;
 mod run;
 mod support;

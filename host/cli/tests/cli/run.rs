@@ -1,146 +1,10 @@
 //! `run` and `workflow`: the life of runs on a store file, as a person and a script see it.
 
-use crate::support::{Ended, Folder, Guest, wait_for};
+use crate::{
+    guests::{ACTIVITIES, Running, WORKFLOWS, folder, wait_until},
+    support::Ended,
+};
 use serde_json::json;
-use std::process::{Child, Stdio};
-
-/// Workflows for these tests: one that ends by itself, one that fails, one that traps, one that
-/// waits for a signal, and two that run an activity without end.
-const SOURCE: &str = r#"
-use sandglass_guest::prelude::*;
-
-#[activity(start_to_close = "10s", retry(maximum_attempts = 1))]
-async fn greet(name: String) -> Result<String, Failure> {
-    Ok(format!("Hello, {name}!"))
-}
-
-#[activity(start_to_close = "10m", heartbeat = "30s")]
-async fn work() -> Result<(), Failure> {
-    for beat in 1u64.. {
-        activity::heartbeat(&beat)?;
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
-#[workflow]
-async fn hello(name: String) -> Result<String, Failure> {
-    greet(name).await
-}
-
-#[workflow]
-async fn fails() -> Result<(), Failure> {
-    Err(Failure::application("Sad", "so sad"))
-}
-
-#[workflow]
-async fn traps() -> Result<(), Failure> {
-    panic!("this workflow always panics");
-}
-
-#[workflow]
-async fn waits(first: String) -> Result<String, Failure> {
-    let mut go = signals::<String>("go");
-    Ok(format!("{first} {}", go.recv().await?))
-}
-
-#[workflow]
-async fn works() -> Result<(), Failure> {
-    work().await
-}
-
-#[workflow]
-async fn stubborn() -> Result<(), Failure> {
-    scope::shielded(async { work().await }).await
-}
-
-sandglass_guest::export! {
-    workflows: [hello, fails, traps, waits, works, stubborn],
-    activities: [greet, work],
-}
-"#;
-
-/// A guest like the first, but whose `waits` starts an activity first.
-const CHANGED: &str = r#"
-use sandglass_guest::prelude::*;
-
-#[activity]
-async fn greet(name: String) -> Result<String, Failure>;
-
-#[workflow]
-async fn waits(first: String) -> Result<String, Failure> {
-    greet(first).await
-}
-
-/// Not in the first guest.
-#[workflow]
-async fn more() -> Result<(), Failure> {
-    Ok(())
-}
-
-sandglass_guest::export! { workflows: [waits, more] }
-"#;
-
-fn guest() -> &'static Guest {
-    static GUEST: std::sync::OnceLock<Guest> = std::sync::OnceLock::new();
-    GUEST.get_or_init(|| Guest::build("run-tests", SOURCE))
-}
-
-/// A folder with the guest's components in it.
-fn folder() -> Folder {
-    let folder = Folder::new();
-    guest().copy_to(&folder);
-    folder
-}
-
-/// `sandglass run` in the background, until dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(folder: &Folder, args: &[&str]) -> Self {
-        let mut command = folder.command(args);
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = std::process::Command::new("kill")
-            .args([signal, &self.0.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
-    }
-
-    fn end(mut self) -> Ended {
-        let child = std::mem::replace(
-            &mut self.0,
-            std::process::Command::new("true").spawn().unwrap(),
-        );
-        Ended::of(child.wait_with_output().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until the run's description says so.
-fn wait_until(folder: &Folder, id: &str, what: &str, check: impl Fn(&serde_json::Value) -> bool) {
-    wait_for(what, || {
-        let described = folder.sandglass(&["workflow", "describe", id, "--output", "json"]);
-        described.code == Some(0) && check(&described.json(0))
-    });
-}
-
-const WORKFLOWS: &str = "run-tests.wasm";
-const ACTIVITIES: &str = "run-tests-activities.wasm";
 
 #[test]
 fn a_run_prints_its_result_and_is_kept() {
@@ -204,7 +68,15 @@ fn a_history_is_shown_in_lines_and_in_json() {
         "--id",
         "one",
     ];
-    assert_eq!(folder.sandglass(&args).code, Some(0));
+    let mut command = folder.command(&args);
+    let ended = Ended::of(
+        command
+            .env("SANDGLASS_LOG", "sandglass=debug")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(ended.code, Some(0));
+    ended.refused(0, "workflow task completed commands=1");
     let shown = folder.sandglass(&["workflow", "show", "one"]);
     let types: Vec<_> = shown
         .stdout
@@ -275,10 +147,32 @@ fn wrong_arguments_start_nothing() {
         WORKFLOWS, "-t", "hello", "-a", ACTIVITIES, "--dir", "gone::/x",
     ])
     .refused(2, "gone");
-    let document = run(&[WORKFLOWS, "-t", "nope", "--output", "json"]).json(2);
-    assert_eq!(document["exit_code"], 2);
-    let document = run(&[WORKFLOWS, "--nonsense", "--output", "json"]).json(2);
-    assert_eq!(document["exit_code"], 2);
+    for (place, why) in [
+        (".", "it is a folder"),
+        ("/dev/null", "it is no regular file"),
+        (
+            "run-tests.wasm/such.db",
+            "cannot keep a store in run-tests.wasm/such.db",
+        ),
+        ("/proc/such.db", "no file can be made there"),
+    ] {
+        run(&[WORKFLOWS, "-t", "hello", "--db", place]).refused(2, why);
+    }
+    folder
+        .sandglass(&["workflow", "list", "--db", "."])
+        .refused(2, "it is a folder");
+    run(&[WORKFLOWS, "-t", "nope", "--output", "json"]).refused_in_json(
+        2,
+        "run-tests.wasm has no workflow type 'nope'; it has hello",
+    );
+    let wrong = run(&[WORKFLOWS, "--nonsense", "--output", "json"]);
+    wrong.refused_in_json(2, "unexpected argument '--nonsense' found");
+    let error = wrong.json(2)["error"].clone();
+    let error = error.as_str().unwrap();
+    assert!(
+        !error.contains("error:") && !error.contains("Usage"),
+        "{error}"
+    );
     folder.write(
         "other.db",
         "not a store, but long enough to look like a file of something",
@@ -355,39 +249,6 @@ fn a_second_ctrl_c_terminates() {
     run.signal("-INT");
     run.end()
         .refused(4, "workflow s terminated: by cli: interrupted twice");
-}
-
-#[test]
-fn a_killed_run_is_taken_up_where_it_was() {
-    let folder = folder();
-    let args = ["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"];
-    let run = Running::start(&folder, &args);
-    wait_until(&folder, "w", "the run to wait", |run| {
-        run["history_events"] == 4
-    });
-    folder
-        .sandglass(&["run", WORKFLOWS, "-t", "fails"])
-        .refused(2, "is in use by process");
-    run.signal("-KILL");
-    drop(run);
-
-    folder
-        .sandglass(&["run", WORKFLOWS, "-t", "waits", "-i", "\"b\"", "--id", "w"])
-        .refused(2, "open with another input: (\"a\")");
-    folder
-        .sandglass(&["run", WORKFLOWS, "-t", "hello", "--id", "w"])
-        .refused(2, "open with type 'waits', not 'hello'");
-
-    let signaled = folder.sandglass(&["workflow", "signal", "w", "--name", "go", "-i", "\"b\""]);
-    assert_eq!(signaled.code, Some(0), "{signaled:#?}");
-    signaled.refused(0, "delivered when one opens it");
-    let ended = folder.sandglass(&args);
-    assert_eq!(
-        (ended.code, ended.stdout.as_str()),
-        (Some(0), "\"a b\"\n"),
-        "{ended:#?}"
-    );
-    ended.refused(0, "taken up after event");
 }
 
 #[test]
@@ -473,52 +334,28 @@ fn an_activity_that_nobody_serves_is_warned_about() {
 }
 
 #[test]
-fn a_run_that_cannot_go_on_stays_open() {
+fn a_missing_argument_is_told_as_such() {
     let folder = folder();
-    let run = Running::start(&folder, &["run", WORKFLOWS, "-t", "traps", "--id", "t"]);
-    wait_until(&folder, "t", "the failure", |run| {
-        run["workflow_task"]["last_failure"]["message"].is_string()
-    });
-    run.signal("-TERM");
-    let ended = run.end();
-    ended.refused(6, "the run stays open");
-    ended.refused(6, "this workflow always panics");
-    let described = folder
-        .sandglass(&["workflow", "describe", "t", "--output", "json"])
-        .json(0);
-    assert_eq!(described["status"], "running");
+    let ended = folder.sandglass(&["run", WORKFLOWS, "-t", "hello"]);
+    ended.refused(1, "argument 1 of 1 is missing: `name`");
 }
 
 #[test]
-fn another_component_needs_an_upgrade_that_fits() {
-    let changed = Guest::build("run-changed", CHANGED);
+fn failed_attempts_of_an_activity_are_told_of() {
     let folder = folder();
-    changed.copy_to(&folder);
-    let run = Running::start(
-        &folder,
-        &["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"],
-    );
-    // Two events of its own task: the guest waits for a signal.
-    wait_until(&folder, "w", "the run to wait", |run| {
-        run["history_events"] == 4
-    });
-    run.signal("-TERM");
-    run.end().refused(6, "the run stays open");
-
-    let refused = folder.sandglass(&["run", "run-changed.wasm", "--id", "w"]);
-    refused.refused(2, "is open with another component");
-    refused.refused(2, "recorded: ");
-    folder
-        .sandglass(&["run", "run-changed.wasm", "--id", "w", "--upgrade"])
-        .refused(2, "nondeterminism error at event 5");
-
-    let signaled = folder.sandglass(&["workflow", "signal", "w", "--name", "go", "-i", "\"b\""]);
-    assert_eq!(signaled.code, Some(0), "{signaled:#?}");
-    let ended = folder.sandglass(&["run", WORKFLOWS, "--id", "w", "--upgrade"]);
+    let ended = folder.sandglass(&["run", WORKFLOWS, "-t", "tries", "-a", ACTIVITIES]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
-        (Some(0), "\"a b\"\n"),
+        (Some(0), "3\n"),
         "{ended:#?}"
+    );
+    ended.refused(
+        0,
+        "attempt 1 failed: Flaky: not at attempt 1; attempt 2 in ",
+    );
+    ended.refused(
+        0,
+        "attempt 2 failed: Flaky: not at attempt 2; attempt 3 in ",
     );
 }
 
@@ -537,13 +374,23 @@ fn log_lines_are_json_if_asked_for() {
     ]);
     let ended = Ended::of(command.env("SANDGLASS_LOG", "info").output().unwrap());
     assert_eq!(ended.code, Some(5), "{ended:#?}");
-    let lines = ended.stderr.lines().filter(|line| line.starts_with('{'));
+    let lines = ended.stderr.lines();
     let lines: Vec<serde_json::Value> = lines
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
     assert!(
         lines.iter().any(|line| line["level"] == "ERROR"),
         "{ended:#?}"
+    );
+    let told = |line: &&serde_json::Value| {
+        line["level"] == "INFO"
+            && line["message"]
+                .as_str()
+                .is_some_and(|text| text.ends_with("timed-out"))
+    };
+    assert!(
+        lines.iter().any(|line| told(&line)),
+        "no progress: {ended:#?}"
     );
 
     let mut command = folder.command(&["workflow", "list"]);

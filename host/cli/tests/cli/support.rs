@@ -86,6 +86,16 @@ impl Ended {
         assert!(self.stderr.contains(message), "no {message:?} in {self:#?}");
     }
 
+    /// Asserts the exit code, and that the one error is a JSON document on stdout that says this.
+    #[track_caller]
+    pub(crate) fn refused_in_json(&self, code: i32, message: &str) {
+        let document = self.json(code);
+        assert_eq!(document["exit_code"], code);
+        let error = document["error"].as_str().unwrap();
+        assert!(error.contains(message), "no {message:?} in {self:#?}");
+        assert_eq!(self.stderr, "", "it is told twice");
+    }
+
     /// Asserts the exit code and returns stdout as JSON.
     #[track_caller]
     pub(crate) fn json(&self, code: i32) -> Value {
@@ -107,6 +117,16 @@ pub(crate) fn guest_target() -> String {
         .to_str()
         .unwrap()
         .to_owned()
+}
+
+/// Runs git in a folder.
+#[track_caller]
+pub(crate) fn git(folder: &Path, args: &[&str]) {
+    let name = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
+    let mut git = Command::new("git");
+    let ended = git.current_dir(folder).args(name).args(args).output();
+    let ended = ended.unwrap();
+    assert!(ended.status.success(), "git {args:?}: {ended:?}");
 }
 
 /// The components of one crate, built once for all tests.

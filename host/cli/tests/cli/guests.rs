@@ -1,0 +1,171 @@
+//! The guests of the tests of `run`, and runs of them in the background.
+
+use crate::support::{Ended, Folder, Guest, wait_for};
+use std::process::{Child, Stdio};
+
+/// Workflows for these tests: one that ends by itself, one that fails, one that traps, one that
+/// waits for a signal, and two that run an activity without end.
+const SOURCE: &str = r#"
+use sandglass_guest::prelude::*;
+
+#[activity(start_to_close = "10s", retry(maximum_attempts = 1))]
+async fn greet(name: String) -> Result<String, Failure> {
+    Ok(format!("Hello, {name}!"))
+}
+
+#[activity(start_to_close = "10m", heartbeat = "30s")]
+async fn work() -> Result<(), Failure> {
+    for beat in 1u64.. {
+        activity::heartbeat(&beat)?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[workflow]
+async fn hello(name: String) -> Result<String, Failure> {
+    greet(name).await
+}
+
+#[workflow]
+async fn fails() -> Result<(), Failure> {
+    Err(Failure::application("Sad", "so sad"))
+}
+
+#[workflow]
+async fn traps() -> Result<(), Failure> {
+    panic!("this workflow always panics");
+}
+
+/// Its first two attempts fail.
+#[activity(start_to_close = "10s", retry(initial_interval = "500ms", maximum_attempts = 3))]
+async fn flaky() -> Result<u32, Failure> {
+    match activity::info().attempt {
+        attempt @ 3.. => Ok(attempt),
+        attempt => Err(Failure::application("Flaky", format!("not at attempt {attempt}"))),
+    }
+}
+
+#[workflow]
+async fn tries() -> Result<u32, Failure> {
+    flaky().await
+}
+
+#[workflow]
+async fn waits(first: String) -> Result<String, Failure> {
+    let mut go = signals::<String>("go");
+    Ok(format!("{first} {}", go.recv().await?))
+}
+
+#[workflow]
+async fn works() -> Result<(), Failure> {
+    work().await
+}
+
+#[workflow]
+async fn stubborn() -> Result<(), Failure> {
+    scope::shielded(async { work().await }).await
+}
+
+sandglass_guest::export! {
+    workflows: [hello, fails, traps, waits, works, stubborn, tries],
+    activities: [greet, work, flaky],
+}
+"#;
+
+/// A guest like the first, but whose `waits` starts an activity first, and `traps` does not trap.
+const CHANGED: &str = r#"
+use sandglass_guest::prelude::*;
+
+#[activity]
+async fn greet(name: String) -> Result<String, Failure>;
+
+#[workflow]
+async fn waits(first: String) -> Result<String, Failure> {
+    greet(first).await
+}
+
+#[workflow]
+async fn traps() -> Result<String, Failure> {
+    Ok("fixed".into())
+}
+
+/// Not in the first guest.
+#[workflow]
+async fn more() -> Result<(), Failure> {
+    Ok(())
+}
+
+sandglass_guest::export! { workflows: [waits, traps, more] }
+"#;
+
+fn guest() -> &'static Guest {
+    static GUEST: std::sync::OnceLock<Guest> = std::sync::OnceLock::new();
+    GUEST.get_or_init(|| Guest::build("run-tests", SOURCE))
+}
+
+pub(crate) fn changed() -> &'static Guest {
+    static GUEST: std::sync::OnceLock<Guest> = std::sync::OnceLock::new();
+    GUEST.get_or_init(|| Guest::build("run-changed", CHANGED))
+}
+
+/// A folder with the guest's components in it.
+pub(crate) fn folder() -> Folder {
+    let folder = Folder::new();
+    guest().copy_to(&folder);
+    folder
+}
+
+/// `sandglass run` in the background, until dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
+        let mut command = folder.command(args);
+        Self(
+            command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = std::process::Command::new("kill")
+            .args([signal, &self.0.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    pub(crate) fn end(mut self) -> Ended {
+        let child = std::mem::replace(
+            &mut self.0,
+            std::process::Command::new("true").spawn().unwrap(),
+        );
+        Ended::of(child.wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until the run's description says so.
+pub(crate) fn wait_until(
+    folder: &Folder,
+    id: &str,
+    what: &str,
+    check: impl Fn(&serde_json::Value) -> bool,
+) {
+    wait_for(what, || {
+        let described = folder.sandglass(&["workflow", "describe", id, "--output", "json"]);
+        described.code == Some(0) && check(&described.json(0))
+    });
+}
+
+pub(crate) const WORKFLOWS: &str = "run-tests.wasm";
+pub(crate) const ACTIVITIES: &str = "run-tests-activities.wasm";
