@@ -23,7 +23,7 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "closed_at": run.closed_at.map(rfc3339),
         "history_events": run.history_length,
         "cancel_state": cancel_word(cancel_state(run)),
-        "cancel": run.cancel.as_ref().map(cancel_json),
+        "cancel": run.cancel.as_ref().map(|cancel| cancel_json(cancel, run.task.as_ref())),
         "workflow_task": run.task.as_ref().map(task_json),
         "pending_activities": run.activities.iter().map(activity_json).collect::<Vec<_>>(),
         "pending_timers": run.timers.iter().map(|(event, due)| {
@@ -61,6 +61,11 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
             .as_ref()
             .map(|cancel| ("cancel", cancel_text(cancel))),
     );
+    if let Some(failed) = run.cancel.as_ref().and_then(|cancel| cancel.undeliverable) {
+        let last = last_failure(run.task.as_ref());
+        let text = format!("{failed} workflow tasks have failed since, last: {last}");
+        rows.push(("undeliverable", text));
+    }
     if !run.uncompensated.is_empty() {
         rows.push(("compensations failed", run.uncompensated.join(", ")));
     }
@@ -133,13 +138,23 @@ fn cancel_word(state: CancelState) -> &'static str {
     }
 }
 
-fn cancel_json(cancel: &CancelDescription) -> Value {
+/// Why the workflow task before failed.
+fn last_failure(task: Option<&TaskDescription>) -> String {
+    let failure = task.and_then(|task| task.last_failure.as_ref());
+    failure.map_or_else(String::new, |(_, failure)| failure.to_string())
+}
+
+fn cancel_json(cancel: &CancelDescription, task: Option<&TaskDescription>) -> Value {
     json!({
         "reason": cancel.reason,
         "identity": cancel.identity,
         "requested_at": rfc3339(cancel.requested_at),
         "deadline": cancel.deadline.map(rfc3339),
         "repeats": cancel.repeats,
+        "undeliverable": cancel.undeliverable.map(|failed| json!({
+            "failed_workflow_tasks": failed,
+            "last_failure": last_failure(task),
+        })),
     })
 }
 

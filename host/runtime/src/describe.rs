@@ -61,6 +61,10 @@ pub struct CancelDescription {
     pub deadline: Option<Timestamp>,
     /// Requests after it, since this host has started.
     pub repeats: u64,
+    /// How many workflow tasks have failed since it was recorded, if it has not reached the run's
+    /// code for that: at least 3 in a row. Why the last one did is in the description's task.
+    #[serde(default)]
+    pub undeliverable: Option<u32>,
 }
 
 /// A workflow task that is to be run.
@@ -118,8 +122,24 @@ pub struct RunListing {
     pub closed_at: Option<Timestamp>,
     /// How far a request to cancel it has come.
     pub cancel_state: CancelState,
+    /// As [`CancelDescription::undeliverable`].
+    #[serde(default)]
+    pub undeliverable: Option<u32>,
     /// Activity types of compensations that failed.
     pub uncompensated: Vec<String>,
+}
+
+/// Workflow tasks that have to fail before a request to cancel counts as undeliverable.
+const UNDELIVERABLE_AFTER: u32 = 3;
+
+/// The failed workflow tasks that keep a recorded request from the run's code. The count begins
+/// anew with each input, so all of them came after the request.
+fn undeliverable(summary: &RunSummary) -> Option<u32> {
+    let waits = summary.status == Status::Running
+        && summary.task_pending
+        && summary.cancel_state == CancelState::Requested;
+    let failed = summary.task_attempt.saturating_sub(1);
+    (waits && failed >= UNDELIVERABLE_AFTER).then_some(failed)
 }
 
 impl ActivityDescription {
@@ -143,6 +163,7 @@ impl ActivityDescription {
 impl RunDescription {
     fn new(row: &RunRow, summary: RunSummary) -> Self {
         let open = summary.status == Status::Running;
+        let undeliverable = undeliverable(&summary);
         Self {
             workflow_id: row.workflow_id.clone(),
             run_id: row.run_id.clone(),
@@ -161,6 +182,7 @@ impl RunDescription {
                     state: summary.cancel_state,
                     deadline: request.deadline,
                     repeats: 0,
+                    undeliverable,
                 }),
             task: (open && summary.task_pending).then_some(TaskDescription {
                 attempt: summary.task_attempt,
@@ -217,6 +239,7 @@ impl RunListing {
     pub fn from_row(row: &RunRow) -> Result<Self, Error> {
         let summary = summary_of(row)?;
         Ok(Self {
+            undeliverable: undeliverable(&summary),
             workflow_id: row.workflow_id.clone(),
             run_id: row.run_id.clone(),
             workflow_type: row.workflow_type.clone(),
@@ -254,6 +277,7 @@ pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
                     state: CancelState::Requested,
                     deadline: request.deadline,
                     repeats: 0,
+                    undeliverable: None,
                 })
             }
             _ => None,

@@ -31,7 +31,10 @@ async fn a20_a_bug_in_the_handler_keeps_the_run_open_until_it_is_fixed() {
     let failed = "WES,T,TS,CR,Ts,Tb,Tf(WorkflowWorkerUnhandledFailure)";
     assert_eq!(shape_of(&run).await, failed);
     for attempt in 2..5 {
-        let task = run.describe().await.unwrap().task.unwrap();
+        let described = run.describe().await.unwrap();
+        let undeliverable = described.cancel.unwrap().undeliverable;
+        assert_eq!(undeliverable, (attempt > 3).then_some(attempt - 1));
+        let task = described.task.unwrap();
         assert_eq!(task.attempt, attempt);
         assert_eq!(task.last_failure.unwrap().1.to_string(), "WasmTrap: bug");
         let wait = task.next_attempt_at.unwrap().since(host.now());
