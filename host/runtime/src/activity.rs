@@ -20,13 +20,14 @@ pub use sandglass_sandbox::AttemptState;
 pub(crate) use wasm::WasmActivities;
 
 use crate::{
-    cell::{CellState, Mail, RunCell},
+    cell::{CellState, Mail, Phase, RunCell},
+    effects::plan_retry,
     host::Inner,
     timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    Changes, EventId, Failure, Payload, PendingActivity, Report, Timestamp, Verdict, encode,
+    Changes, EventId, Failure, Input, Payload, PendingActivity, Report, Timestamp, Verdict, encode,
 };
 use sandglass_store::{RunKey, Write};
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -87,10 +88,10 @@ pub(crate) struct Slot {
     pub(crate) attempt: Option<Arc<Attempt>>,
     /// Its end waits to be recorded: nothing else can happen to it.
     pub(crate) closing: bool,
+    /// That end, for the case that the store fails: what the activity did is not to be done again.
+    ending: Option<(Timestamp, Input)>,
     /// A workflow task that sees it as not started is being committed: it must not start.
     pub(crate) held: bool,
-    /// Its end could not be recorded: it must be read again from the store.
-    pub(crate) stale: bool,
     /// It changed since its row was written.
     pub(crate) dirty: bool,
     pub(crate) persisted_at: Timestamp,
@@ -106,7 +107,7 @@ impl Slot {
             attempt: None,
             closing: false,
             held: false,
-            stale: false,
+            ending: None,
             dirty: false,
             deadline: None,
             wake: None,
@@ -169,13 +170,21 @@ impl Slot {
     }
 
     /// Its end is about to be recorded.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, at: Timestamp, input: Input) {
         self.closing = true;
         self.dirty = false;
+        self.ending = Some((at, input));
+    }
+
+    /// Its end as a mail, if it was to be recorded.
+    pub(crate) fn ending(&self) -> Option<Mail> {
+        let (at, input) = self.ending.clone()?;
+        Some(Mail::input(at, input, None))
     }
 
     /// The activity is pending no more.
-    pub(crate) fn end(mut self, host: &Inner, cause: AttemptState) {
+    pub(crate) fn end(mut self, host: &Inner, run: RunKey, cause: AttemptState) {
+        host.dispatch.forget(run, self.pending.scheduled_event_id);
         set_alarm(host, &mut self.deadline, None);
         set_alarm(host, &mut self.wake, None);
         if let Some(attempt) = &self.attempt {
@@ -251,7 +260,7 @@ pub(crate) fn settle(
     };
     match verdict {
         Verdict::Close(input) => {
-            slot.close();
+            slot.close(now, input.clone());
             set_alarm(host, &mut slot.deadline, None);
             set_alarm(host, &mut slot.wake, None);
             host.post(cell, state, Mail::input(now, input, None));
@@ -308,6 +317,7 @@ pub(crate) fn woken(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: EventId) {
 /// Overwrites rows of activities beside whatever the run is doing.
 fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) {
     let mut write = Write::new(cell.key);
+    let ids = rows.iter().map(|(id, _)| *id).collect();
     write.activities_put = rows;
     host.writer.submit(Submission {
         cell: Arc::clone(cell),
@@ -315,8 +325,23 @@ fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) 
         changes: Changes::default(),
         head: None,
         acks: Vec::new(),
-        part: Part::Aside,
+        part: Part::Aside(ids),
     });
+}
+
+/// Rows of these activities could not be stored: they are with the next step, or after a while.
+pub(crate) fn not_stored(host: &Inner, cell: &RunCell, ids: &[EventId]) {
+    let mut state = cell.lock();
+    if state.phase == Phase::Closed {
+        return;
+    }
+    for id in ids {
+        if let Some(slot) = state.activities.get_mut(id) {
+            slot.dirty = !slot.closing;
+        }
+    }
+    state.store_failures += 1;
+    plan_retry(host, cell, &mut state);
 }
 
 fn row(slot: &Slot) -> (EventId, Vec<u8>) {

@@ -172,8 +172,14 @@ impl Mail {
         )
     }
 
-    fn is_activity_close(&self) -> bool {
-        matches!(self.letter, Letter::Input(Input::ActivityClosed { .. }))
+    /// The activity whose end it brings.
+    pub(crate) fn closes(&self) -> Option<EventId> {
+        match self.letter {
+            Letter::Input(Input::ActivityClosed {
+                scheduled_event_id, ..
+            }) => Some(scheduled_event_id),
+            _ => None,
+        }
     }
 }
 
@@ -259,7 +265,7 @@ impl CellState {
             if mail.is_forced() {
                 2
             } else {
-                u8::from(mail.buffered && mail.is_activity_close())
+                u8::from(mail.buffered && mail.closes().is_some())
             }
         });
         mails

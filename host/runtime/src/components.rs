@@ -66,6 +66,13 @@ impl Components {
         Ok(component)
     }
 
+    /// Whether a component can be had without loading it.
+    pub(crate) fn is_loaded(&self, digest: Digest) -> bool {
+        let place = lock(&self.places).get(&digest).cloned();
+        // One that is being compiled is not loaded yet, and not worth waiting for.
+        place.is_some_and(|place| place.try_lock().is_ok_and(|place| place.is_some()))
+    }
+
     fn place(&self, digest: Digest) -> Place {
         Arc::clone(lock(&self.places).entry(digest).or_default())
     }

@@ -26,6 +26,15 @@ struct After {
 
 /// A submission is on disk.
 pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
+    let mut state = submission.cell.lock();
+    state.store_failures = 0;
+    state.trouble = None;
+    drop(state);
+    through(host, submission);
+}
+
+/// A step is over without anything to write, or what it wrote is on disk.
+pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     let Submission {
         cell,
         changes,
@@ -38,8 +47,6 @@ pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
     let mut after = After::default();
     let mut state = cell.lock();
     state.head = head;
-    state.store_failures = 0;
-    state.trouble = None;
     apply(host, &cell, &mut state, changes, &mut after);
     let status = &state.head.summary.status;
     let progress = Progress {
@@ -51,14 +58,23 @@ pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
         end_step(host, &cell, &mut state, &mut after);
     }
     drop(state);
-    host.timers.disarm_all(after.disarm);
+    // In this order: one that ended in the same commit that started it stays disarmed.
     host.timers.arm_all(after.arm);
+    host.timers.disarm_all(after.disarm);
+    // Whoever hears that the run has ended may start the next one of this id.
+    if after.closed {
+        host.forget(&cell);
+    }
     for (ack, delivery) in acks {
         drop(ack.send(Ok(delivery)));
     }
     cell.progress.send_if_modified(|current| {
-        let changed = *current != progress;
-        *current = progress;
+        // One that was committed later may be quicker here: a step that wrote nothing.
+        let older = current.closed.is_some() || progress.next_event_id < current.next_event_id;
+        let changed = !older && *current != progress;
+        if changed {
+            *current = progress;
+        }
         changed
     });
     if let Part::Inputs(slot) = &part {
@@ -66,9 +82,6 @@ pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
     }
     for ticket in after.tickets {
         host.dispatch.offer(host, ticket);
-    }
-    if after.closed {
-        host.forget(&cell);
     }
     if let Some(bytes) = after.resident_bytes {
         host.cache.touch(&cell, bytes, &host.counters);
@@ -111,12 +124,12 @@ fn apply(
     }
     for id in changes.activities_closed {
         if let Some(slot) = state.activities.remove(&id) {
-            slot.end(host, AttemptState::NotFound);
+            slot.end(host, cell.key, AttemptState::NotFound);
         }
     }
     if changes.closed {
         for (_, slot) in std::mem::take(&mut state.activities) {
-            slot.end(host, AttemptState::NotFound);
+            slot.end(host, cell.key, AttemptState::NotFound);
         }
         let timers = std::mem::take(&mut state.timers);
         after.disarm.extend(
@@ -139,7 +152,6 @@ fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: Str
         Some(_) => {}
         // The attempt failed after the task had seen it running. There is no other attempt (R19).
         None if !slot.closing && !slot.held => {
-            slot.close();
             let close = ActivityClose::Canceled {
                 details: vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")],
                 identity: String::new(),
@@ -149,9 +161,9 @@ fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: Str
                 started: None,
                 close,
             };
-            state
-                .mailbox
-                .push(Mail::input(host.clock.now(), input, None));
+            let now = host.clock.now();
+            slot.close(now, input.clone());
+            state.mailbox.push(Mail::input(now, input, None));
         }
         None => {}
     }
@@ -215,40 +227,41 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
     state.trouble = Some(error.to_string());
     for slot in state.activities.values_mut() {
         slot.held = false;
-        slot.stale = slot.closing;
     }
     if state.head.next_seq == 1 {
         // It was to be started: as if it had never been asked for.
         state.phase = Phase::Closed;
-        for mail in std::mem::take(&mut state.mailbox) {
-            mail.ack
-                .into_iter()
-                .for_each(|ack| drop(ack.send(Err(error.clone()))));
-        }
+        let mails = std::mem::take(&mut state.mailbox);
         drop(state);
+        host.forget(cell);
         let lost = Some(error.to_string());
         cell.progress.send_modify(|progress| progress.lost = lost);
-        host.forget(cell);
+        for ack in mails.into_iter().filter_map(|mail| mail.ack) {
+            drop(ack.send(Err(error.clone())));
+        }
     } else {
         if !host.is_stopping() {
             let run_id = cell.run_id.as_str();
             tracing::error!(run_id, %error, "the run cannot go on; it is tried again");
         }
         state.phase = Phase::Idle;
-        let doublings = state.store_failures.saturating_sub(1).min(6);
-        let due = host.clock.now() + Millis((1000 << doublings).min(60_000));
-        let planned = std::mem::replace(&mut state.store_retry, true);
+        plan_retry(host, cell, &mut state);
         drop(state);
-        if !planned {
-            let (run, event) = (cell.key, EventId(0));
-            let kind = Kind::StoreRetry;
-            host.timers.arm(Alarm {
-                due,
-                run,
-                event,
-                kind,
-            });
-        }
     }
     host.left_step();
+}
+
+/// Plans another try after the store failed a run, unless one is planned: after 1 s, doubling with
+/// each failure in a row, at most 60 s.
+pub(crate) fn plan_retry(host: &Inner, cell: &RunCell, state: &mut CellState) {
+    if std::mem::replace(&mut state.store_retry, true) {
+        return;
+    }
+    let doublings = state.store_failures.saturating_sub(1).min(6);
+    host.timers.arm(Alarm {
+        due: host.clock.now() + Millis((1000 << doublings).min(60_000)),
+        run: cell.key,
+        event: EventId(0),
+        kind: Kind::StoreRetry,
+    });
 }

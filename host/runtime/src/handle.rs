@@ -10,7 +10,7 @@ use crate::{
 use sandglass_engine::{
     CancelRequest, EventId, HistoryEvent, Input, InputError, Millis, Payload, Signal, Status,
 };
-use sandglass_store::{ListFilter, RunKey, RunRow};
+use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -103,17 +103,32 @@ impl RunHandle {
         if let Some(cell) = self.inner.open_run_of(&self.workflow_id).filter(open) {
             return Ok(Found::Open(cell));
         }
-        let row = self
-            .inner
-            .read(|reader| reader.find(&self.workflow_id, wanted))?;
-        match row {
-            // It was started, or has not been forgotten, between the two looks.
-            Some(row) => match self.inner.open_run(row.key) {
-                Some(cell) => Ok(Found::Open(cell)),
-                None => Ok(Found::Closed(Box::new(row))),
-            },
-            None => Err(Error::not_found(&self.workflow_id, wanted)),
+        let row = self.stored(wanted)?;
+        // It was started, or has not been forgotten, between the two looks.
+        if let Some(cell) = self.inner.open_run(row.key) {
+            return Ok(Found::Open(cell));
         }
+        if row.status != RunStatus::Running {
+            return Ok(Found::Closed(Box::new(row)));
+        }
+        if self.inner.is_stopping() {
+            return Err(Error::ShutDown);
+        }
+        // It ended between the two looks, or is one that the host could not take up.
+        let row = self.stored(Some(&row.run_id))?;
+        if row.status == RunStatus::Running {
+            return Err(Error::Damaged {
+                run_id: row.run_id,
+                reason: "it is open but was not taken up; the host's log says why".into(),
+            });
+        }
+        Ok(Found::Closed(Box::new(row)))
+    }
+
+    fn stored(&self, run_id: Option<&str>) -> Result<RunRow, Error> {
+        self.inner
+            .read(|reader| reader.find(&self.workflow_id, run_id))?
+            .ok_or_else(|| Error::not_found(&self.workflow_id, run_id))
     }
 
     /// Posts an input and waits until it is on disk, or refused.
@@ -138,7 +153,8 @@ impl RunHandle {
         match self.find()? {
             Found::Closed(row) => closed(summary_of(&row)?.status),
             Found::Open(cell) => match self.send(&cell, Letter::Input(input)).await? {
-                Delivery::Recorded => Ok(()),
+                // The same request was recorded before: what was asked for is done.
+                Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => Ok(()),
                 Delivery::Refused(_, status) => closed(status),
             },
         }
@@ -204,7 +220,8 @@ impl RunHandle {
         .await
     }
 
-    /// Sends the run a message. Returns when it is on disk.
+    /// Sends the run a message. Returns when it is on disk. With a request id it can be sent again
+    /// if the answer was lost: the run gets it once.
     ///
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Closed`] if it had ended, or [`Error::TooLarge`].

@@ -135,8 +135,9 @@ impl Inner {
         }
     }
 
+    /// Whether no workflow task is to be begun.
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        self.paused.load(Ordering::Acquire) || self.is_stopping()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -5,9 +5,9 @@
 
 use crate::{
     activity::Slot,
-    cell::{Head, Phase, RunCell},
+    cell::{CellState, Head, Mail, Phase, RunCell},
     clock::lock,
-    effects::timer_alarm,
+    effects::{plan_retry, timer_alarm},
     error::Error,
     host::Inner,
     timers::Alarm,
@@ -15,8 +15,12 @@ use crate::{
 use sandglass_engine::{
     EventId, Frame, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
 };
-use sandglass_store::{ActivityRow, Place, Reader, RunKey, RunRow, RunStatus};
-use std::{collections::HashMap, path::Path, sync::Arc};
+use sandglass_store::{ActivityRow, Place, RunKey, RunRow, RunStatus};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 /// The row of a run that is about to be started.
 pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRow {
@@ -127,10 +131,38 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
         );
     }
     host.timers.arm_all(alarms);
+    let begun = if clean {
+        BTreeSet::new()
+    } else {
+        begun_before(host, cells.values())
+    };
     for cell in cells.values() {
-        restart(host, cell, clean);
+        restart(host, cell, &begun);
     }
     Ok(())
+}
+
+/// The activities that the last host may have crashed with: those whose time had come, of types
+/// that have a worker, as many as may run at once. Which were really begun is not stored: it would
+/// cost a write for each attempt.
+fn begun_before<'a>(
+    host: &Inner,
+    cells: impl Iterator<Item = &'a Arc<RunCell>>,
+) -> BTreeSet<(RunKey, EventId)> {
+    let now = host.clock.now();
+    let mut due = Vec::new();
+    for cell in cells {
+        for (id, slot) in &cell.lock().activities {
+            let pending = &slot.pending;
+            if pending.next_attempt_at <= now && host.dispatch.serves(&pending.call.activity_type) {
+                due.push((pending.next_attempt_at, cell.key, *id));
+            }
+        }
+    }
+    // In the order in which they were dispatched.
+    due.sort_unstable();
+    due.truncate(host.dispatch.limit());
+    due.into_iter().map(|(_, key, id)| (key, id)).collect()
 }
 
 fn open(file: &Path, row: RunRow) -> Result<Arc<RunCell>, Error> {
@@ -144,8 +176,8 @@ fn open(file: &Path, row: RunRow) -> Result<Arc<RunCell>, Error> {
 }
 
 /// Sets a recovered run going: its pending workflow task, and each activity with the attempt it
-/// was at.
-fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, clean: bool) {
+/// was at. `begun`: those that the last host may have crashed with.
+fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, begun: &BTreeSet<(RunKey, EventId)>) {
     let now = host.clock.now();
     let mut state = cell.lock();
     let ids: Vec<EventId> = state.activities.keys().copied().collect();
@@ -154,7 +186,10 @@ fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, clean: bool) {
             continue;
         };
         let before = slot.pending.unclean_starts;
-        match slot.pending.host_restarted(now, clean) {
+        match slot
+            .pending
+            .host_restarted(now, !begun.contains(&(cell.key, id)))
+        {
             Some(verdict @ (Verdict::Close(_) | Verdict::Retry { .. })) => {
                 crate::activity::settle(host, cell, &mut state, id, verdict, now);
             }
@@ -175,34 +210,16 @@ fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, clean: bool) {
 
 /// The store failed a run some time ago: everything that was on its way when it did is done again.
 pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
-    let read = |reader: &dyn Reader| Ok((reader.file().to_owned(), reader.activities(cell.key)?));
-    let (file, rows) = match host.read(read) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::error!(run_id = cell.run_id, %error, "the store still fails");
-            Default::default()
-        }
-    };
     let mut state = cell.lock();
     state.store_retry = false;
     if state.phase == Phase::Closed {
         return;
     }
-    for row in rows {
-        let Ok(fresh) = decode_activity(&file, &cell.run_id, &row) else {
-            continue;
-        };
-        if let Some(slot) = state.activities.get_mut(&row.scheduled_event_id)
-            && slot.stale
-        {
-            let old = std::mem::replace(slot, Slot::new(fresh));
-            old.end(host, crate::activity::AttemptState::NotFound);
-        }
-    }
+    repeat_endings(host, cell, &mut state);
     for slot in state
         .activities
         .values_mut()
-        .filter(|slot| slot.attempt.is_none())
+        .filter(|slot| slot.attempt.is_none() && !slot.closing)
     {
         slot.arm_deadline(host, cell.key);
         slot.arm_retry(host, cell.key);
@@ -212,7 +229,28 @@ pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         .iter()
         .map(|(id, due)| timer_alarm(cell, *id, *due))
         .collect();
+    crate::activity::flush(host, cell, &mut state);
     drop(state);
     host.timers.arm_all(alarms);
     host.wake(cell);
+}
+
+/// Ends of activities that were lost with a step are sent again, so that nothing is done twice.
+/// While somebody is at the run they may be with him: then the next try looks.
+fn repeat_endings(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState) {
+    if !matches!(state.phase, Phase::Idle | Phase::Queued) {
+        if state.activities.values().any(|slot| slot.closing) {
+            plan_retry(host, cell, state);
+        }
+        return;
+    }
+    let waiting: Vec<EventId> = state.mailbox.iter().filter_map(Mail::closes).collect();
+    let lost = state
+        .activities
+        .iter()
+        .filter(|(id, _)| !waiting.contains(id));
+    let mails: Vec<Mail> = lost.filter_map(|(_, slot)| slot.ending()).collect();
+    for mail in mails {
+        host.post(cell, state, mail);
+    }
 }

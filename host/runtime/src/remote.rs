@@ -99,7 +99,8 @@ impl Client {
         }
     }
 
-    /// As [`crate::RunHandle::signal`].
+    /// As [`crate::RunHandle::signal`]. If the connection breaks, the same signal can be sent again
+    /// on another one, provided that it has a request id.
     ///
     /// # Errors
     /// As there, and [`Error::System`] if the connection breaks.

@@ -18,6 +18,7 @@ use sandglass_engine::{
 };
 use std::{
     any::Any,
+    collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
     sync::Arc,
 };
@@ -98,6 +99,8 @@ struct Step<'a> {
     retry_at: Option<Timestamp>,
     /// Why the guest could not be rebuilt, if it was tried before the task began.
     guest_failure: Option<TaskFailure>,
+    /// The component could not be had when the guest was last to be rebuilt.
+    component_missing: bool,
 }
 
 /// How a workflow task ended.
@@ -132,6 +135,7 @@ impl<'a> Step<'a> {
             row_changed: false,
             retry_at: state.retry_at,
             guest_failure: None,
+            component_missing: false,
         };
         (step, mails)
     }
@@ -142,16 +146,8 @@ impl<'a> Step<'a> {
         if mails.is_empty() && (!task_due || self.host.is_paused()) {
             return Ok(());
         }
-        // On an error the mails that were not reached are answered with it, as the others are.
-        if let Err(error) = self.prepare(&mails) {
-            mails
-                .into_iter()
-                .filter_map(|mail| mail.ack)
-                .for_each(|ack| {
-                    drop(ack.send(Err(error.clone())));
-                });
-            return Err(error);
-        }
+        let prepared = self.prepare(&mails);
+        self.reached(prepared, &mut mails)?;
         self.append(mails);
         while self.may_run_task() {
             match self.workflow_task()? {
@@ -160,6 +156,15 @@ impl<'a> Step<'a> {
             }
         }
         Ok(())
+    }
+
+    /// On an error the mails that were not reached are answered with it, as the others are.
+    fn reached(&mut self, result: Result<(), Error>, mails: &mut Vec<Mail>) -> Result<(), Error> {
+        if result.is_err() {
+            let acks = mails.drain(..).filter_map(|mail| mail.ack);
+            self.acks.extend(acks.map(|ack| (ack, Delivery::Recorded)));
+        }
+        result
     }
 
     /// Makes the run resident, with its guest if a workflow task is likely to follow.
@@ -241,6 +246,9 @@ impl<'a> Step<'a> {
         if let Err(failure) = rebuilt {
             return self.task_failed(started_at, failure);
         }
+        if self.must_not_begin() {
+            return Ok(Ended::Done);
+        }
         let mut run = self.run.take().expect("a rebuilt run is resident");
         let span = tracing::info_span!(
             "workflow task",
@@ -253,11 +261,6 @@ impl<'a> Step<'a> {
             .instance
             .take()
             .expect("a task is begun only with an instance");
-        self.cell.lock().interrupt = Some(instance.interrupter());
-        if self.host.is_stopping() {
-            // Whoever stops the host may have looked for what to interrupt before.
-            return Err(Error::ShutDown);
-        }
         let task = run.begin(self.host.clock.now(), self.head.row.digest);
         let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
         self.cell.lock().interrupt = None;
@@ -269,6 +272,17 @@ impl<'a> Step<'a> {
             }
             Err(failure) => self.task_failed(started_at, failure),
         }
+    }
+
+    /// Says how the task is interrupted, from now on. Whether it is to be interrupted already:
+    /// then it is not begun, and what was recorded before is committed alone.
+    fn must_not_begin(&self) -> bool {
+        let mut state = self.cell.lock();
+        if state.force || self.host.is_stopping() {
+            return true;
+        }
+        state.interrupt = self.instance.as_ref().map(|guest| guest.interrupter());
+        false
     }
 
     /// Gives the writer what was recorded before the task, in case the task takes long.
@@ -337,7 +351,7 @@ impl<'a> Step<'a> {
             && state
                 .mailbox
                 .iter()
-                .any(|mail| prevents_close(mail, &run, output.as_ref()))
+                .any(|mail| prevents_close(mail, &run, output.as_ref(), &state.timers))
         {
             let mails = state.take_mail();
             drop(state);
@@ -355,13 +369,15 @@ impl<'a> Step<'a> {
 
     /// An input arrived while the task that closes the run was running (R16): the task failed, and
     /// is run again.
-    fn unhandled(&mut self, mails: Vec<Mail>, started_at: Timestamp) -> Result<Ended, Error> {
+    fn unhandled(&mut self, mut mails: Vec<Mail>, started_at: Timestamp) -> Result<Ended, Error> {
         tracing::info!(
             "an input arrived while the run was closing; its workflow task is run again"
         );
         let message = "an input arrived while the workflow task that closes the run was running";
         let failure = Failure::application("UnhandledCommand", message);
-        self.fail_task(started_at, TaskFailedCause::UnhandledCommand, failure)?;
+        let failed = self.fail_task(started_at, TaskFailedCause::UnhandledCommand, failure);
+        self.reached(failed, &mut mails)?;
+        self.repin(&mut mails);
         self.append(mails);
         Ok(Ended::Again)
     }
@@ -370,25 +386,28 @@ impl<'a> Step<'a> {
         self.cell.lock().interrupt = None;
         self.take_inputs_back()?;
         if self.host.is_stopping() {
-            // It may have been interrupted for that. The next host tries again.
-            return Err(Error::ShutDown);
+            // It may have been interrupted for that. The next host tries again; what was recorded
+            // before the task is committed alone.
+            self.before = None;
+            self.rebuild()?;
+            return Ok(Ended::Done);
         }
         self.host.counters.tasks_failed.add(1);
         let forced = self.cell.lock().force;
         if forced {
             let cause = TaskFailedCause::ForceCloseCommand;
             self.fail_task(started_at, cause, failure.failure)?;
-            let mails = self.cell.lock().take_mail();
+            let mut mails = self.cell.lock().take_mail();
+            self.repin(&mut mails);
             self.append(mails);
             return Ok(Ended::Done);
         }
-        let missing = failure.cause == TaskFailedCause::BadBinary;
         self.fail_task(started_at, failure.cause, failure.failure.clone())?;
         let attempt = self.run.as_ref().map_or(1, Run::task_attempt) - 1;
         let cause = failure.cause;
         tracing::warn!(attempt, ?cause, %failure, "workflow task failed");
         // A missing component is not tried again before it is loaded.
-        self.retry_at = Some(if missing {
+        self.retry_at = Some(if self.component_missing {
             Timestamp(u64::MAX)
         } else {
             self.host.clock.now() + self.host.config.task_backoff(attempt)
@@ -438,11 +457,20 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
 }
 
 /// Whether a mail that arrived during the closing task means that the task must not close the run.
-fn prevents_close(mail: &Mail, run: &Run, output: Option<&FrameOutput>) -> bool {
+/// `timers` are those that were pending when the task began.
+fn prevents_close(
+    mail: &Mail,
+    run: &Run,
+    output: Option<&FrameOutput>,
+    timers: &BTreeMap<EventId, Timestamp>,
+) -> bool {
     match &mail.letter {
-        // A timer that this very task canceled has nothing to say any more.
-        Letter::Input(Input::TimerFired { started_event_id }) => {
-            !output.is_some_and(|output| output.changes.timers_ended.contains(started_event_id))
+        // A timer that this task or an earlier one canceled has nothing to say any more.
+        Letter::Input(Input::TimerFired {
+            started_event_id: id,
+        }) => {
+            timers.contains_key(id)
+                && !output.is_some_and(|output| output.changes.timers_ended.contains(id))
         }
         Letter::Input(Input::CancelRequested(_)) => !run.cancel_requested(),
         Letter::Input(Input::Signaled(_) | Input::ActivityClosed { .. }) => true,

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     host::Inner,
 };
-use sandglass_engine::Changes;
+use sandglass_engine::{Changes, EventId};
 use sandglass_store::{Store, Write};
 use std::{
     collections::BTreeMap,
@@ -54,8 +54,8 @@ pub(crate) enum Part {
     Step,
     /// The inputs of a workflow task that is still running.
     Inputs(Arc<EarlySlot>),
-    /// Rows of activities, beside whatever the run is doing.
-    Aside,
+    /// Rows of these activities, beside whatever the run is doing.
+    Aside(Vec<EventId>),
 }
 
 impl Submission {
@@ -72,12 +72,6 @@ impl Submission {
             .map(|(_, bytes)| bytes.len())
             .sum();
         frame + rows + self.write.row.as_ref().map_or(0, |row| row.summary.len())
-    }
-
-    fn refuse(self, error: &Error) {
-        for (ack, _) in self.acks {
-            drop(ack.send(Err(error.clone())));
-        }
     }
 }
 
@@ -170,9 +164,15 @@ impl Writer {
         self.changed.notify_all();
     }
 
-    /// Runs something on the writer thread, between two commits.
+    /// Runs something on the writer thread, between two commits. Dropped if the writer has been
+    /// stopped.
     pub(crate) fn run_job(&self, job: Job) {
-        self.lock().jobs.push(job);
+        let mut queue = self.lock();
+        if queue.stopped {
+            return;
+        }
+        queue.jobs.push(job);
+        drop(queue);
         self.changed.notify_all();
     }
 
@@ -363,13 +363,17 @@ fn complete(host: &Arc<Inner>, batch: Vec<Submission>, results: Results) {
 
 fn lost(host: &Arc<Inner>, mut submission: Submission, error: Error) {
     let cell = Arc::clone(&submission.cell);
-    let part = std::mem::replace(&mut submission.part, Part::Aside);
-    submission.refuse(&error);
-    match part {
+    let acks = std::mem::take(&mut submission.acks);
+    match submission.part {
         Part::Step => crate::effects::lost(host, &cell, &error),
-        Part::Inputs(slot) => slot.finish(Err(error)),
-        Part::Aside => {
+        Part::Inputs(slot) => slot.finish(Err(error.clone())),
+        Part::Aside(ids) => {
             tracing::warn!(run_id = cell.run_id, %error, "activity rows were not stored");
+            crate::activity::not_stored(host, &cell, &ids);
         }
+    }
+    // Last, so that whoever hears it finds the run as it is now.
+    for (ack, _) in acks {
+        drop(ack.send(Err(error.clone())));
     }
 }

@@ -111,6 +111,21 @@ impl Dispatch {
             .collect()
     }
 
+    /// An activity is pending no more.
+    pub(crate) fn forget(&self, run: RunKey, event_id: EventId) {
+        lock(&self.state).unserved.remove(&(run, event_id));
+    }
+
+    /// Whether an activity type has a worker.
+    pub(crate) fn serves(&self, activity_type: &str) -> bool {
+        lock(&self.state).workers.contains_key(activity_type)
+    }
+
+    /// Most attempts at once.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Begins an attempt now, or when there is room, or when there is a worker.
     pub(crate) fn offer(&self, host: &Arc<Inner>, ticket: Ticket) {
         let mut state = lock(&self.state);
@@ -179,8 +194,12 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let Some(slot) = state.activities.get_mut(event_id) else {
         return false;
     };
-    let waits = slot.attempt.is_none() && !slot.closing && !slot.held && !slot.stale;
-    if !waits || slot.pending.next_attempt_at > now {
+    if slot.attempt.is_some() || slot.closing || slot.held {
+        return false;
+    }
+    if slot.pending.next_attempt_at > now {
+        // The clock was set back since it was due.
+        slot.arm_retry(host, cell.key);
         return false;
     }
     let cancel_requested = slot

@@ -1,7 +1,7 @@
 //! Rebuilding a run, with or without its guest, from what is committed and what this step recorded.
 
 use super::{Fact, Step};
-use crate::error::Error;
+use crate::{component::Interrupt, error::Error};
 use sandglass_engine::{Driver, ReplayError, Run, TaskFailedCause, TaskFailure, replay};
 
 impl Step<'_> {
@@ -20,7 +20,9 @@ impl Step<'_> {
 
     /// Makes a new instance and rebuilds the run with it. The inner error is one of the guest.
     pub(super) fn rebuild_with_guest(&mut self) -> Result<Result<(), TaskFailure>, Error> {
-        let component = match self.host.components.get(self.host, self.head.row.digest) {
+        let found = self.host.components.get(self.host, self.head.row.digest);
+        self.component_missing = found.is_err();
+        let component = match found {
             Ok(component) => component,
             Err(Error::Store(error)) => return Err(Error::Store(error)),
             Err(error) => {
@@ -32,7 +34,7 @@ impl Step<'_> {
             Ok(instance) => instance,
             Err(failure) => return Ok(Err(failure)),
         };
-        self.cell.lock().interrupt = Some(instance.interrupter());
+        self.may_be_interrupted(instance.interrupter());
         let replayed = self.replayed(Some(instance.as_mut()));
         self.cell.lock().interrupt = None;
         match replayed? {
@@ -43,6 +45,16 @@ impl Step<'_> {
             }
             Err(failure) => Ok(Err(failure)),
         }
+    }
+
+    /// From now on whoever ends the run by force, or the host, can interrupt the replay; if
+    /// somebody wanted to before, it is interrupted at once.
+    fn may_be_interrupted(&self, interrupt: Interrupt) {
+        let mut state = self.cell.lock();
+        if state.force || self.host.is_stopping() {
+            interrupt();
+        }
+        state.interrupt = Some(interrupt);
     }
 
     fn replayed(

@@ -32,6 +32,11 @@ impl Step<'_> {
         let mut state = self.cell.lock();
         state.phase = Phase::Committing;
         state.retry_at = self.retry_at;
+        // Whoever loaded its component meanwhile has not seen that the run waits for it.
+        let waits = state.retry_at == Some(Timestamp(u64::MAX));
+        if waits && self.host.components.is_loaded(head.row.digest) {
+            state.retry_at = None;
+        }
         // Without its guest a run must be rebuilt anyhow when it has something to do.
         state.resident = match (self.run.take(), self.instance.take()) {
             (Some(run), Some(instance)) => Some(Resident { run, instance }),
@@ -50,7 +55,7 @@ impl Step<'_> {
             self.host.writer.end(self.token, Some(submission));
         } else {
             self.host.writer.end(self.token, None);
-            effects::committed(self.host, submission);
+            effects::through(self.host, submission);
         }
     }
 
@@ -59,11 +64,12 @@ impl Step<'_> {
     pub(super) fn give_up(mut self, error: Error) {
         // If the inputs are committed after all, or lost, whoever brought them has been told.
         let _settled = self.take_inputs_back();
-        for (ack, _) in std::mem::take(&mut self.acks) {
-            drop(ack.send(Err(error.clone())));
-        }
+        let acks = std::mem::take(&mut self.acks);
         self.host.writer.end(self.token, None);
         effects::lost(self.host, self.cell, &error);
+        for (ack, _) in acks {
+            drop(ack.send(Err(error.clone())));
+        }
     }
 }
 

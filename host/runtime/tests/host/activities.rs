@@ -357,3 +357,67 @@ async fn heartbeat_details_are_stored_once_a_second_at_most() {
     world.advance(&host, 10_000).await;
     assert_eq!(host.stats().commits, before + 3);
 }
+
+#[tokio::test]
+async fn a_panic_before_the_future_is_made_is_a_failure_too() {
+    let world = World::new();
+    let host = world
+        .host(&working(attempts(1)))
+        .activity("Work", |_, arguments: Vec<Payload>| {
+            assert!(!arguments.is_empty(), "no arguments");
+            async { Ok(Payload::null()) }
+        });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    let status = run.result().await.unwrap();
+    assert!(matches!(status, Status::Failed { .. }), "{status:?}");
+    while host.attempts_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_waits_for_a_clock_that_was_set_back() {
+    let world = World::new();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let two = script(|| {
+        let mut left = 2;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                calls.activity(ScopeId::ROOT, call("Hold"));
+                calls.activity(ScopeId::ROOT, call("Work"));
+            }
+            _ => {
+                left -= 1;
+                if left == 0 {
+                    calls.complete("1");
+                }
+            }
+        }
+    });
+    let host = world.host(&two).concurrent_attempts(1);
+    let host = host.activity_json("Work", |_, (): ()| async { Ok(1) });
+    let host = host.activity_json("Hold", move |_, (): ()| {
+        let gate = held.clone();
+        async move {
+            tokio::task::spawn_blocking(move || gate.pass())
+                .await
+                .unwrap();
+            Ok(1)
+        }
+    });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    gate.wait_for(1);
+    // `Work` waits for room; when there is some, its time has not come.
+    let now = host.now();
+    world.clock.set(Timestamp(now.0 - 10_000));
+    gate.open();
+    while host.attempts_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(host.stats().attempts, 1);
+    world.clock.set(now);
+    assert_eq!(json_result(&run).await, "1");
+}

@@ -1,7 +1,10 @@
 //! Starting, timers, eviction, listing: the life of runs that nobody cancels.
 
 use super::support::*;
-use sandglass::{Host, RunDescription, StartError, StartOptions, engine::*, store::ListFilter};
+use sandglass::{
+    CancelOptions, Error, Host, RunDescription, StartError, StartOptions, engine::*,
+    store::ListFilter,
+};
 use std::sync::Arc;
 
 /// Sleeps an hour, then ends.
@@ -242,4 +245,56 @@ async fn a_run_timeout_closes_the_run_without_its_code() {
     assert_eq!(run.result().await.unwrap(), Status::TimedOut);
     assert_eq!(shape_of(&run).await, "WES,T,TS,WTO");
     assert_eq!(host.stats().tasks, 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_that_the_host_has_stopped() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    let second = host.clone();
+    let waiting = tokio::spawn({
+        let run = run.clone();
+        async move { run.result().await }
+    });
+    host.shutdown().await.unwrap();
+    assert!(matches!(waiting.await.unwrap(), Err(Error::ShutDown)));
+    // An open run is not taken for a closed one.
+    assert!(matches!(run.result().await, Err(Error::ShutDown)));
+    assert!(matches!(
+        run.cancel(CancelOptions::default()).await,
+        Err(Error::ShutDown)
+    ));
+    assert!(matches!(second.shutdown().await, Err(Error::ShutDown)));
+}
+
+#[tokio::test]
+async fn a_workflow_id_is_free_when_its_run_has_ended() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    for _ in 0..50 {
+        let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+        run.terminate("t", "op").await.unwrap();
+        let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+        let waiting = run.clone();
+        let ended = tokio::spawn(async move { waiting.result().await });
+        run.terminate("t", "op").await.unwrap();
+        ended.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_signal_is_recorded_once() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    let signal = Signal {
+        name: "s".into(),
+        request_id: "r".into(),
+        ..Signal::default()
+    };
+    run.signal(signal.clone()).await.unwrap();
+    run.signal(signal).await.unwrap();
+    host.idle().await;
+    assert_eq!(shape_of(&run).await.matches("SG").count(), 1);
 }
