@@ -424,7 +424,9 @@ async fn a20_a_bug_in_the_cancel_handler() {
         }
         let described = run.handle.describe().await.unwrap();
         assert_eq!(described.status, Status::Running);
-        assert_eq!(described.cancel.unwrap().state, CancelState::Requested);
+        let cancel = described.cancel.unwrap();
+        assert_eq!(cancel.state, CancelState::Requested);
+        assert!(cancel.undeliverable.is_some(), "it is flagged");
         let (_, failure) = described.task.unwrap().last_failure.unwrap();
         assert!(
             failure.message.contains("the cancel handler has a bug"),
