@@ -37,6 +37,15 @@ pub(crate) struct Progress {
     pub(crate) closed: Option<Status>,
     /// The run could not even be started: the commit failed.
     pub(crate) lost: Option<String>,
+    /// The host has stopped: nothing comes after this.
+    pub(crate) stopped: bool,
+}
+
+impl Progress {
+    /// Whether it stays as it is.
+    pub(crate) fn is_final(&self) -> bool {
+        self.closed.is_some() || self.lost.is_some() || self.stopped
+    }
 }
 
 /// Who is working on a run.

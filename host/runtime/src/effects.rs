@@ -53,6 +53,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
         next_event_id: state.head.summary.next_event_id,
         closed: (status != &Status::Running).then(|| status.clone()),
         lost: None,
+        stopped: false,
     };
     if matches!(part, Part::Step) {
         end_step(host, &cell, &mut state, &mut after);

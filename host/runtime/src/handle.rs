@@ -1,7 +1,7 @@
 //! What clients do with a run: cancel, terminate, signal, wait, look.
 
 use crate::{
-    cell::{Delivery, Letter, RunCell},
+    cell::{Delivery, Letter, Progress, RunCell},
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
     host::{Host, Inner},
@@ -254,9 +254,14 @@ impl RunHandle {
             Found::Open(cell) => {
                 let mut progress = cell.progress.subscribe();
                 drop(cell);
-                let over = progress.wait_for(|now| now.closed.is_some() || now.lost.is_some());
-                let status = over.await.map_err(|_| Error::ShutDown)?.closed.clone();
-                status.ok_or_else(|| Error::not_found(&self.workflow_id, self.run_id.as_deref()))
+                let over = progress.wait_for(Progress::is_final).await;
+                let over = over.map_err(|_| Error::ShutDown)?;
+                if over.stopped && over.closed.is_none() {
+                    return Err(Error::ShutDown);
+                }
+                over.closed
+                    .clone()
+                    .ok_or_else(|| Error::not_found(&self.workflow_id, self.run_id.as_deref()))
             }
         }
     }
@@ -304,12 +309,12 @@ impl RunHandle {
                 let mut progress = cell.progress.subscribe();
                 let found = (cell.key, cell.run_id.clone());
                 drop(cell);
-                let newer = progress.wait_for(|now| {
-                    now.next_event_id.0 > event_id.0 + 1
-                        || now.closed.is_some()
-                        || now.lost.is_some()
-                });
-                newer.await.map_err(|_| Error::ShutDown)?;
+                let newer =
+                    progress.wait_for(|now| now.next_event_id.0 > event_id.0 + 1 || now.is_final());
+                let newer = newer.await.map_err(|_| Error::ShutDown)?;
+                if newer.stopped && newer.closed.is_none() {
+                    return Err(Error::ShutDown);
+                }
                 found
             }
         };

@@ -98,6 +98,9 @@ impl Guard {
         for cell in runs.by_key.into_values() {
             let mails = cell.lock().abandon();
             drop(mails);
+            // An attempt that blocks its thread may keep the run for a long time.
+            cell.progress
+                .send_modify(|progress| progress.stopped = true);
         }
         inner.pool.clear();
         if let Some(runtime) = lock(&self.runtime).take() {

@@ -298,3 +298,59 @@ async fn a_repeated_signal_is_recorded_once() {
     host.idle().await;
     assert_eq!(shape_of(&run).await.matches("SG").count(), 1);
 }
+
+#[tokio::test]
+async fn mail_that_nobody_will_read_is_answered_when_the_host_goes() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::SignalReceived(_) => calls.spin(),
+            _ => drop(calls.timer(3_600_000)),
+        }
+    });
+    let host = world.host(&script).worker_threads(1).build().await.unwrap();
+    let run = start(&host).await;
+    let spinning = host.start(StartOptions::new("main", "x")).await.unwrap();
+    host.idle().await;
+    // Answered by a commit of its own, while the only thread is at its workflow task.
+    spinning.signal_named("go", vec![]).await.unwrap();
+    let mut late = std::pin::pin!(run.cancel(CancelOptions::default()));
+    tokio::select! {
+        biased;
+        answer = &mut late => panic!("answered: {answer:?}"),
+        () = std::future::ready(()) => {}
+    }
+    drop(host);
+    assert!(matches!(late.await, Err(Error::ShutDown)));
+}
+
+#[tokio::test]
+async fn an_attempt_that_blocks_keeps_nobody_waiting_for_a_host_that_has_gone() {
+    let world = World::new();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.activity(ScopeId::ROOT, call("Block"))),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world
+        .host(&script)
+        .activity_json("Block", move |_, (): ()| {
+            held.pass();
+            async { Ok(1) }
+        });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    gate.wait_for(1);
+    let mut result = std::pin::pin!(run.result());
+    tokio::select! {
+        biased;
+        status = &mut result => panic!("ended: {status:?}"),
+        () = std::future::ready(()) => {}
+    }
+    drop(host);
+    assert!(matches!(result.await, Err(Error::ShutDown)));
+    gate.open();
+}
