@@ -26,10 +26,12 @@ struct After {
 
 /// A submission is on disk.
 pub(crate) fn committed(host: &Arc<Inner>, submission: Submission) {
-    let mut state = submission.cell.lock();
-    state.store_failures = 0;
-    state.trouble = None;
-    drop(state);
+    // Rows of activities alone do not show that the run can go on.
+    if submission.head.is_some() {
+        let mut state = submission.cell.lock();
+        state.store_failures = 0;
+        state.trouble = None;
+    }
     through(host, submission);
 }
 
