@@ -28,7 +28,7 @@ const ACTIVITIES: usize = 10;
 const REPEATS: usize = 5;
 
 /// Runs in flight, and runs in all.
-const LOADS: [(usize, usize); 2] = [(1, 40), (64, 1920)];
+const LOADS: [(usize, usize); 2] = [(1, 200), (64, 1920)];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
