@@ -3,13 +3,16 @@
 //! [`Run::append`] and [`Task::finish`](crate::Task::finish) are the only ways in which a history
 //! grows, live and in replay alike.
 
+mod inputs;
+mod state;
+
+pub use state::{CancelState, InputError, RunSummary, Status};
+
 use crate::{
-    ActivityClose, CancelRequest, Changes, Digest, EventAttributes, EventId, Failure, Frame,
-    FrameOutput, HistoryEvent, Input, Limits, OperationId, Payload, PendingTimer, Record,
-    RetryState, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
-    compensation::Compensations, frame::Issued, scopes::Scopes,
+    CancelRequest, Changes, Digest, EventAttributes, EventId, Failure, Frame, FrameOutput,
+    HistoryEvent, Input, Limits, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome,
+    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, scopes::Scopes,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One run, rebuilt from its frames or grown by inputs and workflow tasks.
@@ -32,97 +35,6 @@ pub struct Run {
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
     recording: Recording,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub enum Status {
-    /// It has not ended.
-    #[default]
-    Running,
-    /// It returned a value.
-    Completed {
-        /// The value.
-        result: Payload,
-    },
-    /// It returned a failure.
-    Failed {
-        /// The failure.
-        failure: Failure,
-    },
-    /// It ended by cancellation.
-    Canceled {
-        /// Details of the canceled failure.
-        details: Vec<Payload>,
-    },
-    /// It was terminated.
-    Terminated {
-        /// Why.
-        reason: String,
-        /// By whom.
-        identity: String,
-    },
-    /// It exceeded its timeout.
-    TimedOut,
-}
-
-/// How far a request to cancel a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub enum CancelState {
-    /// There is none.
-    #[default]
-    None,
-    /// It is recorded.
-    Requested,
-    /// A workflow task has completed with it.
-    Delivered,
-}
-
-/// Why an input was not recorded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InputError {
-    /// The run has ended.
-    #[error("the run has already ended")]
-    Closed,
-    /// The run was started before.
-    #[error("the run was already started")]
-    AlreadyStarted,
-    /// The run has no start yet.
-    #[error("the run was not started")]
-    NotStarted,
-    /// The same request was recorded before.
-    #[error("the request was already recorded")]
-    Duplicate,
-    /// Cancellation was requested before.
-    #[error("cancellation was already requested")]
-    AlreadyRequested,
-    /// The activity is not pending.
-    #[error("no activity with scheduled event {0} is pending")]
-    UnknownActivity(EventId),
-    /// The timer is not pending.
-    #[error("no timer with started event {0} is pending")]
-    UnknownTimer(EventId),
-}
-
-/// What describe, list and recovery need to know without replay. Stored with each frame.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct RunSummary {
-    /// How the run stands.
-    pub status: Status,
-    /// Id of the next event.
-    pub next_event_id: EventId,
-    /// The request to cancel it, and when it was recorded.
-    pub cancel: Option<(CancelRequest, Timestamp)>,
-    /// How far that request has come.
-    pub cancel_state: CancelState,
-    /// Whether a workflow task is to be run.
-    pub task_pending: bool,
-    /// Which attempt it is, from 1.
-    pub task_attempt: u32,
-    /// Why its last recorded attempt failed, if it did.
-    pub task_failure: Option<(TaskFailedCause, Failure)>,
-    /// Compensations that failed, as text.
-    pub uncompensated: Vec<String>,
 }
 
 /// The recorded request to cancel a run.
@@ -263,175 +175,6 @@ impl Run {
             ) if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
             _ => Ok(()),
         }
-    }
-
-    /// Forgets the activity or timer that an input ends. Returns its operation.
-    fn remove_pending(&mut self, input: &Input) -> Option<OperationId> {
-        match input {
-            Input::ActivityClosed {
-                scheduled_event_id, ..
-            } => self
-                .activities
-                .remove(scheduled_event_id)
-                .map(|activity| activity.operation),
-            Input::TimerFired { started_event_id } => self.timers.remove(started_event_id),
-            _ => None,
-        }
-    }
-
-    /// Writes the events of an input. Returns the activity's started event, if it closes one.
-    fn record_input(&mut self, at: Timestamp, input: &Input) -> EventId {
-        match input {
-            Input::Started(start) => self.record_start(at, start),
-            Input::Signaled(signal) => {
-                if !signal.request_id.is_empty() {
-                    self.signal_requests.insert(signal.request_id.clone());
-                }
-                self.emit(
-                    at,
-                    EventAttributes::WorkflowExecutionSignaled(signal.clone()),
-                );
-            }
-            Input::CancelRequested(request) => {
-                let attributes = EventAttributes::WorkflowExecutionCancelRequested(request.clone());
-                let event_id = self.emit(at, attributes);
-                let request = request.clone();
-                self.cancel = Some(Cancellation {
-                    request,
-                    event_id,
-                    at,
-                    delivered: false,
-                });
-            }
-            Input::ActivityClosed {
-                scheduled_event_id,
-                started,
-                close,
-            } => {
-                let started_event_id = started.as_ref().map_or(EventId(0), |attempt| {
-                    let attributes = EventAttributes::ActivityTaskStarted {
-                        scheduled_event_id: *scheduled_event_id,
-                        attempt: attempt.attempt,
-                        identity: attempt.identity.clone(),
-                        last_failure: attempt.last_failure.clone(),
-                    };
-                    self.emit(attempt.at, attributes)
-                });
-                self.record_activity_close(at, *scheduled_event_id, started_event_id, close);
-                return started_event_id;
-            }
-            Input::TimerFired { started_event_id } => {
-                let timer_id = self.timers[started_event_id].to_string();
-                let started_event_id = *started_event_id;
-                self.emit(
-                    at,
-                    EventAttributes::TimerFired {
-                        timer_id,
-                        started_event_id,
-                    },
-                );
-                self.recording.changes.timers_ended.push(started_event_id);
-            }
-            Input::Terminated {
-                reason,
-                identity,
-                details,
-            } => self.record_termination(at, reason, identity, details),
-            Input::TimedOut => {
-                let retry_state = RetryState::RetryPolicyNotSet;
-                self.emit(
-                    at,
-                    EventAttributes::WorkflowExecutionTimedOut { retry_state },
-                );
-                self.close(Status::TimedOut);
-            }
-        }
-        EventId(0)
-    }
-
-    fn record_termination(
-        &mut self,
-        at: Timestamp,
-        reason: &str,
-        identity: &str,
-        details: &[Payload],
-    ) {
-        let (reason, identity) = (reason.to_owned(), identity.to_owned());
-        let status = Status::Terminated {
-            reason: reason.clone(),
-            identity: identity.clone(),
-        };
-        let details = details.to_vec();
-        let attributes = EventAttributes::WorkflowExecutionTerminated {
-            reason,
-            identity,
-            details,
-        };
-        self.emit(at, attributes);
-        self.close(status);
-    }
-
-    fn record_start(&mut self, at: Timestamp, start: &Start) {
-        self.start = Some(Box::new(start.clone()));
-        self.clock = at;
-        let attributes = EventAttributes::WorkflowExecutionStarted(Box::new(start.clone()));
-        let started_event_id = self.emit(at, attributes);
-        if let Some(limit) = start.run_timeout {
-            let timer = PendingTimer {
-                started_event_id,
-                due: at + limit,
-            };
-            self.recording.changes.timers_started.push(timer);
-        }
-    }
-
-    fn record_activity_close(
-        &mut self,
-        at: Timestamp,
-        scheduled_event_id: EventId,
-        started_event_id: EventId,
-        close: &ActivityClose,
-    ) {
-        let attributes = match close.clone() {
-            ActivityClose::Completed(result) => EventAttributes::ActivityTaskCompleted {
-                result,
-                scheduled_event_id,
-                started_event_id,
-            },
-            ActivityClose::Failed {
-                failure,
-                retry_state,
-            } => EventAttributes::ActivityTaskFailed {
-                failure,
-                scheduled_event_id,
-                started_event_id,
-                retry_state,
-            },
-            ActivityClose::TimedOut {
-                failure,
-                retry_state,
-            } => EventAttributes::ActivityTaskTimedOut {
-                failure,
-                scheduled_event_id,
-                started_event_id,
-                retry_state,
-            },
-            ActivityClose::Canceled { details, identity } => {
-                let requested = self.activities[&scheduled_event_id].cancel_requested_event_id;
-                EventAttributes::ActivityTaskCanceled {
-                    details,
-                    latest_cancel_requested_event_id: requested.unwrap_or_default(),
-                    scheduled_event_id,
-                    started_event_id,
-                    identity,
-                }
-            }
-        };
-        self.emit(at, attributes);
-        self.recording
-            .changes
-            .activities_closed
-            .push(scheduled_event_id);
     }
 
     fn schedule_task(&mut self, at: Timestamp) {

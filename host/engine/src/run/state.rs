@@ -1,0 +1,95 @@
+//! How a run stands, as those outside of the engine see it.
+
+use crate::{CancelRequest, EventId, Failure, Payload, TaskFailedCause, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Status {
+    /// It has not ended.
+    #[default]
+    Running,
+    /// It returned a value.
+    Completed {
+        /// The value.
+        result: Payload,
+    },
+    /// It returned a failure.
+    Failed {
+        /// The failure.
+        failure: Failure,
+    },
+    /// It ended by cancellation.
+    Canceled {
+        /// Details of the canceled failure.
+        details: Vec<Payload>,
+    },
+    /// It was terminated.
+    Terminated {
+        /// Why.
+        reason: String,
+        /// By whom.
+        identity: String,
+    },
+    /// It exceeded its timeout.
+    TimedOut,
+}
+
+/// How far a request to cancel a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum CancelState {
+    /// There is none.
+    #[default]
+    None,
+    /// It is recorded.
+    Requested,
+    /// A workflow task has completed with it.
+    Delivered,
+}
+
+/// Why an input was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The run has ended.
+    #[error("the run has already ended")]
+    Closed,
+    /// The run was started before.
+    #[error("the run was already started")]
+    AlreadyStarted,
+    /// The run has no start yet.
+    #[error("the run was not started")]
+    NotStarted,
+    /// The same request was recorded before.
+    #[error("the request was already recorded")]
+    Duplicate,
+    /// Cancellation was requested before.
+    #[error("cancellation was already requested")]
+    AlreadyRequested,
+    /// The activity is not pending.
+    #[error("no activity with scheduled event {0} is pending")]
+    UnknownActivity(EventId),
+    /// The timer is not pending.
+    #[error("no timer with started event {0} is pending")]
+    UnknownTimer(EventId),
+}
+
+/// What describe, list and recovery need to know without replay. Stored with each frame.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// How the run stands.
+    pub status: Status,
+    /// Id of the next event.
+    pub next_event_id: EventId,
+    /// The request to cancel it, and when it was recorded.
+    pub cancel: Option<(CancelRequest, Timestamp)>,
+    /// How far that request has come.
+    pub cancel_state: CancelState,
+    /// Whether a workflow task is to be run.
+    pub task_pending: bool,
+    /// Which attempt it is, from 1.
+    pub task_attempt: u32,
+    /// Why its last recorded attempt failed, if it did.
+    pub task_failure: Option<(TaskFailedCause, Failure)>,
+    /// Compensations that failed, as text.
+    pub uncompensated: Vec<String>,
+}
