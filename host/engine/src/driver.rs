@@ -1,8 +1,8 @@
 //! The seam between the rules and whoever runs guest code, and replay on top of it.
 
 use crate::{
-    Answer, Command, EventId, Failure, Frame, GuestEvent, HistoryEvent, Limits, Record, Run,
-    Status, Task, TaskFailedCause, TaskOutcome, TaskRecord,
+    EventId, Failure, Frame, GuestEvent, HistoryEvent, Limits, Record, Run, Status, Task,
+    TaskFailedCause, TaskOutcome, TaskRecord,
 };
 use std::fmt;
 
@@ -103,7 +103,7 @@ pub fn drive(mut task: Task, driver: &mut dyn Driver) -> (Task, Result<(), TaskF
                 let (returned, result) = driver.deliver(event, task);
                 task = returned;
                 // The rule that a command broke says more than the trap it caused.
-                if let Some(mut failure) = task.take_failure() {
+                if let Some(mut failure) = task.failure().cloned() {
                     if let Err(trap) = result {
                         failure.failure.stack_trace = trap.failure.stack_trace;
                     }
@@ -232,9 +232,8 @@ struct AsRecorded;
 impl Driver for AsRecorded {
     fn deliver(&mut self, _: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
         while let Some(command) = task.recorded_here() {
-            let command: Command = command.clone();
-            let answer: Result<Answer, TaskFailure> = task.command(command);
-            if let Err(failure) = answer {
+            let command = command.clone();
+            if let Err(failure) = task.command(command) {
                 return (task, Err(failure));
             }
         }

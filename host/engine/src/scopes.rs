@@ -27,7 +27,6 @@ pub(crate) struct Scope {
     pub canceled: Option<CancelInfo>,
     pub children: BTreeSet<ScopeId>,
     pub operations: BTreeSet<OperationId>,
-    pub timer: Option<OperationId>,
 }
 
 #[derive(Debug, Clone)]
@@ -92,7 +91,6 @@ impl Scope {
             canceled: None,
             children: BTreeSet::new(),
             operations: BTreeSet::new(),
-            timer: None,
         }
     }
 
@@ -192,11 +190,6 @@ impl Scopes {
             .and_then(|scope| self.scopes.get_mut(&scope))
         {
             scope.operations.remove(&id);
-        }
-        if let OperationKind::ScopeTimer(scope) = operation.kind
-            && let Some(scope) = self.scopes.get_mut(&scope)
-        {
-            scope.timer = None;
         }
         Some(operation)
     }

@@ -183,8 +183,8 @@ impl Task {
     }
 
     /// The rule that a command broke, if one did.
-    pub(crate) fn take_failure(&mut self) -> Option<TaskFailure> {
-        self.failure.clone()
+    pub(crate) fn failure(&self) -> Option<&TaskFailure> {
+        self.failure.as_ref()
     }
 }
 

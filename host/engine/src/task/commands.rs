@@ -178,17 +178,14 @@ impl Task {
         }
         if let ScopeKind::Timeout(duration) = kind {
             let state = OperationState::Unsent(self.planned.len());
-            let timer =
+            let operation =
                 self.run
                     .scopes
                     .add_operation(Some(id), OperationKind::ScopeTimer(id), state);
             self.plan(Planned::StartTimer {
-                operation: timer,
+                operation,
                 duration,
             });
-            if let Some(scope) = self.run.scopes.scope_mut(id) {
-                scope.timer = Some(timer);
-            }
         }
         id
     }
