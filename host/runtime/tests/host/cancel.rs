@@ -322,7 +322,7 @@ async fn a18_a_spinning_guest_is_terminated_and_its_neighbors_go_on() {
     run.terminate("t", "op").await.unwrap();
     assert_eq!(
         shape_of(&run).await,
-        "WES,T,TS,SG,Ts,Tb,Tf(ForceCloseCommand),WK"
+        "WES,T,TS,SG,Ts,Tb,Tf(FORCE_CLOSE_COMMAND),WK"
     );
 }
 
@@ -355,6 +355,6 @@ async fn r16_a_request_that_races_the_close_wins() {
     gate.open();
     assert_eq!(cancel.await.unwrap().disposition, Disposition::Recorded);
     run.result().await.unwrap();
-    let expected = "WES,T,SG,Ts,Tb,Tf(UnhandledCommand),CR,T,WC";
+    let expected = "WES,T,SG,Ts,Tb,Tf(UNHANDLED_COMMAND),CR,T,WC";
     assert_eq!(shape_of(&run).await, expected);
 }

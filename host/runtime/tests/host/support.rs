@@ -264,37 +264,7 @@ pub(crate) async fn shape_of(run: &RunHandle) -> String {
 }
 
 pub(crate) fn shape(events: &[HistoryEvent]) -> String {
-    let words: Vec<String> = events.iter().map(word).collect();
-    words.join(",").replace("Ts,Tb,Tc", "T")
-}
-
-fn word(event: &HistoryEvent) -> String {
-    use EventAttributes as E;
-    let word = match &event.attributes {
-        E::WorkflowExecutionStarted(_) => "WES",
-        E::WorkflowExecutionCompleted { .. } => "WC",
-        E::WorkflowExecutionFailed { .. } => "WF",
-        E::WorkflowExecutionCanceled { .. } => "WX",
-        E::WorkflowExecutionTerminated { .. } => "WK",
-        E::WorkflowExecutionTimedOut { .. } => "WTO",
-        E::WorkflowExecutionCancelRequested(_) => "CR",
-        E::WorkflowExecutionSignaled(_) => "SG",
-        E::WorkflowTaskScheduled { .. } => "Ts",
-        E::WorkflowTaskStarted { .. } => "Tb",
-        E::WorkflowTaskCompleted { .. } => "Tc",
-        E::WorkflowTaskFailed { cause, .. } => return format!("Tf({cause:?})"),
-        E::ActivityTaskScheduled { .. } => "AS",
-        E::ActivityTaskStarted { .. } => "AB",
-        E::ActivityTaskCompleted { .. } => "AC",
-        E::ActivityTaskFailed { .. } => "AF",
-        E::ActivityTaskTimedOut { .. } => "ATO",
-        E::ActivityTaskCancelRequested { .. } => "ACR",
-        E::ActivityTaskCanceled { .. } => "AX",
-        E::TimerStarted { .. } => "TS",
-        E::TimerFired { .. } => "TF",
-        E::TimerCanceled { .. } => "TC",
-    };
-    word.into()
+    shorthand(events)
 }
 
 /// What the store does with the next commits, one entry each; afterwards all go through.

@@ -28,7 +28,7 @@ async fn a20_a_bug_in_the_handler_keeps_the_run_open_until_it_is_fixed() {
     let run = start(&host).await;
     run.cancel(Default::default()).await.unwrap();
     host.idle().await;
-    let failed = "WES,T,TS,CR,Ts,Tb,Tf(WorkflowWorkerUnhandledFailure)";
+    let failed = "WES,T,TS,CR,Ts,Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)";
     assert_eq!(shape_of(&run).await, failed);
     for attempt in 2..5 {
         let described = run.describe().await.unwrap();
@@ -66,7 +66,7 @@ async fn a_new_input_ends_the_streak_of_failures_and_is_tried_at_once() {
     world.advance(&host, 1000).await;
     run.signal_named("s", vec![]).await.unwrap();
     host.idle().await;
-    let trap = "Ts,Tb,Tf(WorkflowWorkerUnhandledFailure)";
+    let trap = "Ts,Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)";
     assert_eq!(
         shape_of(&run).await,
         format!("WES,T,TS,CR,{trap},SG,{trap}")
@@ -134,7 +134,7 @@ async fn without_a_trial_a_difference_shows_as_a_failing_task() {
     host.upgrade(&run, Digest([3; 32]), false).await.unwrap();
     run.signal_named("go", vec![]).await.unwrap();
     host.idle().await;
-    let failed = "WES,T,TS,SG,Ts,Tb,Tf(NonDeterministicError)";
+    let failed = "WES,T,TS,SG,Ts,Tb,Tf(NON_DETERMINISTIC_ERROR)";
     assert_eq!(shape_of(&run).await, failed);
     // Back to what it began with: it goes on at once.
     host.upgrade(&run, Digest([1; 32]), true).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_run_whose_component_is_missing_waits_for_it() {
     let run = host.run("w", None);
     run.signal_named("go", vec![]).await.unwrap();
     host.idle().await;
-    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts,Tb,Tf(BadBinary)");
+    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts,Tb,Tf(BAD_BINARY)");
     world.advance(&host, 600_000).await;
     let (_, failure) = run
         .describe()
