@@ -98,6 +98,15 @@ impl Shop {
         child
     }
 
+    /// How many effects the files show.
+    fn effects(&self) -> usize {
+        let folders = ["shop/ledger", "shop/parcels"];
+        folders
+            .map(|folder| fs::read_dir(self.path(folder)).unwrap().count())
+            .into_iter()
+            .sum()
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
@@ -168,17 +177,19 @@ impl Random {
 #[test]
 fn twenty_kills_at_random_moments_change_no_effect() {
     let mut random = Random::seeded();
-    let mut kills = 0;
+    let (mut kills, mut at_work) = (0, 0);
     while kills < 20 {
         let shop = Shop::open();
         loop {
+            let before = shop.effects();
             let mut child = shop.run();
             // The moment is what is random; nothing waits for a state here.
-            std::thread::sleep(Duration::from_millis(random.below(700)));
+            std::thread::sleep(Duration::from_millis(random.below(1500)));
             if kills < 20 && child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills += 1;
+                at_work += u32::from(shop.effects() > before);
                 continue;
             }
             let output = child.wait_with_output().unwrap();
@@ -187,6 +198,8 @@ fn twenty_kills_at_random_moments_change_no_effect() {
         }
         shop.check("completed");
     }
+    println!("{at_work} of {kills} kills fell after an effect of their process");
+    assert!(at_work >= 2, "too few kills met any work: {at_work}");
 }
 
 #[test]
