@@ -1,0 +1,101 @@
+//! Limits of a run and of a task, and the run's own time limit.
+
+use super::ROOT;
+use crate::support::call;
+use CancellationType::WaitCancellationCompleted as Wait;
+use sandglass_engine::*;
+
+#[test]
+fn a_run_timeout_is_a_timer_on_the_start_event() {
+    let mut run = Run::new(Limits::default());
+    let start = Start {
+        run_timeout: Some(Millis(50)),
+        ..Start::default()
+    };
+    run.append(Timestamp(100), Input::Started(Box::new(start)))
+        .unwrap();
+    let timer = PendingTimer {
+        started_event_id: EventId(1),
+        due: Timestamp(150),
+    };
+    assert_eq!(run.take_frame().unwrap().changes.timers_started, [timer]);
+    run.append(Timestamp(150), Input::TimedOut).unwrap();
+    let output = run.take_frame().unwrap();
+    assert!(output.changes.closed);
+    assert_eq!(shorthand(&output.events), "WTO");
+}
+
+/// Commands that a run of these limits takes, before one that it does not; and the failure's type.
+fn taken(limits: Limits, mut command: impl FnMut(usize) -> Command) -> (usize, String) {
+    let mut run = Run::new(limits);
+    run.append(Timestamp(1), Input::Started(Box::default()))
+        .unwrap();
+    let mut task = run.begin(Timestamp(1), Digest::default());
+    task.next().unwrap();
+    for count in 0.. {
+        if let Err(failure) = task.command(command(count)) {
+            assert!(task.finish().is_err(), "the task has failed");
+            return (count, failure.failure.type_name());
+        }
+    }
+    unreachable!("a limit ends the loop")
+}
+
+#[test]
+fn limits_are_checked_at_the_call() {
+    let limits = Limits {
+        commands_per_task: 20,
+        payload_bytes_per_task: 1000,
+        pending_timers: 5,
+        pending_activities: 6,
+        scopes_and_waits: 7,
+    };
+    let timer = |_| Command::StartTimer {
+        scope: ROOT,
+        duration: Millis(1),
+    };
+    let activity = |_| Command::ScheduleActivity {
+        scope: ROOT,
+        call: call("Work", Wait),
+    };
+    let wait = |_| Command::OpenWait {
+        scope: ROOT,
+        label: String::new(),
+    };
+    let scope = |kind| move |_| Command::OpenScope { parent: ROOT, kind };
+    let large = |_| Command::PushCompensation {
+        scope: ROOT,
+        undoes: None,
+        call: ActivityCall {
+            arguments: vec![Payload {
+                metadata: vec![],
+                data: vec![0; 300],
+            }],
+            ..call("Undo", Wait)
+        },
+        when: CompensateWhen::Always,
+    };
+    let exceeded = |count| (count, "CommandLimitExceeded".to_owned());
+    assert_eq!(taken(limits, timer), exceeded(5));
+    assert_eq!(
+        taken(limits, scope(ScopeKind::Timeout(Millis(1)))),
+        exceeded(5)
+    );
+    let pending = (6, "PendingActivitiesLimitExceeded".to_owned());
+    assert_eq!(taken(limits, activity), pending);
+    // The root scope counts as well.
+    assert_eq!(taken(limits, wait), exceeded(6));
+    assert_eq!(taken(limits, scope(ScopeKind::Shielded)), exceeded(6));
+    assert_eq!(taken(limits, large), exceeded(3));
+    let compensate = |_| Command::Compensate { scope: ROOT };
+    assert_eq!(taken(limits, compensate), exceeded(20));
+    // Timers and activities do not count against each other, and what is canceled counts no more.
+    let mixed = |count: usize| match count % 3 {
+        0 => timer(count),
+        1 => Command::CancelOperation {
+            operation: OperationId(1 + count as u64 / 3 * 2),
+        },
+        _ => activity(count),
+    };
+    assert_eq!(taken(limits, mixed), exceeded(20));
+}
