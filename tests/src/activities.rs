@@ -124,7 +124,8 @@ impl Probe {
 #[must_use]
 pub(crate) fn serve(host: HostBuilder, probe: &Arc<Probe>) -> HostBuilder {
     let types = [
-        "Work", "Swallow", "Deaf", "Cleanup", "Resume", "A", "B", "C", "a", "b", "c", "Echo",
+        "Work", "Swallow", "Deaf", "Stubborn", "Cleanup", "Resume", "A", "B", "C", "a", "b", "c",
+        "Echo",
     ];
     types.into_iter().fold(host, |host, name| {
         let probe = Arc::clone(probe);
@@ -163,6 +164,7 @@ async fn attempt(
             probe.note(&name, |seen| seen.beats.push(state));
             Ok(Payload::json("1"))
         }
+        "Stubborn" => std::future::pending().await,
         "Resume" if context.info().attempt == 1 => {
             let state = context.heartbeat(vec![Payload::json("3")]);
             probe.note(&name, |seen| seen.beats.push(state));

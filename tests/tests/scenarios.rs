@@ -281,6 +281,24 @@ async fn a11_activity_never_picked_up() {
 }
 
 #[tokio::test]
+async fn r23_wait_no_longer_than() {
+    plain(async |w| {
+        let run = w.start("r23").await;
+        run.until("WES,T,AS").await;
+        w.probe.started("Stubborn", 1).await;
+        run.cancel().await;
+        run.until("WES,T,AS,CR,T,ACR").await;
+        w.advance(999);
+        w.host.idle().await;
+        run.until("WES,T,AS,CR,T,ACR").await;
+        w.advance(1);
+        run.until("WES,T,AS,CR,T,ACR,AWTO,T,WX").await;
+        assert!(run.log().concat().contains("settled: Some(false)"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a12_heartbeat_truth_table() {
     both_ways(WorldBuilder::default().no_push(), async |w| {
         let run = w.start("a08").await;

@@ -43,7 +43,8 @@ impl Parse for ActivityOptions {
                     options.name = Some(value(input)?);
                     return Ok(());
                 }
-                "start_to_close" | "schedule_to_close" | "schedule_to_start" | "heartbeat" => {
+                "start_to_close" | "schedule_to_close" | "schedule_to_start" | "heartbeat"
+                | "wait_timeout" => {
                     let duration = duration(input)?;
                     quote!(.#key(#duration))
                 }
@@ -61,7 +62,7 @@ impl Parse for ActivityOptions {
                 }
                 other => {
                     let known = "name, start_to_close, schedule_to_close, schedule_to_start, \
-                                 heartbeat, retry, cancellation, task_queue";
+                                 heartbeat, retry, cancellation, wait_timeout, task_queue";
                     return Err(unknown(key, other, known));
                 }
             };

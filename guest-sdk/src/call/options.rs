@@ -83,6 +83,7 @@ pub struct ActivityOptions {
     heartbeat: Option<Duration>,
     retry: Option<RetryPolicy>,
     cancellation: Option<CancellationType>,
+    wait_timeout: Option<Duration>,
 }
 
 /// The limit of one attempt if neither that nor the limit of the whole activity is set.
@@ -142,6 +143,15 @@ impl ActivityOptions {
         self
     }
 
+    /// Limits how long a canceled activity's end is waited for, if it is waited for at all. Then
+    /// the call fails as canceled, and `settled` of its
+    /// [cancellation](crate::Failure::cancellation) is false: its effect may still happen.
+    /// Default: no limit.
+    pub fn wait_timeout(mut self, limit: Duration) -> Self {
+        self.wait_timeout = Some(limit);
+        self
+    }
+
     /// Takes over what is set in `other`.
     pub(super) fn override_with(&mut self, other: Self) {
         let Self {
@@ -153,6 +163,7 @@ impl ActivityOptions {
             heartbeat,
             retry,
             cancellation,
+            wait_timeout,
         } = other;
         set(&mut self.activity_id, activity_id);
         set(&mut self.task_queue, task_queue);
@@ -162,6 +173,7 @@ impl ActivityOptions {
         set(&mut self.heartbeat, heartbeat);
         set(&mut self.retry, retry);
         set(&mut self.cancellation, cancellation);
+        set(&mut self.wait_timeout, wait_timeout);
     }
 
     /// The call that the host takes, without arguments.
@@ -184,6 +196,7 @@ impl ActivityOptions {
             cancellation: self
                 .cancellation
                 .unwrap_or(CancellationType::WaitCancellationCompleted),
+            wait_timeout: self.wait_timeout.map(millis),
         }
     }
 }

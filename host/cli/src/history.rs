@@ -88,6 +88,10 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
         | E::ActivityTaskCanceled {
             scheduled_event_id: id,
             ..
+        }
+        | E::ActivityCancelWaitTimedOut {
+            scheduled_event_id: id,
+            ..
         } => activity_name(*id, history) + &activity_news(attributes),
         E::TimerStarted {
             timer_id,
@@ -171,6 +175,7 @@ fn activity_news(attributes: &EventAttributes) -> String {
             format!(": {failure} ({retry_state:?})")
         }
         E::ActivityTaskCancelRequested { reason, .. } => after_colon(reason),
+        E::ActivityCancelWaitTimedOut { .. } => ": has not ended, no longer awaited".into(),
         E::ActivityTaskCanceled { details, .. } => after_colon(&payload::short(details)),
         _ => String::new(),
     }
@@ -205,9 +210,12 @@ fn activity_name(scheduled: sandglass_engine::EventId, history: &[HistoryEvent])
 fn scheduled(activity_id: &str, call: &ActivityCall) -> String {
     let arguments = payload::short(&call.arguments);
     let cancellation = match call.cancellation {
-        CancellationType::WaitCancellationCompleted => "",
-        CancellationType::TryCancel => ", try-cancel",
-        CancellationType::Abandon => ", abandon",
+        CancellationType::WaitCancellationCompleted => String::new(),
+        CancellationType::WaitAtMost(limit) => {
+            format!(", cancellation awaited for {}", time::chosen(limit))
+        }
+        CancellationType::TryCancel => ", try-cancel".into(),
+        CancellationType::Abandon => ", abandon".into(),
     };
     format!(
         "{} [{activity_id}] ({arguments}){cancellation}",

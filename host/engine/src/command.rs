@@ -189,6 +189,17 @@ pub enum CancellationType {
     TryCancel,
     /// Do not tell the activity; report it canceled at once.
     Abandon,
+    /// Ask the activity to stop and wait for how it ends, but no longer than this (R23). Then it
+    /// is reported canceled, unsettled.
+    WaitAtMost(Millis),
+}
+
+impl CancellationType {
+    /// Whether the run waits for the activity's end.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        matches!(self, Self::WaitCancellationCompleted | Self::WaitAtMost(_))
+    }
 }
 
 /// How a scope takes part in cancellation.

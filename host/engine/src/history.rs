@@ -206,6 +206,14 @@ pub enum EventAttributes {
         /// The workflow task that did it.
         workflow_task_completed_event_id: EventId,
     },
+    /// A canceled activity did not end within the time that the run waits for it (R23). Not an
+    /// event of Temporal's.
+    ActivityCancelWaitTimedOut {
+        /// The activity's scheduled event.
+        scheduled_event_id: EventId,
+        /// The request.
+        cancel_requested_event_id: EventId,
+    },
 }
 
 impl EventAttributes {
@@ -235,6 +243,7 @@ impl EventAttributes {
             Self::TimerStarted { .. } => "TimerStarted",
             Self::TimerFired { .. } => "TimerFired",
             Self::TimerCanceled { .. } => "TimerCanceled",
+            Self::ActivityCancelWaitTimedOut { .. } => "ActivityCancelWaitTimedOut",
         }
     }
 }

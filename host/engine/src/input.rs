@@ -23,7 +23,8 @@ pub enum Input {
     },
     /// A timer is due.
     TimerFired {
-        /// Its started event.
+        /// Its started event; for the one that limits the wait for a canceled activity, the
+        /// request's.
         started_event_id: EventId,
     },
     /// The run was terminated.

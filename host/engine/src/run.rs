@@ -30,7 +30,7 @@ pub struct Run {
     pub(crate) scopes: Scopes,
     pub(crate) compensations: Compensations,
     pub(crate) activities: BTreeMap<EventId, OpenActivity>,
-    pub(crate) timers: BTreeMap<EventId, OperationId>,
+    pub(crate) timers: BTreeMap<EventId, OpenTimer>,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -63,6 +63,15 @@ pub(crate) struct OpenActivity {
     pub operation: OperationId,
     pub activity_id: String,
     pub cancel_requested_event_id: Option<EventId>,
+}
+
+/// A timer that has not fired.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenTimer {
+    pub operation: OperationId,
+    /// The scheduled event of the activity whose cancellation it stops waiting for (R23); such a
+    /// timer goes by the id of the request instead of a started event's.
+    pub ends_wait_for: Option<EventId>,
 }
 
 /// The workflow task that is to be run, if one is.

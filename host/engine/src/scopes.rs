@@ -58,6 +58,24 @@ pub(crate) enum OperationKind {
     },
 }
 
+impl OperationKind {
+    /// Type and id of the activity that it is; empty if it is none.
+    pub(crate) fn activity(&self) -> (String, String) {
+        match self {
+            Self::Activity {
+                activity_type,
+                activity_id,
+                ..
+            }
+            | Self::Compensation {
+                activity_type,
+                activity_id,
+            } => (activity_type.clone(), activity_id.clone()),
+            _ => (String::new(), String::new()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OperationState {
     /// Its command belongs to the current task; the index is its place among the planned events.

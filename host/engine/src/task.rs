@@ -60,6 +60,7 @@ enum Planned {
     CancelActivity {
         scheduled_event_id: EventId,
         reason: String,
+        wait_at_most: Option<crate::Millis>,
     },
     CancelTimer {
         started_event_id: EventId,

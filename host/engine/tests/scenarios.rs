@@ -233,6 +233,94 @@ fn a10_and_s18_other_types_do_not_wait() {
     }
 }
 
+/// Waits a second for `Work` to end after a cancellation, then cleans up.
+fn impatient() -> Script {
+    let mut failure = None;
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let limit = CancellationType::WaitAtMost(Millis::from_secs(1));
+            guest.activity(ROOT, "Work", limit);
+        }
+        GuestEvent::ActivityResolved(_, Err(canceled)) if failure.is_none() => {
+            failure = Some(canceled.clone());
+            let detached = guest.scope(ROOT, ScopeKind::Detached);
+            guest.activity(detached, "Cleanup", Wait);
+        }
+        GuestEvent::ActivityResolved(..) => guest.fail(failure.as_ref().unwrap()),
+        _ => {}
+    })
+}
+
+#[test]
+fn r23_a_wait_with_a_limit_ends_unsettled_when_the_limit_passes() {
+    let mut w = World::start(impatient);
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    let asked = w.now;
+    assert_eq!(
+        w.timers.values().copied().collect::<Vec<_>>(),
+        [asked + Millis::from_secs(1)]
+    );
+    w.evict();
+    w.fire();
+    w.task();
+    // What the activity does afterwards is recorded and changes nothing.
+    w.complete("Work");
+    w.task();
+    w.complete("Cleanup");
+    w.evict();
+    w.task();
+    assert_eq!(
+        w.replayed_history(),
+        "WES,T,AS,CR,T,ACR,AWTO,T,AS,AB,AC,T,AB,AC,T,WX"
+    );
+    let late = w.events.iter().find_map(|event| match &event.attributes {
+        EventAttributes::ActivityCancelWaitTimedOut {
+            scheduled_event_id,
+            cancel_requested_event_id,
+        } => Some((*scheduled_event_id, *cancel_requested_event_id)),
+        _ => None,
+    });
+    assert_eq!(late, Some((EventId(5), EventId(10))));
+}
+
+#[test]
+fn r23_a_limit_that_does_not_pass_leaves_no_trace() {
+    for (report, end) in [
+        (Report::Canceled(vec![]), "AX"),
+        (Report::Failed(Failure::application("E", "e")), "AF"),
+    ] {
+        let mut w = World::start(impatient);
+        w.task();
+        w.cancel().unwrap();
+        w.task();
+        w.report("Work", report);
+        assert!(w.timers.is_empty(), "the limit is disarmed");
+        w.task();
+        w.complete("Cleanup");
+        w.task();
+        assert_eq!(
+            w.replayed_history(),
+            format!(
+                "WES,T,AS,CR,T,ACR,AB,{end},T,AS,AB,AC,T,{}",
+                match end {
+                    "AX" => "WX",
+                    _ => "WF",
+                }
+            )
+        );
+    }
+    // An activity that was never begun is canceled by the request itself.
+    let mut w = World::start(impatient);
+    w.worker = false;
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    assert!(w.timers.is_empty());
+    assert_eq!(w.replayed_history(), "WES,T,AS,CR,T,ACR,AX,Ts");
+}
+
 #[test]
 fn a11_an_activity_that_was_never_begun_is_canceled_at_once() {
     let mut w = World::start(one_activity::<0>);

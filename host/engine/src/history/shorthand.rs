@@ -45,6 +45,7 @@ fn word(attributes: &E) -> String {
         E::TimerStarted { .. } => "TS",
         E::TimerFired { .. } => "TF",
         E::TimerCanceled { .. } => "TC",
+        E::ActivityCancelWaitTimedOut { .. } => "AWTO",
     }
     .into()
 }

@@ -12,11 +12,20 @@ impl Run {
         match input {
             Input::ActivityClosed {
                 scheduled_event_id, ..
-            } => self
-                .activities
-                .remove(scheduled_event_id)
-                .map(|activity| activity.operation),
-            Input::TimerFired { started_event_id } => self.timers.remove(started_event_id),
+            } => {
+                let activity = self.activities.remove(scheduled_event_id)?;
+                if let Some(request) = activity.cancel_requested_event_id
+                    && self.timers.remove(&request).is_some()
+                {
+                    // Nobody has to stop waiting any more.
+                    self.recording.changes.timers_ended.push(request);
+                }
+                Some(activity.operation)
+            }
+            Input::TimerFired { started_event_id } => {
+                let timer = self.timers.remove(started_event_id)?;
+                Some(timer.operation)
+            }
             _ => None,
         }
     }
@@ -62,18 +71,7 @@ impl Run {
                 self.record_activity_close(at, *scheduled_event_id, started_event_id, close);
                 return started_event_id;
             }
-            Input::TimerFired { started_event_id } => {
-                let timer_id = self.timers[started_event_id].to_string();
-                let started_event_id = *started_event_id;
-                self.emit(
-                    at,
-                    EventAttributes::TimerFired {
-                        timer_id,
-                        started_event_id,
-                    },
-                );
-                self.recording.changes.timers_ended.push(started_event_id);
-            }
+            Input::TimerFired { started_event_id } => self.record_timer(at, *started_event_id),
             Input::Terminated {
                 reason,
                 identity,
@@ -89,6 +87,22 @@ impl Run {
             }
         }
         EventId(0)
+    }
+
+    fn record_timer(&mut self, at: Timestamp, started_event_id: EventId) {
+        let timer = self.timers[&started_event_id];
+        let attributes = match timer.ends_wait_for {
+            None => EventAttributes::TimerFired {
+                timer_id: timer.operation.to_string(),
+                started_event_id,
+            },
+            Some(scheduled_event_id) => EventAttributes::ActivityCancelWaitTimedOut {
+                scheduled_event_id,
+                cancel_requested_event_id: started_event_id,
+            },
+        };
+        self.emit(at, attributes);
+        self.recording.changes.timers_ended.push(started_event_id);
     }
 
     fn record_termination(

@@ -24,6 +24,25 @@ pub(super) fn canceled(info: &CancelInfo, settled: bool) -> Failure {
     )
 }
 
+/// The failure of an activity that is reported canceled before it has ended.
+pub(super) fn activity_canceled(
+    kind: &OperationKind,
+    scheduled_event_id: EventId,
+    info: &CancelInfo,
+    settled: bool,
+) -> Failure {
+    let (activity_type, activity_id) = kind.activity();
+    let wrapper = FailureInfo::Activity {
+        scheduled_event_id,
+        started_event_id: EventId(0),
+        identity: String::new(),
+        activity_type,
+        activity_id,
+        retry_state: RetryState::CancelRequested,
+    };
+    Failure::new("activity failed", wrapper).caused_by(canceled(info, settled))
+}
+
 impl Task {
     /// A cancellation by the guest's own code.
     pub(super) fn by_code(&self, reason: String) -> CancelInfo {
@@ -112,13 +131,10 @@ impl Task {
             return;
         }
         operation.canceled = Some(info.clone());
-        let waits = matches!(
-            operation.kind,
-            OperationKind::Activity {
-                cancellation: CancellationType::WaitCancellationCompleted,
-                ..
-            }
-        );
+        let waits = match operation.kind {
+            OperationKind::Activity { cancellation, .. } => cancellation.waits(),
+            _ => false,
+        };
         match operation.state {
             OperationState::Unsent(planned) => {
                 self.unschedule(planned);
@@ -149,11 +165,16 @@ impl Task {
                 cancellation: CancellationType::Abandon,
                 ..
             } => {}
-            OperationKind::Activity { .. } => {
+            OperationKind::Activity { cancellation, .. } => {
+                let wait_at_most = match cancellation {
+                    CancellationType::WaitAtMost(limit) => Some(*limit),
+                    _ => None,
+                };
                 let reason = reason.to_owned();
                 self.planned.push(Planned::CancelActivity {
                     scheduled_event_id: event_id,
                     reason,
+                    wait_at_most,
                 });
             }
             OperationKind::Timer | OperationKind::ScopeTimer(_) => {
@@ -180,21 +201,8 @@ impl Task {
         };
         operation.state = OperationState::Queued;
         let event = match &operation.kind {
-            OperationKind::Activity {
-                activity_type,
-                activity_id,
-                ..
-            } => {
-                let wrapper = FailureInfo::Activity {
-                    scheduled_event_id: event_id,
-                    started_event_id: EventId(0),
-                    identity: String::new(),
-                    activity_type: activity_type.clone(),
-                    activity_id: activity_id.clone(),
-                    retry_state: RetryState::CancelRequested,
-                };
-                let failure =
-                    Failure::new("activity failed", wrapper).caused_by(canceled(info, settled));
+            OperationKind::Activity { .. } => {
+                let failure = activity_canceled(&operation.kind, event_id, info, settled);
                 GuestEvent::ActivityResolved(id, Err(failure))
             }
             OperationKind::Timer => GuestEvent::TimerFired(id, Err(canceled(info, true))),

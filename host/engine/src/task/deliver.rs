@@ -1,6 +1,6 @@
 //! Which event the guest is given next (rules 2, 3, 8).
 
-use super::Task;
+use super::{Task, cancel::activity_canceled};
 use crate::{
     ActivityClose, CancelCause, CancelInfo, CancelRequest, EventId, Failure, FailureInfo,
     GuestEvent, Input, OperationId, Payload, RetryState, ScopeId, Timestamp,
@@ -119,10 +119,12 @@ impl Task {
     }
 
     fn apply_timer(&mut self, at: Timestamp, id: OperationId) -> Option<GuestEvent> {
-        if self.run.scopes.operation(id)?.state == OperationState::Queued {
+        let OperationState::Sent(event_id) = self.run.scopes.operation(id)?.state else {
             return None;
-        }
-        match self.run.scopes.resolve(id)?.kind {
+        };
+        let operation = self.run.scopes.resolve(id)?;
+        match operation.kind {
+            OperationKind::Activity { .. } => Some(self.stop_waiting(id, event_id, &operation)),
             OperationKind::ScopeTimer(scope) => {
                 let info = CancelInfo {
                     cause: CancelCause::Timeout,
@@ -136,6 +138,21 @@ impl Task {
             }
             _ => Some(GuestEvent::TimerFired(id, Ok(()))),
         }
+    }
+
+    /// The wait for the end of a canceled activity is over; its effect may still happen (R23).
+    fn stop_waiting(
+        &mut self,
+        id: OperationId,
+        scheduled_event_id: EventId,
+        operation: &Operation,
+    ) -> GuestEvent {
+        self.run.compensations.settle(id, End::Effective);
+        self.advance_compensation();
+        let by_code = self.by_code(String::new());
+        let info = operation.canceled.as_ref().unwrap_or(&by_code);
+        let failure = activity_canceled(&operation.kind, scheduled_event_id, info, false);
+        GuestEvent::ActivityResolved(id, Err(failure))
     }
 }
 
@@ -169,18 +186,7 @@ fn outcome(
             (Failure::new(message, info), RetryState::CancelRequested)
         }
     };
-    let (activity_type, activity_id) = match &operation.kind {
-        OperationKind::Activity {
-            activity_type,
-            activity_id,
-            ..
-        }
-        | OperationKind::Compensation {
-            activity_type,
-            activity_id,
-        } => (activity_type.clone(), activity_id.clone()),
-        _ => (String::new(), String::new()),
-    };
+    let (activity_type, activity_id) = operation.kind.activity();
     let info = FailureInfo::Activity {
         scheduled_event_id,
         started_event_id,

@@ -5,7 +5,7 @@ use crate::{
     ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, Input, Millis, OperationId,
     Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status, TaskFailure,
     TaskOutcome, TaskRecord,
-    run::{OpenActivity, PendingTask},
+    run::{OpenActivity, OpenTimer, PendingTask},
     scopes::OperationState,
 };
 
@@ -105,8 +105,10 @@ impl Task {
                 Planned::CancelActivity {
                     scheduled_event_id,
                     reason,
+                    wait_at_most,
                 } => {
-                    self.cancel_activity(scheduled_event_id, reason, completed_event_id);
+                    let id = self.cancel_activity(scheduled_event_id, reason, completed_event_id);
+                    self.limit_wait(scheduled_event_id, id, wait_at_most);
                     canceled.push(scheduled_event_id);
                 }
                 Planned::CancelTimer {
@@ -162,7 +164,11 @@ impl Task {
         };
         let started_event_id = self.run.emit(self.started_at, attributes);
         self.sent(operation, started_event_id);
-        self.run.timers.insert(started_event_id, operation);
+        let timer = OpenTimer {
+            operation,
+            ends_wait_for: None,
+        };
+        self.run.timers.insert(started_event_id, timer);
         let due = self.started_at + start_to_fire_timeout;
         self.run.changes().timers_started.push(PendingTimer {
             started_event_id,
@@ -181,7 +187,7 @@ impl Task {
         scheduled_event_id: EventId,
         reason: String,
         workflow_task_completed_event_id: EventId,
-    ) {
+    ) -> EventId {
         let attributes = EventAttributes::ActivityTaskCancelRequested {
             scheduled_event_id,
             workflow_task_completed_event_id,
@@ -195,6 +201,32 @@ impl Task {
             .changes()
             .cancel_requested
             .push((scheduled_event_id, reason));
+        event_id
+    }
+
+    /// Arms the timer that ends the wait for a canceled activity, if the wait has a limit.
+    ///
+    /// It has no event of its own until it is due, and goes by the id of the request.
+    fn limit_wait(
+        &mut self,
+        scheduled_event_id: EventId,
+        cancel_requested_event_id: EventId,
+        limit: Option<Millis>,
+    ) {
+        let activity = self.run.activities.get(&scheduled_event_id);
+        let (Some(limit), Some(activity)) = (limit, activity) else {
+            return;
+        };
+        let timer = OpenTimer {
+            operation: activity.operation,
+            ends_wait_for: Some(scheduled_event_id),
+        };
+        self.run.timers.insert(cancel_requested_event_id, timer);
+        let due = self.started_at + limit;
+        self.run.changes().timers_started.push(PendingTimer {
+            started_event_id: cancel_requested_event_id,
+            due,
+        });
     }
 
     fn cancel_timer(

@@ -52,6 +52,40 @@ fn a21_compensations_run_in_reverse_without_any_cancel_handling() {
 }
 
 #[test]
+fn r23_what_is_no_longer_waited_for_counts_as_having_had_its_effect() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                let limit = CancellationType::WaitAtMost(Millis::from_secs(1));
+                let work = guest.activity(ROOT, "Work", limit);
+                guest.compensation(work, "undo");
+            }
+            GuestEvent::ActivityResolved(_, Err(failure)) => {
+                let canceled = failure.chain().last().unwrap();
+                assert!(matches!(
+                    canceled.info,
+                    FailureInfo::Canceled { settled: false, .. }
+                ));
+                guest.fail(failure);
+            }
+            _ => {}
+        })
+    });
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    w.evict();
+    w.fire();
+    w.task();
+    w.complete("undo");
+    w.task();
+    assert_eq!(
+        w.replayed_history(),
+        "WES,T,AS,CR,T,ACR,AWTO,T,AS,AB,AC,T,WX"
+    );
+}
+
+#[test]
 fn a_failing_compensation_does_not_stop_the_others() {
     let mut w = World::start(saga);
     for name in ["A", "B"] {

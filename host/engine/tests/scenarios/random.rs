@@ -58,9 +58,10 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
         2 => ScopeKind::Detached,
         _ => ScopeKind::Timeout(Millis(random.below(100))),
     };
-    let cancellation = match random.below(3) {
+    let cancellation = match random.below(4) {
         0 => CancellationType::WaitCancellationCompleted,
         1 => CancellationType::TryCancel,
+        2 => CancellationType::WaitAtMost(Millis::from_secs(1)),
         _ => CancellationType::Abandon,
     };
     let nth = usize::try_from(random.below(1 + known.activities.len() as u64)).unwrap();

@@ -22,7 +22,7 @@ impl From<wit::ActivityCall> for ActivityCall {
             start_to_close: call.start_to_close.map(Millis),
             heartbeat: call.heartbeat.map(Millis),
             retry: call.retry.map(Into::into),
-            cancellation: call.cancellation.into(),
+            cancellation: cancellation(call.cancellation, call.wait_timeout),
         }
     }
 }
@@ -39,13 +39,16 @@ impl From<wit::RetryPolicy> for RetryPolicy {
     }
 }
 
-impl From<wit::CancellationType> for CancellationType {
-    fn from(kind: wit::CancellationType) -> Self {
-        match kind {
-            wit::CancellationType::WaitCancellationCompleted => Self::WaitCancellationCompleted,
-            wit::CancellationType::TryCancel => Self::TryCancel,
-            wit::CancellationType::Abandon => Self::Abandon,
+fn cancellation(kind: wit::CancellationType, wait_timeout: Option<u64>) -> CancellationType {
+    match (kind, wait_timeout) {
+        (wit::CancellationType::WaitCancellationCompleted, Some(limit)) => {
+            CancellationType::WaitAtMost(Millis(limit))
         }
+        (wit::CancellationType::WaitCancellationCompleted, None) => {
+            CancellationType::WaitCancellationCompleted
+        }
+        (wit::CancellationType::TryCancel, _) => CancellationType::TryCancel,
+        (wit::CancellationType::Abandon, _) => CancellationType::Abandon,
     }
 }
 

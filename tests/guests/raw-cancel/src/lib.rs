@@ -82,6 +82,7 @@ fn call(activity_type: &str) -> ActivityCall {
             non_retryable_types: Vec::new(),
         }),
         cancellation: CancellationType::TryCancel,
+        wait_timeout: None,
     }
 }
 

@@ -14,6 +14,10 @@ pub(crate) async fn swallow() -> Result<u32, Failure>;
 #[activity(name = "Deaf", cancellation = "abandon", retry(maximum_attempts = 1))]
 pub(crate) async fn deaf() -> Result<u32, Failure>;
 
+/// Never ends, whatever it is told. A cancellation waits for it for a second.
+#[activity(name = "Stubborn", wait_timeout = "1s", retry(maximum_attempts = 1))]
+pub(crate) async fn stubborn() -> Result<(), Failure>;
+
 /// Cleans up, at once.
 #[activity(name = "Cleanup", retry(maximum_attempts = 1))]
 pub(crate) async fn cleanup() -> Result<(), Failure>;

@@ -2,7 +2,7 @@
 
 use sandglass_guest::prelude::*;
 
-use crate::activities::{deaf, resume, swallow, work};
+use crate::activities::{deaf, resume, stubborn, swallow, work};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -52,6 +52,17 @@ pub(crate) async fn a09() -> Result<u32, Failure> {
 #[workflow]
 pub(crate) async fn a10() -> Result<u32, Failure> {
     deaf().await
+}
+
+/// An activity whose end is waited for only so long.
+#[workflow]
+pub(crate) async fn r23() -> Result<(), Failure> {
+    let result = stubborn().await;
+    if let Err(failure) = &result {
+        let settled = failure.cancellation().map(|canceled| canceled.settled);
+        log::info!("settled: {settled:?}");
+    }
+    result
 }
 
 /// Waits for the signal `go`, then never returns from its workflow task.
