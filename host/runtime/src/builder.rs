@@ -65,7 +65,7 @@ impl Default for HostBuilder {
             limits: Limits::default(),
             sandbox: SandboxConfig::default(),
             instance_cache_bytes: 1 << 30,
-            // More than cores: a guest that loops holds one until its budget is spent.
+            // More than cores: a step may wait for the disk while it reads a history.
             worker_threads: (2 * cores).max(4),
             attempts_max: 1000,
             push_cancel: true,
@@ -165,6 +165,9 @@ impl HostBuilder {
     }
 
     /// Threads that run workflow tasks. Default: two per core, at least 4.
+    ///
+    /// While runs wait for one, a thread that has been at its run for 5 ms is replaced; it goes on
+    /// with the lowest priority of the system, up to 64 of them.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = threads.max(1);

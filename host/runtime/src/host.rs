@@ -308,7 +308,10 @@ impl Host {
     /// What this host has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.read()
+        Stats {
+            tasks_beside: self.inner.pool.beside() as u64,
+            ..self.inner.counters.read()
+        }
     }
 
     /// Activities that wait for a worker that this host does not have.

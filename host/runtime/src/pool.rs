@@ -1,34 +1,72 @@
 //! The threads that run workflow tasks: a fixed number, one queue, first come first served.
+//!
+//! Guest code cannot be taken off a thread before its time is up, and eight guests that loop would
+//! hold a small pool for seconds. So a thread that has been at one run for long while others wait
+//! gives up its seat: another thread takes it, and the first goes on beside the pool, with the
+//! lowest priority, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
+//! slow runs before it.
 
 use crate::{cell::RunCell, clock::lock};
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// How long a thread may be at one run while others wait.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Threads that may go on beside the pool. Each costs a stack; the guest's memory is bounded by its
+/// own limit.
+const BESIDE_MAX: usize = 64;
 
 #[derive(Default)]
 struct Queue {
     runs: VecDeque<Arc<RunCell>>,
+    /// The threads of the pool that are at a run, by number: since when.
+    busy: BTreeMap<u64, Busy>,
+    /// Threads that wait for a run.
+    idle: usize,
+    /// Threads that gave up their seats and are still at their runs.
+    beside: usize,
+    next_number: u64,
+    /// Somebody looks after the seats at this moment: he need not be called.
+    watched: bool,
     stopped: bool,
+}
+
+struct Busy {
+    since: Instant,
+    thread: Thread,
 }
 
 /// The queue of runs that have something to do.
 #[derive(Default)]
 pub(crate) struct Pool {
     queue: Mutex<Queue>,
+    /// For the threads that run.
     changed: Condvar,
+    /// For the one that looks after their seats.
+    all_busy: Condvar,
 }
 
 impl Pool {
     pub(crate) fn push(&self, cell: Arc<RunCell>) {
-        lock(&self.queue).runs.push_back(cell);
+        let mut queue = lock(&self.queue);
+        queue.runs.push_back(cell);
+        let call = queue.runs.len() > queue.idle && !queue.watched;
+        drop(queue);
         self.changed.notify_one();
+        if call {
+            self.all_busy.notify_one();
+        }
     }
 
     /// Ends the threads once they are through with what they are at. What is queued stays undone.
     pub(crate) fn stop(&self) {
         lock(&self.queue).stopped = true;
         self.changed.notify_all();
+        self.all_busy.notify_all();
     }
 
     /// Forgets what is queued.
@@ -36,26 +74,115 @@ impl Pool {
         lock(&self.queue).runs.clear();
     }
 
-    /// Works until stopped.
-    pub(crate) fn work(&self, step: impl Fn(&Arc<RunCell>)) {
-        while let Some(cell) = self.next() {
-            step(&cell);
-        }
+    /// How many threads gave up their seats and are still at their runs.
+    pub(crate) fn beside(&self) -> usize {
+        lock(&self.queue).beside
     }
 
-    fn next(&self) -> Option<Arc<RunCell>> {
+    /// Works until stopped, or until its seat was taken.
+    pub(crate) fn work(&self, step: impl Fn(&Arc<RunCell>)) {
+        let thread = Thread::current();
         let mut queue = lock(&self.queue);
         loop {
             if queue.stopped {
-                return None;
+                return;
             }
-            if let Some(cell) = queue.runs.pop_front() {
-                return Some(cell);
+            let Some(cell) = queue.runs.pop_front() else {
+                queue.idle += 1;
+                queue = wait(&self.changed, queue);
+                queue.idle -= 1;
+                continue;
+            };
+            let number = queue.next_number;
+            queue.next_number += 1;
+            let since = Instant::now();
+            queue.busy.insert(number, Busy { since, thread });
+            drop(queue);
+            step(&cell);
+            drop(cell);
+            queue = lock(&self.queue);
+            if queue.busy.remove(&number).is_none() {
+                queue.beside -= 1;
+                return;
             }
-            queue = self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Looks after the seats until stopped. `seat` puts another thread to work, or says that it
+    /// cannot.
+    pub(crate) fn look_after(&self, seat: impl Fn() -> bool) {
+        let mut queue = lock(&self.queue);
+        while !queue.stopped {
+            if queue.runs.len() <= queue.idle {
+                // Whoever adds a run that no idle thread is there for calls.
+                queue.watched = false;
+                queue = wait(&self.all_busy, queue);
+                continue;
+            }
+            queue.watched = true;
+            // Numbers count up: the first has been at its run longest.
+            let longest = queue.busy.iter().next();
+            let held = longest.map(|(number, busy)| (*number, busy.since.elapsed()));
+            let left = match held {
+                Some((number, held)) if held >= PATIENCE && queue.beside < BESIDE_MAX => {
+                    if queue.give_up_seat(number, &seat) {
+                        continue;
+                    }
+                    PATIENCE
+                }
+                Some((_, held)) if held < PATIENCE => PATIENCE.saturating_sub(held),
+                // Between two runs, or nobody can be put in anybody's place: they have to end.
+                _ => PATIENCE,
+            };
+            let waited = self.all_busy.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Queue {
+    fn give_up_seat(&mut self, number: u64, seat: &impl Fn() -> bool) -> bool {
+        if !seat() {
+            return false;
+        }
+        if let Some(busy) = self.busy.remove(&number) {
+            self.beside += 1;
+            busy.thread.step_back();
+        }
+        true
+    }
+}
+
+fn wait<'a>(changed: &Condvar, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+    changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread, as the kernel knows it.
+#[derive(Clone, Copy)]
+struct Thread {
+    #[cfg(target_os = "linux")]
+    id: Option<rustix::process::Pid>,
+}
+
+impl Thread {
+    fn current() -> Self {
+        Self {
+            // The link is PID/task/TID.
+            #[cfg(target_os = "linux")]
+            id: std::fs::read_link("/proc/thread-self")
+                .ok()
+                .and_then(|link| link.file_name()?.to_str()?.parse().ok())
+                .and_then(rustix::process::Pid::from_raw),
+        }
+    }
+
+    /// Leaves the processors to whoever else wants them. For good: only root could take it back.
+    fn step_back(self) {
+        #[cfg(target_os = "linux")]
+        if let Some(id) = self.id {
+            // Linux has a priority for each thread. Where that is refused the kernel's own fairness
+            // has to do.
+            let _refused = rustix::process::setpriority_process(Some(id), 19);
         }
     }
 }

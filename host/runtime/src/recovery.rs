@@ -4,7 +4,7 @@
 //! before a run has something to do.
 
 use crate::{
-    activity::Slot,
+    activity::{Slot, Ticket},
     cell::{CellState, Head, Mail, Phase, RunCell},
     clock::lock,
     effects::{plan_retry, timer_alarm},
@@ -136,11 +136,35 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
     } else {
         begun_before(host, cells.values())
     };
-    for cell in cells.values() {
-        restart(host, cell, &begun);
-    }
+    set_going(host, &cells, &begun);
     Ok(())
 }
+
+/// Sets the recovered runs going: first their activities, then their workflow tasks.
+fn set_going(
+    host: &Arc<Inner>,
+    cells: &HashMap<RunKey, Arc<RunCell>>,
+    begun: &BTreeSet<(RunKey, EventId)>,
+) {
+    let mut due: Vec<Due> = Vec::new();
+    for cell in cells.values() {
+        restart(host, cell, begun, &mut due);
+    }
+    // In the order in which they were dispatched, and before any workflow task: an attempt may have
+    // been made of each, so none must be taken for one that was never started (R18).
+    due.sort_unstable_by_key(|(since, ticket)| (*since, ticket.cell.key, ticket.event_id));
+    for (_, ticket) in due {
+        host.dispatch.offer(host, ticket);
+    }
+    for cell in cells.values() {
+        if cell.lock().head.summary.task_pending {
+            host.wake(cell);
+        }
+    }
+}
+
+/// An activity whose attempt is to be made at once, and since when it is.
+type Due = (Timestamp, Ticket);
 
 /// The activities that the last host may have crashed with: those whose time had come, of types
 /// that have a worker, as many as may run at once. Which were really begun is not stored: it would
@@ -175,9 +199,14 @@ fn open(file: &Path, row: RunRow) -> Result<Arc<RunCell>, Error> {
     Ok(Arc::new(RunCell::new(head, String::new(), Phase::Idle)))
 }
 
-/// Sets a recovered run going: its pending workflow task, and each activity with the attempt it
-/// was at. `begun`: those that the last host may have crashed with.
-fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, begun: &BTreeSet<(RunKey, EventId)>) {
+/// Sets a recovered run's activities going, each with the attempt it was at. `begun`: those that
+/// the last host may have crashed with. Those to be made at once are added to `due`.
+fn restart(
+    host: &Arc<Inner>,
+    cell: &Arc<RunCell>,
+    begun: &BTreeSet<(RunKey, EventId)>,
+    due: &mut Vec<Due>,
+) {
     let now = host.clock.now();
     let mut state = cell.lock();
     let ids: Vec<EventId> = state.activities.keys().copied().collect();
@@ -196,16 +225,16 @@ fn restart(host: &Arc<Inner>, cell: &Arc<RunCell>, begun: &BTreeSet<(RunKey, Eve
             None => {
                 slot.dirty = slot.pending.unclean_starts != before;
                 slot.arm_deadline(host, cell.key);
-                slot.arm_retry(host, cell.key);
+                let since = slot.pending.next_attempt_at;
+                if since <= now {
+                    due.push((since, slot.ticket(cell)));
+                } else {
+                    slot.arm_retry(host, cell.key);
+                }
             }
         }
     }
     crate::activity::flush(host, cell, &mut state);
-    let wake = state.head.summary.task_pending;
-    drop(state);
-    if wake {
-        host.wake(cell);
-    }
 }
 
 /// The store failed a run some time ago: everything that was on its way when it did is done again.

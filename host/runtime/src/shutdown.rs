@@ -29,7 +29,8 @@ pub(crate) struct Guard {
 
 #[derive(Default)]
 struct Threads {
-    pool: Vec<JoinHandle<()>>,
+    pool: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    seats: Option<JoinHandle<()>>,
     timers: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -59,11 +60,18 @@ impl Guard {
                 .watch(|due| inner.fire(due), || inner.quiet.notify_waiters());
         })?);
         for _ in 0..workers {
-            let inner = Arc::clone(&self.inner);
-            threads.pool.push(spawn("sandglass-worker", move || {
-                inner.pool.work(|cell| task::step(&inner, cell));
-            })?);
+            add_worker(&self.inner, &threads.pool)?;
         }
+        let (inner, pool) = (Arc::clone(&self.inner), Arc::clone(&threads.pool));
+        threads.seats = Some(spawn("sandglass-seats", move || {
+            inner.pool.look_after(|| match add_worker(&inner, &pool) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "runs wait for others that take long");
+                    false
+                }
+            });
+        })?);
         Ok(())
     }
 
@@ -87,10 +95,14 @@ impl Guard {
         let mut threads = lock(&self.threads);
         let Threads {
             pool,
+            seats,
             timers,
             writer,
         } = std::mem::take(&mut *threads);
-        pool.into_iter().chain(timers).for_each(join);
+        // First the one that adds threads to the pool.
+        seats.into_iter().chain(timers).for_each(join);
+        let pool = std::mem::take(&mut *lock(&pool));
+        pool.into_iter().for_each(join);
         inner.writer.stop();
         writer.into_iter().for_each(join);
         // Whoever still waits for a run hears that the host is gone, whoever asks later too.
@@ -116,6 +128,18 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.halt();
     }
+}
+
+/// Puts one more thread to work, and lets go of those that have ended.
+fn add_worker(inner: &Arc<Inner>, pool: &Mutex<Vec<JoinHandle<()>>>) -> Result<(), Error> {
+    let inner = Arc::clone(inner);
+    let worker = spawn("sandglass-worker", move || {
+        inner.pool.work(|cell| task::step(&inner, cell));
+    })?;
+    let mut pool = lock(pool);
+    pool.retain(|thread| !thread.is_finished());
+    pool.push(worker);
+    Ok(())
 }
 
 fn interrupt_all(inner: &Inner) {

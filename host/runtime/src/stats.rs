@@ -27,6 +27,9 @@ pub struct Stats {
     pub blocked_attempts: u64,
     /// Frames whose inputs were committed before their workflow task ended.
     pub early_commits: u64,
+    /// Workflow tasks that run beside the pool at this moment, because others waited for their
+    /// threads.
+    pub tasks_beside: u64,
 }
 
 macro_rules! counters {
@@ -39,7 +42,7 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn read(&self) -> Stats {
-                Stats { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+                Stats { $($name: self.$name.0.load(Ordering::Relaxed),)* ..Stats::default() }
             }
         }
     };

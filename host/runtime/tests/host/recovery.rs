@@ -1,7 +1,7 @@
 //! What a host finds after the one before it has ended, in order or not.
 
 use super::support::*;
-use sandglass::{Host, HostBuilder, StartOptions, engine::*};
+use sandglass::{CancelOptions, Host, HostBuilder, StartOptions, engine::*};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -183,4 +183,54 @@ fn damage(world: &World, workflow_id: &str) {
     let sql = "UPDATE frame SET body = CAST(substr(body, 1, length(body) - 1) || x'ff' AS BLOB) \
                WHERE run = (SELECT key FROM run WHERE workflow_id = ?1) AND seq = 1";
     assert_eq!(connection.execute(sql, [workflow_id]).unwrap(), 1);
+}
+
+/// What a host had begun is never taken for something that was never begun (R18): a cancellation
+/// that waits for its workflow task at the crash waits for the attempts that are made again.
+#[tokio::test]
+async fn an_activity_in_flight_at_a_crash_counts_as_started_for_a_cancellation() {
+    const ACTIVITIES: usize = 200;
+    let world = World::new();
+    let script = script(|| {
+        let mut open = ACTIVITIES;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                for _ in 0..ACTIVITIES {
+                    calls.activity(ScopeId::ROOT, call("Work"));
+                }
+            }
+            GuestEvent::ActivityResolved(..) => {
+                open -= 1;
+                if open == 0 {
+                    calls.end_with(event);
+                }
+            }
+            _ => {}
+        }
+    });
+    let serve = |builder: HostBuilder| {
+        builder.activity_json("Work", |context, (): ()| async move {
+            context.cancelled().await;
+            Err::<(), _>(context.canceled(vec![]))
+        })
+    };
+    let host = serve(world.host(&script)).build().await.unwrap();
+    let run = start(&host).await;
+    while host.attempts_in_flight() < ACTIVITIES {
+        tokio::task::yield_now().await;
+    }
+    host.pause_workflow_tasks();
+    run.cancel(CancelOptions::reason("r1")).await.unwrap();
+    drop((run, host));
+    let host = serve(world.host(&script)).build().await.unwrap();
+    let run = host.run("w", None);
+    let status = run.result().await.unwrap();
+    assert!(matches!(status, Status::Canceled { .. }), "{status:?}");
+    let started = run.history().await.unwrap().into_iter().filter(|event| {
+        matches!(
+            event.attributes,
+            EventAttributes::ActivityTaskStarted { .. }
+        )
+    });
+    assert_eq!(started.count(), ACTIVITIES, "each was begun and has ended");
 }

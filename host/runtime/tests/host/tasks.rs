@@ -2,9 +2,12 @@
 
 use super::support::*;
 use sandglass::{StartOptions, UpgradeError, engine::*};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 /// Sleeps; when canceled, traps while it is broken, and then ends.
@@ -221,4 +224,50 @@ async fn a_panic_below_a_run_leaves_the_others_alone() {
         .await
         .unwrap();
     assert_eq!(json_result(&other).await, "1");
+}
+
+/// A run that computes for ever holds a thread of the pool only as long as nobody else wants it.
+#[tokio::test]
+async fn guests_that_spin_on_every_thread_keep_nobody_waiting() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => calls.spin(),
+            GuestEvent::Initialize { .. } => drop(calls.timer(1)),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).worker_threads(2).build().await.unwrap();
+    let mut spinning = Vec::new();
+    for number in 0..8 {
+        let options = StartOptions::new("main", format!("spins-{number}"));
+        spinning.push(host.start(options).await.unwrap());
+    }
+    // These scripted guests end only when they are interrupted: none does by itself.
+    let healthy_runs = async {
+        for number in 0..100 {
+            let options = StartOptions::new("main", format!("healthy-{number}")).json("0");
+            let healthy = host.start(options).await.unwrap();
+            while shape_of(&healthy).await != "WES,T,TS" {
+                tokio::task::yield_now().await;
+            }
+            world.clock.advance(Duration::from_millis(1));
+            healthy.result().await.unwrap();
+        }
+    };
+    let patience = Duration::from_secs(60);
+    let in_time = tokio::time::timeout(patience, healthy_runs).await;
+    in_time.expect("they do not wait for those that spin");
+    assert_eq!(host.stats().tasks_failed, 0, "all of them are still at it");
+    let beside = host.stats().tasks_beside;
+    assert!(
+        beside >= 7,
+        "one seat was free: only {beside} gave up theirs"
+    );
+    for run in spinning {
+        run.terminate("enough", "op").await.unwrap();
+    }
+    while host.stats().tasks_beside > 0 {
+        tokio::task::yield_now().await;
+    }
 }
