@@ -1,10 +1,11 @@
 //! The `sandglass` binary and the components that it builds from this repository's guests.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 /// The root of the repository.
@@ -57,6 +58,24 @@ pub fn sandglass() -> Command {
 /// If it does not build; the message has the compiler's output.
 #[must_use]
 pub fn component(krate: &str, name: &str) -> Vec<u8> {
+    static BUILT: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = format!("{krate} {name}");
+    if let Some(bytes) = built.get(&key) {
+        return bytes.clone();
+    }
+    let bytes = build(krate, name);
+    built.insert(key, bytes.clone());
+    bytes
+}
+
+/// The folder where the hosts of all tests keep compiled components.
+#[must_use]
+pub fn compiled() -> PathBuf {
+    target().join("guests/compiled")
+}
+
+fn build(krate: &str, name: &str) -> Vec<u8> {
     let out = target().join("guests");
     fs::create_dir_all(&out).expect("the target folder is writable");
     // Tests run at the same time in several processes; a component is written by one at a time.

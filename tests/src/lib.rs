@@ -3,9 +3,12 @@
 
 mod activities;
 mod binary;
+mod host;
+mod lives;
 mod log;
 mod world;
 
 pub use activities::{OnCancel, Probe};
-pub use binary::{component, repository, sandglass};
+pub use binary::{compiled, component, repository, sandglass};
+pub use host::{HandleUnderTest, HostUnderTest};
 pub use world::{RunUnderTest, World, WorldBuilder};

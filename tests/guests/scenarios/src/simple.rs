@@ -69,6 +69,7 @@ pub(crate) async fn r23() -> Result<(), Failure> {
 #[workflow]
 pub(crate) async fn a18() -> Result<(), Failure> {
     signals::<()>("go").recv().await?;
+    log::info!("it spins");
     let mut turns = 0_u64;
     loop {
         // Opaque, or the compiler would be free to drop the loop's body.
