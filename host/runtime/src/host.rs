@@ -14,7 +14,7 @@ use crate::{
     components::Components,
     error::Error,
     pool::Pool,
-    recovery::decode_frames,
+    recovery::read_frames,
     shutdown::Guard,
     stats::{Counters, Stats},
     timers::Timers,
@@ -249,9 +249,7 @@ impl Inner {
 
     /// The committed frames of a run.
     pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
-        let read = |reader: &dyn Reader| Ok((reader.file().to_owned(), reader.frames(key)?));
-        let (file, rows) = self.read(read)?;
-        decode_frames(&file, key, run_id, &rows)
+        self.read(|reader| Ok(read_frames(reader, key, run_id)))?
     }
 
     fn is_quiet(&self) -> bool {

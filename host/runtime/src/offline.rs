@@ -5,7 +5,7 @@ use crate::{
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{CancelOptions, CancelResponse, Disposition},
-    recovery::{decode_frames, decode_summary},
+    recovery::{decode_summary, read_frames},
     start::random_id,
     task::{head_after, write_of},
 };
@@ -124,7 +124,7 @@ fn append(
     let mut store = SqliteStore::open(db)?;
     let reader = store.reader()?;
     let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
-    let frames = decode_frames(db, row.key, &row.run_id, &reader.frames(row.key)?)?;
+    let frames = read_frames(reader.as_ref(), row.key, &row.run_id)?;
     let summary = decode_summary(db, &row)?;
     let head = Head {
         next_seq: frames.len() as u64 + 1,

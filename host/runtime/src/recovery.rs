@@ -15,7 +15,7 @@ use crate::{
 use sandglass_engine::{
     EventId, Frame, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
 };
-use sandglass_store::{ActivityRow, Place, RunKey, RunRow, RunStatus};
+use sandglass_store::{ActivityRow, Place, Reader, RunKey, RunRow, RunStatus};
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
@@ -38,8 +38,37 @@ pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRo
     }
 }
 
-/// Decodes a run's frames, all from the first on. `file` is where they were read.
-pub(crate) fn decode_frames(
+/// Reads a run's frames, all from the first to at least the last that its row tells of: where a
+/// page is damaged the newest may be missing without any other sign.
+pub(crate) fn read_frames(
+    reader: &dyn Reader,
+    key: RunKey,
+    run_id: &str,
+) -> Result<Vec<Frame>, Error> {
+    let file = reader.file();
+    // Before the frames: one that is committed in between is then one more, not one missing.
+    let row = reader.run(key)?;
+    let frames = decode_frames(file, key, run_id, &reader.frames(key)?)?;
+    let summary = row.and_then(|row| decode_summary(file, &row).ok());
+    let end = frames.last().map_or(EventId(1), |last| last.next_event_id);
+    match summary {
+        Some(summary) if end < summary.next_event_id => {
+            let seq = frames.len() as u64 + 1;
+            let reason = format!(
+                "it is missing, the run has events up to {}",
+                summary.next_event_id.0 - 1
+            );
+            let error = sandglass_store::Error::corrupt(file, "frame", key, Some(seq), reason);
+            Err(Error::Damaged {
+                run_id: run_id.into(),
+                reason: error.to_string(),
+            })
+        }
+        _ => Ok(frames),
+    }
+}
+
+fn decode_frames(
     file: &Path,
     key: RunKey,
     run_id: &str,

@@ -9,6 +9,7 @@ mod commit;
 mod failure;
 mod read;
 mod schema;
+mod structure;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = resolve(path)?;
         let connection = open_for_writing(&file, OpenFlags::SQLITE_OPEN_CREATE)?;
+        structure::check(&connection, &file)?;
         Ok(Self {
             file,
             connection: Some(connection),

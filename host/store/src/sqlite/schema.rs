@@ -1,6 +1,6 @@
 //! The tables, and the check that a file has them.
 
-use super::failure::failed;
+use super::{failure::failed, structure};
 use crate::{Error, Place, owner};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::path::Path;
@@ -142,7 +142,9 @@ fn inspect(connection: &Connection, file: &Path) -> Result<Found, Error> {
             found,
             known: FORMAT,
         }),
-        (APPLICATION_ID, 1.., 1..) => Ok(Found::Ours),
+        (APPLICATION_ID, 1.., 1..) => {
+            structure::check_length(connection, file).map(|()| Found::Ours)
+        }
         _ => Err(Error::NotAStore {
             file: file.to_owned(),
             reason: "it is another program's SQLite database".to_owned(),
