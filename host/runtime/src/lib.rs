@@ -61,6 +61,7 @@ pub use describe::{
 pub use error::{Error, StartError, UpgradeError};
 pub use handle::{CancelOptions, CancelResponse, Disposition, RunHandle};
 pub use host::Host;
+pub use recovery::stored_frames;
 pub use sandglass_engine as engine;
 pub use sandglass_sandbox::{Access, Grants};
 pub use sandglass_store as store;

@@ -38,6 +38,17 @@ pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRo
     }
 }
 
+/// A run's frames as they lie in a store, without a host: all from the first to the last that its
+/// row tells of.
+///
+/// # Errors
+/// [`Error::Damaged`] naming the file and the frame that cannot be read or is missing,
+/// [`Error::Store`] if the store cannot be read.
+pub fn stored_frames(reader: &dyn Reader, key: RunKey) -> Result<Vec<Frame>, Error> {
+    let run_id = reader.run(key)?.map_or_else(String::new, |row| row.run_id);
+    read_frames(reader, key, &run_id)
+}
+
 /// Reads a run's frames, all from the first to at least the last that its row tells of: where a
 /// page is damaged the newest may be missing without any other sign.
 pub(crate) fn read_frames(

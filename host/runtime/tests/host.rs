@@ -11,5 +11,6 @@ mod host {
     mod owner;
     mod recovery;
     mod runs;
+    mod store_faults;
     mod tasks;
 }

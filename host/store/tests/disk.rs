@@ -1,7 +1,6 @@
-//! A disk whose reads, writes, cuts and syncs fail, each at each place, once or until it is mended. A
-//! failed sync loses what was written since the last one, as Linux does it: asking again would be
+//! A disk whose reads, writes, cuts and syncs fail, each at each place, once or until it is mended.
+//! A failed sync loses what was written since the last one, as Linux does it: asking again would be
 //! answered with success, and nothing of it would be there.
-//!
 //! The disk is SQLite's own layer for the operating system with a switch in front of four of its
 //! functions, so that everything above it is as always.
 
@@ -172,8 +171,8 @@ unsafe extern "C" fn sync(file: File, _flags: c_int) -> c_int {
     ffi::SQLITE_IOERR_FSYNC
 }
 
-/// Puts the switch in front of every file that SQLite opens in this process from now on. There is one
-/// disk: its tests run one after another, each for as long as it keeps what this gives.
+/// Puts the switch in front of every file that SQLite opens in this process from now on. There is
+/// one disk: its tests run one after another, each for as long as it keeps what this gives.
 fn install() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,8 +198,8 @@ fn install() -> MutexGuard<'static, ()> {
 
 const RUNS: u64 = 3;
 
-/// A host's life: it appends to all runs at once, moves pages, keeps a component. What fails is tried
-/// again from what the store has.
+/// A host's life: it appends to all runs at once, moves pages, keeps a component. What fails is
+/// tried again from what the store has.
 struct Life<'a> {
     db: &'a Path,
     acknowledged: [u64; RUNS as usize + 1],
@@ -289,7 +288,8 @@ impl Life<'_> {
     }
 }
 
-/// One life with this fault, then a mended disk. Gives the calls that the life made and how many failed.
+/// One life with this fault, then a mended disk. Gives the calls that the life made and how many
+/// failed.
 fn one(fault: Option<(Call, usize, bool)>) -> (Vec<Call>, usize, Vec<String>) {
     let case = format!("{fault:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -352,8 +352,8 @@ fn whatever_call_of_the_disk_fails_nothing_acknowledged_is_lost() {
     println!("{}", report.join("\n"));
 }
 
-/// A sync that fails in the commit of two runs: neither is acknowledged, the error names the file, and
-/// the store goes on by itself, from what it has.
+/// A sync that fails in the commit of two runs: neither is acknowledged, the error names the file,
+/// and the store goes on by itself, from what it has.
 #[test]
 fn a_commit_whose_sync_fails_is_not_acknowledged_and_not_synced_again() {
     let _alone = install();

@@ -1,5 +1,4 @@
 //! Stores of every format that ever was can be opened, by every version to come.
-//!
 //! A new format adds a file, written once by `UPDATE_FIXTURES=1 cargo test -p sandglass-store
 //! --test fixture` and checked in; the old ones are never written again.
 

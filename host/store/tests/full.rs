@@ -1,5 +1,5 @@
-//! A disk that is full: nothing that was acknowledged is lost, what does not fit is refused with the
-//! file's name, and once there is room the same store goes on.
+//! A disk that is full: nothing that was acknowledged is lost, what does not fit is refused with
+//! the file's name, and once there is room the same store goes on.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

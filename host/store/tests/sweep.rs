@@ -164,8 +164,8 @@ fn each_damaged_byte_of_a_frame_is_found_and_harms_its_run_alone() {
     }
 }
 
-/// The row around a frame: its length, its number, its columns' types, its run. The file is refused,
-/// or the damage is that run's alone.
+/// The row around a frame: its length, its number, its columns' types, its run. The file is
+/// refused, or the damage is that run's alone.
 #[test]
 fn each_damaged_byte_of_a_frames_row_is_found_or_harmless() {
     let (_folder, db) = store();

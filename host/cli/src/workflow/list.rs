@@ -7,8 +7,9 @@ use crate::{
     output,
     time::{length, rfc3339},
 };
+use sandglass::RunListing;
 use sandglass_engine::Timestamp;
-use sandglass_store::{ListFilter, Reader, RunRow, RunStatus};
+use sandglass_store::{ListFilter, Reader as _, RunRow, RunStatus};
 use serde_json::{Value, json};
 
 pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
@@ -25,7 +26,7 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     let mut damaged = Vec::new();
     for row in rows {
         match row {
-            Ok(row) => runs.push(Listed::new(&reader, row)),
+            Ok(row) => runs.push(Listed::new(row)),
             Err(error) => damaged.push(error),
         }
     }
@@ -50,15 +51,20 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
 struct Listed {
     row: RunRow,
     compensation_failed: bool,
+    /// Failed workflow tasks that keep a request to cancel from the run's code.
+    undeliverable: Option<u32>,
 }
 
 impl Listed {
-    fn new(reader: &dyn Reader, row: RunRow) -> Self {
-        let summary = stored::summary(reader, &row);
-        let compensation_failed = summary.is_ok_and(|summary| !summary.uncompensated.is_empty());
+    fn new(row: RunRow) -> Self {
+        // What a damaged summary would say is left out; `describe` names the damage.
+        let listing = RunListing::from_row(&row).ok();
         Self {
+            compensation_failed: listing
+                .as_ref()
+                .is_some_and(|l| !l.uncompensated.is_empty()),
+            undeliverable: listing.and_then(|listing| listing.undeliverable),
             row,
-            compensation_failed,
         }
     }
 
@@ -71,6 +77,7 @@ impl Listed {
             "status": stored::status_word(row.status),
             "cancel_requested": row.cancel_requested,
             "compensation_failed": self.compensation_failed,
+            "undeliverable": self.undeliverable,
             "digest": row.digest.to_string(),
             "started_at": rfc3339(row.started_at),
             "closed_at": row.closed_at.map(rfc3339),
@@ -79,15 +86,17 @@ impl Listed {
 
     fn cells(&self) -> Vec<String> {
         let row = &self.row;
-        let mark = if self.compensation_failed {
-            " (compensation failed)"
-        } else {
-            ""
-        };
+        let mut marks = String::new();
+        if let Some(failed) = self.undeliverable {
+            marks = format!(" (undeliverable, {failed} workflow tasks failed)");
+        }
+        if self.compensation_failed {
+            marks.push_str(" (compensation failed)");
+        }
         vec![
             row.workflow_id.clone(),
             row.workflow_type.clone(),
-            format!("{}{mark}", stored::status_text(row)),
+            format!("{}{marks}", stored::status_text(row)),
             rfc3339(row.started_at),
             row.closed_at
                 .map(|at: Timestamp| length(at.since(row.started_at)))
@@ -115,5 +124,48 @@ fn status(filter: StatusFilter) -> RunStatus {
         StatusFilter::Canceled => RunStatus::Canceled,
         StatusFilter::Terminated => RunStatus::Terminated,
         StatusFilter::TimedOut => RunStatus::TimedOut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Listed, RunRow, RunStatus, Timestamp};
+    use sandglass_engine::{CancelRequest, CancelState, Digest, RunSummary, encode};
+    use sandglass_store::RunKey;
+
+    fn listed(failed_tasks: u32, uncompensated: &[&str]) -> String {
+        let summary = RunSummary {
+            cancel: Some((CancelRequest::default(), Timestamp(5))),
+            cancel_state: CancelState::Requested,
+            task_pending: true,
+            task_attempt: failed_tasks + 1,
+            uncompensated: uncompensated.iter().map(ToString::to_string).collect(),
+            ..RunSummary::default()
+        };
+        let row = RunRow {
+            key: RunKey(1),
+            workflow_id: "order-1".into(),
+            run_id: "r".into(),
+            workflow_type: "order".into(),
+            status: RunStatus::Running,
+            digest: Digest::default(),
+            started_at: Timestamp(0),
+            closed_at: None,
+            cancel_requested: true,
+            summary: encode(&summary),
+        };
+        let listed = Listed::new(row);
+        let json = listed.to_json();
+        assert_eq!(json["undeliverable"].as_u64().is_some(), failed_tasks >= 3);
+        listed.cells().swap_remove(2)
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_told_of_its_cancel_is_marked() {
+        assert_eq!(listed(2, &[]), "canceling");
+        let marked = "canceling (undeliverable, 3 workflow tasks failed)";
+        assert_eq!(listed(3, &[]), marked);
+        let both = format!("{marked} (compensation failed)");
+        assert_eq!(listed(3, &["undo"]), both);
     }
 }

@@ -95,34 +95,13 @@ pub fn not_found(db: &Path, id: &str, run_id: Option<&str>) -> Stop {
     usage!("there is no workflow '{id}'{run} in {}", db.display())
 }
 
-/// A run's summary.
-///
-/// # Errors
-/// Names the run if its row is damaged.
-pub fn summary(reader: &dyn Reader, row: &RunRow) -> Result<RunSummary, Error> {
-    sandglass_engine::decode(&row.summary)
-        .map_err(|error| Error::corrupt(reader.file(), "run", row.key, None, error))
-}
-
 /// A run's frames.
 ///
 /// # Errors
-/// Names the frame that is damaged.
+/// Names the frame that is damaged, or the first of those that the run's row tells of and that are
+/// missing.
 pub fn frames(reader: &dyn Reader, key: RunKey) -> Result<Vec<Frame>, Stop> {
-    let rows = reader.frames(key).map_err(stop)?;
-    let decode = |(index, bytes): (usize, &Vec<u8>)| {
-        sandglass_engine::decode(bytes).map_err(|error| {
-            let seq = index as u64 + 1;
-            stop(Error::corrupt(
-                reader.file(),
-                "frame",
-                key,
-                Some(seq),
-                error,
-            ))
-        })
-    };
-    rows.iter().enumerate().map(decode).collect()
+    sandglass::stored_frames(reader, key).map_err(run::stop)
 }
 
 /// A run's history.

@@ -3,7 +3,13 @@
 use super::failure::failed;
 use crate::{Error, Place};
 use rusqlite::Connection;
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt as _,
+    path::Path,
+};
 
 /// Files up to this size are looked through when they are opened for writing: some 40 ms at most.
 /// In a larger one a damaged page is found when it is used.
@@ -12,26 +18,65 @@ const CHECKED_BYTES: u64 = 16 << 20;
 /// How many complaints are read; SQLite gives those about pages first.
 const COMPLAINTS: u32 = 8;
 
-/// Refuses a file that ends before its last page does. SQLite reads what is missing of a page as
-/// zeros: rows would be empty, or gone.
+/// Refuses a file that ends before its last page does, and no log has the rest. SQLite reads what
+/// is missing of a page as zeros: rows would be empty, or gone.
 pub(super) fn check_length(connection: &Connection, file: &Path) -> Result<(), Error> {
     let pragma = |name: &str| -> Result<u64, rusqlite::Error> {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
     };
-    let expected = pragma("page_count")
-        .and_then(|pages| Ok(pages * pragma("page_size")?))
-        .map_err(|error| failed(file, Place::STORE, "read how large it is", error))?;
-    // Asked for in this order: while the log holds anything, the file may lack what is in it.
+    let sizes = || Ok((pragma("page_count")?, pragma("page_size")?));
+    let (pages, page_size) =
+        sizes().map_err(|error| failed(file, Place::STORE, "read how large it is", error))?;
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
-    if length(log.as_ref()) > 0 || length(file) >= expected {
+    let log = Path::new(&log);
+    // Asked for in this order: what the log held a moment ago is in the file by now.
+    let missing = |logged: &BTreeSet<u64>| {
+        let whole = length(file) / page_size;
+        (whole + 1..=pages).any(|page| !logged.contains(&page))
+    };
+    if !missing(&BTreeSet::new()) {
         return Ok(());
     }
+    let logged = pages_in(log, page_size)
+        .map_err(|error| Error::io(file, "read which pages its log has", error))?;
+    if !missing(&logged) {
+        return Ok(());
+    }
+    let reason = format!(
+        "it was cut: it has {} of {} bytes",
+        length(file),
+        pages * page_size
+    );
     Err(Error::Corrupt {
         file: file.to_owned(),
         place: Place::STORE,
-        reason: format!("it was cut: it has {} of {expected} bytes", length(file)),
+        reason,
     })
+}
+
+/// The pages that a log may have. Its header has two salts, and so has each frame that counts; a
+/// frame is a header and a page.
+fn pages_in(log: &Path, page_size: u64) -> Result<BTreeSet<u64>, io::Error> {
+    let mut pages = BTreeSet::new();
+    let log = match File::open(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pages),
+        log => log?,
+    };
+    let mut header = [0; 32];
+    if log.read_exact_at(&mut header, 0).is_err() {
+        return Ok(pages);
+    }
+    let mut frame = [0; 24];
+    for number in 0.. {
+        let at = 32 + number * (24 + page_size);
+        if log.read_exact_at(&mut frame, at).is_err() || frame[8..16] != header[16..24] {
+            break;
+        }
+        let page: [u8; 4] = frame[..4].try_into().expect("it has four bytes");
+        pages.insert(u32::from_be_bytes(page).into());
+    }
+    Ok(pages)
 }
 
 fn length(file: &Path) -> u64 {
