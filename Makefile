@@ -18,7 +18,7 @@ demo: ## the main job: real orders to the end, through kill -9, and canceled
 test: ## all checks: fmt, clippy, docs, tests
 	@scripts/test.sh
 
-bench: ## first figures, written to target/bench/summary.json
+bench: ## all figures and their bounds, written to target/bench/summary.json
 	@$(WASM); scripts/bench.sh
 
 fmt: ## check the formatting

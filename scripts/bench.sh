@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# First figures: activities per second, CPU, commits and syncs. Prints a table and writes
-# target/bench/summary.json. Needs WASM_RUSTC, as scripts/wasm-toolchain.sh prints it.
+# All figures: throughput, CPU, commits, syncs, latency, replay, memory. Prints a table, writes
+# target/bench/summary.json and fails if a bound is missed. Needs WASM_RUSTC, as
+# scripts/wasm-toolchain.sh prints it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -15,7 +16,11 @@ install() {
 
 command -v strace >/dev/null || install strace # counts the syncs
 
-# Optimized: figures of a debug build say nothing.
-cargo build --release --locked --package sandglass-cli --package sandglass-tests --bins
+# Optimized: figures of a debug build say nothing. Always the same packages, so that nothing is built twice.
+packages=(--package sandglass-cli --package sandglass-tests)
+cargo build --release --locked "${packages[@]}" --bins
 "$target/release/sandglass" build tests/guests/bench --only workflows --out target/bench >&2
+export CRITERION_HOME=$PWD/target/bench/criterion
+rm -rf "$CRITERION_HOME" # figures of another commit
+cargo bench --locked "${packages[@]}" --bench micro -- --noplot >&2
 "$target/release/bench"

@@ -1,4 +1,4 @@
-//! The workflow that the benchmarks run.
+//! The workflows that the benchmarks run.
 
 use sandglass_guest::prelude::*;
 
@@ -16,4 +16,10 @@ async fn sequence(count: u64) -> Result<u64, Failure> {
     Ok(last)
 }
 
-sandglass_guest::export! { workflows: [sequence] }
+/// Waits for longer than anybody measures.
+#[workflow]
+async fn sleeper() -> Result<(), Failure> {
+    sleep(Duration::from_secs(1_000_000)).await
+}
+
+sandglass_guest::export! { workflows: [sequence, sleeper] }
