@@ -16,13 +16,25 @@ use std::{
 };
 
 /// A place for a component, filled by whoever needs it first while others wait for it only.
-type Place = Arc<Mutex<Option<Arc<dyn Component>>>>;
+#[derive(Default)]
+struct Place {
+    /// Held while it is compiled.
+    loading: Mutex<()>,
+    /// Held for a moment only: who asks what is loaded does not wait, and is told no lie.
+    component: Mutex<Option<Arc<dyn Component>>>,
+}
+
+impl Place {
+    fn loaded(&self) -> Option<Arc<dyn Component>> {
+        lock(&self.component).clone()
+    }
+}
 
 /// The components of one host.
 pub(crate) struct Components {
     config: SandboxConfig,
     sandbox: OnceLock<Arc<Sandbox>>,
-    places: Mutex<BTreeMap<Digest, Place>>,
+    places: Mutex<BTreeMap<Digest, Arc<Place>>>,
 }
 
 impl Components {
@@ -45,15 +57,18 @@ impl Components {
 
     pub(crate) fn add(&self, component: Arc<dyn Component>) {
         let place = self.place(component.digest());
-        *lock(&place) = Some(component);
+        *lock(&place.component) = Some(component);
     }
 
     /// A component, loaded from the store if it is not loaded yet.
     pub(crate) fn get(&self, host: &Inner, digest: Digest) -> Result<Arc<dyn Component>, Error> {
         let place = self.place(digest);
-        let mut place = lock(&place);
-        if let Some(component) = &*place {
-            return Ok(Arc::clone(component));
+        if let Some(component) = place.loaded() {
+            return Ok(component);
+        }
+        let _loading = lock(&place.loading);
+        if let Some(component) = place.loaded() {
+            return Ok(component);
         }
         let bytes = host.read(|reader| reader.component(digest))?;
         let bytes = bytes.ok_or(Error::UnknownComponent(digest))?;
@@ -62,26 +77,24 @@ impl Components {
             .load_workflow(&bytes)
             .map_err(component_error)?;
         let component: Arc<dyn Component> = Arc::new(WasmComponent(loaded));
-        *place = Some(Arc::clone(&component));
+        *lock(&place.component) = Some(Arc::clone(&component));
         Ok(component)
     }
 
     /// Whether a component can be had without loading it.
     pub(crate) fn is_loaded(&self, digest: Digest) -> bool {
         let place = lock(&self.places).get(&digest).cloned();
-        // One that is being compiled is not loaded yet, and not worth waiting for.
-        place.is_some_and(|place| place.try_lock().is_ok_and(|place| place.is_some()))
+        place.is_some_and(|place| place.loaded().is_some())
     }
 
-    fn place(&self, digest: Digest) -> Place {
+    fn place(&self, digest: Digest) -> Arc<Place> {
         Arc::clone(lock(&self.places).entry(digest).or_default())
     }
 
     fn loaded(&self) -> Vec<Arc<dyn Component>> {
-        let places: Vec<Place> = lock(&self.places).values().cloned().collect();
+        let places: Vec<Arc<Place>> = lock(&self.places).values().cloned().collect();
         // One that is being compiled is not loaded yet, and not worth waiting for.
-        let ready = places.iter().filter_map(|place| place.try_lock().ok());
-        ready.filter_map(|component| component.clone()).collect()
+        places.iter().filter_map(|place| place.loaded()).collect()
     }
 
     /// The workflow types of the loaded components.
