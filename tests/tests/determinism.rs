@@ -1,0 +1,226 @@
+//! One history, replayed in processes that differ in all that a guest must not notice, gives the same
+//! commands; a component that does something else is caught, and nothing is lost by it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use sandglass_tests::{World, repository, sandglass};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a state may take to come about before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A store with a run that has ended and one that is open.
+async fn record() -> TempDir {
+    let w = World::new().await;
+    w.load("determinism").await;
+    for (rounds, stop_at) in [("3", 3), ("5", 2)] {
+        let run = w
+            .start_with("observe", |options| options.json(rounds))
+            .await;
+        for round in 1..=stop_at {
+            let begun = |events: &str| events.matches("TS").count() == round;
+            while !begun(&run.history().await) {
+                tokio::task::yield_now().await;
+            }
+            w.advance(5000);
+            w.host.idle().await;
+            run.handle.signal_named("next", vec![]).await.unwrap();
+        }
+    }
+    w.host.idle().await;
+    w.stop().await
+}
+
+/// What two processes have different.
+struct Process {
+    host_name: &'static str,
+    environment: [(&'static str, &'static str); 3],
+    memory_mib: &'static str,
+    tick_ms: &'static str,
+    cache_bytes: &'static str,
+}
+
+const PROCESSES: [Process; 2] = [
+    Process {
+        host_name: "aachen",
+        environment: [("TZ", "UTC"), ("LANG", "C"), ("LC_ALL", "C")],
+        memory_mib: "8",
+        tick_ms: "1",
+        cache_bytes: "0",
+    },
+    Process {
+        host_name: "zzyzx.example",
+        environment: [
+            ("TZ", "Asia/Kathmandu"),
+            ("LANG", "tr_TR.UTF-8"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+        ],
+        memory_mib: "1024",
+        tick_ms: "50",
+        cache_bytes: "1000000000",
+    },
+];
+
+/// How a process can be given a host name of its own here: a namespace, as root or as a user who is
+/// root in one of his own. Where the kernel allows neither it is told in the environment only.
+fn with_host_name(name: &str) -> Command {
+    for namespace in [&["--uts"][..], &["--user", "--map-root-user", "--uts"]] {
+        let script = "hostname \"$0\" && exec \"$@\"";
+        let wrapped = |then: &str| {
+            let mut command = Command::new("unshare");
+            command.args(namespace).args(["sh", "-c", script, name]);
+            command.arg(then).stderr(Stdio::inherit());
+            command
+        };
+        let tried = wrapped("hostname").stderr(Stdio::null()).output();
+        if tried.is_ok_and(|told| told.stdout.trim_ascii() == name.as_bytes()) {
+            return wrapped("env");
+        }
+    }
+    println!("no namespaces here: {name} is told by HOSTNAME only");
+    Command::new("env")
+}
+
+fn replay(program: &Path, store: &Path, process: &Process) -> String {
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("store.db");
+    fs::copy(store, &own).unwrap();
+    let mut command = with_host_name(process.host_name);
+    command
+        .args(
+            process
+                .environment
+                .map(|(name, value)| format!("{name}={value}")),
+        )
+        .arg(format!("HOSTNAME={}", process.host_name))
+        .arg(program)
+        .arg(own)
+        .args([process.memory_mib, process.tick_ms, process.cache_bytes]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", process.host_name);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn two_processes_that_differ_in_everything_else_give_the_same_commands() {
+    let folder = record().await;
+    let store = folder.path().join("store.db");
+    let mut programs = vec![PathBuf::from(env!("CARGO_BIN_EXE_replay"))];
+    // The same program in the other build, debug or release: `scripts/release.sh` names it.
+    programs.extend(std::env::var_os("SANDGLASS_OTHER_BUILD").map(PathBuf::from));
+    println!("{programs:?}");
+    let mut first: Option<String> = None;
+    for program in &programs {
+        for process in &PROCESSES {
+            let commands = replay(program, &store, process);
+            for looked_at in ["words", "now", "random", "floats", "addresses", "memory"] {
+                assert!(commands.contains(looked_at), "{looked_at}: {commands}");
+            }
+            assert_eq!(commands.matches("as Completed").count(), 2, "{commands}");
+            let first = first.get_or_insert_with(|| commands.clone());
+            assert_eq!(*first, commands, "{}: {program:?}", process.host_name);
+        }
+    }
+}
+
+/// A folder with a store, and both components.
+struct Shop(TempDir);
+
+impl Shop {
+    fn open() -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, features) in [("right", ""), ("changed", "changed")] {
+            let built = sandglass()
+                .current_dir(repository())
+                .args(["build", "tests/guests/determinism", "--only", "workflows"])
+                .args(["--features", features, "--out"])
+                .arg(folder.path())
+                .output()
+                .unwrap();
+            assert!(built.status.success(), "{}", text(&built.stderr));
+            let made = folder.path().join("guest-determinism.wasm");
+            fs::rename(made, folder.path().join(format!("{name}.wasm"))).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = sandglass();
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+
+    fn run(&self, component: &str, more: &[&str]) -> Child {
+        let begin = ["run", component, "--type", "steps", "--id", "s"];
+        self.command(&begin)
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn ask(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        text(&output.stdout) + &text(&output.stderr)
+    }
+
+    /// Asks until the answer has this.
+    fn until(&self, arguments: &[&str], wanted: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(arguments);
+            if answer.contains(wanted) {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no {wanted} in {answer}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn kill(mut child: Child) -> Output {
+    child.kill().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_changed_component_is_caught_and_the_right_one_goes_on_at_once() {
+    let shop = Shop::open();
+    let first = shop.run("right.wasm", &[]);
+    shop.until(&["workflow", "show", "s"], "TimerFired");
+    kill(first);
+
+    let changed = shop.run("changed.wasm", &["--upgrade", "--no-trial"]);
+    let signal = [
+        "workflow", "signal", "s", "--name", "end", "--input", "\"over\"",
+    ];
+    // The socket of the new host takes it, or the store if that is not there yet.
+    shop.until(&signal, "");
+    let described = shop.until(&["workflow", "describe", "s"], "nondeterminism error");
+    for said in ["recorded:", "attempted:", "event 5", "20", "30"] {
+        assert!(described.contains(said), "{said} is in {described}");
+    }
+    let listed = shop.ask(&["workflow", "list"]);
+    assert!(listed.to_lowercase().contains("running"), "{listed}");
+    let shown = shop.ask(&["workflow", "show", "s"]);
+    assert!(shown.contains("NonDeterministicError"), "{shown}");
+    kill(changed);
+
+    let right = shop.run("right.wasm", &["--upgrade"]);
+    let output = right.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(text(&output.stdout).trim(), "\"over\"", "{said}");
+}
