@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use sandglass::store::{ListFilter, Reader, RunStatus, SqliteStore};
 use sandglass::{Host, ManualClock};
 use sandglass_engine::{
-    Command, Frame, Issued, Limits, Payload, Record, Run, TaskOutcome, Timestamp, decode, drive,
-    replay,
+    Command, Frame, Issued, Limits, Payload, Record, Run, Status, TaskOutcome, Timestamp, decode,
+    drive, replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{env, path::Path, sync::Arc, time::Duration};
@@ -47,13 +47,17 @@ async fn main() -> Result<()> {
         .await?;
     for workflow_id in open {
         let run = host.run(&workflow_id, None);
-        while run.describe().await?.status == sandglass_engine::Status::Running {
-            clock.advance(Duration::from_secs(10));
+        while run.describe().await?.status == Status::Running {
             host.idle().await;
-            let rests = run.describe().await?;
-            if rests.activities.is_empty() && rests.timers.is_empty() && rests.task.is_none() {
-                // It may have ended between the look and this.
-                drop(run.signal_named("next", vec![]).await);
+            let now = run.describe().await?;
+            if now.status != Status::Running || now.task.is_some() || !now.activities.is_empty() {
+                // Whatever is on its way arrives before the next stimulus, at the same time of the
+                // clock in every process.
+                tokio::task::yield_now().await;
+            } else if now.timers.is_empty() {
+                run.signal_named("next", vec![]).await?;
+            } else {
+                clock.advance(Duration::from_secs(10));
             }
         }
     }
