@@ -3,30 +3,61 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_engine::{Status, TaskFailedCause};
+use sandglass::StartOptions;
+use sandglass_engine::{Failure, Payload, Status, TaskFailedCause};
 use sandglass_tests::{RunUnderTest, World, WorldBuilder, repository, sandglass};
 use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The documented error of each type, and a function that its backtrace names.
+const HOSTILE: [(&str, &str, &str); 7] = [
+    ("memory_bomb", "MemoryLimit", "hoard"),
+    ("stack_overflow", "StackOverflow", "deeper"),
+    ("trap", "WasmTrap", "guest_hostile::trap"),
+    ("trap_in_cancel_handler", "WasmTrap", "clean_up"),
+    ("huge_payload", "CommandLimitExceeded", "pass_bytes"),
+    ("huge_result", "CommandLimitExceeded", "runtime::begin"),
+    ("billion_timers", "CommandLimitExceeded", "start_timers"),
+];
 
 /// Starts a run and lets it do what it is there for.
 async fn start(w: &World, workflow_type: &str) -> RunUnderTest {
     let run = w.start(workflow_type).await;
-    run.until("WES,T").await;
-    run.handle.signal_named("go", vec![]).await.unwrap();
+    provoke(&run, workflow_type).await;
     run
 }
 
-/// Waits for the first failed workflow task and returns its type and message.
+async fn provoke(run: &RunUnderTest, workflow_type: &str) {
+    if workflow_type == "trap_in_cancel_handler" {
+        run.until("WES,T,TS").await;
+        run.cancel().await;
+    } else {
+        run.until("WES,T").await;
+        run.handle.signal_named("go", vec![]).await.unwrap();
+    }
+}
+
+/// Waits for the first failed workflow task and returns its type and message with the backtrace.
 async fn failed(run: &RunUnderTest) -> (String, String) {
-    run.until("WES,T,SG,Ts,Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)")
-        .await;
-    let described = run.handle.describe().await.unwrap();
-    assert_eq!(described.status, Status::Running, "the run stays open");
-    let (cause, failure) = described.task.unwrap().last_failure.unwrap();
+    let failed = "Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)";
+    while !run.history().await.ends_with(failed) {
+        let last = run.events().await.last().unwrap().event_id;
+        if !run.history().await.ends_with(failed) {
+            run.handle.history_after(last).await.unwrap();
+        }
+    }
+    let (cause, failure) = last_failure(run).await;
     assert_eq!(cause, TaskFailedCause::WorkflowWorkerUnhandledFailure);
     (
         failure.type_name(),
         failure.to_string() + &failure.stack_trace,
     )
+}
+
+async fn last_failure(run: &RunUnderTest) -> (TaskFailedCause, Failure) {
+    let described = run.handle.describe().await.unwrap();
+    assert_eq!(described.status, Status::Running, "the run stays open");
+    described.task.unwrap().last_failure.unwrap()
 }
 
 async fn terminated_within_a_second(run: &RunUnderTest) {
@@ -43,9 +74,16 @@ async fn a_neighbor_is_unharmed(w: &World) {
     assert_eq!(neighbor.result().await, "499500");
 }
 
+/// A test that measures a second has the machine to itself, as far as this file is concerned.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
 async fn world(budget: Duration) -> World {
     let w = WorldBuilder::default()
         .activation_budget(budget)
+        .worker_threads(2)
         .build()
         .await;
     w.load("hostile").await;
@@ -55,12 +93,13 @@ async fn world(budget: Duration) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_infinite_loop_is_stopped_and_named() {
+    let _alone = alone().await;
     let w = world(Duration::from_millis(200)).await;
     let run = start(&w, "spin").await;
     let (kind, text) = failed(&run).await;
     assert_eq!(kind, "DeadlineExceeded");
     assert!(
-        text.contains("spin"),
+        text.contains("guest_hostile::spin"),
         "the backtrace names the function: {text}"
     );
     a_neighbor_is_unharmed(&w).await;
@@ -68,33 +107,129 @@ async fn an_infinite_loop_is_stopped_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_infinite_loop_is_terminated_while_it_runs() {
+async fn each_kind_gives_its_documented_error_and_harms_nobody() {
+    let _alone = alone().await;
     let w = world(Duration::from_secs(60)).await;
-    let run = start(&w, "spin").await;
-    run.until("WES,T,SG,Ts").await;
-    a_neighbor_is_unharmed(&w).await;
-    terminated_within_a_second(&run).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_memory_bomb_is_stopped_and_named() {
-    let w = world(Duration::from_secs(60)).await;
-    let run = start(&w, "memory_bomb").await;
-    let (kind, text) = failed(&run).await;
-    assert_eq!(kind, "MemoryLimit", "{text}");
-    a_neighbor_is_unharmed(&w).await;
-    terminated_within_a_second(&run).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stack_overflow_and_a_trap_are_named() {
-    let w = world(Duration::from_secs(60)).await;
-    for (workflow_type, expected) in [("stack_overflow", "StackOverflow"), ("trap", "WasmTrap")] {
+    for (workflow_type, expected, function) in HOSTILE {
         let run = start(&w, workflow_type).await;
         let (kind, text) = failed(&run).await;
         assert_eq!(kind, expected, "{text}");
+        assert!(
+            text.contains(function),
+            "the backtrace of {workflow_type} names {function}: {text}"
+        );
+        a_neighbor_is_unharmed(&w).await;
         terminated_within_a_second(&run).await;
     }
+}
+
+/// Decisions of the scheduler, not seconds: healthy runs take hundreds of turns on a pool of two
+/// threads while the same three activations loop on and on.
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_at_once_on_two_threads_keep_nobody_waiting_and_end_when_told() {
+    let _alone = alone().await;
+    let w = world(Duration::from_secs(300)).await;
+    let mut runs = Vec::new();
+    for workflow_type in [
+        "spin",
+        "spin",
+        "spin",
+        "memory_bomb",
+        "stack_overflow",
+        "trap_in_cancel_handler",
+        "huge_payload",
+        "billion_timers",
+    ] {
+        let run = w.start(workflow_type).await;
+        runs.push((workflow_type, run));
+    }
+    for (workflow_type, run) in &runs {
+        provoke(run, workflow_type).await;
+    }
+    let before = w.host.stats().tasks;
+    a_neighbor_is_unharmed(&w).await;
+    for _ in 0..200 {
+        let neighbor = w.start("mpsc_channel").await;
+        assert_eq!(neighbor.result().await, "55");
+    }
+    assert!(w.host.stats().tasks - before > 200);
+    for (_, run) in runs.iter().take(3) {
+        let task = run.handle.describe().await.unwrap().task.unwrap();
+        assert_eq!(task.attempt, 1, "it loops since it began");
+    }
+    for (workflow_type, run) in &runs {
+        println!("{workflow_type}");
+        terminated_within_a_second(run).await;
+    }
+}
+
+/// What is used up, how much of it in each workflow task, how many tasks are within the limit, and
+/// what the next one fails with. Each task needs two commands more: the wait for its signal ends,
+/// and the next begins.
+const LIMITS: [(&str, u64, usize, &str); 6] = [
+    ("waits", 9_998, 10, "more than 100000 open scopes and waits"),
+    (
+        "waits",
+        9_999,
+        0,
+        "more than 10000 commands in one workflow",
+    ),
+    (
+        "scopes",
+        9_000,
+        11,
+        "more than 100000 open scopes and waits",
+    ),
+    ("timers", 6_000, 1, "more than 10000 pending timers"),
+    ("activities", 6_000, 1, "more than 10000 pending activities"),
+    ("payload", 4 << 20, 0, "more than 4194304 bytes of payload"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_limit_of_a_task_and_a_run_stops_a_real_guest() {
+    let _alone = alone().await;
+    let w = WorldBuilder::default().unserved().build().await;
+    w.load("hostile").await;
+    for (what, amount, within, expected) in LIMITS {
+        let plan = |options: StartOptions| {
+            let what = format!("\"{what}\"");
+            options.json(what).json(amount.to_string())
+        };
+        let run = w.start_with("use_up", plan).await;
+        run.until("WES,T").await;
+        let mut tasks = 0;
+        let failure = loop {
+            run.handle.signal_named("go", vec![]).await.unwrap();
+            w.host.idle().await;
+            let task = run.handle.describe().await.unwrap().task;
+            match task.and_then(|task| task.last_failure) {
+                Some((_, failure)) => break failure,
+                None => tasks += 1,
+            }
+        };
+        let text = failure.to_string() + &failure.stack_trace;
+        assert!(text.contains(expected), "{what} {amount}: {text}");
+        assert!(text.contains("guest_hostile::"), "{text}");
+        assert_eq!(tasks, within, "{what} {amount}");
+        run.handle.terminate("used up", "op").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_from_a_client_are_refused_with_a_reason() {
+    let _alone = alone().await;
+    let w = world(Duration::from_secs(60)).await;
+    let huge = || vec![b'1'; 100_000_000];
+    let options = StartOptions::new("log_flood", "huge").json(huge());
+    let error = w.host.start(options).await.err().unwrap().to_string();
+    assert!(error.contains("1000000"), "{error}");
+    let run = w.start("spin").await;
+    let signaled = run
+        .handle
+        .signal_named("other", vec![Payload::json(huge())]);
+    let error = signaled.await.unwrap_err().to_string();
+    assert!(error.contains("1000000"), "{error}");
+    terminated_within_a_second(&run).await;
     a_neighbor_is_unharmed(&w).await;
 }
 

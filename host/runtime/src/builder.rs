@@ -167,7 +167,7 @@ impl HostBuilder {
     /// Threads that run workflow tasks. Default: two per core, at least 4.
     ///
     /// While runs wait for one, a thread that has been at its run for 5 ms is replaced; it goes on
-    /// with the lowest priority of the system, up to 64 of them.
+    /// with a lower priority, up to 64 of them.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = threads.max(1);

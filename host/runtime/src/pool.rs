@@ -2,8 +2,8 @@
 //!
 //! Guest code cannot be taken off a thread before its time is up, and eight guests that loop would
 //! hold a small pool for seconds. So a thread that has been at one run for long while others wait
-//! gives up its seat: another thread takes it, and the first goes on beside the pool, with the
-//! lowest priority, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
+//! gives up its seat: another thread takes it, and the first goes on beside the pool, with a lower
+//! priority, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
 //! slow runs before it.
 
 use crate::{cell::RunCell, clock::lock};
@@ -39,6 +39,12 @@ struct Busy {
     since: Instant,
     thread: Thread,
 }
+
+/// The niceness of a thread beside the pool: enough for a thread of the pool that wakes up to go
+/// first. With the greatest a guest that is interrupted would hardly come to its end on a busy
+/// machine.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 
 /// The queue of runs that have something to do.
 #[derive(Default)]
@@ -176,13 +182,13 @@ impl Thread {
         }
     }
 
-    /// Leaves the processors to whoever else wants them. For good: only root could take it back.
+    /// Lets threads of the pool go first. For good: only root could take it back.
     fn step_back(self) {
         #[cfg(target_os = "linux")]
         if let Some(id) = self.id {
             // Linux has a priority for each thread. Where that is refused the kernel's own fairness
             // has to do.
-            let _refused = rustix::process::setpriority_process(Some(id), 19);
+            let _refused = rustix::process::setpriority_process(Some(id), NICENESS);
         }
     }
 }

@@ -1,10 +1,17 @@
 //! Workflows that do what a host must survive.
 //!
-//! Each but `log_flood` waits for the signal `go` first, so that a test can look at the run before.
+//! Each but `log_flood` waits first, so that a test can look at the run before: for the signal `go`
+//! or, `trap_in_cancel_handler`, to be canceled.
 
 use std::hint::black_box;
 
 use sandglass_guest::prelude::*;
+use sandglass_guest_bindings::workflow::sandglass::workflow as host;
+use sandglass_guest_bindings::workflow::sandglass::workflow::types::{
+    ActivityCall as RawCall, CancellationType as RawCancellation, Payload,
+};
+
+const HOUR_MS: u64 = 3_600_000;
 
 async fn go() -> Result<(), Failure> {
     signals::<()>("go").recv().await
@@ -24,12 +31,18 @@ async fn spin() -> Result<(), Failure> {
 #[workflow]
 async fn memory_bomb() -> Result<(), Failure> {
     go().await?;
-    let mut hoard = Vec::new();
+    hoard();
+    Ok(())
+}
+
+#[inline(never)]
+fn hoard() {
+    let mut pieces = Vec::new();
     loop {
         // Big pieces: the host may have to copy the memory each time it grows.
         let mut piece = Vec::<u8>::with_capacity(16 << 20);
         piece.push(black_box(1));
-        hoard.push(piece);
+        pieces.push(piece);
     }
 }
 
@@ -52,6 +65,115 @@ async fn trap() -> Result<(), Failure> {
     panic!("on purpose");
 }
 
+/// Sleeps; traps when it is canceled.
+#[workflow]
+async fn trap_in_cancel_handler() -> Result<(), Failure> {
+    let canceled = sleep(Duration::from_millis(HOUR_MS)).await;
+    clean_up(&canceled.map_or_else(|failure| failure.to_string(), |()| "not canceled".into()));
+    Ok(())
+}
+
+#[inline(never)]
+fn clean_up(why: &str) {
+    panic!("cannot clean up after {why}");
+}
+
+/// Passes an activity a hundred megabytes.
+#[workflow]
+async fn huge_payload() -> Result<(), Failure> {
+    go().await?;
+    pass_bytes(100_000_000);
+    Ok(())
+}
+
+/// Returns a hundred megabytes.
+#[workflow]
+async fn huge_result() -> Result<String, Failure> {
+    go().await?;
+    // As JSON it is twice in memory.
+    Ok("x".repeat(60_000_000))
+}
+
+/// Starts a billion timers.
+#[workflow]
+async fn billion_timers() -> Result<(), Failure> {
+    go().await?;
+    start_timers(1_000_000_000);
+    Ok(())
+}
+
+/// At each signal `go`, asks for so much of one thing: in one workflow task.
+#[workflow]
+async fn use_up(what: String, amount: u64) -> Result<(), Failure> {
+    loop {
+        go().await?;
+        match what.as_str() {
+            "waits" => open_waits(amount),
+            "scopes" => open_scopes(amount),
+            "timers" => start_timers(amount),
+            "activities" => (0..amount).for_each(|_| pass_bytes(0)),
+            "payload" => pass_bytes(amount),
+            other => panic!("what is {other}?"),
+        }
+    }
+}
+
+#[inline(never)]
+fn open_waits(amount: u64) {
+    for _ in 0..amount {
+        black_box(host::waits::open_wait(0, "").is_ok());
+    }
+}
+
+#[inline(never)]
+fn open_scopes(amount: u64) {
+    for _ in 0..amount {
+        host::cancellation::open_scope(0, host::cancellation::ScopeKind::Cancellable);
+    }
+}
+
+#[inline(never)]
+fn start_timers(amount: u64) {
+    for _ in 0..amount {
+        black_box(host::timers::start_timer(0, HOUR_MS).is_ok());
+    }
+}
+
+/// Schedules an activity with one argument of so many bytes.
+#[inline(never)]
+fn pass_bytes(amount: u64) {
+    let data = vec![b'x'; usize::try_from(amount).unwrap_or(usize::MAX)];
+    let metadata = Vec::new();
+    let call = RawCall {
+        activity_type: "Nobody".to_owned(),
+        activity_id: None,
+        task_queue: None,
+        arguments: vec![Payload { metadata, data }],
+        header: Vec::new(),
+        schedule_to_close: Some(HOUR_MS),
+        schedule_to_start: None,
+        start_to_close: None,
+        heartbeat: None,
+        retry: None,
+        cancellation: RawCancellation::Abandon,
+        wait_timeout: None,
+    };
+    black_box(host::activities::schedule_activity(0, &call).is_ok());
+}
+
+/// Awaits an activity and returns the type of its failure.
+#[workflow]
+async fn failure_of(activity_type: String) -> Result<String, Failure> {
+    let options = ActivityOptions::new()
+        .start_to_close(Duration::from_secs(60))
+        .retry(RetryPolicy::never());
+    let activity = ActivityCall::<u64>::new(activity_type).with(options);
+    match activity.start().await {
+        Ok(value) => Ok(format!("no failure: {value}")),
+        Err(failure) => Ok(failure.to_string()),
+    }
+}
+
 /// Writes as many log lines as it is told to, of 1 KiB each.
 #[workflow]
 async fn log_flood(lines: u64) -> Result<u64, Failure> {
@@ -62,4 +184,9 @@ async fn log_flood(lines: u64) -> Result<u64, Failure> {
     Ok(lines)
 }
 
-sandglass_guest::export! { workflows: [spin, memory_bomb, stack_overflow, trap, log_flood] }
+sandglass_guest::export! {
+    workflows: [
+        spin, memory_bomb, stack_overflow, trap, trap_in_cancel_handler, huge_payload, huge_result,
+        billion_timers, use_up, failure_of, log_flood,
+    ]
+}
