@@ -98,6 +98,38 @@ pub(crate) mod activities {
     }
 }
 
+pub(crate) mod children {
+    pub(crate) use super::real::children::ChildCall;
+    use super::*;
+
+    pub(crate) fn start_child(parent: u32, call: &ChildCall) -> Result<u64, Failure> {
+        operation(
+            parent,
+            format!("child {}({})", call.workflow_type, text(&call.arguments)),
+        )
+    }
+}
+
+pub(crate) mod externals {
+    pub(crate) use super::real::externals::Target;
+    use super::*;
+
+    pub(crate) fn signal_external(
+        parent: u32,
+        to: &Target,
+        name: &str,
+        arguments: &[Payload],
+        _header: &[(String, Payload)],
+    ) -> Result<u64, Failure> {
+        let what = format!("signal {name}({}) to {}", text(arguments), to.workflow_id);
+        operation(parent, what)
+    }
+
+    pub(crate) fn cancel_external(parent: u32, to: &Target, reason: &str) -> Result<u64, Failure> {
+        operation(parent, format!("cancel {}: {reason}", to.workflow_id))
+    }
+}
+
 pub(crate) mod timers {
     use super::*;
 

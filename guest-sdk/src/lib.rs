@@ -47,8 +47,10 @@
 
 pub mod activity;
 mod call;
+pub mod child;
 pub mod compensation;
 mod export;
+pub mod external;
 mod failure;
 pub mod info;
 pub mod log;
@@ -70,6 +72,7 @@ use fake as host;
 use sandglass_guest_bindings::workflow::sandglass::workflow as host;
 
 pub use call::{Activity, ActivityCall, ActivityOptions, CancellationType, RetryPolicy};
+pub use child::{Child, ChildCall, ChildCancellation, ChildOptions, ParentClosePolicy};
 pub use compensation::{Compensation, RunWhen, compensate};
 pub use failure::{
     ActivityFailure, ApplicationFailure, CanceledFailure, Failure, FailureInfo, FailureLink,
@@ -89,8 +92,9 @@ pub mod prelude {
     pub use std::time::Duration;
 
     pub use crate::{
-        Activity, ActivityCall, ActivityOptions, CancellationType, Failure, RetryPolicy, RunWhen,
-        Scope, activity, compensate, log, now, random, scope, signals, sleep, spawn, wait_until,
+        Activity, ActivityCall, ActivityOptions, CancellationType, Child, ChildCall,
+        ChildCancellation, ChildOptions, Failure, ParentClosePolicy, RetryPolicy, RunWhen, Scope,
+        activity, compensate, external, log, now, random, scope, signals, sleep, spawn, wait_until,
         workflow,
     };
 }

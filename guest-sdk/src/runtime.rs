@@ -7,6 +7,7 @@
 //!
 //! Everything is thread-local: an instance holds one run and has one thread.
 
+mod children;
 mod conditions;
 mod operation;
 mod signals;
@@ -58,6 +59,7 @@ pub(crate) struct Run {
     /// Who waits for a scope's cancellation, by scope and order of asking.
     cancel_waiters: RefCell<BTreeMap<(types::Scope, u64), Waker>>,
     next_waiter: Cell<u64>,
+    children: children::Children,
     conditions: conditions::Conditions,
     signals: RefCell<BTreeMap<String, signals::Mailbox>>,
     tasks: task::Tasks,
@@ -103,7 +105,13 @@ pub fn activate(definitions: &[Definition], event: Event) {
         Event::ActivityResolved(resolved) => {
             operation::resolve(resolved.operation, resolved.outcome.map(Some));
         }
+        Event::ChildStarted(started) => children::started(started.operation, started.run_id),
+        Event::ChildResolved(resolved) => {
+            operation::resolve(resolved.operation, resolved.outcome.map(Some));
+            children::resolved(resolved.operation);
+        }
         Event::TimerFired(resolved)
+        | Event::ExternalResolved(resolved)
         | Event::WaitCanceled(resolved)
         | Event::Compensated(resolved) => {
             operation::resolve(resolved.operation, resolved.outcome.map(|()| None));
@@ -189,6 +197,7 @@ fn wake_cancel_waiters(scope: types::Scope) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
+pub(crate) use children::poll_started;
 pub(crate) use conditions::Condition;
 pub(crate) use signals::{add_receiver, remove_receiver, take_signal};
 

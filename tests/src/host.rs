@@ -3,8 +3,8 @@
 
 use crate::lives::{Life, OneCommit};
 use sandglass::{
-    CancelOptions, CancelResponse, Error, Host, HostBuilder, RunDescription, RunHandle, StartError,
-    StartOptions, Stats, UpgradeError,
+    CancelOptions, CancelResponse, Error, ForceOptions, Host, HostBuilder, RunDescription,
+    RunHandle, StartError, StartOptions, Stats, UpgradeError,
 };
 use sandglass_engine::{Digest, EventId, HistoryEvent, Payload, Signal, Status};
 use std::{
@@ -385,6 +385,14 @@ impl HandleUnderTest {
     pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
         self.ask(async |run| run.cancel(options.clone()).await)
             .await
+    }
+
+    /// As [`RunHandle::force`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn force(&self, options: ForceOptions) -> Result<CancelResponse, Error> {
+        self.ask(async |run| run.force(options.clone()).await).await
     }
 
     /// As [`RunHandle::terminate`].

@@ -11,7 +11,7 @@ use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
 use sandglass_engine::{
     Digest, EventAttributes, EventId, Frame, HistoryEvent, Record, Status, TaskOutcome, TaskRecord,
-    Timestamp, decode, shorthand,
+    Timestamp, decode, shorthand, skeleton,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{
@@ -268,6 +268,14 @@ impl World {
         RunUnderTest { handle }
     }
 
+    /// The newest run of a workflow id, which a run has started.
+    #[must_use]
+    pub fn child(&self, workflow_id: &str) -> RunUnderTest {
+        let handle = self.host.run(workflow_id, None);
+        lock(&self.runs).push(handle.clone());
+        RunUnderTest { handle }
+    }
+
     /// The same run in a host that was started again.
     #[must_use]
     pub fn again(&self, run: &RunUnderTest) -> RunUnderTest {
@@ -334,9 +342,21 @@ impl RunUnderTest {
     /// # Panics
     /// If that does not come about; the message has the history.
     pub async fn until(&self, history: &str) {
+        self.reach(history, shorthand).await;
+    }
+
+    /// The same for its skeleton: where two runs, or a run and an activity, race each other.
+    ///
+    /// # Panics
+    /// If that does not come about; the message has the history.
+    pub async fn until_skeleton(&self, history: &str) {
+        self.reach(history, skeleton).await;
+    }
+
+    async fn reach(&self, history: &str, written: fn(&[HistoryEvent]) -> String) {
         let reached = tokio::time::timeout(PATIENCE, async {
             let mut events = self.events().await;
-            while !self.is_reached(history, &shorthand(&events)) {
+            while !self.is_reached(history, &written(&events)) {
                 let last = events.last().map_or(EventId(0), |event| event.event_id);
                 let more = self
                     .handle

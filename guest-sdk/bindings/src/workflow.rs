@@ -1724,6 +1724,2903 @@ pub mod sandglass {
                 }
             }
         }
+        /// Starts child workflows: runs of their own that this run waits for.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod children {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Duration = super::super::super::sandglass::workflow::types::Duration;
+            pub type Failure = super::super::super::sandglass::workflow::types::Failure;
+            pub type Operation = super::super::super::sandglass::workflow::types::Operation;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            pub type Scope = super::super::super::sandglass::workflow::types::Scope;
+            /// What canceling a child workflow means to the run that waits for it.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum ChildCancellationType {
+                /// Ask the child to end and wait for how it ends. The default.
+                WaitCancellationCompleted,
+                /// Ask the child to end and report it canceled once the request is recorded there.
+                WaitCancellationRequested,
+                /// Ask the child to end and report it canceled at once.
+                TryCancel,
+                /// Do not tell the child; report it canceled at once.
+                Abandon,
+            }
+            impl ::core::fmt::Debug for ChildCancellationType {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        ChildCancellationType::WaitCancellationCompleted => {
+                            f.debug_tuple(
+                                    "ChildCancellationType::WaitCancellationCompleted",
+                                )
+                                .finish()
+                        }
+                        ChildCancellationType::WaitCancellationRequested => {
+                            f.debug_tuple(
+                                    "ChildCancellationType::WaitCancellationRequested",
+                                )
+                                .finish()
+                        }
+                        ChildCancellationType::TryCancel => {
+                            f.debug_tuple("ChildCancellationType::TryCancel").finish()
+                        }
+                        ChildCancellationType::Abandon => {
+                            f.debug_tuple("ChildCancellationType::Abandon").finish()
+                        }
+                    }
+                }
+            }
+            impl ChildCancellationType {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> ChildCancellationType {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => ChildCancellationType::WaitCancellationCompleted,
+                        1 => ChildCancellationType::WaitCancellationRequested,
+                        2 => ChildCancellationType::TryCancel,
+                        3 => ChildCancellationType::Abandon,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// What becomes of a child workflow when this run ends before it.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum ParentClosePolicy {
+                /// It is terminated. The default.
+                Terminate,
+                /// It is asked to end.
+                RequestCancel,
+                /// It goes on.
+                Abandon,
+            }
+            impl ::core::fmt::Debug for ParentClosePolicy {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        ParentClosePolicy::Terminate => {
+                            f.debug_tuple("ParentClosePolicy::Terminate").finish()
+                        }
+                        ParentClosePolicy::RequestCancel => {
+                            f.debug_tuple("ParentClosePolicy::RequestCancel").finish()
+                        }
+                        ParentClosePolicy::Abandon => {
+                            f.debug_tuple("ParentClosePolicy::Abandon").finish()
+                        }
+                    }
+                }
+            }
+            impl ParentClosePolicy {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> ParentClosePolicy {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => ParentClosePolicy::Terminate,
+                        1 => ParentClosePolicy::RequestCancel,
+                        2 => ParentClosePolicy::Abandon,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// A complete description of one child workflow to start.
+            #[derive(Clone, PartialEq)]
+            pub struct ChildCall {
+                /// The workflow type: of this component, or of another one that the host has loaded.
+                pub workflow_type: _rt::String,
+                /// The child's workflow id. Default: this run's run id, `_` and the operation's number.
+                pub workflow_id: ::core::option::Option<_rt::String>,
+                /// The task queue. Default: that of this run.
+                pub task_queue: ::core::option::Option<_rt::String>,
+                /// Arguments.
+                pub arguments: _rt::Vec<Payload>,
+                /// Headers, for context that is not an argument.
+                pub header: _rt::Vec<(_rt::String, Payload)>,
+                /// Limit for the child's run.
+                pub run_timeout: ::core::option::Option<Duration>,
+                /// What cancellation does to it.
+                pub cancellation: ChildCancellationType,
+                /// What becomes of it when this run ends before it.
+                pub parent_close: ParentClosePolicy,
+            }
+            impl ::core::fmt::Debug for ChildCall {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("ChildCall")
+                        .field("workflow-type", &self.workflow_type)
+                        .field("workflow-id", &self.workflow_id)
+                        .field("task-queue", &self.task_queue)
+                        .field("arguments", &self.arguments)
+                        .field("header", &self.header)
+                        .field("run-timeout", &self.run_timeout)
+                        .field("cancellation", &self.cancellation)
+                        .field("parent-close", &self.parent_close)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Starts a child workflow in a scope and returns at once with its number.
+            ///
+            /// Its start arrives as the event `child-started`, its end as `child-resolved`; one that cannot
+            /// be started, because a run of its workflow id is open or nobody has its type, only as the
+            /// latter. In a canceled or closed scope nothing is started and the canceled failure is
+            /// returned.
+            ///
+            /// Replay: compared with the recorded call; the child is not started again.
+            ///
+            /// Cancellation: of the scope or the operation acts as `child-call.cancellation` says. A
+            /// request that was sent reaches the child even if this run ends at once.
+            ///
+            /// Traps if the scope is unknown, the type or the id is empty, a name is too long, or a limit
+            /// of the task or run is passed.
+            #[allow(async_fn_in_trait)]
+            pub fn start_child(
+                parent: Scope,
+                call: &ChildCall,
+            ) -> ::core::result::Result<Operation, Failure> {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 32 + 12 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 32
+                            + 12 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    *ptr0.add(0).cast::<i32>() = _rt::as_i32(parent);
+                    let ChildCall {
+                        workflow_type: workflow_type1,
+                        workflow_id: workflow_id1,
+                        task_queue: task_queue1,
+                        arguments: arguments1,
+                        header: header1,
+                        run_timeout: run_timeout1,
+                        cancellation: cancellation1,
+                        parent_close: parent_close1,
+                    } = call;
+                    let vec2 = workflow_type1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    *ptr0
+                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len2;
+                    *ptr0.add(8).cast::<*mut u8>() = ptr2.cast_mut();
+                    match workflow_id1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec3 = e;
+                            let ptr3 = vec3.as_ptr().cast::<u8>();
+                            let len3 = vec3.len();
+                            *ptr0
+                                .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len3;
+                            *ptr0
+                                .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr3.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match task_queue1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *ptr0
+                                .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *ptr0
+                                .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr4.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec11 = arguments1;
+                    let len11 = vec11.len();
+                    let layout11 = _rt::alloc::Layout::from_size_align(
+                            vec11.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(layout11);
+                    for (i, e) in vec11.into_iter().enumerate() {
+                        let base = result11
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata5,
+                                data: data5,
+                            } = e;
+                            let vec9 = metadata5;
+                            let len9 = vec9.len();
+                            let layout9 = _rt::alloc::Layout::from_size_align(
+                                    vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(
+                                layout9,
+                            );
+                            cleanup_list.extend(_cleanup9);
+                            for (i, e) in vec9.into_iter().enumerate() {
+                                let base = result9
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t6_0, t6_1) = e;
+                                    let vec7 = t6_0;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len7;
+                                    *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                                    let vec8 = t6_1;
+                                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                                    let len8 = vec8.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len8;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr8.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len9;
+                            *base.add(0).cast::<*mut u8>() = result9;
+                            let vec10 = data5;
+                            let ptr10 = vec10.as_ptr().cast::<u8>();
+                            let len10 = vec10.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len10;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr10.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len11;
+                    *ptr0
+                        .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result11;
+                    let vec20 = header1;
+                    let len20 = vec20.len();
+                    let layout20 = _rt::alloc::Layout::from_size_align(
+                            vec20.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result20, _cleanup20) = wit_bindgen::rt::Cleanup::new(layout20);
+                    for (i, e) in vec20.into_iter().enumerate() {
+                        let base = result20
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t12_0, t12_1) = e;
+                            let vec13 = t12_0;
+                            let ptr13 = vec13.as_ptr().cast::<u8>();
+                            let len13 = vec13.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len13;
+                            *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata14,
+                                data: data14,
+                            } = t12_1;
+                            let vec18 = metadata14;
+                            let len18 = vec18.len();
+                            let layout18 = _rt::alloc::Layout::from_size_align(
+                                    vec18.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result18, _cleanup18) = wit_bindgen::rt::Cleanup::new(
+                                layout18,
+                            );
+                            cleanup_list.extend(_cleanup18);
+                            for (i, e) in vec18.into_iter().enumerate() {
+                                let base = result18
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t15_0, t15_1) = e;
+                                    let vec16 = t15_0;
+                                    let ptr16 = vec16.as_ptr().cast::<u8>();
+                                    let len16 = vec16.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len16;
+                                    *base.add(0).cast::<*mut u8>() = ptr16.cast_mut();
+                                    let vec17 = t15_1;
+                                    let ptr17 = vec17.as_ptr().cast::<u8>();
+                                    let len17 = vec17.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len17;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr17.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len18;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result18;
+                            let vec19 = data14;
+                            let ptr19 = vec19.as_ptr().cast::<u8>();
+                            let len19 = vec19.len();
+                            *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len19;
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr19.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len20;
+                    *ptr0
+                        .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result20;
+                    match run_timeout1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    *ptr0
+                        .add(24 + 12 * ::core::mem::size_of::<*const u8>())
+                        .cast::<u8>() = (cancellation1.clone() as i32) as u8;
+                    *ptr0
+                        .add(25 + 12 * ::core::mem::size_of::<*const u8>())
+                        .cast::<u8>() = (parent_close1.clone() as i32) as u8;
+                    let ptr21 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/children@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "start-child"]
+                        fn wit_import22(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import22(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import22(ptr0, ptr21);
+                    let l23 = i32::from(*ptr21.add(0).cast::<u8>());
+                    let result147 = match l23 {
+                        0 => {
+                            let e = {
+                                let l24 = *ptr21.add(8).cast::<i64>();
+                                l24 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l25 = *ptr21.add(8).cast::<*mut u8>();
+                                let l26 = *ptr21
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base146 = l25;
+                                let len146 = l26;
+                                let mut result146 = _rt::Vec::with_capacity(len146);
+                                for i in 0..len146 {
+                                    let base = base146
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    let e146 = {
+                                        let l27 = *base.add(0).cast::<*mut u8>();
+                                        let l28 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len29 = l28;
+                                        let bytes29 = _rt::Vec::from_raw_parts(
+                                            l27.cast(),
+                                            len29,
+                                            len29,
+                                        );
+                                        let l30 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l31 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len32 = l31;
+                                        let bytes32 = _rt::Vec::from_raw_parts(
+                                            l30.cast(),
+                                            len32,
+                                            len32,
+                                        );
+                                        let l33 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l34 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len35 = l34;
+                                        let bytes35 = _rt::Vec::from_raw_parts(
+                                            l33.cast(),
+                                            len35,
+                                            len35,
+                                        );
+                                        let l36 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let l49 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        use super::super::super::sandglass::workflow::types::FailureInfo as V145;
+                                        let v145 = match l49 {
+                                            0 => {
+                                                let e145 = {
+                                                    let l50 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l51 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len52 = l51;
+                                                    let bytes52 = _rt::Vec::from_raw_parts(
+                                                        l50.cast(),
+                                                        len52,
+                                                        len52,
+                                                    );
+                                                    let l53 = i32::from(
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l54 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l55 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base68 = l54;
+                                                    let len68 = l55;
+                                                    let mut result68 = _rt::Vec::with_capacity(len68);
+                                                    for i in 0..len68 {
+                                                        let base = base68
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e68 = {
+                                                            let l56 = *base.add(0).cast::<*mut u8>();
+                                                            let l57 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base64 = l56;
+                                                            let len64 = l57;
+                                                            let mut result64 = _rt::Vec::with_capacity(len64);
+                                                            for i in 0..len64 {
+                                                                let base = base64
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e64 = {
+                                                                    let l58 = *base.add(0).cast::<*mut u8>();
+                                                                    let l59 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len60 = l59;
+                                                                    let bytes60 = _rt::Vec::from_raw_parts(
+                                                                        l58.cast(),
+                                                                        len60,
+                                                                        len60,
+                                                                    );
+                                                                    let l61 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l62 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len63 = l62;
+                                                                    (
+                                                                        _rt::string_lift(bytes60),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l61.cast(), len63, len63)),
+                                                                    )
+                                                                };
+                                                                result64.push(e64);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base64,
+                                                                len64 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l65 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l66 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len67 = l66;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result64,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l65.cast(), len67, len67)),
+                                                            }
+                                                        };
+                                                        result68.push(e68);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base68,
+                                                        len68 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l69 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                        failure_type: _rt::string_lift(bytes52),
+                                                        non_retryable: _rt::bool_lift(l53 as u8),
+                                                        details: result68,
+                                                        next_retry_delay: match l69 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l70 = *base
+                                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    l70 as u64
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V145::Application(e145)
+                                            }
+                                            1 => {
+                                                let e145 = {
+                                                    let l71 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l72 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base85 = l71;
+                                                    let len85 = l72;
+                                                    let mut result85 = _rt::Vec::with_capacity(len85);
+                                                    for i in 0..len85 {
+                                                        let base = base85
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e85 = {
+                                                            let l73 = *base.add(0).cast::<*mut u8>();
+                                                            let l74 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base81 = l73;
+                                                            let len81 = l74;
+                                                            let mut result81 = _rt::Vec::with_capacity(len81);
+                                                            for i in 0..len81 {
+                                                                let base = base81
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e81 = {
+                                                                    let l75 = *base.add(0).cast::<*mut u8>();
+                                                                    let l76 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len77 = l76;
+                                                                    let bytes77 = _rt::Vec::from_raw_parts(
+                                                                        l75.cast(),
+                                                                        len77,
+                                                                        len77,
+                                                                    );
+                                                                    let l78 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l79 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len80 = l79;
+                                                                    (
+                                                                        _rt::string_lift(bytes77),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l78.cast(), len80, len80)),
+                                                                    )
+                                                                };
+                                                                result81.push(e81);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base81,
+                                                                len81 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l82 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l83 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len84 = l83;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result81,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l82.cast(), len84, len84)),
+                                                            }
+                                                        };
+                                                        result85.push(e85);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base85,
+                                                        len85 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l86 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l87 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len88 = l87;
+                                                    let bytes88 = _rt::Vec::from_raw_parts(
+                                                        l86.cast(),
+                                                        len88,
+                                                        len88,
+                                                    );
+                                                    let l89 = i32::from(
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l90 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                        details: result85,
+                                                        identity: _rt::string_lift(bytes88),
+                                                        settled: _rt::bool_lift(l89 as u8),
+                                                        request: match l90 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l91 = i32::from(
+                                                                        *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    let l92 = *base
+                                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l93 = *base
+                                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len94 = l93;
+                                                                    let bytes94 = _rt::Vec::from_raw_parts(
+                                                                        l92.cast(),
+                                                                        len94,
+                                                                        len94,
+                                                                    );
+                                                                    let l95 = *base
+                                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l96 = *base
+                                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len97 = l96;
+                                                                    let bytes97 = _rt::Vec::from_raw_parts(
+                                                                        l95.cast(),
+                                                                        len97,
+                                                                        len97,
+                                                                    );
+                                                                    let l98 = *base
+                                                                        .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    let l99 = i32::from(
+                                                                        *base
+                                                                            .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                        cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                            l91 as u8,
+                                                                        ),
+                                                                        reason: _rt::string_lift(bytes94),
+                                                                        requester: _rt::string_lift(bytes97),
+                                                                        at: l98 as u64,
+                                                                        deadline: match l99 {
+                                                                            0 => None,
+                                                                            1 => {
+                                                                                let e = {
+                                                                                    let l100 = *base
+                                                                                        .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<i64>();
+                                                                                    l100 as u64
+                                                                                };
+                                                                                Some(e)
+                                                                            }
+                                                                            _ => _rt::invalid_enum_discriminant(),
+                                                                        },
+                                                                    }
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V145::Canceled(e145)
+                                            }
+                                            2 => {
+                                                let e145 = {
+                                                    let l101 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l102 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l103 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base116 = l102;
+                                                    let len116 = l103;
+                                                    let mut result116 = _rt::Vec::with_capacity(len116);
+                                                    for i in 0..len116 {
+                                                        let base = base116
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e116 = {
+                                                            let l104 = *base.add(0).cast::<*mut u8>();
+                                                            let l105 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base112 = l104;
+                                                            let len112 = l105;
+                                                            let mut result112 = _rt::Vec::with_capacity(len112);
+                                                            for i in 0..len112 {
+                                                                let base = base112
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e112 = {
+                                                                    let l106 = *base.add(0).cast::<*mut u8>();
+                                                                    let l107 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len108 = l107;
+                                                                    let bytes108 = _rt::Vec::from_raw_parts(
+                                                                        l106.cast(),
+                                                                        len108,
+                                                                        len108,
+                                                                    );
+                                                                    let l109 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l110 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len111 = l110;
+                                                                    (
+                                                                        _rt::string_lift(bytes108),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(
+                                                                            _rt::Vec::from_raw_parts(l109.cast(), len111, len111),
+                                                                        ),
+                                                                    )
+                                                                };
+                                                                result112.push(e112);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base112,
+                                                                len112 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l113 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l114 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len115 = l114;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result112,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(
+                                                                    _rt::Vec::from_raw_parts(l113.cast(), len115, len115),
+                                                                ),
+                                                            }
+                                                        };
+                                                        result116.push(e116);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base116,
+                                                        len116 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                        kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                            l101 as u8,
+                                                        ),
+                                                        last_heartbeat_details: result116,
+                                                    }
+                                                };
+                                                V145::Timeout(e145)
+                                            }
+                                            3 => {
+                                                let e145 = {
+                                                    let l117 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l118 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len119 = l118;
+                                                    let bytes119 = _rt::Vec::from_raw_parts(
+                                                        l117.cast(),
+                                                        len119,
+                                                        len119,
+                                                    );
+                                                    _rt::string_lift(bytes119)
+                                                };
+                                                V145::Terminated(e145)
+                                            }
+                                            4 => {
+                                                let e145 = {
+                                                    let l120 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    _rt::bool_lift(l120 as u8)
+                                                };
+                                                V145::Server(e145)
+                                            }
+                                            5 => {
+                                                let e145 = {
+                                                    let l121 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l122 = *base
+                                                        .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l123 = *base
+                                                        .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l124 = *base
+                                                        .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len125 = l124;
+                                                    let bytes125 = _rt::Vec::from_raw_parts(
+                                                        l123.cast(),
+                                                        len125,
+                                                        len125,
+                                                    );
+                                                    let l126 = *base
+                                                        .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l127 = *base
+                                                        .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len128 = l127;
+                                                    let bytes128 = _rt::Vec::from_raw_parts(
+                                                        l126.cast(),
+                                                        len128,
+                                                        len128,
+                                                    );
+                                                    let l129 = *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l130 = *base
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len131 = l130;
+                                                    let bytes131 = _rt::Vec::from_raw_parts(
+                                                        l129.cast(),
+                                                        len131,
+                                                        len131,
+                                                    );
+                                                    let l132 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                        scheduled_event_id: l121 as u64,
+                                                        started_event_id: l122 as u64,
+                                                        identity: _rt::string_lift(bytes125),
+                                                        activity_type: _rt::string_lift(bytes128),
+                                                        activity_id: _rt::string_lift(bytes131),
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l132 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V145::Activity(e145)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                let e145 = {
+                                                    let l133 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l134 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len135 = l134;
+                                                    let bytes135 = _rt::Vec::from_raw_parts(
+                                                        l133.cast(),
+                                                        len135,
+                                                        len135,
+                                                    );
+                                                    let l136 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l137 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len138 = l137;
+                                                    let bytes138 = _rt::Vec::from_raw_parts(
+                                                        l136.cast(),
+                                                        len138,
+                                                        len138,
+                                                    );
+                                                    let l139 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l140 = *base
+                                                        .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len141 = l140;
+                                                    let bytes141 = _rt::Vec::from_raw_parts(
+                                                        l139.cast(),
+                                                        len141,
+                                                        len141,
+                                                    );
+                                                    let l142 = *base
+                                                        .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l143 = *base
+                                                        .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l144 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                        workflow_id: _rt::string_lift(bytes135),
+                                                        run_id: _rt::string_lift(bytes138),
+                                                        workflow_type: _rt::string_lift(bytes141),
+                                                        initiated_event_id: l142 as u64,
+                                                        started_event_id: l143 as u64,
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l144 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V145::ChildWorkflow(e145)
+                                            }
+                                        };
+                                        super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: _rt::string_lift(bytes29),
+                                            source: _rt::string_lift(bytes32),
+                                            stack_trace: _rt::string_lift(bytes35),
+                                            encoded_attributes: match l36 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l37 = *base
+                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l38 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base45 = l37;
+                                                        let len45 = l38;
+                                                        let mut result45 = _rt::Vec::with_capacity(len45);
+                                                        for i in 0..len45 {
+                                                            let base = base45
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e45 = {
+                                                                let l39 = *base.add(0).cast::<*mut u8>();
+                                                                let l40 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len41 = l40;
+                                                                let bytes41 = _rt::Vec::from_raw_parts(
+                                                                    l39.cast(),
+                                                                    len41,
+                                                                    len41,
+                                                                );
+                                                                let l42 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l43 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len44 = l43;
+                                                                (
+                                                                    _rt::string_lift(bytes41),
+                                                                    <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l42.cast(), len44, len44)),
+                                                                )
+                                                            };
+                                                            result45.push(e45);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base45,
+                                                            len45 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l46 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l47 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len48 = l47;
+                                                        super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: result45,
+                                                            data: <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(_rt::Vec::from_raw_parts(l46.cast(), len48, len48)),
+                                                        }
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                            info: v145,
+                                        }
+                                    };
+                                    result146.push(e146);
+                                }
+                                _rt::cabi_dealloc(
+                                    base146,
+                                    len146 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result146
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result147
+                }
+            }
+        }
+        /// Speaks to other runs, whoever started them.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod externals {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Failure = super::super::super::sandglass::workflow::types::Failure;
+            pub type Operation = super::super::super::sandglass::workflow::types::Operation;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            pub type Scope = super::super::super::sandglass::workflow::types::Scope;
+            /// Another run.
+            #[derive(Clone, PartialEq)]
+            pub struct Target {
+                /// Its workflow id.
+                pub workflow_id: _rt::String,
+                /// The run; none for the newest one of the workflow id.
+                pub run_id: ::core::option::Option<_rt::String>,
+            }
+            impl ::core::fmt::Debug for Target {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Target")
+                        .field("workflow-id", &self.workflow_id)
+                        .field("run-id", &self.run_id)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends another run a signal and returns at once with the operation's number.
+            ///
+            /// The event `external-resolved` tells when it is recorded there, or that there is no such open
+            /// run (application failure of type `EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND`). In a canceled or
+            /// closed scope nothing is sent and the canceled failure is returned.
+            ///
+            /// Replay: compared with the recorded call; the signal is not sent again.
+            ///
+            /// Cancellation: one that was not sent yet is called back; one that was goes on.
+            ///
+            /// Traps if the scope is unknown, the workflow id or the name is empty, or a limit of the task
+            /// or run is passed.
+            #[allow(async_fn_in_trait)]
+            pub fn signal_external(
+                parent: Scope,
+                to: &Target,
+                name: &str,
+                arguments: &[Payload],
+                header: &[(_rt::String, Payload)],
+            ) -> ::core::result::Result<Operation, Failure> {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 8 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 8
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let Target { workflow_id: workflow_id0, run_id: run_id0 } = to;
+                    let vec1 = workflow_id0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let (result3_0, result3_1, result3_2) = match run_id0 {
+                        Some(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let vec4 = name;
+                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                    let len4 = vec4.len();
+                    let vec11 = arguments;
+                    let len11 = vec11.len();
+                    let layout11 = _rt::alloc::Layout::from_size_align(
+                            vec11.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(layout11);
+                    for (i, e) in vec11.into_iter().enumerate() {
+                        let base = result11
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata5,
+                                data: data5,
+                            } = e;
+                            let vec9 = metadata5;
+                            let len9 = vec9.len();
+                            let layout9 = _rt::alloc::Layout::from_size_align(
+                                    vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(
+                                layout9,
+                            );
+                            cleanup_list.extend(_cleanup9);
+                            for (i, e) in vec9.into_iter().enumerate() {
+                                let base = result9
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t6_0, t6_1) = e;
+                                    let vec7 = t6_0;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len7;
+                                    *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                                    let vec8 = t6_1;
+                                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                                    let len8 = vec8.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len8;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr8.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len9;
+                            *base.add(0).cast::<*mut u8>() = result9;
+                            let vec10 = data5;
+                            let ptr10 = vec10.as_ptr().cast::<u8>();
+                            let len10 = vec10.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len10;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr10.cast_mut();
+                        }
+                    }
+                    let vec20 = header;
+                    let len20 = vec20.len();
+                    let layout20 = _rt::alloc::Layout::from_size_align(
+                            vec20.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result20, _cleanup20) = wit_bindgen::rt::Cleanup::new(layout20);
+                    for (i, e) in vec20.into_iter().enumerate() {
+                        let base = result20
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t12_0, t12_1) = e;
+                            let vec13 = t12_0;
+                            let ptr13 = vec13.as_ptr().cast::<u8>();
+                            let len13 = vec13.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len13;
+                            *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata14,
+                                data: data14,
+                            } = t12_1;
+                            let vec18 = metadata14;
+                            let len18 = vec18.len();
+                            let layout18 = _rt::alloc::Layout::from_size_align(
+                                    vec18.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result18, _cleanup18) = wit_bindgen::rt::Cleanup::new(
+                                layout18,
+                            );
+                            cleanup_list.extend(_cleanup18);
+                            for (i, e) in vec18.into_iter().enumerate() {
+                                let base = result18
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t15_0, t15_1) = e;
+                                    let vec16 = t15_0;
+                                    let ptr16 = vec16.as_ptr().cast::<u8>();
+                                    let len16 = vec16.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len16;
+                                    *base.add(0).cast::<*mut u8>() = ptr16.cast_mut();
+                                    let vec17 = t15_1;
+                                    let ptr17 = vec17.as_ptr().cast::<u8>();
+                                    let len17 = vec17.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len17;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr17.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len18;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result18;
+                            let vec19 = data14;
+                            let ptr19 = vec19.as_ptr().cast::<u8>();
+                            let len19 = vec19.len();
+                            *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len19;
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr19.cast_mut();
+                        }
+                    }
+                    let ptr21 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/externals@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "signal-external"]
+                        fn wit_import22(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import22(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import22(
+                        _rt::as_i32(parent),
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        ptr4.cast_mut(),
+                        len4,
+                        result11,
+                        len11,
+                        result20,
+                        len20,
+                        ptr21,
+                    );
+                    let l23 = i32::from(*ptr21.add(0).cast::<u8>());
+                    let result147 = match l23 {
+                        0 => {
+                            let e = {
+                                let l24 = *ptr21.add(8).cast::<i64>();
+                                l24 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l25 = *ptr21.add(8).cast::<*mut u8>();
+                                let l26 = *ptr21
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base146 = l25;
+                                let len146 = l26;
+                                let mut result146 = _rt::Vec::with_capacity(len146);
+                                for i in 0..len146 {
+                                    let base = base146
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    let e146 = {
+                                        let l27 = *base.add(0).cast::<*mut u8>();
+                                        let l28 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len29 = l28;
+                                        let bytes29 = _rt::Vec::from_raw_parts(
+                                            l27.cast(),
+                                            len29,
+                                            len29,
+                                        );
+                                        let l30 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l31 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len32 = l31;
+                                        let bytes32 = _rt::Vec::from_raw_parts(
+                                            l30.cast(),
+                                            len32,
+                                            len32,
+                                        );
+                                        let l33 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l34 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len35 = l34;
+                                        let bytes35 = _rt::Vec::from_raw_parts(
+                                            l33.cast(),
+                                            len35,
+                                            len35,
+                                        );
+                                        let l36 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let l49 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        use super::super::super::sandglass::workflow::types::FailureInfo as V145;
+                                        let v145 = match l49 {
+                                            0 => {
+                                                let e145 = {
+                                                    let l50 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l51 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len52 = l51;
+                                                    let bytes52 = _rt::Vec::from_raw_parts(
+                                                        l50.cast(),
+                                                        len52,
+                                                        len52,
+                                                    );
+                                                    let l53 = i32::from(
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l54 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l55 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base68 = l54;
+                                                    let len68 = l55;
+                                                    let mut result68 = _rt::Vec::with_capacity(len68);
+                                                    for i in 0..len68 {
+                                                        let base = base68
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e68 = {
+                                                            let l56 = *base.add(0).cast::<*mut u8>();
+                                                            let l57 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base64 = l56;
+                                                            let len64 = l57;
+                                                            let mut result64 = _rt::Vec::with_capacity(len64);
+                                                            for i in 0..len64 {
+                                                                let base = base64
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e64 = {
+                                                                    let l58 = *base.add(0).cast::<*mut u8>();
+                                                                    let l59 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len60 = l59;
+                                                                    let bytes60 = _rt::Vec::from_raw_parts(
+                                                                        l58.cast(),
+                                                                        len60,
+                                                                        len60,
+                                                                    );
+                                                                    let l61 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l62 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len63 = l62;
+                                                                    (
+                                                                        _rt::string_lift(bytes60),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l61.cast(), len63, len63)),
+                                                                    )
+                                                                };
+                                                                result64.push(e64);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base64,
+                                                                len64 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l65 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l66 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len67 = l66;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result64,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l65.cast(), len67, len67)),
+                                                            }
+                                                        };
+                                                        result68.push(e68);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base68,
+                                                        len68 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l69 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                        failure_type: _rt::string_lift(bytes52),
+                                                        non_retryable: _rt::bool_lift(l53 as u8),
+                                                        details: result68,
+                                                        next_retry_delay: match l69 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l70 = *base
+                                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    l70 as u64
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V145::Application(e145)
+                                            }
+                                            1 => {
+                                                let e145 = {
+                                                    let l71 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l72 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base85 = l71;
+                                                    let len85 = l72;
+                                                    let mut result85 = _rt::Vec::with_capacity(len85);
+                                                    for i in 0..len85 {
+                                                        let base = base85
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e85 = {
+                                                            let l73 = *base.add(0).cast::<*mut u8>();
+                                                            let l74 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base81 = l73;
+                                                            let len81 = l74;
+                                                            let mut result81 = _rt::Vec::with_capacity(len81);
+                                                            for i in 0..len81 {
+                                                                let base = base81
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e81 = {
+                                                                    let l75 = *base.add(0).cast::<*mut u8>();
+                                                                    let l76 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len77 = l76;
+                                                                    let bytes77 = _rt::Vec::from_raw_parts(
+                                                                        l75.cast(),
+                                                                        len77,
+                                                                        len77,
+                                                                    );
+                                                                    let l78 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l79 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len80 = l79;
+                                                                    (
+                                                                        _rt::string_lift(bytes77),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l78.cast(), len80, len80)),
+                                                                    )
+                                                                };
+                                                                result81.push(e81);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base81,
+                                                                len81 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l82 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l83 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len84 = l83;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result81,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l82.cast(), len84, len84)),
+                                                            }
+                                                        };
+                                                        result85.push(e85);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base85,
+                                                        len85 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l86 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l87 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len88 = l87;
+                                                    let bytes88 = _rt::Vec::from_raw_parts(
+                                                        l86.cast(),
+                                                        len88,
+                                                        len88,
+                                                    );
+                                                    let l89 = i32::from(
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l90 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                        details: result85,
+                                                        identity: _rt::string_lift(bytes88),
+                                                        settled: _rt::bool_lift(l89 as u8),
+                                                        request: match l90 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l91 = i32::from(
+                                                                        *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    let l92 = *base
+                                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l93 = *base
+                                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len94 = l93;
+                                                                    let bytes94 = _rt::Vec::from_raw_parts(
+                                                                        l92.cast(),
+                                                                        len94,
+                                                                        len94,
+                                                                    );
+                                                                    let l95 = *base
+                                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l96 = *base
+                                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len97 = l96;
+                                                                    let bytes97 = _rt::Vec::from_raw_parts(
+                                                                        l95.cast(),
+                                                                        len97,
+                                                                        len97,
+                                                                    );
+                                                                    let l98 = *base
+                                                                        .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    let l99 = i32::from(
+                                                                        *base
+                                                                            .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                        cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                            l91 as u8,
+                                                                        ),
+                                                                        reason: _rt::string_lift(bytes94),
+                                                                        requester: _rt::string_lift(bytes97),
+                                                                        at: l98 as u64,
+                                                                        deadline: match l99 {
+                                                                            0 => None,
+                                                                            1 => {
+                                                                                let e = {
+                                                                                    let l100 = *base
+                                                                                        .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<i64>();
+                                                                                    l100 as u64
+                                                                                };
+                                                                                Some(e)
+                                                                            }
+                                                                            _ => _rt::invalid_enum_discriminant(),
+                                                                        },
+                                                                    }
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V145::Canceled(e145)
+                                            }
+                                            2 => {
+                                                let e145 = {
+                                                    let l101 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l102 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l103 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base116 = l102;
+                                                    let len116 = l103;
+                                                    let mut result116 = _rt::Vec::with_capacity(len116);
+                                                    for i in 0..len116 {
+                                                        let base = base116
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e116 = {
+                                                            let l104 = *base.add(0).cast::<*mut u8>();
+                                                            let l105 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base112 = l104;
+                                                            let len112 = l105;
+                                                            let mut result112 = _rt::Vec::with_capacity(len112);
+                                                            for i in 0..len112 {
+                                                                let base = base112
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e112 = {
+                                                                    let l106 = *base.add(0).cast::<*mut u8>();
+                                                                    let l107 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len108 = l107;
+                                                                    let bytes108 = _rt::Vec::from_raw_parts(
+                                                                        l106.cast(),
+                                                                        len108,
+                                                                        len108,
+                                                                    );
+                                                                    let l109 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l110 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len111 = l110;
+                                                                    (
+                                                                        _rt::string_lift(bytes108),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(
+                                                                            _rt::Vec::from_raw_parts(l109.cast(), len111, len111),
+                                                                        ),
+                                                                    )
+                                                                };
+                                                                result112.push(e112);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base112,
+                                                                len112 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l113 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l114 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len115 = l114;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result112,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(
+                                                                    _rt::Vec::from_raw_parts(l113.cast(), len115, len115),
+                                                                ),
+                                                            }
+                                                        };
+                                                        result116.push(e116);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base116,
+                                                        len116 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                        kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                            l101 as u8,
+                                                        ),
+                                                        last_heartbeat_details: result116,
+                                                    }
+                                                };
+                                                V145::Timeout(e145)
+                                            }
+                                            3 => {
+                                                let e145 = {
+                                                    let l117 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l118 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len119 = l118;
+                                                    let bytes119 = _rt::Vec::from_raw_parts(
+                                                        l117.cast(),
+                                                        len119,
+                                                        len119,
+                                                    );
+                                                    _rt::string_lift(bytes119)
+                                                };
+                                                V145::Terminated(e145)
+                                            }
+                                            4 => {
+                                                let e145 = {
+                                                    let l120 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    _rt::bool_lift(l120 as u8)
+                                                };
+                                                V145::Server(e145)
+                                            }
+                                            5 => {
+                                                let e145 = {
+                                                    let l121 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l122 = *base
+                                                        .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l123 = *base
+                                                        .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l124 = *base
+                                                        .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len125 = l124;
+                                                    let bytes125 = _rt::Vec::from_raw_parts(
+                                                        l123.cast(),
+                                                        len125,
+                                                        len125,
+                                                    );
+                                                    let l126 = *base
+                                                        .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l127 = *base
+                                                        .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len128 = l127;
+                                                    let bytes128 = _rt::Vec::from_raw_parts(
+                                                        l126.cast(),
+                                                        len128,
+                                                        len128,
+                                                    );
+                                                    let l129 = *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l130 = *base
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len131 = l130;
+                                                    let bytes131 = _rt::Vec::from_raw_parts(
+                                                        l129.cast(),
+                                                        len131,
+                                                        len131,
+                                                    );
+                                                    let l132 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                        scheduled_event_id: l121 as u64,
+                                                        started_event_id: l122 as u64,
+                                                        identity: _rt::string_lift(bytes125),
+                                                        activity_type: _rt::string_lift(bytes128),
+                                                        activity_id: _rt::string_lift(bytes131),
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l132 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V145::Activity(e145)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                let e145 = {
+                                                    let l133 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l134 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len135 = l134;
+                                                    let bytes135 = _rt::Vec::from_raw_parts(
+                                                        l133.cast(),
+                                                        len135,
+                                                        len135,
+                                                    );
+                                                    let l136 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l137 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len138 = l137;
+                                                    let bytes138 = _rt::Vec::from_raw_parts(
+                                                        l136.cast(),
+                                                        len138,
+                                                        len138,
+                                                    );
+                                                    let l139 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l140 = *base
+                                                        .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len141 = l140;
+                                                    let bytes141 = _rt::Vec::from_raw_parts(
+                                                        l139.cast(),
+                                                        len141,
+                                                        len141,
+                                                    );
+                                                    let l142 = *base
+                                                        .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l143 = *base
+                                                        .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l144 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                        workflow_id: _rt::string_lift(bytes135),
+                                                        run_id: _rt::string_lift(bytes138),
+                                                        workflow_type: _rt::string_lift(bytes141),
+                                                        initiated_event_id: l142 as u64,
+                                                        started_event_id: l143 as u64,
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l144 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V145::ChildWorkflow(e145)
+                                            }
+                                        };
+                                        super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: _rt::string_lift(bytes29),
+                                            source: _rt::string_lift(bytes32),
+                                            stack_trace: _rt::string_lift(bytes35),
+                                            encoded_attributes: match l36 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l37 = *base
+                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l38 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base45 = l37;
+                                                        let len45 = l38;
+                                                        let mut result45 = _rt::Vec::with_capacity(len45);
+                                                        for i in 0..len45 {
+                                                            let base = base45
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e45 = {
+                                                                let l39 = *base.add(0).cast::<*mut u8>();
+                                                                let l40 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len41 = l40;
+                                                                let bytes41 = _rt::Vec::from_raw_parts(
+                                                                    l39.cast(),
+                                                                    len41,
+                                                                    len41,
+                                                                );
+                                                                let l42 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l43 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len44 = l43;
+                                                                (
+                                                                    _rt::string_lift(bytes41),
+                                                                    <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l42.cast(), len44, len44)),
+                                                                )
+                                                            };
+                                                            result45.push(e45);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base45,
+                                                            len45 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l46 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l47 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len48 = l47;
+                                                        super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: result45,
+                                                            data: <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(_rt::Vec::from_raw_parts(l46.cast(), len48, len48)),
+                                                        }
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                            info: v145,
+                                        }
+                                    };
+                                    result146.push(e146);
+                                }
+                                _rt::cabi_dealloc(
+                                    base146,
+                                    len146 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result146
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result147
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Asks another run to end and returns at once with the operation's number.
+            ///
+            /// The event `external-resolved` tells when the request is recorded there or the run has ended
+            /// anyway, or that there is no such run (application failure of type
+            /// `EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND`; a run cannot ask itself). In a canceled or closed
+            /// scope nothing is sent and the canceled failure is returned.
+            ///
+            /// Replay: compared with the recorded call; the request is not sent again.
+            ///
+            /// Cancellation: one that was not sent yet is called back; one that was goes on.
+            ///
+            /// Traps if the scope is unknown, the workflow id is empty, or a limit of the task or run is
+            /// passed.
+            #[allow(async_fn_in_trait)]
+            pub fn cancel_external(
+                parent: Scope,
+                to: &Target,
+                reason: &str,
+            ) -> ::core::result::Result<Operation, Failure> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 8 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 8
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let Target { workflow_id: workflow_id0, run_id: run_id0 } = to;
+                    let vec1 = workflow_id0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let (result3_0, result3_1, result3_2) = match run_id0 {
+                        Some(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let vec4 = reason;
+                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                    let len4 = vec4.len();
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/externals@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "cancel-external"]
+                        fn wit_import6(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        _rt::as_i32(parent),
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        ptr4.cast_mut(),
+                        len4,
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result131 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = *ptr5.add(8).cast::<i64>();
+                                l8 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = *ptr5.add(8).cast::<*mut u8>();
+                                let l10 = *ptr5
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base130 = l9;
+                                let len130 = l10;
+                                let mut result130 = _rt::Vec::with_capacity(len130);
+                                for i in 0..len130 {
+                                    let base = base130
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    let e130 = {
+                                        let l11 = *base.add(0).cast::<*mut u8>();
+                                        let l12 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len13 = l12;
+                                        let bytes13 = _rt::Vec::from_raw_parts(
+                                            l11.cast(),
+                                            len13,
+                                            len13,
+                                        );
+                                        let l14 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let bytes16 = _rt::Vec::from_raw_parts(
+                                            l14.cast(),
+                                            len16,
+                                            len16,
+                                        );
+                                        let l17 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        let l20 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let l33 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        use super::super::super::sandglass::workflow::types::FailureInfo as V129;
+                                        let v129 = match l33 {
+                                            0 => {
+                                                let e129 = {
+                                                    let l34 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l35 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len36 = l35;
+                                                    let bytes36 = _rt::Vec::from_raw_parts(
+                                                        l34.cast(),
+                                                        len36,
+                                                        len36,
+                                                    );
+                                                    let l37 = i32::from(
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l38 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l39 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base52 = l38;
+                                                    let len52 = l39;
+                                                    let mut result52 = _rt::Vec::with_capacity(len52);
+                                                    for i in 0..len52 {
+                                                        let base = base52
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e52 = {
+                                                            let l40 = *base.add(0).cast::<*mut u8>();
+                                                            let l41 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base48 = l40;
+                                                            let len48 = l41;
+                                                            let mut result48 = _rt::Vec::with_capacity(len48);
+                                                            for i in 0..len48 {
+                                                                let base = base48
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e48 = {
+                                                                    let l42 = *base.add(0).cast::<*mut u8>();
+                                                                    let l43 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len44 = l43;
+                                                                    let bytes44 = _rt::Vec::from_raw_parts(
+                                                                        l42.cast(),
+                                                                        len44,
+                                                                        len44,
+                                                                    );
+                                                                    let l45 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l46 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len47 = l46;
+                                                                    (
+                                                                        _rt::string_lift(bytes44),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l45.cast(), len47, len47)),
+                                                                    )
+                                                                };
+                                                                result48.push(e48);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base48,
+                                                                len48 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l49 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l50 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len51 = l50;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result48,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l49.cast(), len51, len51)),
+                                                            }
+                                                        };
+                                                        result52.push(e52);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base52,
+                                                        len52 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l53 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                        failure_type: _rt::string_lift(bytes36),
+                                                        non_retryable: _rt::bool_lift(l37 as u8),
+                                                        details: result52,
+                                                        next_retry_delay: match l53 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l54 = *base
+                                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    l54 as u64
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V129::Application(e129)
+                                            }
+                                            1 => {
+                                                let e129 = {
+                                                    let l55 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l56 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base69 = l55;
+                                                    let len69 = l56;
+                                                    let mut result69 = _rt::Vec::with_capacity(len69);
+                                                    for i in 0..len69 {
+                                                        let base = base69
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e69 = {
+                                                            let l57 = *base.add(0).cast::<*mut u8>();
+                                                            let l58 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base65 = l57;
+                                                            let len65 = l58;
+                                                            let mut result65 = _rt::Vec::with_capacity(len65);
+                                                            for i in 0..len65 {
+                                                                let base = base65
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e65 = {
+                                                                    let l59 = *base.add(0).cast::<*mut u8>();
+                                                                    let l60 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len61 = l60;
+                                                                    let bytes61 = _rt::Vec::from_raw_parts(
+                                                                        l59.cast(),
+                                                                        len61,
+                                                                        len61,
+                                                                    );
+                                                                    let l62 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l63 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len64 = l63;
+                                                                    (
+                                                                        _rt::string_lift(bytes61),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l62.cast(), len64, len64)),
+                                                                    )
+                                                                };
+                                                                result65.push(e65);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base65,
+                                                                len65 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l66 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l67 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len68 = l67;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result65,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l66.cast(), len68, len68)),
+                                                            }
+                                                        };
+                                                        result69.push(e69);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base69,
+                                                        len69 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l70 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l71 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len72 = l71;
+                                                    let bytes72 = _rt::Vec::from_raw_parts(
+                                                        l70.cast(),
+                                                        len72,
+                                                        len72,
+                                                    );
+                                                    let l73 = i32::from(
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l74 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                        details: result69,
+                                                        identity: _rt::string_lift(bytes72),
+                                                        settled: _rt::bool_lift(l73 as u8),
+                                                        request: match l74 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l75 = i32::from(
+                                                                        *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    let l76 = *base
+                                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l77 = *base
+                                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len78 = l77;
+                                                                    let bytes78 = _rt::Vec::from_raw_parts(
+                                                                        l76.cast(),
+                                                                        len78,
+                                                                        len78,
+                                                                    );
+                                                                    let l79 = *base
+                                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l80 = *base
+                                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len81 = l80;
+                                                                    let bytes81 = _rt::Vec::from_raw_parts(
+                                                                        l79.cast(),
+                                                                        len81,
+                                                                        len81,
+                                                                    );
+                                                                    let l82 = *base
+                                                                        .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    let l83 = i32::from(
+                                                                        *base
+                                                                            .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                        cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                            l75 as u8,
+                                                                        ),
+                                                                        reason: _rt::string_lift(bytes78),
+                                                                        requester: _rt::string_lift(bytes81),
+                                                                        at: l82 as u64,
+                                                                        deadline: match l83 {
+                                                                            0 => None,
+                                                                            1 => {
+                                                                                let e = {
+                                                                                    let l84 = *base
+                                                                                        .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<i64>();
+                                                                                    l84 as u64
+                                                                                };
+                                                                                Some(e)
+                                                                            }
+                                                                            _ => _rt::invalid_enum_discriminant(),
+                                                                        },
+                                                                    }
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V129::Canceled(e129)
+                                            }
+                                            2 => {
+                                                let e129 = {
+                                                    let l85 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l86 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l87 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base100 = l86;
+                                                    let len100 = l87;
+                                                    let mut result100 = _rt::Vec::with_capacity(len100);
+                                                    for i in 0..len100 {
+                                                        let base = base100
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e100 = {
+                                                            let l88 = *base.add(0).cast::<*mut u8>();
+                                                            let l89 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base96 = l88;
+                                                            let len96 = l89;
+                                                            let mut result96 = _rt::Vec::with_capacity(len96);
+                                                            for i in 0..len96 {
+                                                                let base = base96
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e96 = {
+                                                                    let l90 = *base.add(0).cast::<*mut u8>();
+                                                                    let l91 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len92 = l91;
+                                                                    let bytes92 = _rt::Vec::from_raw_parts(
+                                                                        l90.cast(),
+                                                                        len92,
+                                                                        len92,
+                                                                    );
+                                                                    let l93 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l94 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len95 = l94;
+                                                                    (
+                                                                        _rt::string_lift(bytes92),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l93.cast(), len95, len95)),
+                                                                    )
+                                                                };
+                                                                result96.push(e96);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base96,
+                                                                len96 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l97 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l98 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len99 = l98;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result96,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l97.cast(), len99, len99)),
+                                                            }
+                                                        };
+                                                        result100.push(e100);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base100,
+                                                        len100 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                        kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                            l85 as u8,
+                                                        ),
+                                                        last_heartbeat_details: result100,
+                                                    }
+                                                };
+                                                V129::Timeout(e129)
+                                            }
+                                            3 => {
+                                                let e129 = {
+                                                    let l101 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l102 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len103 = l102;
+                                                    let bytes103 = _rt::Vec::from_raw_parts(
+                                                        l101.cast(),
+                                                        len103,
+                                                        len103,
+                                                    );
+                                                    _rt::string_lift(bytes103)
+                                                };
+                                                V129::Terminated(e129)
+                                            }
+                                            4 => {
+                                                let e129 = {
+                                                    let l104 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    _rt::bool_lift(l104 as u8)
+                                                };
+                                                V129::Server(e129)
+                                            }
+                                            5 => {
+                                                let e129 = {
+                                                    let l105 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l106 = *base
+                                                        .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l107 = *base
+                                                        .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l108 = *base
+                                                        .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len109 = l108;
+                                                    let bytes109 = _rt::Vec::from_raw_parts(
+                                                        l107.cast(),
+                                                        len109,
+                                                        len109,
+                                                    );
+                                                    let l110 = *base
+                                                        .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l111 = *base
+                                                        .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len112 = l111;
+                                                    let bytes112 = _rt::Vec::from_raw_parts(
+                                                        l110.cast(),
+                                                        len112,
+                                                        len112,
+                                                    );
+                                                    let l113 = *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l114 = *base
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len115 = l114;
+                                                    let bytes115 = _rt::Vec::from_raw_parts(
+                                                        l113.cast(),
+                                                        len115,
+                                                        len115,
+                                                    );
+                                                    let l116 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                        scheduled_event_id: l105 as u64,
+                                                        started_event_id: l106 as u64,
+                                                        identity: _rt::string_lift(bytes109),
+                                                        activity_type: _rt::string_lift(bytes112),
+                                                        activity_id: _rt::string_lift(bytes115),
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l116 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V129::Activity(e129)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                let e129 = {
+                                                    let l117 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l118 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len119 = l118;
+                                                    let bytes119 = _rt::Vec::from_raw_parts(
+                                                        l117.cast(),
+                                                        len119,
+                                                        len119,
+                                                    );
+                                                    let l120 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l121 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len122 = l121;
+                                                    let bytes122 = _rt::Vec::from_raw_parts(
+                                                        l120.cast(),
+                                                        len122,
+                                                        len122,
+                                                    );
+                                                    let l123 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l124 = *base
+                                                        .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len125 = l124;
+                                                    let bytes125 = _rt::Vec::from_raw_parts(
+                                                        l123.cast(),
+                                                        len125,
+                                                        len125,
+                                                    );
+                                                    let l126 = *base
+                                                        .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l127 = *base
+                                                        .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l128 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                        workflow_id: _rt::string_lift(bytes119),
+                                                        run_id: _rt::string_lift(bytes122),
+                                                        workflow_type: _rt::string_lift(bytes125),
+                                                        initiated_event_id: l126 as u64,
+                                                        started_event_id: l127 as u64,
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l128 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V129::ChildWorkflow(e129)
+                                            }
+                                        };
+                                        super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: _rt::string_lift(bytes13),
+                                            source: _rt::string_lift(bytes16),
+                                            stack_trace: _rt::string_lift(bytes19),
+                                            encoded_attributes: match l20 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l21 = *base
+                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l22 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base29 = l21;
+                                                        let len29 = l22;
+                                                        let mut result29 = _rt::Vec::with_capacity(len29);
+                                                        for i in 0..len29 {
+                                                            let base = base29
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e29 = {
+                                                                let l23 = *base.add(0).cast::<*mut u8>();
+                                                                let l24 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len25 = l24;
+                                                                let bytes25 = _rt::Vec::from_raw_parts(
+                                                                    l23.cast(),
+                                                                    len25,
+                                                                    len25,
+                                                                );
+                                                                let l26 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l27 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len28 = l27;
+                                                                (
+                                                                    _rt::string_lift(bytes25),
+                                                                    <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l26.cast(), len28, len28)),
+                                                                )
+                                                            };
+                                                            result29.push(e29);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base29,
+                                                            len29 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l30 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l31 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len32 = l31;
+                                                        super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: result29,
+                                                            data: <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(_rt::Vec::from_raw_parts(l30.cast(), len32, len32)),
+                                                        }
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                            info: v129,
+                                        }
+                                    };
+                                    result130.push(e130);
+                                }
+                                _rt::cabi_dealloc(
+                                    base130,
+                                    len130 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result130
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result131
+                }
+            }
+        }
         /// Starts durable timers.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod timers {
@@ -5195,6 +8092,44 @@ pub mod exports {
                             .finish()
                     }
                 }
+                /// The start of a child workflow.
+                #[derive(Clone, PartialEq)]
+                pub struct ChildStart {
+                    /// The child.
+                    pub operation: Operation,
+                    /// Its run.
+                    pub run_id: _rt::String,
+                }
+                impl ::core::fmt::Debug for ChildStart {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("ChildStart")
+                            .field("operation", &self.operation)
+                            .field("run-id", &self.run_id)
+                            .finish()
+                    }
+                }
+                /// How a child workflow ended.
+                #[derive(Clone, PartialEq)]
+                pub struct ChildResolution {
+                    /// The child.
+                    pub operation: Operation,
+                    /// Its result, or a child-workflow failure with its cause.
+                    pub outcome: ::core::result::Result<Payload, Failure>,
+                }
+                impl ::core::fmt::Debug for ChildResolution {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("ChildResolution")
+                            .field("operation", &self.operation)
+                            .field("outcome", &self.outcome)
+                            .finish()
+                    }
+                }
                 /// How an operation without a result ended.
                 #[derive(Clone, PartialEq)]
                 pub struct Resolution {
@@ -5258,6 +8193,13 @@ pub mod exports {
                     TimerFired(Resolution),
                     /// The scope of an open wait was canceled, or the wait itself.
                     WaitCanceled(Resolution),
+                    /// A child workflow was started. At most once for every child, before its end.
+                    ChildStarted(ChildStart),
+                    /// A child workflow ended, was canceled or could not be started. Once for every child.
+                    ChildResolved(ChildResolution),
+                    /// A signal or request to cancel is recorded in another run, or cannot be, or was canceled
+                    /// before it was sent. Once for each.
+                    ExternalResolved(Resolution),
                     /// A `compensate` call has ended. Err names a compensation that failed.
                     Compensated(Resolution),
                 }
@@ -5287,6 +8229,15 @@ pub mod exports {
                             }
                             Event::WaitCanceled(e) => {
                                 f.debug_tuple("Event::WaitCanceled").field(e).finish()
+                            }
+                            Event::ChildStarted(e) => {
+                                f.debug_tuple("Event::ChildStarted").field(e).finish()
+                            }
+                            Event::ChildResolved(e) => {
+                                f.debug_tuple("Event::ChildResolved").field(e).finish()
+                            }
+                            Event::ExternalResolved(e) => {
+                                f.debug_tuple("Event::ExternalResolved").field(e).finish()
                             }
                             Event::Compensated(e) => {
                                 f.debug_tuple("Event::Compensated").field(e).finish()
@@ -5381,9 +8332,9 @@ pub mod exports {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         {
-                            let v521 = match arg0 {
+                            let v770 = match arg0 {
                                 0 => {
-                                    let e521 = {
+                                    let e770 = {
                                         let len0 = arg2 as usize;
                                         let bytes0 = _rt::Vec::from_raw_parts(
                                             arg1.as_ptr().cast::<*mut u8>().read().cast(),
@@ -5465,10 +8416,10 @@ pub mod exports {
                                             arguments: result13,
                                         }
                                     };
-                                    Event::Initialize(e521)
+                                    Event::Initialize(e770)
                                 }
                                 1 => {
-                                    let e521 = {
+                                    let e770 = {
                                         let len14 = arg2 as usize;
                                         let bytes14 = _rt::Vec::from_raw_parts(
                                             arg1.as_ptr().cast::<*mut u8>().read().cast(),
@@ -5557,10 +8508,10 @@ pub mod exports {
                                             requester: _rt::string_lift(bytes28),
                                         }
                                     };
-                                    Event::SignalReceived(e521)
+                                    Event::SignalReceived(e770)
                                 }
                                 2 => {
-                                    let e521 = {
+                                    let e770 = {
                                         let len29 = arg3 as usize;
                                         let bytes29 = _rt::Vec::from_raw_parts(
                                             arg2.cast(),
@@ -5590,10 +8541,10 @@ pub mod exports {
                                             },
                                         }
                                     };
-                                    Event::CancelRequested(e521)
+                                    Event::CancelRequested(e770)
                                 }
                                 3 => {
-                                    let e521 = {
+                                    let e770 = {
                                         let len31 = arg4 as usize;
                                         let bytes31 = _rt::Vec::from_raw_parts(
                                             arg3.cast(),
@@ -5626,10 +8577,10 @@ pub mod exports {
                                             },
                                         }
                                     };
-                                    Event::ScopeCanceled(e521)
+                                    Event::ScopeCanceled(e770)
                                 }
                                 4 => {
-                                    let e521 = ActivityResolution {
+                                    let e770 = ActivityResolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -6373,10 +9324,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::ActivityResolved(e521)
+                                    Event::ActivityResolved(e770)
                                 }
                                 5 => {
-                                    let e521 = Resolution {
+                                    let e770 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -7084,10 +10035,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::TimerFired(e521)
+                                    Event::TimerFired(e770)
                                 }
                                 6 => {
-                                    let e521 = Resolution {
+                                    let e770 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -7795,188 +10746,252 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::WaitCanceled(e521)
+                                    Event::WaitCanceled(e770)
                                 }
-                                n => {
-                                    debug_assert_eq!(n, 7, "invalid enum discriminant");
-                                    let e521 = Resolution {
+                                7 => {
+                                    let e770 = {
+                                        let len401 = arg3 as usize;
+                                        let bytes401 = _rt::Vec::from_raw_parts(
+                                            arg2.cast(),
+                                            len401,
+                                            len401,
+                                        );
+                                        ChildStart {
+                                            operation: arg1.assume_init() as i64 as u64,
+                                            run_id: _rt::string_lift(bytes401),
+                                        }
+                                    };
+                                    Event::ChildStarted(e770)
+                                }
+                                8 => {
+                                    let e770 = ChildResolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
-                                                let e = ();
+                                                let e = {
+                                                    let base408 = arg3;
+                                                    let len408 = arg4 as usize;
+                                                    let mut result408 = _rt::Vec::with_capacity(len408);
+                                                    for i in 0..len408 {
+                                                        let base = base408
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e408 = {
+                                                            let l402 = *base.add(0).cast::<*mut u8>();
+                                                            let l403 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len404 = l403;
+                                                            let bytes404 = _rt::Vec::from_raw_parts(
+                                                                l402.cast(),
+                                                                len404,
+                                                                len404,
+                                                            );
+                                                            let l405 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l406 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len407 = l406;
+                                                            (
+                                                                _rt::string_lift(bytes404),
+                                                                <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(
+                                                                    _rt::Vec::from_raw_parts(l405.cast(), len407, len407),
+                                                                ),
+                                                            )
+                                                        };
+                                                        result408.push(e408);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base408,
+                                                        len408 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let len409 = arg6 as usize;
+                                                    super::super::super::super::sandglass::workflow::types::Payload {
+                                                        metadata: result408,
+                                                        data: <_ as From<
+                                                            _rt::Vec<_>,
+                                                        >>::from(
+                                                            _rt::Vec::from_raw_parts(arg5.cast(), len409, len409),
+                                                        ),
+                                                    }
+                                                };
                                                 Ok(e)
                                             }
                                             1 => {
                                                 let e = {
-                                                    let base520 = arg3;
-                                                    let len520 = arg4 as usize;
-                                                    let mut result520 = _rt::Vec::with_capacity(len520);
-                                                    for i in 0..len520 {
-                                                        let base = base520
+                                                    let base529 = arg3;
+                                                    let len529 = arg4 as usize;
+                                                    let mut result529 = _rt::Vec::with_capacity(len529);
+                                                    for i in 0..len529 {
+                                                        let base = base529
                                                             .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
-                                                        let e520 = {
-                                                            let l401 = *base.add(0).cast::<*mut u8>();
-                                                            let l402 = *base
+                                                        let e529 = {
+                                                            let l410 = *base.add(0).cast::<*mut u8>();
+                                                            let l411 = *base
                                                                 .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len403 = l402;
-                                                            let bytes403 = _rt::Vec::from_raw_parts(
-                                                                l401.cast(),
-                                                                len403,
-                                                                len403,
+                                                            let len412 = l411;
+                                                            let bytes412 = _rt::Vec::from_raw_parts(
+                                                                l410.cast(),
+                                                                len412,
+                                                                len412,
                                                             );
-                                                            let l404 = *base
+                                                            let l413 = *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<*mut u8>();
-                                                            let l405 = *base
+                                                            let l414 = *base
                                                                 .add(3 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len406 = l405;
-                                                            let bytes406 = _rt::Vec::from_raw_parts(
-                                                                l404.cast(),
-                                                                len406,
-                                                                len406,
+                                                            let len415 = l414;
+                                                            let bytes415 = _rt::Vec::from_raw_parts(
+                                                                l413.cast(),
+                                                                len415,
+                                                                len415,
                                                             );
-                                                            let l407 = *base
+                                                            let l416 = *base
                                                                 .add(4 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<*mut u8>();
-                                                            let l408 = *base
+                                                            let l417 = *base
                                                                 .add(5 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len409 = l408;
-                                                            let bytes409 = _rt::Vec::from_raw_parts(
-                                                                l407.cast(),
-                                                                len409,
-                                                                len409,
+                                                            let len418 = l417;
+                                                            let bytes418 = _rt::Vec::from_raw_parts(
+                                                                l416.cast(),
+                                                                len418,
+                                                                len418,
                                                             );
-                                                            let l410 = i32::from(
+                                                            let l419 = i32::from(
                                                                 *base
                                                                     .add(6 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>(),
                                                             );
-                                                            let l423 = i32::from(
+                                                            let l432 = i32::from(
                                                                 *base
                                                                     .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>(),
                                                             );
-                                                            use super::super::super::super::sandglass::workflow::types::FailureInfo as V519;
-                                                            let v519 = match l423 {
+                                                            use super::super::super::super::sandglass::workflow::types::FailureInfo as V528;
+                                                            let v528 = match l432 {
                                                                 0 => {
-                                                                    let e519 = {
-                                                                        let l424 = *base
+                                                                    let e528 = {
+                                                                        let l433 = *base
                                                                             .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l425 = *base
+                                                                        let l434 = *base
                                                                             .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len426 = l425;
-                                                                        let bytes426 = _rt::Vec::from_raw_parts(
-                                                                            l424.cast(),
-                                                                            len426,
-                                                                            len426,
+                                                                        let len435 = l434;
+                                                                        let bytes435 = _rt::Vec::from_raw_parts(
+                                                                            l433.cast(),
+                                                                            len435,
+                                                                            len435,
                                                                         );
-                                                                        let l427 = i32::from(
+                                                                        let l436 = i32::from(
                                                                             *base
                                                                                 .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
-                                                                        let l428 = *base
+                                                                        let l437 = *base
                                                                             .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l429 = *base
+                                                                        let l438 = *base
                                                                             .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let base442 = l428;
-                                                                        let len442 = l429;
-                                                                        let mut result442 = _rt::Vec::with_capacity(len442);
-                                                                        for i in 0..len442 {
-                                                                            let base = base442
+                                                                        let base451 = l437;
+                                                                        let len451 = l438;
+                                                                        let mut result451 = _rt::Vec::with_capacity(len451);
+                                                                        for i in 0..len451 {
+                                                                            let base = base451
                                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                            let e442 = {
-                                                                                let l430 = *base.add(0).cast::<*mut u8>();
-                                                                                let l431 = *base
+                                                                            let e451 = {
+                                                                                let l439 = *base.add(0).cast::<*mut u8>();
+                                                                                let l440 = *base
                                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let base438 = l430;
-                                                                                let len438 = l431;
-                                                                                let mut result438 = _rt::Vec::with_capacity(len438);
-                                                                                for i in 0..len438 {
-                                                                                    let base = base438
+                                                                                let base447 = l439;
+                                                                                let len447 = l440;
+                                                                                let mut result447 = _rt::Vec::with_capacity(len447);
+                                                                                for i in 0..len447 {
+                                                                                    let base = base447
                                                                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                                    let e438 = {
-                                                                                        let l432 = *base.add(0).cast::<*mut u8>();
-                                                                                        let l433 = *base
+                                                                                    let e447 = {
+                                                                                        let l441 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l442 = *base
                                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len434 = l433;
-                                                                                        let bytes434 = _rt::Vec::from_raw_parts(
-                                                                                            l432.cast(),
-                                                                                            len434,
-                                                                                            len434,
+                                                                                        let len443 = l442;
+                                                                                        let bytes443 = _rt::Vec::from_raw_parts(
+                                                                                            l441.cast(),
+                                                                                            len443,
+                                                                                            len443,
                                                                                         );
-                                                                                        let l435 = *base
+                                                                                        let l444 = *base
                                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<*mut u8>();
-                                                                                        let l436 = *base
+                                                                                        let l445 = *base
                                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len437 = l436;
+                                                                                        let len446 = l445;
                                                                                         (
-                                                                                            _rt::string_lift(bytes434),
+                                                                                            _rt::string_lift(bytes443),
                                                                                             <_ as From<
                                                                                                 _rt::Vec<_>,
                                                                                             >>::from(
-                                                                                                _rt::Vec::from_raw_parts(l435.cast(), len437, len437),
+                                                                                                _rt::Vec::from_raw_parts(l444.cast(), len446, len446),
                                                                                             ),
                                                                                         )
                                                                                     };
-                                                                                    result438.push(e438);
+                                                                                    result447.push(e447);
                                                                                 }
                                                                                 _rt::cabi_dealloc(
-                                                                                    base438,
-                                                                                    len438 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    base447,
+                                                                                    len447 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                                     ::core::mem::size_of::<*const u8>(),
                                                                                 );
-                                                                                let l439 = *base
+                                                                                let l448 = *base
                                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<*mut u8>();
-                                                                                let l440 = *base
+                                                                                let l449 = *base
                                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let len441 = l440;
+                                                                                let len450 = l449;
                                                                                 super::super::super::super::sandglass::workflow::types::Payload {
-                                                                                    metadata: result438,
+                                                                                    metadata: result447,
                                                                                     data: <_ as From<
                                                                                         _rt::Vec<_>,
                                                                                     >>::from(
-                                                                                        _rt::Vec::from_raw_parts(l439.cast(), len441, len441),
+                                                                                        _rt::Vec::from_raw_parts(l448.cast(), len450, len450),
                                                                                     ),
                                                                                 }
                                                                             };
-                                                                            result442.push(e442);
+                                                                            result451.push(e451);
                                                                         }
                                                                         _rt::cabi_dealloc(
-                                                                            base442,
-                                                                            len442 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            base451,
+                                                                            len451 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                             ::core::mem::size_of::<*const u8>(),
                                                                         );
-                                                                        let l443 = i32::from(
+                                                                        let l452 = i32::from(
                                                                             *base
                                                                                 .add(24 + 14 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
                                                                         super::super::super::super::sandglass::workflow::types::ApplicationFailure {
-                                                                            failure_type: _rt::string_lift(bytes426),
-                                                                            non_retryable: _rt::bool_lift(l427 as u8),
-                                                                            details: result442,
-                                                                            next_retry_delay: match l443 {
+                                                                            failure_type: _rt::string_lift(bytes435),
+                                                                            non_retryable: _rt::bool_lift(l436 as u8),
+                                                                            details: result451,
+                                                                            next_retry_delay: match l452 {
                                                                                 0 => None,
                                                                                 1 => {
                                                                                     let e = {
-                                                                                        let l444 = *base
+                                                                                        let l453 = *base
                                                                                             .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<i64>();
-                                                                                        l444 as u64
+                                                                                        l453 as u64
                                                                                     };
                                                                                     Some(e)
                                                                                 }
@@ -7984,172 +10999,172 @@ pub mod exports {
                                                                             },
                                                                         }
                                                                     };
-                                                                    V519::Application(e519)
+                                                                    V528::Application(e528)
                                                                 }
                                                                 1 => {
-                                                                    let e519 = {
-                                                                        let l445 = *base
+                                                                    let e528 = {
+                                                                        let l454 = *base
                                                                             .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l446 = *base
+                                                                        let l455 = *base
                                                                             .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let base459 = l445;
-                                                                        let len459 = l446;
-                                                                        let mut result459 = _rt::Vec::with_capacity(len459);
-                                                                        for i in 0..len459 {
-                                                                            let base = base459
+                                                                        let base468 = l454;
+                                                                        let len468 = l455;
+                                                                        let mut result468 = _rt::Vec::with_capacity(len468);
+                                                                        for i in 0..len468 {
+                                                                            let base = base468
                                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                            let e459 = {
-                                                                                let l447 = *base.add(0).cast::<*mut u8>();
-                                                                                let l448 = *base
+                                                                            let e468 = {
+                                                                                let l456 = *base.add(0).cast::<*mut u8>();
+                                                                                let l457 = *base
                                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let base455 = l447;
-                                                                                let len455 = l448;
-                                                                                let mut result455 = _rt::Vec::with_capacity(len455);
-                                                                                for i in 0..len455 {
-                                                                                    let base = base455
+                                                                                let base464 = l456;
+                                                                                let len464 = l457;
+                                                                                let mut result464 = _rt::Vec::with_capacity(len464);
+                                                                                for i in 0..len464 {
+                                                                                    let base = base464
                                                                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                                    let e455 = {
-                                                                                        let l449 = *base.add(0).cast::<*mut u8>();
-                                                                                        let l450 = *base
+                                                                                    let e464 = {
+                                                                                        let l458 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l459 = *base
                                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len451 = l450;
-                                                                                        let bytes451 = _rt::Vec::from_raw_parts(
-                                                                                            l449.cast(),
-                                                                                            len451,
-                                                                                            len451,
+                                                                                        let len460 = l459;
+                                                                                        let bytes460 = _rt::Vec::from_raw_parts(
+                                                                                            l458.cast(),
+                                                                                            len460,
+                                                                                            len460,
                                                                                         );
-                                                                                        let l452 = *base
+                                                                                        let l461 = *base
                                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<*mut u8>();
-                                                                                        let l453 = *base
+                                                                                        let l462 = *base
                                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len454 = l453;
+                                                                                        let len463 = l462;
                                                                                         (
-                                                                                            _rt::string_lift(bytes451),
+                                                                                            _rt::string_lift(bytes460),
                                                                                             <_ as From<
                                                                                                 _rt::Vec<_>,
                                                                                             >>::from(
-                                                                                                _rt::Vec::from_raw_parts(l452.cast(), len454, len454),
+                                                                                                _rt::Vec::from_raw_parts(l461.cast(), len463, len463),
                                                                                             ),
                                                                                         )
                                                                                     };
-                                                                                    result455.push(e455);
+                                                                                    result464.push(e464);
                                                                                 }
                                                                                 _rt::cabi_dealloc(
-                                                                                    base455,
-                                                                                    len455 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    base464,
+                                                                                    len464 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                                     ::core::mem::size_of::<*const u8>(),
                                                                                 );
-                                                                                let l456 = *base
+                                                                                let l465 = *base
                                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<*mut u8>();
-                                                                                let l457 = *base
+                                                                                let l466 = *base
                                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let len458 = l457;
+                                                                                let len467 = l466;
                                                                                 super::super::super::super::sandglass::workflow::types::Payload {
-                                                                                    metadata: result455,
+                                                                                    metadata: result464,
                                                                                     data: <_ as From<
                                                                                         _rt::Vec<_>,
                                                                                     >>::from(
-                                                                                        _rt::Vec::from_raw_parts(l456.cast(), len458, len458),
+                                                                                        _rt::Vec::from_raw_parts(l465.cast(), len467, len467),
                                                                                     ),
                                                                                 }
                                                                             };
-                                                                            result459.push(e459);
+                                                                            result468.push(e468);
                                                                         }
                                                                         _rt::cabi_dealloc(
-                                                                            base459,
-                                                                            len459 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            base468,
+                                                                            len468 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                             ::core::mem::size_of::<*const u8>(),
                                                                         );
-                                                                        let l460 = *base
+                                                                        let l469 = *base
                                                                             .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l461 = *base
+                                                                        let l470 = *base
                                                                             .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len462 = l461;
-                                                                        let bytes462 = _rt::Vec::from_raw_parts(
-                                                                            l460.cast(),
-                                                                            len462,
-                                                                            len462,
+                                                                        let len471 = l470;
+                                                                        let bytes471 = _rt::Vec::from_raw_parts(
+                                                                            l469.cast(),
+                                                                            len471,
+                                                                            len471,
                                                                         );
-                                                                        let l463 = i32::from(
+                                                                        let l472 = i32::from(
                                                                             *base
                                                                                 .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
-                                                                        let l464 = i32::from(
+                                                                        let l473 = i32::from(
                                                                             *base
                                                                                 .add(24 + 14 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
                                                                         super::super::super::super::sandglass::workflow::types::CanceledFailure {
-                                                                            details: result459,
-                                                                            identity: _rt::string_lift(bytes462),
-                                                                            settled: _rt::bool_lift(l463 as u8),
-                                                                            request: match l464 {
+                                                                            details: result468,
+                                                                            identity: _rt::string_lift(bytes471),
+                                                                            settled: _rt::bool_lift(l472 as u8),
+                                                                            request: match l473 {
                                                                                 0 => None,
                                                                                 1 => {
                                                                                     let e = {
-                                                                                        let l465 = i32::from(
+                                                                                        let l474 = i32::from(
                                                                                             *base
                                                                                                 .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                                                                 .cast::<u8>(),
                                                                                         );
-                                                                                        let l466 = *base
+                                                                                        let l475 = *base
                                                                                             .add(32 + 15 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<*mut u8>();
-                                                                                        let l467 = *base
+                                                                                        let l476 = *base
                                                                                             .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len468 = l467;
-                                                                                        let bytes468 = _rt::Vec::from_raw_parts(
-                                                                                            l466.cast(),
-                                                                                            len468,
-                                                                                            len468,
+                                                                                        let len477 = l476;
+                                                                                        let bytes477 = _rt::Vec::from_raw_parts(
+                                                                                            l475.cast(),
+                                                                                            len477,
+                                                                                            len477,
                                                                                         );
-                                                                                        let l469 = *base
+                                                                                        let l478 = *base
                                                                                             .add(32 + 17 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<*mut u8>();
-                                                                                        let l470 = *base
+                                                                                        let l479 = *base
                                                                                             .add(32 + 18 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len471 = l470;
-                                                                                        let bytes471 = _rt::Vec::from_raw_parts(
-                                                                                            l469.cast(),
-                                                                                            len471,
-                                                                                            len471,
+                                                                                        let len480 = l479;
+                                                                                        let bytes480 = _rt::Vec::from_raw_parts(
+                                                                                            l478.cast(),
+                                                                                            len480,
+                                                                                            len480,
                                                                                         );
-                                                                                        let l472 = *base
+                                                                                        let l481 = *base
                                                                                             .add(40 + 18 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<i64>();
-                                                                                        let l473 = i32::from(
+                                                                                        let l482 = i32::from(
                                                                                             *base
                                                                                                 .add(48 + 18 * ::core::mem::size_of::<*const u8>())
                                                                                                 .cast::<u8>(),
                                                                                         );
                                                                                         super::super::super::super::sandglass::workflow::types::CancelInfo {
                                                                                             cause: super::super::super::super::sandglass::workflow::types::CancelCause::_lift(
-                                                                                                l465 as u8,
+                                                                                                l474 as u8,
                                                                                             ),
-                                                                                            reason: _rt::string_lift(bytes468),
-                                                                                            requester: _rt::string_lift(bytes471),
-                                                                                            at: l472 as u64,
-                                                                                            deadline: match l473 {
+                                                                                            reason: _rt::string_lift(bytes477),
+                                                                                            requester: _rt::string_lift(bytes480),
+                                                                                            at: l481 as u64,
+                                                                                            deadline: match l482 {
                                                                                                 0 => None,
                                                                                                 1 => {
                                                                                                     let e = {
-                                                                                                        let l474 = *base
+                                                                                                        let l483 = *base
                                                                                                             .add(56 + 18 * ::core::mem::size_of::<*const u8>())
                                                                                                             .cast::<i64>();
-                                                                                                        l474 as u64
+                                                                                                        l483 as u64
                                                                                                     };
                                                                                                     Some(e)
                                                                                                 }
@@ -8163,158 +11178,111 @@ pub mod exports {
                                                                             },
                                                                         }
                                                                     };
-                                                                    V519::Canceled(e519)
+                                                                    V528::Canceled(e528)
                                                                 }
                                                                 2 => {
-                                                                    let e519 = {
-                                                                        let l475 = i32::from(
+                                                                    let e528 = {
+                                                                        let l484 = i32::from(
                                                                             *base
                                                                                 .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
-                                                                        let l476 = *base
+                                                                        let l485 = *base
                                                                             .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l477 = *base
+                                                                        let l486 = *base
                                                                             .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let base490 = l476;
-                                                                        let len490 = l477;
-                                                                        let mut result490 = _rt::Vec::with_capacity(len490);
-                                                                        for i in 0..len490 {
-                                                                            let base = base490
+                                                                        let base499 = l485;
+                                                                        let len499 = l486;
+                                                                        let mut result499 = _rt::Vec::with_capacity(len499);
+                                                                        for i in 0..len499 {
+                                                                            let base = base499
                                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                            let e490 = {
-                                                                                let l478 = *base.add(0).cast::<*mut u8>();
-                                                                                let l479 = *base
+                                                                            let e499 = {
+                                                                                let l487 = *base.add(0).cast::<*mut u8>();
+                                                                                let l488 = *base
                                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let base486 = l478;
-                                                                                let len486 = l479;
-                                                                                let mut result486 = _rt::Vec::with_capacity(len486);
-                                                                                for i in 0..len486 {
-                                                                                    let base = base486
+                                                                                let base495 = l487;
+                                                                                let len495 = l488;
+                                                                                let mut result495 = _rt::Vec::with_capacity(len495);
+                                                                                for i in 0..len495 {
+                                                                                    let base = base495
                                                                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                                    let e486 = {
-                                                                                        let l480 = *base.add(0).cast::<*mut u8>();
-                                                                                        let l481 = *base
+                                                                                    let e495 = {
+                                                                                        let l489 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l490 = *base
                                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len482 = l481;
-                                                                                        let bytes482 = _rt::Vec::from_raw_parts(
-                                                                                            l480.cast(),
-                                                                                            len482,
-                                                                                            len482,
+                                                                                        let len491 = l490;
+                                                                                        let bytes491 = _rt::Vec::from_raw_parts(
+                                                                                            l489.cast(),
+                                                                                            len491,
+                                                                                            len491,
                                                                                         );
-                                                                                        let l483 = *base
+                                                                                        let l492 = *base
                                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<*mut u8>();
-                                                                                        let l484 = *base
+                                                                                        let l493 = *base
                                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                             .cast::<usize>();
-                                                                                        let len485 = l484;
+                                                                                        let len494 = l493;
                                                                                         (
-                                                                                            _rt::string_lift(bytes482),
+                                                                                            _rt::string_lift(bytes491),
                                                                                             <_ as From<
                                                                                                 _rt::Vec<_>,
                                                                                             >>::from(
-                                                                                                _rt::Vec::from_raw_parts(l483.cast(), len485, len485),
+                                                                                                _rt::Vec::from_raw_parts(l492.cast(), len494, len494),
                                                                                             ),
                                                                                         )
                                                                                     };
-                                                                                    result486.push(e486);
+                                                                                    result495.push(e495);
                                                                                 }
                                                                                 _rt::cabi_dealloc(
-                                                                                    base486,
-                                                                                    len486 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    base495,
+                                                                                    len495 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                                     ::core::mem::size_of::<*const u8>(),
                                                                                 );
-                                                                                let l487 = *base
+                                                                                let l496 = *base
                                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<*mut u8>();
-                                                                                let l488 = *base
+                                                                                let l497 = *base
                                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                     .cast::<usize>();
-                                                                                let len489 = l488;
+                                                                                let len498 = l497;
                                                                                 super::super::super::super::sandglass::workflow::types::Payload {
-                                                                                    metadata: result486,
+                                                                                    metadata: result495,
                                                                                     data: <_ as From<
                                                                                         _rt::Vec<_>,
                                                                                     >>::from(
-                                                                                        _rt::Vec::from_raw_parts(l487.cast(), len489, len489),
+                                                                                        _rt::Vec::from_raw_parts(l496.cast(), len498, len498),
                                                                                     ),
                                                                                 }
                                                                             };
-                                                                            result490.push(e490);
+                                                                            result499.push(e499);
                                                                         }
                                                                         _rt::cabi_dealloc(
-                                                                            base490,
-                                                                            len490 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            base499,
+                                                                            len499 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                             ::core::mem::size_of::<*const u8>(),
                                                                         );
                                                                         super::super::super::super::sandglass::workflow::types::TimeoutFailure {
                                                                             kind: super::super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
-                                                                                l475 as u8,
+                                                                                l484 as u8,
                                                                             ),
-                                                                            last_heartbeat_details: result490,
+                                                                            last_heartbeat_details: result499,
                                                                         }
                                                                     };
-                                                                    V519::Timeout(e519)
+                                                                    V528::Timeout(e528)
                                                                 }
                                                                 3 => {
-                                                                    let e519 = {
-                                                                        let l491 = *base
-                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l492 = *base
-                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        let len493 = l492;
-                                                                        let bytes493 = _rt::Vec::from_raw_parts(
-                                                                            l491.cast(),
-                                                                            len493,
-                                                                            len493,
-                                                                        );
-                                                                        _rt::string_lift(bytes493)
-                                                                    };
-                                                                    V519::Terminated(e519)
-                                                                }
-                                                                4 => {
-                                                                    let e519 = {
-                                                                        let l494 = i32::from(
-                                                                            *base
-                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                                                .cast::<u8>(),
-                                                                        );
-                                                                        _rt::bool_lift(l494 as u8)
-                                                                    };
-                                                                    V519::Server(e519)
-                                                                }
-                                                                5 => {
-                                                                    let e519 = {
-                                                                        let l495 = *base
-                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<i64>();
-                                                                        let l496 = *base
-                                                                            .add(24 + 10 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<i64>();
-                                                                        let l497 = *base
-                                                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l498 = *base
-                                                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        let len499 = l498;
-                                                                        let bytes499 = _rt::Vec::from_raw_parts(
-                                                                            l497.cast(),
-                                                                            len499,
-                                                                            len499,
-                                                                        );
+                                                                    let e528 = {
                                                                         let l500 = *base
-                                                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
                                                                         let l501 = *base
-                                                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
                                                                         let len502 = l501;
                                                                         let bytes502 = _rt::Vec::from_raw_parts(
@@ -8322,167 +11290,214 @@ pub mod exports {
                                                                             len502,
                                                                             len502,
                                                                         );
-                                                                        let l503 = *base
+                                                                        _rt::string_lift(bytes502)
+                                                                    };
+                                                                    V528::Terminated(e528)
+                                                                }
+                                                                4 => {
+                                                                    let e528 = {
+                                                                        let l503 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        _rt::bool_lift(l503 as u8)
+                                                                    };
+                                                                    V528::Server(e528)
+                                                                }
+                                                                5 => {
+                                                                    let e528 = {
+                                                                        let l504 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l505 = *base
+                                                                            .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l506 = *base
+                                                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l507 = *base
+                                                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len508 = l507;
+                                                                        let bytes508 = _rt::Vec::from_raw_parts(
+                                                                            l506.cast(),
+                                                                            len508,
+                                                                            len508,
+                                                                        );
+                                                                        let l509 = *base
+                                                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l510 = *base
+                                                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len511 = l510;
+                                                                        let bytes511 = _rt::Vec::from_raw_parts(
+                                                                            l509.cast(),
+                                                                            len511,
+                                                                            len511,
+                                                                        );
+                                                                        let l512 = *base
                                                                             .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l504 = *base
+                                                                        let l513 = *base
                                                                             .add(32 + 15 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len505 = l504;
-                                                                        let bytes505 = _rt::Vec::from_raw_parts(
-                                                                            l503.cast(),
-                                                                            len505,
-                                                                            len505,
+                                                                        let len514 = l513;
+                                                                        let bytes514 = _rt::Vec::from_raw_parts(
+                                                                            l512.cast(),
+                                                                            len514,
+                                                                            len514,
                                                                         );
-                                                                        let l506 = i32::from(
+                                                                        let l515 = i32::from(
                                                                             *base
                                                                                 .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
                                                                         super::super::super::super::sandglass::workflow::types::ActivityFailure {
-                                                                            scheduled_event_id: l495 as u64,
-                                                                            started_event_id: l496 as u64,
-                                                                            identity: _rt::string_lift(bytes499),
-                                                                            activity_type: _rt::string_lift(bytes502),
-                                                                            activity_id: _rt::string_lift(bytes505),
+                                                                            scheduled_event_id: l504 as u64,
+                                                                            started_event_id: l505 as u64,
+                                                                            identity: _rt::string_lift(bytes508),
+                                                                            activity_type: _rt::string_lift(bytes511),
+                                                                            activity_id: _rt::string_lift(bytes514),
                                                                             retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
-                                                                                l506 as u8,
+                                                                                l515 as u8,
                                                                             ),
                                                                         }
                                                                     };
-                                                                    V519::Activity(e519)
+                                                                    V528::Activity(e528)
                                                                 }
                                                                 n => {
                                                                     debug_assert_eq!(n, 6, "invalid enum discriminant");
-                                                                    let e519 = {
-                                                                        let l507 = *base
+                                                                    let e528 = {
+                                                                        let l516 = *base
                                                                             .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l508 = *base
+                                                                        let l517 = *base
                                                                             .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len509 = l508;
-                                                                        let bytes509 = _rt::Vec::from_raw_parts(
-                                                                            l507.cast(),
-                                                                            len509,
-                                                                            len509,
+                                                                        let len518 = l517;
+                                                                        let bytes518 = _rt::Vec::from_raw_parts(
+                                                                            l516.cast(),
+                                                                            len518,
+                                                                            len518,
                                                                         );
-                                                                        let l510 = *base
+                                                                        let l519 = *base
                                                                             .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l511 = *base
+                                                                        let l520 = *base
                                                                             .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len512 = l511;
-                                                                        let bytes512 = _rt::Vec::from_raw_parts(
-                                                                            l510.cast(),
-                                                                            len512,
-                                                                            len512,
+                                                                        let len521 = l520;
+                                                                        let bytes521 = _rt::Vec::from_raw_parts(
+                                                                            l519.cast(),
+                                                                            len521,
+                                                                            len521,
                                                                         );
-                                                                        let l513 = *base
+                                                                        let l522 = *base
                                                                             .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l514 = *base
+                                                                        let l523 = *base
                                                                             .add(16 + 15 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
-                                                                        let len515 = l514;
-                                                                        let bytes515 = _rt::Vec::from_raw_parts(
-                                                                            l513.cast(),
-                                                                            len515,
-                                                                            len515,
+                                                                        let len524 = l523;
+                                                                        let bytes524 = _rt::Vec::from_raw_parts(
+                                                                            l522.cast(),
+                                                                            len524,
+                                                                            len524,
                                                                         );
-                                                                        let l516 = *base
+                                                                        let l525 = *base
                                                                             .add(16 + 16 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<i64>();
-                                                                        let l517 = *base
+                                                                        let l526 = *base
                                                                             .add(24 + 16 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<i64>();
-                                                                        let l518 = i32::from(
+                                                                        let l527 = i32::from(
                                                                             *base
                                                                                 .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<u8>(),
                                                                         );
                                                                         super::super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
-                                                                            workflow_id: _rt::string_lift(bytes509),
-                                                                            run_id: _rt::string_lift(bytes512),
-                                                                            workflow_type: _rt::string_lift(bytes515),
-                                                                            initiated_event_id: l516 as u64,
-                                                                            started_event_id: l517 as u64,
+                                                                            workflow_id: _rt::string_lift(bytes518),
+                                                                            run_id: _rt::string_lift(bytes521),
+                                                                            workflow_type: _rt::string_lift(bytes524),
+                                                                            initiated_event_id: l525 as u64,
+                                                                            started_event_id: l526 as u64,
                                                                             retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
-                                                                                l518 as u8,
+                                                                                l527 as u8,
                                                                             ),
                                                                         }
                                                                     };
-                                                                    V519::ChildWorkflow(e519)
+                                                                    V528::ChildWorkflow(e528)
                                                                 }
                                                             };
                                                             super::super::super::super::sandglass::workflow::types::FailureLink {
-                                                                message: _rt::string_lift(bytes403),
-                                                                source: _rt::string_lift(bytes406),
-                                                                stack_trace: _rt::string_lift(bytes409),
-                                                                encoded_attributes: match l410 {
+                                                                message: _rt::string_lift(bytes412),
+                                                                source: _rt::string_lift(bytes415),
+                                                                stack_trace: _rt::string_lift(bytes418),
+                                                                encoded_attributes: match l419 {
                                                                     0 => None,
                                                                     1 => {
                                                                         let e = {
-                                                                            let l411 = *base
+                                                                            let l420 = *base
                                                                                 .add(7 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<*mut u8>();
-                                                                            let l412 = *base
+                                                                            let l421 = *base
                                                                                 .add(8 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<usize>();
-                                                                            let base419 = l411;
-                                                                            let len419 = l412;
-                                                                            let mut result419 = _rt::Vec::with_capacity(len419);
-                                                                            for i in 0..len419 {
-                                                                                let base = base419
+                                                                            let base428 = l420;
+                                                                            let len428 = l421;
+                                                                            let mut result428 = _rt::Vec::with_capacity(len428);
+                                                                            for i in 0..len428 {
+                                                                                let base = base428
                                                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                                let e419 = {
-                                                                                    let l413 = *base.add(0).cast::<*mut u8>();
-                                                                                    let l414 = *base
+                                                                                let e428 = {
+                                                                                    let l422 = *base.add(0).cast::<*mut u8>();
+                                                                                    let l423 = *base
                                                                                         .add(::core::mem::size_of::<*const u8>())
                                                                                         .cast::<usize>();
-                                                                                    let len415 = l414;
-                                                                                    let bytes415 = _rt::Vec::from_raw_parts(
-                                                                                        l413.cast(),
-                                                                                        len415,
-                                                                                        len415,
+                                                                                    let len424 = l423;
+                                                                                    let bytes424 = _rt::Vec::from_raw_parts(
+                                                                                        l422.cast(),
+                                                                                        len424,
+                                                                                        len424,
                                                                                     );
-                                                                                    let l416 = *base
+                                                                                    let l425 = *base
                                                                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                                                                         .cast::<*mut u8>();
-                                                                                    let l417 = *base
+                                                                                    let l426 = *base
                                                                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                                                                         .cast::<usize>();
-                                                                                    let len418 = l417;
+                                                                                    let len427 = l426;
                                                                                     (
-                                                                                        _rt::string_lift(bytes415),
+                                                                                        _rt::string_lift(bytes424),
                                                                                         <_ as From<
                                                                                             _rt::Vec<_>,
                                                                                         >>::from(
-                                                                                            _rt::Vec::from_raw_parts(l416.cast(), len418, len418),
+                                                                                            _rt::Vec::from_raw_parts(l425.cast(), len427, len427),
                                                                                         ),
                                                                                     )
                                                                                 };
-                                                                                result419.push(e419);
+                                                                                result428.push(e428);
                                                                             }
                                                                             _rt::cabi_dealloc(
-                                                                                base419,
-                                                                                len419 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                base428,
+                                                                                len428 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                                 ::core::mem::size_of::<*const u8>(),
                                                                             );
-                                                                            let l420 = *base
+                                                                            let l429 = *base
                                                                                 .add(9 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<*mut u8>();
-                                                                            let l421 = *base
+                                                                            let l430 = *base
                                                                                 .add(10 * ::core::mem::size_of::<*const u8>())
                                                                                 .cast::<usize>();
-                                                                            let len422 = l421;
+                                                                            let len431 = l430;
                                                                             super::super::super::super::sandglass::workflow::types::Payload {
-                                                                                metadata: result419,
+                                                                                metadata: result428,
                                                                                 data: <_ as From<
                                                                                     _rt::Vec<_>,
                                                                                 >>::from(
-                                                                                    _rt::Vec::from_raw_parts(l420.cast(), len422, len422),
+                                                                                    _rt::Vec::from_raw_parts(l429.cast(), len431, len431),
                                                                                 ),
                                                                             }
                                                                         };
@@ -8490,27 +11505,1450 @@ pub mod exports {
                                                                     }
                                                                     _ => _rt::invalid_enum_discriminant(),
                                                                 },
-                                                                info: v519,
+                                                                info: v528,
                                                             }
                                                         };
-                                                        result520.push(e520);
+                                                        result529.push(e529);
                                                     }
                                                     _rt::cabi_dealloc(
-                                                        base520,
-                                                        len520 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                                        base529,
+                                                        len529 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
                                                         8,
                                                     );
-                                                    result520
+                                                    result529
                                                 };
                                                 Err(e)
                                             }
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::Compensated(e521)
+                                    Event::ChildResolved(e770)
+                                }
+                                9 => {
+                                    let e770 = Resolution {
+                                        operation: arg1.assume_init() as i64 as u64,
+                                        outcome: match arg2 as i32 {
+                                            0 => {
+                                                let e = ();
+                                                Ok(e)
+                                            }
+                                            1 => {
+                                                let e = {
+                                                    let base649 = arg3;
+                                                    let len649 = arg4 as usize;
+                                                    let mut result649 = _rt::Vec::with_capacity(len649);
+                                                    for i in 0..len649 {
+                                                        let base = base649
+                                                            .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                                        let e649 = {
+                                                            let l530 = *base.add(0).cast::<*mut u8>();
+                                                            let l531 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len532 = l531;
+                                                            let bytes532 = _rt::Vec::from_raw_parts(
+                                                                l530.cast(),
+                                                                len532,
+                                                                len532,
+                                                            );
+                                                            let l533 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l534 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len535 = l534;
+                                                            let bytes535 = _rt::Vec::from_raw_parts(
+                                                                l533.cast(),
+                                                                len535,
+                                                                len535,
+                                                            );
+                                                            let l536 = *base
+                                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l537 = *base
+                                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len538 = l537;
+                                                            let bytes538 = _rt::Vec::from_raw_parts(
+                                                                l536.cast(),
+                                                                len538,
+                                                                len538,
+                                                            );
+                                                            let l539 = i32::from(
+                                                                *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            let l552 = i32::from(
+                                                                *base
+                                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            use super::super::super::super::sandglass::workflow::types::FailureInfo as V648;
+                                                            let v648 = match l552 {
+                                                                0 => {
+                                                                    let e648 = {
+                                                                        let l553 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l554 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len555 = l554;
+                                                                        let bytes555 = _rt::Vec::from_raw_parts(
+                                                                            l553.cast(),
+                                                                            len555,
+                                                                            len555,
+                                                                        );
+                                                                        let l556 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l557 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l558 = *base
+                                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base571 = l557;
+                                                                        let len571 = l558;
+                                                                        let mut result571 = _rt::Vec::with_capacity(len571);
+                                                                        for i in 0..len571 {
+                                                                            let base = base571
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e571 = {
+                                                                                let l559 = *base.add(0).cast::<*mut u8>();
+                                                                                let l560 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base567 = l559;
+                                                                                let len567 = l560;
+                                                                                let mut result567 = _rt::Vec::with_capacity(len567);
+                                                                                for i in 0..len567 {
+                                                                                    let base = base567
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e567 = {
+                                                                                        let l561 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l562 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len563 = l562;
+                                                                                        let bytes563 = _rt::Vec::from_raw_parts(
+                                                                                            l561.cast(),
+                                                                                            len563,
+                                                                                            len563,
+                                                                                        );
+                                                                                        let l564 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l565 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len566 = l565;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes563),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l564.cast(), len566, len566),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result567.push(e567);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base567,
+                                                                                    len567 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l568 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l569 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len570 = l569;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result567,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l568.cast(), len570, len570),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result571.push(e571);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base571,
+                                                                            len571 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        let l572 = i32::from(
+                                                                            *base
+                                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                                            failure_type: _rt::string_lift(bytes555),
+                                                                            non_retryable: _rt::bool_lift(l556 as u8),
+                                                                            details: result571,
+                                                                            next_retry_delay: match l572 {
+                                                                                0 => None,
+                                                                                1 => {
+                                                                                    let e = {
+                                                                                        let l573 = *base
+                                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<i64>();
+                                                                                        l573 as u64
+                                                                                    };
+                                                                                    Some(e)
+                                                                                }
+                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                            },
+                                                                        }
+                                                                    };
+                                                                    V648::Application(e648)
+                                                                }
+                                                                1 => {
+                                                                    let e648 = {
+                                                                        let l574 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l575 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base588 = l574;
+                                                                        let len588 = l575;
+                                                                        let mut result588 = _rt::Vec::with_capacity(len588);
+                                                                        for i in 0..len588 {
+                                                                            let base = base588
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e588 = {
+                                                                                let l576 = *base.add(0).cast::<*mut u8>();
+                                                                                let l577 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base584 = l576;
+                                                                                let len584 = l577;
+                                                                                let mut result584 = _rt::Vec::with_capacity(len584);
+                                                                                for i in 0..len584 {
+                                                                                    let base = base584
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e584 = {
+                                                                                        let l578 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l579 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len580 = l579;
+                                                                                        let bytes580 = _rt::Vec::from_raw_parts(
+                                                                                            l578.cast(),
+                                                                                            len580,
+                                                                                            len580,
+                                                                                        );
+                                                                                        let l581 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l582 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len583 = l582;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes580),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l581.cast(), len583, len583),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result584.push(e584);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base584,
+                                                                                    len584 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l585 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l586 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len587 = l586;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result584,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l585.cast(), len587, len587),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result588.push(e588);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base588,
+                                                                            len588 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        let l589 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l590 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len591 = l590;
+                                                                        let bytes591 = _rt::Vec::from_raw_parts(
+                                                                            l589.cast(),
+                                                                            len591,
+                                                                            len591,
+                                                                        );
+                                                                        let l592 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l593 = i32::from(
+                                                                            *base
+                                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                                            details: result588,
+                                                                            identity: _rt::string_lift(bytes591),
+                                                                            settled: _rt::bool_lift(l592 as u8),
+                                                                            request: match l593 {
+                                                                                0 => None,
+                                                                                1 => {
+                                                                                    let e = {
+                                                                                        let l594 = i32::from(
+                                                                                            *base
+                                                                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                                .cast::<u8>(),
+                                                                                        );
+                                                                                        let l595 = *base
+                                                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l596 = *base
+                                                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len597 = l596;
+                                                                                        let bytes597 = _rt::Vec::from_raw_parts(
+                                                                                            l595.cast(),
+                                                                                            len597,
+                                                                                            len597,
+                                                                                        );
+                                                                                        let l598 = *base
+                                                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l599 = *base
+                                                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len600 = l599;
+                                                                                        let bytes600 = _rt::Vec::from_raw_parts(
+                                                                                            l598.cast(),
+                                                                                            len600,
+                                                                                            len600,
+                                                                                        );
+                                                                                        let l601 = *base
+                                                                                            .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<i64>();
+                                                                                        let l602 = i32::from(
+                                                                                            *base
+                                                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                                .cast::<u8>(),
+                                                                                        );
+                                                                                        super::super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                                            cause: super::super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                                                l594 as u8,
+                                                                                            ),
+                                                                                            reason: _rt::string_lift(bytes597),
+                                                                                            requester: _rt::string_lift(bytes600),
+                                                                                            at: l601 as u64,
+                                                                                            deadline: match l602 {
+                                                                                                0 => None,
+                                                                                                1 => {
+                                                                                                    let e = {
+                                                                                                        let l603 = *base
+                                                                                                            .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                                            .cast::<i64>();
+                                                                                                        l603 as u64
+                                                                                                    };
+                                                                                                    Some(e)
+                                                                                                }
+                                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                                            },
+                                                                                        }
+                                                                                    };
+                                                                                    Some(e)
+                                                                                }
+                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                            },
+                                                                        }
+                                                                    };
+                                                                    V648::Canceled(e648)
+                                                                }
+                                                                2 => {
+                                                                    let e648 = {
+                                                                        let l604 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l605 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l606 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base619 = l605;
+                                                                        let len619 = l606;
+                                                                        let mut result619 = _rt::Vec::with_capacity(len619);
+                                                                        for i in 0..len619 {
+                                                                            let base = base619
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e619 = {
+                                                                                let l607 = *base.add(0).cast::<*mut u8>();
+                                                                                let l608 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base615 = l607;
+                                                                                let len615 = l608;
+                                                                                let mut result615 = _rt::Vec::with_capacity(len615);
+                                                                                for i in 0..len615 {
+                                                                                    let base = base615
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e615 = {
+                                                                                        let l609 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l610 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len611 = l610;
+                                                                                        let bytes611 = _rt::Vec::from_raw_parts(
+                                                                                            l609.cast(),
+                                                                                            len611,
+                                                                                            len611,
+                                                                                        );
+                                                                                        let l612 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l613 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len614 = l613;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes611),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l612.cast(), len614, len614),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result615.push(e615);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base615,
+                                                                                    len615 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l616 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l617 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len618 = l617;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result615,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l616.cast(), len618, len618),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result619.push(e619);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base619,
+                                                                            len619 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                                            kind: super::super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                                                l604 as u8,
+                                                                            ),
+                                                                            last_heartbeat_details: result619,
+                                                                        }
+                                                                    };
+                                                                    V648::Timeout(e648)
+                                                                }
+                                                                3 => {
+                                                                    let e648 = {
+                                                                        let l620 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l621 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len622 = l621;
+                                                                        let bytes622 = _rt::Vec::from_raw_parts(
+                                                                            l620.cast(),
+                                                                            len622,
+                                                                            len622,
+                                                                        );
+                                                                        _rt::string_lift(bytes622)
+                                                                    };
+                                                                    V648::Terminated(e648)
+                                                                }
+                                                                4 => {
+                                                                    let e648 = {
+                                                                        let l623 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        _rt::bool_lift(l623 as u8)
+                                                                    };
+                                                                    V648::Server(e648)
+                                                                }
+                                                                5 => {
+                                                                    let e648 = {
+                                                                        let l624 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l625 = *base
+                                                                            .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l626 = *base
+                                                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l627 = *base
+                                                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len628 = l627;
+                                                                        let bytes628 = _rt::Vec::from_raw_parts(
+                                                                            l626.cast(),
+                                                                            len628,
+                                                                            len628,
+                                                                        );
+                                                                        let l629 = *base
+                                                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l630 = *base
+                                                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len631 = l630;
+                                                                        let bytes631 = _rt::Vec::from_raw_parts(
+                                                                            l629.cast(),
+                                                                            len631,
+                                                                            len631,
+                                                                        );
+                                                                        let l632 = *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l633 = *base
+                                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len634 = l633;
+                                                                        let bytes634 = _rt::Vec::from_raw_parts(
+                                                                            l632.cast(),
+                                                                            len634,
+                                                                            len634,
+                                                                        );
+                                                                        let l635 = i32::from(
+                                                                            *base
+                                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                                            scheduled_event_id: l624 as u64,
+                                                                            started_event_id: l625 as u64,
+                                                                            identity: _rt::string_lift(bytes628),
+                                                                            activity_type: _rt::string_lift(bytes631),
+                                                                            activity_id: _rt::string_lift(bytes634),
+                                                                            retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                                l635 as u8,
+                                                                            ),
+                                                                        }
+                                                                    };
+                                                                    V648::Activity(e648)
+                                                                }
+                                                                n => {
+                                                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                                    let e648 = {
+                                                                        let l636 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l637 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len638 = l637;
+                                                                        let bytes638 = _rt::Vec::from_raw_parts(
+                                                                            l636.cast(),
+                                                                            len638,
+                                                                            len638,
+                                                                        );
+                                                                        let l639 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l640 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len641 = l640;
+                                                                        let bytes641 = _rt::Vec::from_raw_parts(
+                                                                            l639.cast(),
+                                                                            len641,
+                                                                            len641,
+                                                                        );
+                                                                        let l642 = *base
+                                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l643 = *base
+                                                                            .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len644 = l643;
+                                                                        let bytes644 = _rt::Vec::from_raw_parts(
+                                                                            l642.cast(),
+                                                                            len644,
+                                                                            len644,
+                                                                        );
+                                                                        let l645 = *base
+                                                                            .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l646 = *base
+                                                                            .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l647 = i32::from(
+                                                                            *base
+                                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                                            workflow_id: _rt::string_lift(bytes638),
+                                                                            run_id: _rt::string_lift(bytes641),
+                                                                            workflow_type: _rt::string_lift(bytes644),
+                                                                            initiated_event_id: l645 as u64,
+                                                                            started_event_id: l646 as u64,
+                                                                            retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                                l647 as u8,
+                                                                            ),
+                                                                        }
+                                                                    };
+                                                                    V648::ChildWorkflow(e648)
+                                                                }
+                                                            };
+                                                            super::super::super::super::sandglass::workflow::types::FailureLink {
+                                                                message: _rt::string_lift(bytes532),
+                                                                source: _rt::string_lift(bytes535),
+                                                                stack_trace: _rt::string_lift(bytes538),
+                                                                encoded_attributes: match l539 {
+                                                                    0 => None,
+                                                                    1 => {
+                                                                        let e = {
+                                                                            let l540 = *base
+                                                                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<*mut u8>();
+                                                                            let l541 = *base
+                                                                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<usize>();
+                                                                            let base548 = l540;
+                                                                            let len548 = l541;
+                                                                            let mut result548 = _rt::Vec::with_capacity(len548);
+                                                                            for i in 0..len548 {
+                                                                                let base = base548
+                                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                let e548 = {
+                                                                                    let l542 = *base.add(0).cast::<*mut u8>();
+                                                                                    let l543 = *base
+                                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<usize>();
+                                                                                    let len544 = l543;
+                                                                                    let bytes544 = _rt::Vec::from_raw_parts(
+                                                                                        l542.cast(),
+                                                                                        len544,
+                                                                                        len544,
+                                                                                    );
+                                                                                    let l545 = *base
+                                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<*mut u8>();
+                                                                                    let l546 = *base
+                                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<usize>();
+                                                                                    let len547 = l546;
+                                                                                    (
+                                                                                        _rt::string_lift(bytes544),
+                                                                                        <_ as From<
+                                                                                            _rt::Vec<_>,
+                                                                                        >>::from(
+                                                                                            _rt::Vec::from_raw_parts(l545.cast(), len547, len547),
+                                                                                        ),
+                                                                                    )
+                                                                                };
+                                                                                result548.push(e548);
+                                                                            }
+                                                                            _rt::cabi_dealloc(
+                                                                                base548,
+                                                                                len548 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                ::core::mem::size_of::<*const u8>(),
+                                                                            );
+                                                                            let l549 = *base
+                                                                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<*mut u8>();
+                                                                            let l550 = *base
+                                                                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<usize>();
+                                                                            let len551 = l550;
+                                                                            super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                metadata: result548,
+                                                                                data: <_ as From<
+                                                                                    _rt::Vec<_>,
+                                                                                >>::from(
+                                                                                    _rt::Vec::from_raw_parts(l549.cast(), len551, len551),
+                                                                                ),
+                                                                            }
+                                                                        };
+                                                                        Some(e)
+                                                                    }
+                                                                    _ => _rt::invalid_enum_discriminant(),
+                                                                },
+                                                                info: v648,
+                                                            }
+                                                        };
+                                                        result649.push(e649);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base649,
+                                                        len649 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                                        8,
+                                                    );
+                                                    result649
+                                                };
+                                                Err(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                    };
+                                    Event::ExternalResolved(e770)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                    let e770 = Resolution {
+                                        operation: arg1.assume_init() as i64 as u64,
+                                        outcome: match arg2 as i32 {
+                                            0 => {
+                                                let e = ();
+                                                Ok(e)
+                                            }
+                                            1 => {
+                                                let e = {
+                                                    let base769 = arg3;
+                                                    let len769 = arg4 as usize;
+                                                    let mut result769 = _rt::Vec::with_capacity(len769);
+                                                    for i in 0..len769 {
+                                                        let base = base769
+                                                            .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                                        let e769 = {
+                                                            let l650 = *base.add(0).cast::<*mut u8>();
+                                                            let l651 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len652 = l651;
+                                                            let bytes652 = _rt::Vec::from_raw_parts(
+                                                                l650.cast(),
+                                                                len652,
+                                                                len652,
+                                                            );
+                                                            let l653 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l654 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len655 = l654;
+                                                            let bytes655 = _rt::Vec::from_raw_parts(
+                                                                l653.cast(),
+                                                                len655,
+                                                                len655,
+                                                            );
+                                                            let l656 = *base
+                                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l657 = *base
+                                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len658 = l657;
+                                                            let bytes658 = _rt::Vec::from_raw_parts(
+                                                                l656.cast(),
+                                                                len658,
+                                                                len658,
+                                                            );
+                                                            let l659 = i32::from(
+                                                                *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            let l672 = i32::from(
+                                                                *base
+                                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            use super::super::super::super::sandglass::workflow::types::FailureInfo as V768;
+                                                            let v768 = match l672 {
+                                                                0 => {
+                                                                    let e768 = {
+                                                                        let l673 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l674 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len675 = l674;
+                                                                        let bytes675 = _rt::Vec::from_raw_parts(
+                                                                            l673.cast(),
+                                                                            len675,
+                                                                            len675,
+                                                                        );
+                                                                        let l676 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l677 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l678 = *base
+                                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base691 = l677;
+                                                                        let len691 = l678;
+                                                                        let mut result691 = _rt::Vec::with_capacity(len691);
+                                                                        for i in 0..len691 {
+                                                                            let base = base691
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e691 = {
+                                                                                let l679 = *base.add(0).cast::<*mut u8>();
+                                                                                let l680 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base687 = l679;
+                                                                                let len687 = l680;
+                                                                                let mut result687 = _rt::Vec::with_capacity(len687);
+                                                                                for i in 0..len687 {
+                                                                                    let base = base687
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e687 = {
+                                                                                        let l681 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l682 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len683 = l682;
+                                                                                        let bytes683 = _rt::Vec::from_raw_parts(
+                                                                                            l681.cast(),
+                                                                                            len683,
+                                                                                            len683,
+                                                                                        );
+                                                                                        let l684 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l685 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len686 = l685;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes683),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l684.cast(), len686, len686),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result687.push(e687);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base687,
+                                                                                    len687 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l688 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l689 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len690 = l689;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result687,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l688.cast(), len690, len690),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result691.push(e691);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base691,
+                                                                            len691 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        let l692 = i32::from(
+                                                                            *base
+                                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                                            failure_type: _rt::string_lift(bytes675),
+                                                                            non_retryable: _rt::bool_lift(l676 as u8),
+                                                                            details: result691,
+                                                                            next_retry_delay: match l692 {
+                                                                                0 => None,
+                                                                                1 => {
+                                                                                    let e = {
+                                                                                        let l693 = *base
+                                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<i64>();
+                                                                                        l693 as u64
+                                                                                    };
+                                                                                    Some(e)
+                                                                                }
+                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                            },
+                                                                        }
+                                                                    };
+                                                                    V768::Application(e768)
+                                                                }
+                                                                1 => {
+                                                                    let e768 = {
+                                                                        let l694 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l695 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base708 = l694;
+                                                                        let len708 = l695;
+                                                                        let mut result708 = _rt::Vec::with_capacity(len708);
+                                                                        for i in 0..len708 {
+                                                                            let base = base708
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e708 = {
+                                                                                let l696 = *base.add(0).cast::<*mut u8>();
+                                                                                let l697 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base704 = l696;
+                                                                                let len704 = l697;
+                                                                                let mut result704 = _rt::Vec::with_capacity(len704);
+                                                                                for i in 0..len704 {
+                                                                                    let base = base704
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e704 = {
+                                                                                        let l698 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l699 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len700 = l699;
+                                                                                        let bytes700 = _rt::Vec::from_raw_parts(
+                                                                                            l698.cast(),
+                                                                                            len700,
+                                                                                            len700,
+                                                                                        );
+                                                                                        let l701 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l702 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len703 = l702;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes700),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l701.cast(), len703, len703),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result704.push(e704);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base704,
+                                                                                    len704 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l705 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l706 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len707 = l706;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result704,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l705.cast(), len707, len707),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result708.push(e708);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base708,
+                                                                            len708 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        let l709 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l710 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len711 = l710;
+                                                                        let bytes711 = _rt::Vec::from_raw_parts(
+                                                                            l709.cast(),
+                                                                            len711,
+                                                                            len711,
+                                                                        );
+                                                                        let l712 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l713 = i32::from(
+                                                                            *base
+                                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                                            details: result708,
+                                                                            identity: _rt::string_lift(bytes711),
+                                                                            settled: _rt::bool_lift(l712 as u8),
+                                                                            request: match l713 {
+                                                                                0 => None,
+                                                                                1 => {
+                                                                                    let e = {
+                                                                                        let l714 = i32::from(
+                                                                                            *base
+                                                                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                                .cast::<u8>(),
+                                                                                        );
+                                                                                        let l715 = *base
+                                                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l716 = *base
+                                                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len717 = l716;
+                                                                                        let bytes717 = _rt::Vec::from_raw_parts(
+                                                                                            l715.cast(),
+                                                                                            len717,
+                                                                                            len717,
+                                                                                        );
+                                                                                        let l718 = *base
+                                                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l719 = *base
+                                                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len720 = l719;
+                                                                                        let bytes720 = _rt::Vec::from_raw_parts(
+                                                                                            l718.cast(),
+                                                                                            len720,
+                                                                                            len720,
+                                                                                        );
+                                                                                        let l721 = *base
+                                                                                            .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<i64>();
+                                                                                        let l722 = i32::from(
+                                                                                            *base
+                                                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                                .cast::<u8>(),
+                                                                                        );
+                                                                                        super::super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                                            cause: super::super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                                                l714 as u8,
+                                                                                            ),
+                                                                                            reason: _rt::string_lift(bytes717),
+                                                                                            requester: _rt::string_lift(bytes720),
+                                                                                            at: l721 as u64,
+                                                                                            deadline: match l722 {
+                                                                                                0 => None,
+                                                                                                1 => {
+                                                                                                    let e = {
+                                                                                                        let l723 = *base
+                                                                                                            .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                                            .cast::<i64>();
+                                                                                                        l723 as u64
+                                                                                                    };
+                                                                                                    Some(e)
+                                                                                                }
+                                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                                            },
+                                                                                        }
+                                                                                    };
+                                                                                    Some(e)
+                                                                                }
+                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                            },
+                                                                        }
+                                                                    };
+                                                                    V768::Canceled(e768)
+                                                                }
+                                                                2 => {
+                                                                    let e768 = {
+                                                                        let l724 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l725 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l726 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let base739 = l725;
+                                                                        let len739 = l726;
+                                                                        let mut result739 = _rt::Vec::with_capacity(len739);
+                                                                        for i in 0..len739 {
+                                                                            let base = base739
+                                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                            let e739 = {
+                                                                                let l727 = *base.add(0).cast::<*mut u8>();
+                                                                                let l728 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let base735 = l727;
+                                                                                let len735 = l728;
+                                                                                let mut result735 = _rt::Vec::with_capacity(len735);
+                                                                                for i in 0..len735 {
+                                                                                    let base = base735
+                                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                    let e735 = {
+                                                                                        let l729 = *base.add(0).cast::<*mut u8>();
+                                                                                        let l730 = *base
+                                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len731 = l730;
+                                                                                        let bytes731 = _rt::Vec::from_raw_parts(
+                                                                                            l729.cast(),
+                                                                                            len731,
+                                                                                            len731,
+                                                                                        );
+                                                                                        let l732 = *base
+                                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<*mut u8>();
+                                                                                        let l733 = *base
+                                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<usize>();
+                                                                                        let len734 = l733;
+                                                                                        (
+                                                                                            _rt::string_lift(bytes731),
+                                                                                            <_ as From<
+                                                                                                _rt::Vec<_>,
+                                                                                            >>::from(
+                                                                                                _rt::Vec::from_raw_parts(l732.cast(), len734, len734),
+                                                                                            ),
+                                                                                        )
+                                                                                    };
+                                                                                    result735.push(e735);
+                                                                                }
+                                                                                _rt::cabi_dealloc(
+                                                                                    base735,
+                                                                                    len735 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                                );
+                                                                                let l736 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l737 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len738 = l737;
+                                                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                    metadata: result735,
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(
+                                                                                        _rt::Vec::from_raw_parts(l736.cast(), len738, len738),
+                                                                                    ),
+                                                                                }
+                                                                            };
+                                                                            result739.push(e739);
+                                                                        }
+                                                                        _rt::cabi_dealloc(
+                                                                            base739,
+                                                                            len739 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                            ::core::mem::size_of::<*const u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                                            kind: super::super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                                                l724 as u8,
+                                                                            ),
+                                                                            last_heartbeat_details: result739,
+                                                                        }
+                                                                    };
+                                                                    V768::Timeout(e768)
+                                                                }
+                                                                3 => {
+                                                                    let e768 = {
+                                                                        let l740 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l741 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len742 = l741;
+                                                                        let bytes742 = _rt::Vec::from_raw_parts(
+                                                                            l740.cast(),
+                                                                            len742,
+                                                                            len742,
+                                                                        );
+                                                                        _rt::string_lift(bytes742)
+                                                                    };
+                                                                    V768::Terminated(e768)
+                                                                }
+                                                                4 => {
+                                                                    let e768 = {
+                                                                        let l743 = i32::from(
+                                                                            *base
+                                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        _rt::bool_lift(l743 as u8)
+                                                                    };
+                                                                    V768::Server(e768)
+                                                                }
+                                                                5 => {
+                                                                    let e768 = {
+                                                                        let l744 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l745 = *base
+                                                                            .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l746 = *base
+                                                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l747 = *base
+                                                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len748 = l747;
+                                                                        let bytes748 = _rt::Vec::from_raw_parts(
+                                                                            l746.cast(),
+                                                                            len748,
+                                                                            len748,
+                                                                        );
+                                                                        let l749 = *base
+                                                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l750 = *base
+                                                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len751 = l750;
+                                                                        let bytes751 = _rt::Vec::from_raw_parts(
+                                                                            l749.cast(),
+                                                                            len751,
+                                                                            len751,
+                                                                        );
+                                                                        let l752 = *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l753 = *base
+                                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len754 = l753;
+                                                                        let bytes754 = _rt::Vec::from_raw_parts(
+                                                                            l752.cast(),
+                                                                            len754,
+                                                                            len754,
+                                                                        );
+                                                                        let l755 = i32::from(
+                                                                            *base
+                                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                                            scheduled_event_id: l744 as u64,
+                                                                            started_event_id: l745 as u64,
+                                                                            identity: _rt::string_lift(bytes748),
+                                                                            activity_type: _rt::string_lift(bytes751),
+                                                                            activity_id: _rt::string_lift(bytes754),
+                                                                            retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                                l755 as u8,
+                                                                            ),
+                                                                        }
+                                                                    };
+                                                                    V768::Activity(e768)
+                                                                }
+                                                                n => {
+                                                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                                    let e768 = {
+                                                                        let l756 = *base
+                                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l757 = *base
+                                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len758 = l757;
+                                                                        let bytes758 = _rt::Vec::from_raw_parts(
+                                                                            l756.cast(),
+                                                                            len758,
+                                                                            len758,
+                                                                        );
+                                                                        let l759 = *base
+                                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l760 = *base
+                                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len761 = l760;
+                                                                        let bytes761 = _rt::Vec::from_raw_parts(
+                                                                            l759.cast(),
+                                                                            len761,
+                                                                            len761,
+                                                                        );
+                                                                        let l762 = *base
+                                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l763 = *base
+                                                                            .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len764 = l763;
+                                                                        let bytes764 = _rt::Vec::from_raw_parts(
+                                                                            l762.cast(),
+                                                                            len764,
+                                                                            len764,
+                                                                        );
+                                                                        let l765 = *base
+                                                                            .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l766 = *base
+                                                                            .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l767 = i32::from(
+                                                                            *base
+                                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                                            workflow_id: _rt::string_lift(bytes758),
+                                                                            run_id: _rt::string_lift(bytes761),
+                                                                            workflow_type: _rt::string_lift(bytes764),
+                                                                            initiated_event_id: l765 as u64,
+                                                                            started_event_id: l766 as u64,
+                                                                            retry_state: super::super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                                l767 as u8,
+                                                                            ),
+                                                                        }
+                                                                    };
+                                                                    V768::ChildWorkflow(e768)
+                                                                }
+                                                            };
+                                                            super::super::super::super::sandglass::workflow::types::FailureLink {
+                                                                message: _rt::string_lift(bytes652),
+                                                                source: _rt::string_lift(bytes655),
+                                                                stack_trace: _rt::string_lift(bytes658),
+                                                                encoded_attributes: match l659 {
+                                                                    0 => None,
+                                                                    1 => {
+                                                                        let e = {
+                                                                            let l660 = *base
+                                                                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<*mut u8>();
+                                                                            let l661 = *base
+                                                                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<usize>();
+                                                                            let base668 = l660;
+                                                                            let len668 = l661;
+                                                                            let mut result668 = _rt::Vec::with_capacity(len668);
+                                                                            for i in 0..len668 {
+                                                                                let base = base668
+                                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                                let e668 = {
+                                                                                    let l662 = *base.add(0).cast::<*mut u8>();
+                                                                                    let l663 = *base
+                                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<usize>();
+                                                                                    let len664 = l663;
+                                                                                    let bytes664 = _rt::Vec::from_raw_parts(
+                                                                                        l662.cast(),
+                                                                                        len664,
+                                                                                        len664,
+                                                                                    );
+                                                                                    let l665 = *base
+                                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<*mut u8>();
+                                                                                    let l666 = *base
+                                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<usize>();
+                                                                                    let len667 = l666;
+                                                                                    (
+                                                                                        _rt::string_lift(bytes664),
+                                                                                        <_ as From<
+                                                                                            _rt::Vec<_>,
+                                                                                        >>::from(
+                                                                                            _rt::Vec::from_raw_parts(l665.cast(), len667, len667),
+                                                                                        ),
+                                                                                    )
+                                                                                };
+                                                                                result668.push(e668);
+                                                                            }
+                                                                            _rt::cabi_dealloc(
+                                                                                base668,
+                                                                                len668 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                                ::core::mem::size_of::<*const u8>(),
+                                                                            );
+                                                                            let l669 = *base
+                                                                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<*mut u8>();
+                                                                            let l670 = *base
+                                                                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<usize>();
+                                                                            let len671 = l670;
+                                                                            super::super::super::super::sandglass::workflow::types::Payload {
+                                                                                metadata: result668,
+                                                                                data: <_ as From<
+                                                                                    _rt::Vec<_>,
+                                                                                >>::from(
+                                                                                    _rt::Vec::from_raw_parts(l669.cast(), len671, len671),
+                                                                                ),
+                                                                            }
+                                                                        };
+                                                                        Some(e)
+                                                                    }
+                                                                    _ => _rt::invalid_enum_discriminant(),
+                                                                },
+                                                                info: v768,
+                                                            }
+                                                        };
+                                                        result769.push(e769);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base769,
+                                                        len769 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                                        8,
+                                                    );
+                                                    result769
+                                                };
+                                                Err(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                    };
+                                    Event::Compensated(e770)
                                 }
                             };
-                            T_::activate(v521)
+                            T_::activate(v770)
                         };
                     }
                 }
@@ -8754,12 +13192,12 @@ macro_rules! __export_workflow_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:workflow:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4066] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4960] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe3\x1e\x01A\x02\x01\
-A\x1e\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
-\0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
-on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1%\x01A\x02\x01A\"\
+\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\
+\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\
+\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
 \0\x07payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\
 \x09requested\x06parent\x04code\x07timeout\x04\0\x0ccancel-cause\x03\0\x11\x01k\x01\
 \x01r\x05\x05cause\x12\x06reasons\x09requesters\x02at\x01\x08deadline\x13\x04\0\x0b\
@@ -8792,59 +13230,79 @@ failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01B\x0b\x02\x03\x02\x01\x
 \x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\
 \x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x04call\x01\0\x08\x04\0\x11\
 schedule-activity\x01\x09\x03\0#sandglass:workflow/activities@0.1.0\x05\x05\x02\x03\
-\0\0\x08duration\x01B\x0b\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\
-\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\
-\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06\
-parent\x07\x08how-long\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass\
-:workflow/timers@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\
-\0\0\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05\
-scope\x03\0\x04\x01j\x01\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\
-\x09open-wait\x01\x07\x01@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\
-\0\x1esandglass:workflow/waits@0.1.0\x05\x08\x02\x03\0\0\x0bcancel-info\x01B\x15\
-\x02\x03\x02\x01\x09\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08d\
-uration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\
-\x04\x04\0\x05scope\x03\0\x06\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08det\
-ached\0\0\x07timeout\x01\x03\0\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\
-\x04kind\x09\0\x07\x04\0\x0aopen-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\
-\x01\0\x04\0\x0ccancel-scope\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose\
--scope\x01\x0c\x01@\x01\x06target\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01\
-k\x01\x01@\x01\x06target\x07\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:w\
-orkflow/cancellation@0.1.0\x05\x0a\x02\x03\0\0\x0ccompensation\x02\x03\0\0\x07pa\
-yload\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\
-\x0b\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\
-\x04\x02\x03\x02\x01\x0c\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x04\x04\0\x05\
-scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\0\x08run-when\x03\0\x0a\x01k\
-\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\x04when\x0b\0\x03\x04\0\x11\
-push-compensation\x01\x0d\x01p\x07\x01@\x02\x06target\x03\x09arguments\x0e\x01\0\
-\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\x05owner\x09\0\x05\x04\0\x0a\
-compensate\x01\x10\x03\0%sandglass:workflow/compensation@0.1.0\x05\x0d\x02\x03\0\
-\0\x07instant\x01B\x0b\x02\x03\x02\x01\x0e\x04\0\x07instant\x03\0\0\x01r\x04\x0b\
-workflow-ids\x06run-ids\x0dworkflow-types\x0atask-queues\x04\0\x09execution\x03\0\
-\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\
-\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-bytes\x01\x07\x03\0\x1dsandglass:w\
-orkflow/info@0.1.0\x05\x0f\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\
-\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x10\x01B\x08\
-\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07paylo\
-ad\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcom\
-e\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass\
-:workflow/execution@0.1.0\x05\x11\x02\x03\0\0\x0adefinition\x01B\x20\x02\x03\x02\
-\x01\x09\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x12\x04\0\x0adefinition\x03\
-\0\x02\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x03\x04\0\x09\
-operation\x03\0\x06\x02\x03\x02\x01\x0c\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\
-\x04\x04\0\x05scope\x03\0\x0a\x01p\x09\x01r\x02\x0dworkflow-types\x09arguments\x0c\
-\x04\0\x05start\x03\0\x0d\x01r\x03\x04names\x09arguments\x0c\x09requesters\x04\0\
-\x06signal\x03\0\x0f\x01j\x01\x09\x01\x05\x01r\x02\x09operation\x07\x07outcome\x11\
-\x04\0\x13activity-resolution\x03\0\x12\x01j\0\x01\x05\x01r\x02\x09operation\x07\
-\x07outcome\x14\x04\0\x0aresolution\x03\0\x15\x01r\x02\x05scope\x0b\x04info\x01\x04\
-\0\x12scope-cancellation\x03\0\x17\x01q\x08\x0ainitialize\x01\x0e\0\x0fsignal-re\
-ceived\x01\x10\0\x10cancel-requested\x01\x01\0\x0escope-canceled\x01\x18\0\x11ac\
-tivity-resolved\x01\x13\0\x0btimer-fired\x01\x16\0\x0dwait-canceled\x01\x16\0\x0b\
-compensated\x01\x16\0\x04\0\x05event\x03\0\x19\x01p\x03\x01@\0\0\x1b\x04\0\x0bde\
-finitions\x01\x1c\x01@\x01\x08occurred\x1a\x01\0\x04\0\x08activate\x01\x1d\x04\0\
-\x1esandglass:workflow/guest@0.1.0\x05\x13\x04\0!sandglass:workflow/workflow@0.1\
-.0\x04\0\x0b\x0e\x01\0\x08workflow\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\0\x08duration\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x06\x04\0\x08du\
+ration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\
+\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
+\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
+d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
+ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
+parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
+r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x06\
+header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
+hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
+\x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
+B\x13\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\x04\0\x09\
+operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
+\x04\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
+\x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
+\x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
+signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
+cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
+\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07fail\
+ure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\
+\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
+g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
+0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\
+\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x04\x01j\x01\
+\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
+@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
+waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
+\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\x02\x02\x03\x02\
+\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\
+\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
+\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
+open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
+\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06t\
+arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x07\
+\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
+\x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
+call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
+\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
+\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
+\0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
+\x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
+t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
+\x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
+ation@0.1.0\x05\x0f\x02\x03\0\0\x07instant\x01B\x0b\x02\x03\x02\x01\x10\x04\0\x07\
+instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0atask-qu\
+eues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01\
+@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-byte\
+s\x01\x07\x03\0\x1dsandglass:workflow/info@0.1.0\x05\x11\x01B\x04\x01m\x05\x05tr\
+ace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severit\
+y\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:wor\
+kflow/log@0.1.0\x05\x12\x01B\x08\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\
+\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06f\
+ailed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08co\
+mplete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\x05\x13\x02\x03\0\0\x0a\
+definition\x01B$\x02\x03\x02\x01\x0c\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\
+\x14\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x04\
+\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x07p\
+ayload\x03\0\x08\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x0a\x01p\x09\x01r\x02\x0d\
+workflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\x01r\x03\x04names\x09ar\
+guments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01j\x01\x09\x01\x05\x01r\x02\
+\x09operation\x07\x07outcome\x11\x04\0\x13activity-resolution\x03\0\x12\x01r\x02\
+\x09operation\x07\x06run-ids\x04\0\x0bchild-start\x03\0\x14\x01r\x02\x09operatio\
+n\x07\x07outcome\x11\x04\0\x10child-resolution\x03\0\x16\x01j\0\x01\x05\x01r\x02\
+\x09operation\x07\x07outcome\x18\x04\0\x0aresolution\x03\0\x19\x01r\x02\x05scope\
+\x0b\x04info\x01\x04\0\x12scope-cancellation\x03\0\x1b\x01q\x0b\x0ainitialize\x01\
+\x0e\0\x0fsignal-received\x01\x10\0\x10cancel-requested\x01\x01\0\x0escope-cance\
+led\x01\x1c\0\x11activity-resolved\x01\x13\0\x0btimer-fired\x01\x1a\0\x0dwait-ca\
+nceled\x01\x1a\0\x0dchild-started\x01\x15\0\x0echild-resolved\x01\x17\0\x11exter\
+nal-resolved\x01\x1a\0\x0bcompensated\x01\x1a\0\x04\0\x05event\x03\0\x1d\x01p\x03\
+\x01@\0\0\x1f\x04\0\x0bdefinitions\x01\x20\x01@\x01\x08occurred\x1e\x01\0\x04\0\x08\
+activate\x01!\x04\0\x1esandglass:workflow/guest@0.1.0\x05\x15\x04\0!sandglass:wo\
+rkflow/workflow@0.1.0\x04\0\x0b\x0e\x01\0\x08workflow\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -8857,9 +13315,9 @@ pub use __export_workflow_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3533] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae\x1a\x01A\x02\x01\
-A\x1b\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4287] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa0\x20\x01A\x02\x01\
+A\x1f\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
 \0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
 on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
 \0\x07payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\
@@ -8894,46 +13352,63 @@ failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01B\x0b\x02\x03\x02\x01\x
 \x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\
 \x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x04call\x01\0\x08\x04\0\x11\
 schedule-activity\x01\x09\x03\0#sandglass:workflow/activities@0.1.0\x05\x05\x02\x03\
-\0\0\x08duration\x01B\x0b\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\
-\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\
-\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06\
-parent\x07\x08how-long\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass\
-:workflow/timers@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\
-\0\0\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05\
-scope\x03\0\x04\x01j\x01\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\
-\x09open-wait\x01\x07\x01@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\
-\0\x1esandglass:workflow/waits@0.1.0\x05\x08\x02\x03\0\0\x0bcancel-info\x01B\x15\
-\x02\x03\x02\x01\x09\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08d\
-uration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\
-\x04\x04\0\x05scope\x03\0\x06\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08det\
-ached\0\0\x07timeout\x01\x03\0\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\
-\x04kind\x09\0\x07\x04\0\x0aopen-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\
-\x01\0\x04\0\x0ccancel-scope\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose\
--scope\x01\x0c\x01@\x01\x06target\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01\
-k\x01\x01@\x01\x06target\x07\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:w\
-orkflow/cancellation@0.1.0\x05\x0a\x02\x03\0\0\x0ccompensation\x02\x03\0\0\x07pa\
-yload\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\
-\x0b\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\
-\x04\x02\x03\x02\x01\x0c\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x04\x04\0\x05\
-scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\0\x08run-when\x03\0\x0a\x01k\
-\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\x04when\x0b\0\x03\x04\0\x11\
-push-compensation\x01\x0d\x01p\x07\x01@\x02\x06target\x03\x09arguments\x0e\x01\0\
-\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\x05owner\x09\0\x05\x04\0\x0a\
-compensate\x01\x10\x03\0%sandglass:workflow/compensation@0.1.0\x05\x0d\x02\x03\0\
-\0\x07instant\x01B\x0b\x02\x03\x02\x01\x0e\x04\0\x07instant\x03\0\0\x01r\x04\x0b\
-workflow-ids\x06run-ids\x0dworkflow-types\x0atask-queues\x04\0\x09execution\x03\0\
-\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\
-\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-bytes\x01\x07\x03\0\x1dsandglass:w\
-orkflow/info@0.1.0\x05\x0f\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\
-\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x10\x01B\x08\
-\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x0c\x04\0\x07paylo\
-ad\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcom\
-e\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass\
-:workflow/execution@0.1.0\x05\x11\x04\0Asandglass:workflow/workflow-with-all-of-\
-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(workflow-with-all-of-its-exports-remo\
-ved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
-wit-bindgen-rust\x060.61.1";
+\0\0\x08duration\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x06\x04\0\x08du\
+ration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\
+\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
+\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
+d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
+ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
+parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
+r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x06\
+header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
+hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
+\x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
+B\x13\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\x04\0\x09\
+operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
+\x04\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
+\x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
+\x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
+signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
+cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
+\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07fail\
+ure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\
+\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
+g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
+0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\
+\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x04\x01j\x01\
+\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
+@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
+waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
+\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\x02\x02\x03\x02\
+\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\
+\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
+\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
+open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
+\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06t\
+arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x07\
+\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
+\x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
+call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
+\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
+\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
+\0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
+\x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
+t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
+\x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
+ation@0.1.0\x05\x0f\x02\x03\0\0\x07instant\x01B\x0b\x02\x03\x02\x01\x10\x04\0\x07\
+instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0atask-qu\
+eues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01\
+@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-byte\
+s\x01\x07\x03\0\x1dsandglass:workflow/info@0.1.0\x05\x11\x01B\x04\x01m\x05\x05tr\
+ace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severit\
+y\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:wor\
+kflow/log@0.1.0\x05\x12\x01B\x08\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\
+\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06f\
+ailed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08co\
+mplete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\x05\x13\x04\0Asandglass\
+:workflow/workflow-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(workfl\
+ow-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

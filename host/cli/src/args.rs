@@ -3,6 +3,7 @@
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sandglass_engine::Escalation;
 use std::{path::PathBuf, time::Duration};
 use values::{parse_duration, parse_grant, parse_host};
 
@@ -221,6 +222,8 @@ pub struct ListArgs {
 pub enum StatusFilter {
     /// Open.
     Running,
+    /// Open, and asked to end.
+    Canceling,
     /// Returned a value.
     Completed,
     /// Returned a failure.
@@ -242,9 +245,53 @@ pub struct CancelArgs {
     /// Why; the workflow's code can read it
     #[arg(long, default_value = "")]
     pub reason: String,
+    /// Close the run as canceled at once, without entering its code and without compensation
+    #[arg(long)]
+    pub force: bool,
+    /// As --force, and stop running activities at once
+    #[arg(long, conflicts_with = "force")]
+    pub kill: bool,
+    /// How long the run may take to end, such as 30s; its code can read the deadline
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse_duration,
+        conflicts_with_all = ["force", "kill"]
+    )]
+    pub grace: Option<Duration>,
+    /// What happens if it has not ended then
+    #[arg(long, value_enum, requires = "grace")]
+    pub then: Option<Then>,
+    /// Exit with code 1 if the run had closed already
+    #[arg(long)]
+    pub fail_if_closed: bool,
     /// Wait until the run has closed and exit with its exit code
     #[arg(long)]
     pub wait: bool,
+}
+
+/// What follows when a canceled run has not ended in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Then {
+    /// Close it as canceled, without its code.
+    Force,
+    /// The same, and stop running activities at once.
+    Kill,
+    /// Terminate it.
+    Terminate,
+    /// Close it as failed.
+    Fail,
+}
+
+impl From<Then> for Escalation {
+    fn from(then: Then) -> Self {
+        match then {
+            Then::Force => Self::Force,
+            Then::Kill => Self::Kill,
+            Then::Terminate => Self::Terminate,
+            Then::Fail => Self::Fail,
+        }
+    }
 }
 
 /// `sandglass workflow terminate`.

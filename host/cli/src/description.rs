@@ -5,7 +5,9 @@ use crate::{
     time::{chosen, length, rfc3339},
 };
 use sandglass::{ActivityDescription, CancelDescription, RunDescription, TaskDescription};
-use sandglass_engine::{CancelState, EventId, Status, Timestamp};
+use sandglass_engine::{
+    CancelState, Escalation, EventId, ForceRequest, Status, Timestamp, Trigger,
+};
 use sandglass_store::Owner;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,6 +26,18 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "history_events": run.history_length,
         "cancel_state": cancel_word(cancel_state(run)),
         "cancel": run.cancel.as_ref().map(|cancel| cancel_json(cancel, run.task.as_ref())),
+        "force": run.force.as_ref().map(|(force, at)| json!({
+            "rung": rung_word(force.rung),
+            "trigger": trigger_word(force.trigger),
+            "reason": force.reason,
+            "identity": force.identity,
+            "requested_at": rfc3339(*at),
+        })),
+        "parent": run.parent.as_ref().map(|parent| json!({
+            "workflow_id": parent.run.workflow_id,
+            "run_id": parent.run.run_id,
+            "initiated_event_id": parent.initiated_event_id.0,
+        })),
         "workflow_task": run.task.as_ref().map(task_json),
         "pending_activities": run.activities.iter().map(activity_json).collect::<Vec<_>>(),
         "pending_timers": run.timers.iter().map(|(event, due)| {
@@ -65,6 +79,19 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
         let last = last_failure(run.task.as_ref());
         let text = format!("{failed} workflow tasks have failed since, last: {last}");
         rows.push(("undeliverable", text));
+    }
+    if let Some((force, at)) = &run.force {
+        rows.push((
+            "forced",
+            format!("{} at {}", force_text(force), rfc3339(*at)),
+        ));
+    }
+    if let Some(parent) = &run.parent {
+        let run = &parent.run;
+        rows.push((
+            "child of",
+            format!("{} (run {})", run.workflow_id, run.run_id),
+        ));
     }
     if !run.uncompensated.is_empty() {
         rows.push(("compensations failed", run.uncompensated.join(", ")));
@@ -124,9 +151,12 @@ pub fn now() -> Timestamp {
 }
 
 fn cancel_state(run: &RunDescription) -> CancelState {
-    run.cancel
-        .as_ref()
-        .map_or(CancelState::None, |cancel| cancel.state)
+    match (&run.force, &run.cancel) {
+        (Some((force, _)), _) if force.rung == Escalation::Kill => CancelState::KillRequested,
+        (Some(_), _) => CancelState::ForceRequested,
+        (None, Some(cancel)) => cancel.state,
+        (None, None) => CancelState::None,
+    }
 }
 
 /// The word for how far a request to cancel has come.
@@ -135,6 +165,43 @@ fn cancel_word(state: CancelState) -> &'static str {
         CancelState::None => "none",
         CancelState::Requested => "requested",
         CancelState::Delivered => "delivered",
+        CancelState::ForceRequested => "force-requested",
+        CancelState::KillRequested => "kill-requested",
+    }
+}
+
+/// The word for what ends a run that does not end by itself.
+#[must_use]
+pub fn rung_word(rung: Escalation) -> &'static str {
+    match rung {
+        Escalation::Force => "force",
+        Escalation::Kill => "kill",
+        Escalation::Terminate => "terminate",
+        Escalation::Fail => "fail",
+    }
+}
+
+/// What caused a force, in a word.
+#[must_use]
+pub fn trigger_word(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Request => "request",
+        Trigger::Deadline => "deadline",
+    }
+}
+
+/// A force as people read it: how far it went, who asked, why.
+#[must_use]
+pub fn force_text(force: &ForceRequest) -> String {
+    let by = match (force.trigger, force.identity.as_str()) {
+        (Trigger::Deadline, _) => "the deadline passed".to_owned(),
+        (Trigger::Request, "") => "by somebody unnamed".to_owned(),
+        (Trigger::Request, identity) => format!("by {identity}"),
+    };
+    let word = rung_word(force.rung);
+    match force.reason.as_str() {
+        "" => format!("{word} {by}"),
+        reason => format!("{word} {by}: {reason}"),
     }
 }
 
@@ -150,6 +217,7 @@ fn cancel_json(cancel: &CancelDescription, task: Option<&TaskDescription>) -> Va
         "identity": cancel.identity,
         "requested_at": rfc3339(cancel.requested_at),
         "deadline": cancel.deadline.map(rfc3339),
+        "then": cancel.escalation.map(rung_word),
         "repeats": cancel.repeats,
         "undeliverable": cancel.undeliverable.map(|failed| json!({
             "failed_workflow_tasks": failed,
@@ -171,6 +239,11 @@ fn cancel_text(cancel: &CancelDescription) -> String {
     };
     let mut text = cancel_word(cancel.state).to_owned();
     text += &format!(" by {by} at {}: {reason}", rfc3339(cancel.requested_at));
+    if let Some(deadline) = cancel.deadline {
+        let then = cancel.escalation.map(rung_word);
+        let then = then.map_or_else(String::new, |then| format!(", then {then}"));
+        text += &format!(" (until {}{then})", rfc3339(deadline));
+    }
     if cancel.repeats > 0 {
         text += &format!(" (asked {} more times)", cancel.repeats);
     }

@@ -2,7 +2,9 @@
 //!
 //! `workflow show`, the progress of `run` and the documents all use it.
 
-use crate::{output, payload, time};
+mod relatives;
+
+use crate::{description::force_text, output, payload, time};
 use sandglass_engine::{
     ActivityCall, CancellationType, EventAttributes, Failure, HistoryEvent, Payload, Timestamp,
 };
@@ -103,7 +105,9 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => {
             format!("timer {timer_id}")
         }
-        attributes => run_news(attributes),
+        attributes => {
+            relatives::describe(attributes, history).unwrap_or_else(|| run_news(attributes))
+        }
     }
 }
 
@@ -141,6 +145,7 @@ fn run_news(attributes: &EventAttributes) -> String {
             reason, identity, ..
         } => by(reason, identity),
         E::WorkflowExecutionCancelRequested(request) => by(&request.reason, &request.identity),
+        E::WorkflowExecutionForceCancelRequested(force) => force_text(force),
         E::WorkflowExecutionSignaled(signal) => {
             format!("{}({})", signal.name, payload::short(&signal.arguments))
         }

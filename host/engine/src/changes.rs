@@ -1,6 +1,6 @@
 //! What a frame changes outside the history: rows to write and effects to run after the commit.
 
-use crate::{EventId, Frame, HistoryEvent, PendingActivity, Timestamp};
+use crate::{Effect, EventId, Frame, HistoryEvent, PendingActivity, Timestamp};
 
 /// One frame with all that must be stored with it and done after it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,11 @@ pub struct Changes {
     pub timers_started: Vec<PendingTimer>,
     /// Timers that fired or were canceled, by started event: delete the row.
     pub timers_ended: Vec<EventId>,
+    /// Effects on other runs, by the event that names them: store them in the outbox, then apply
+    /// them.
+    pub effects: Vec<(EventId, Effect)>,
+    /// Whether running attempts of activities are to be killed rather than told.
+    pub kill: bool,
     /// Whether the run closed: delete all its rows, tell its attempts, answer those who wait.
     pub closed: bool,
 }
@@ -58,6 +63,8 @@ impl FrameOutput {
             activities_closed,
             timers_started,
             timers_ended,
+            effects,
+            kill,
             closed,
         } = later.changes;
         self.changes.scheduled.extend(scheduled);
@@ -65,6 +72,8 @@ impl FrameOutput {
         self.changes.activities_closed.extend(activities_closed);
         self.changes.timers_started.extend(timers_started);
         self.changes.timers_ended.extend(timers_ended);
+        self.changes.effects.extend(effects);
+        self.changes.kill |= kill;
         self.changes.closed |= closed;
         self
     }

@@ -1,6 +1,8 @@
 //! What a guest asks for. These types are persisted in frames: append variants, never reorder.
 
-use crate::{CompensationId, Failure, Millis, OperationId, Payload, ScopeId, Timestamp};
+use crate::{
+    ChildCall, CompensationId, Failure, Millis, OperationId, Payload, ScopeId, Target, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// One call of a guest that must be made again, equal, in every replay.
@@ -83,6 +85,35 @@ pub enum Command {
     Complete {
         /// How.
         outcome: Outcome,
+    },
+    /// Start a child workflow. Answers with its operation.
+    StartChild {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// What to start.
+        call: ChildCall,
+    },
+    /// Send another run a message. Answers with its operation.
+    SignalExternal {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// Whom.
+        target: Target,
+        /// The message's name.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<Payload>,
+        /// Headers.
+        header: Vec<(String, Payload)>,
+    },
+    /// Ask another run to end. Answers with its operation.
+    CancelExternal {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// Whom.
+        target: Target,
+        /// Why.
+        reason: String,
     },
 }
 

@@ -4,6 +4,8 @@
 //! task, commands as issued), not the events themselves. The event ids it starts and ends at are
 //! kept so that a changed rule or a lost frame is found at load and never shifts ids silently.
 
+mod v1;
+
 use crate::{Command, Digest, EventId, Failure, Input, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -98,6 +100,18 @@ pub enum TaskFailedCause {
     NonDeterministicError,
     /// Too many activities are pending.
     PendingActivitiesLimitExceeded,
+    /// A malformed child workflow.
+    BadStartChildExecutionAttributes,
+    /// A malformed signal to another run.
+    BadSignalWorkflowExecutionAttributes,
+    /// A malformed request to cancel another run.
+    BadRequestCancelExternalWorkflowExecutionAttributes,
+    /// Too many child workflows are pending.
+    PendingChildWorkflowsLimitExceeded,
+    /// Too many signals to other runs are pending.
+    PendingSignalsLimitExceeded,
+    /// Too many requests to cancel other runs are pending.
+    PendingRequestCancelLimitExceeded,
 }
 
 impl TaskFailedCause {
@@ -117,6 +131,16 @@ impl TaskFailedCause {
             Self::BadBinary => "BAD_BINARY",
             Self::NonDeterministicError => "NON_DETERMINISTIC_ERROR",
             Self::PendingActivitiesLimitExceeded => "PENDING_ACTIVITIES_LIMIT_EXCEEDED",
+            Self::BadStartChildExecutionAttributes => "BAD_START_CHILD_EXECUTION_ATTRIBUTES",
+            Self::BadSignalWorkflowExecutionAttributes => {
+                "BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES"
+            }
+            Self::BadRequestCancelExternalWorkflowExecutionAttributes => {
+                "BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES"
+            }
+            Self::PendingChildWorkflowsLimitExceeded => "PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED",
+            Self::PendingSignalsLimitExceeded => "PENDING_SIGNALS_LIMIT_EXCEEDED",
+            Self::PendingRequestCancelLimitExceeded => "PENDING_REQUEST_CANCEL_LIMIT_EXCEEDED",
         }
     }
 }
@@ -143,8 +167,24 @@ pub enum DecodeError {
     Body(String),
 }
 
-/// The version that [`encode`] writes.
-pub const FORMAT_VERSION: u8 = 1;
+/// The version that [`encode`] writes. Version 1 had no parents, origins and escalations.
+pub const FORMAT_VERSION: u8 = 2;
+
+/// What is stored in this encoding. A type that has changed says how its older form is read.
+pub trait Persisted: Serialize + DeserializeOwned {
+    /// Reads the body of version 1 and gives what is left of it.
+    ///
+    /// # Errors
+    /// The body is not of that form.
+    fn from_v1(body: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
+        postcard::take_from_bytes(body)
+    }
+}
+
+/// Plain values are what they were; stores are tested with them.
+impl<A, B, C> Persisted for (A, B, C) where Self: Serialize + DeserializeOwned {}
+impl Persisted for crate::PendingActivity {}
+impl Persisted for crate::Effect {}
 
 /// Bytes before the body: one of version, four of checksum.
 const HEADER: usize = 5;
@@ -165,7 +205,7 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// Says what is wrong with the bytes. Nothing that fails its checksum is interpreted.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub fn decode<T: Persisted>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() < HEADER {
         return Err(DecodeError::Short(bytes.len()));
     }
@@ -173,13 +213,18 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     if stored != checksum(bytes) {
         return Err(DecodeError::Checksum);
     }
-    if bytes[0] != FORMAT_VERSION {
-        return Err(DecodeError::Version {
-            found: bytes[0],
-            known: FORMAT_VERSION,
-        });
-    }
-    match postcard::take_from_bytes(&bytes[HEADER..]) {
+    let body = &bytes[HEADER..];
+    let decoded = match bytes[0] {
+        FORMAT_VERSION => postcard::take_from_bytes(body),
+        1 => T::from_v1(body),
+        found => {
+            return Err(DecodeError::Version {
+                found,
+                known: FORMAT_VERSION,
+            });
+        }
+    };
+    match decoded {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(DecodeError::Body(format!("{} bytes too many", rest.len()))),
         Err(error) => Err(DecodeError::Body(error.to_string())),

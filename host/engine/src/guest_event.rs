@@ -24,6 +24,12 @@ pub enum GuestEvent {
     TimerFired(OperationId, Result<(), Failure>),
     /// A wait was canceled.
     WaitCanceled(OperationId, Failure),
+    /// A child workflow was started, as this run.
+    ChildStarted(OperationId, String),
+    /// A child workflow ended, was canceled or could not be started.
+    ChildResolved(OperationId, Result<Payload, Failure>),
+    /// A signal or request to cancel has reached another run, or cannot, or was canceled.
+    ExternalResolved(OperationId, Result<(), Failure>),
     /// A `compensate` call has ended.
     Compensated(OperationId, Result<(), Failure>),
 }

@@ -5,11 +5,12 @@
 
 mod shorthand;
 
-pub use shorthand::shorthand;
+pub use shorthand::{shorthand, skeleton};
 
 use crate::{
-    ActivityCall, CancelRequest, Digest, EventId, Failure, Millis, Payload, RetryState, Signal,
-    Start, TaskFailedCause, Timestamp,
+    ActivityCall, CancelRequest, ChildCall, Digest, EventId, ExternalFailedCause, Failure,
+    ForceRequest, Millis, Payload, RetryState, Signal, Start, StartChildFailedCause, Target,
+    TaskFailedCause, Timestamp,
 };
 use serde::Serialize;
 
@@ -53,12 +54,14 @@ pub enum EventAttributes {
     WorkflowExecutionCanceled {
         /// Details of the canceled failure.
         details: Vec<Payload>,
-        /// The workflow task that did it.
+        /// The workflow task that did it; 0 if it was ended by force.
         workflow_task_completed_event_id: EventId,
-        /// The request.
+        /// The request; 0 if it was ended by force without one.
         cancel_requested_event_id: EventId,
         /// Compensations that failed, as text.
         uncompensated: Vec<String>,
+        /// Whether it was ended by force. Not an attribute of Temporal's.
+        forced: bool,
     },
     /// The run was terminated.
     WorkflowExecutionTerminated {
@@ -206,6 +209,156 @@ pub enum EventAttributes {
         /// The workflow task that did it.
         workflow_task_completed_event_id: EventId,
     },
+    /// A child workflow is to be started.
+    StartChildWorkflowExecutionInitiated {
+        /// Its workflow id.
+        workflow_id: String,
+        /// What to start.
+        call: Box<ChildCall>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// A child workflow could not be started.
+    StartChildWorkflowExecutionFailed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its type.
+        workflow_type: String,
+        /// Why.
+        cause: StartChildFailedCause,
+    },
+    /// A child workflow was started.
+    ChildWorkflowExecutionStarted {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+        /// Its type.
+        workflow_type: String,
+    },
+    /// A child workflow returned a value.
+    ChildWorkflowExecutionCompleted {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+        /// The value.
+        result: Payload,
+    },
+    /// A child workflow returned a failure.
+    ChildWorkflowExecutionFailed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+        /// The failure.
+        failure: Failure,
+        /// Why there is no further run.
+        retry_state: RetryState,
+    },
+    /// A child workflow ended by cancellation.
+    ChildWorkflowExecutionCanceled {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+        /// Details of the canceled failure.
+        details: Vec<Payload>,
+    },
+    /// A child workflow exceeded its timeout.
+    ChildWorkflowExecutionTimedOut {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+        /// Why there is no further run.
+        retry_state: RetryState,
+    },
+    /// A child workflow was terminated.
+    ChildWorkflowExecutionTerminated {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Its workflow id.
+        workflow_id: String,
+        /// Its run id.
+        run_id: String,
+    },
+    /// A signal to another run is on its way.
+    SignalExternalWorkflowExecutionInitiated {
+        /// The run.
+        target: Target,
+        /// The message.
+        signal: Signal,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// A signal cannot reach another run.
+    SignalExternalWorkflowExecutionFailed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// The run.
+        target: Target,
+        /// Why.
+        cause: ExternalFailedCause,
+    },
+    /// A signal has reached another run.
+    ExternalWorkflowExecutionSignaled {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// The run.
+        target: Target,
+    },
+    /// A request to cancel another run is on its way.
+    RequestCancelExternalWorkflowExecutionInitiated {
+        /// The run.
+        target: Target,
+        /// Whether only a child of this run is meant.
+        child_workflow_only: bool,
+        /// Why.
+        reason: String,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// A request to cancel cannot reach another run.
+    RequestCancelExternalWorkflowExecutionFailed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// The run.
+        target: Target,
+        /// Why.
+        cause: ExternalFailedCause,
+    },
+    /// A request to cancel has reached another run.
+    ExternalWorkflowExecutionCancelRequested {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// The run.
+        target: Target,
+    },
+    /// The run is ended by force. Not an event of Temporal's.
+    WorkflowExecutionForceCancelRequested(ForceRequest),
     /// A canceled activity did not end within the time that the run waits for it (R23). Not an
     /// event of Temporal's.
     ActivityCancelWaitTimedOut {
@@ -243,6 +396,35 @@ impl EventAttributes {
             Self::TimerStarted { .. } => "TimerStarted",
             Self::TimerFired { .. } => "TimerFired",
             Self::TimerCanceled { .. } => "TimerCanceled",
+            Self::StartChildWorkflowExecutionInitiated { .. } => {
+                "StartChildWorkflowExecutionInitiated"
+            }
+            Self::StartChildWorkflowExecutionFailed { .. } => "StartChildWorkflowExecutionFailed",
+            Self::ChildWorkflowExecutionStarted { .. } => "ChildWorkflowExecutionStarted",
+            Self::ChildWorkflowExecutionCompleted { .. } => "ChildWorkflowExecutionCompleted",
+            Self::ChildWorkflowExecutionFailed { .. } => "ChildWorkflowExecutionFailed",
+            Self::ChildWorkflowExecutionCanceled { .. } => "ChildWorkflowExecutionCanceled",
+            Self::ChildWorkflowExecutionTimedOut { .. } => "ChildWorkflowExecutionTimedOut",
+            Self::ChildWorkflowExecutionTerminated { .. } => "ChildWorkflowExecutionTerminated",
+            Self::SignalExternalWorkflowExecutionInitiated { .. } => {
+                "SignalExternalWorkflowExecutionInitiated"
+            }
+            Self::SignalExternalWorkflowExecutionFailed { .. } => {
+                "SignalExternalWorkflowExecutionFailed"
+            }
+            Self::ExternalWorkflowExecutionSignaled { .. } => "ExternalWorkflowExecutionSignaled",
+            Self::RequestCancelExternalWorkflowExecutionInitiated { .. } => {
+                "RequestCancelExternalWorkflowExecutionInitiated"
+            }
+            Self::RequestCancelExternalWorkflowExecutionFailed { .. } => {
+                "RequestCancelExternalWorkflowExecutionFailed"
+            }
+            Self::ExternalWorkflowExecutionCancelRequested { .. } => {
+                "ExternalWorkflowExecutionCancelRequested"
+            }
+            Self::WorkflowExecutionForceCancelRequested(_) => {
+                "WorkflowExecutionForceCancelRequested"
+            }
             Self::ActivityCancelWaitTimedOut { .. } => "ActivityCancelWaitTimedOut",
         }
     }

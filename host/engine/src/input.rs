@@ -1,6 +1,9 @@
 //! What happens to a run from outside. These types are persisted: append variants, never reorder.
 
-use crate::{Digest, EventId, Failure, Millis, Payload, RetryState, Timestamp};
+use crate::{
+    ChildClose, Digest, EventId, ExternalFailedCause, Failure, Millis, Origin, Payload, RetryState,
+    StartChildFailedCause, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// One fact that reaches a run from outside and is recorded in its history.
@@ -38,6 +41,36 @@ pub enum Input {
     },
     /// The run exceeded its run or execution timeout.
     TimedOut,
+    /// The run is ended by force, without its code (R29).
+    Forced(ForceRequest),
+    /// A child workflow was started.
+    ChildStarted {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Its run.
+        run_id: String,
+    },
+    /// A child workflow could not be started.
+    ChildStartFailed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Why.
+        cause: StartChildFailedCause,
+    },
+    /// A child workflow ended.
+    ChildClosed {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// How.
+        close: ChildClose,
+    },
+    /// A signal or request to cancel has reached another run, or cannot.
+    ExternalResolved {
+        /// Its initiated event.
+        initiated_event_id: EventId,
+        /// Why it cannot.
+        outcome: Result<(), ExternalFailedCause>,
+    },
 }
 
 /// How and why a run was started.
@@ -65,6 +98,8 @@ pub struct Start {
     pub seed: [u8; 32],
     /// Limit for this run.
     pub run_timeout: Option<Millis>,
+    /// The run that started it as a child, with the event that did it.
+    pub parent: Option<Origin>,
 }
 
 /// A message to a run.
@@ -93,6 +128,47 @@ pub struct CancelRequest {
     pub request_id: String,
     /// When the host stops waiting for the run to end.
     pub deadline: Option<Timestamp>,
+    /// What the host does then. Nothing if there is no deadline.
+    pub escalation: Option<Escalation>,
+    /// The run that asked, if a run did.
+    pub origin: Option<Origin>,
+}
+
+/// What follows when a canceled run has not ended by its deadline (R30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Escalation {
+    /// It is closed as canceled, without its code.
+    Force,
+    /// The same, and its running activities are killed.
+    Kill,
+    /// It is terminated.
+    Terminate,
+    /// It is closed as failed.
+    Fail,
+}
+
+/// A request to end a run by force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForceRequest {
+    /// How far it goes.
+    pub rung: Escalation,
+    /// What caused it.
+    pub trigger: Trigger,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub identity: String,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// What caused a force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// Somebody asked.
+    Request,
+    /// The deadline of a request to cancel passed.
+    Deadline,
 }
 
 /// One attempt of an activity, as its started event shows it.

@@ -9,9 +9,11 @@
 
 mod activity;
 mod changes;
+mod child;
 mod command;
 mod compensation;
 mod driver;
+mod effect;
 mod failure;
 mod frame;
 mod guest_event;
@@ -28,20 +30,28 @@ mod time;
 
 pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
 pub use changes::{Changes, FrameOutput, PendingTimer};
+pub use child::{
+    ChildCall, ChildCancellation, ChildClose, ExternalFailedCause, Origin, ParentClosePolicy,
+    RunRef, StartChildFailedCause, Target,
+};
 pub use command::{
     ActivityCall, Answer, CancelCause, CancelInfo, CancellationType, Command, CompensateWhen,
     Outcome, RetryPolicy, ScopeKind,
 };
 pub use driver::{Driver, Nondeterminism, ReplayError, TaskFailure, drive, history, replay};
+pub use effect::Effect;
 pub use failure::{Failure, FailureInfo, RetryState, TimeoutKind};
 pub use frame::{
-    DecodeError, FORMAT_VERSION, Frame, Issued, Record, TaskFailedCause, TaskOutcome, TaskRecord,
-    decode, encode,
+    DecodeError, FORMAT_VERSION, Frame, Issued, Persisted, Record, TaskFailedCause, TaskOutcome,
+    TaskRecord, decode, encode,
 };
 pub use guest_event::GuestEvent;
-pub use history::{EventAttributes, HistoryEvent, shorthand};
+pub use history::{EventAttributes, HistoryEvent, shorthand, skeleton};
 pub use id::{CompensationId, Digest, EventId, OperationId, ScopeId};
-pub use input::{ActivityClose, AttemptInfo, CancelRequest, Input, Signal, Start};
+pub use input::{
+    ActivityClose, AttemptInfo, CancelRequest, Escalation, ForceRequest, Input, Signal, Start,
+    Trigger,
+};
 pub use limits::Limits;
 pub use payload::Payload;
 pub use run::{CancelState, InputError, Run, RunSummary, Status};

@@ -4,14 +4,17 @@
 //! grows, live and in replay alike.
 
 mod inputs;
+mod relatives;
 mod state;
 
+pub(crate) use relatives::{ExternalKind, OpenChild, OpenExternal};
 pub use state::{CancelState, InputError, RunSummary, Status};
 
 use crate::{
-    CancelRequest, Changes, Digest, EventAttributes, EventId, Failure, Frame, FrameOutput,
-    HistoryEvent, Input, Limits, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome,
-    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, scopes::Scopes,
+    CancelRequest, Changes, Digest, Escalation, EventAttributes, EventId, Failure, ForceRequest,
+    Frame, FrameOutput, HistoryEvent, Input, Limits, OperationId, Record, Start, Task,
+    TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, compensation::Compensations,
+    frame::Issued, scopes::Scopes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +34,12 @@ pub struct Run {
     pub(crate) compensations: Compensations,
     pub(crate) activities: BTreeMap<EventId, OpenActivity>,
     pub(crate) timers: BTreeMap<EventId, OpenTimer>,
+    pub(crate) children: BTreeMap<EventId, OpenChild>,
+    pub(crate) externals: BTreeMap<EventId, OpenExternal>,
+    /// How many of them are signals.
+    pub(crate) signals_pending: usize,
+    /// How it was ended by force.
+    pub(crate) force: Option<(ForceRequest, Timestamp)>,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -51,8 +60,10 @@ pub(crate) struct Cancellation {
 pub(crate) struct Undelivered {
     pub at: Timestamp,
     pub input: Input,
-    /// The activity's started event, if this closes one that was started.
+    /// The started event of the activity or child that this closes, if it was started.
     pub started_event_id: EventId,
+    /// The operation that this has to do with.
+    pub concerns: Option<OperationId>,
     /// The operation that this ends, if it ends one.
     pub resolves: Option<OperationId>,
 }
@@ -114,6 +125,10 @@ impl Run {
             compensations: Compensations::default(),
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
+            children: BTreeMap::new(),
+            externals: BTreeMap::new(),
+            signals_pending: 0,
+            force: None,
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
@@ -136,19 +151,21 @@ impl Run {
     /// Says why the input is not taken. Nothing is recorded then.
     pub fn append(&mut self, at: Timestamp, input: Input) -> Result<(), InputError> {
         self.accepts(&input)?;
+        self.resolve_requests_before(at, &input)?;
         let record = Record::Input {
             at,
             input: input.clone(),
         };
         let started_event_id = self.record_input(at, &input);
-        let resolves = self.remove_pending(&input);
+        let concern = self.remove_pending(&input);
         self.recording.records.push(record);
         if self.status == Status::Running {
             self.undelivered.push(Undelivered {
                 at,
                 input,
                 started_event_id,
-                resolves,
+                concerns: concern.map(|(operation, _)| operation),
+                resolves: concern.and_then(|(operation, ends)| ends.then_some(operation)),
             });
             self.schedule_task(at);
         }
@@ -182,6 +199,41 @@ impl Run {
                 },
                 _,
             ) if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
+            (
+                Input::ChildStarted {
+                    initiated_event_id: id,
+                    ..
+                },
+                _,
+            ) if self
+                .children
+                .get(id)
+                .is_some_and(|child| child.started.is_some()) =>
+            {
+                Err(InputError::Duplicate)
+            }
+            (
+                Input::ChildStarted {
+                    initiated_event_id: id,
+                    ..
+                }
+                | Input::ChildStartFailed {
+                    initiated_event_id: id,
+                    ..
+                }
+                | Input::ChildClosed {
+                    initiated_event_id: id,
+                    ..
+                },
+                _,
+            ) if !self.children.contains_key(id) => Err(InputError::UnknownChild(*id)),
+            (
+                Input::ExternalResolved {
+                    initiated_event_id: id,
+                    ..
+                },
+                _,
+            ) if !self.externals.contains_key(id) => Err(InputError::UnknownExternal(*id)),
             _ => Ok(()),
         }
     }
@@ -317,6 +369,7 @@ impl Run {
         self.task = PendingTask::Idle;
         self.undelivered.clear();
         self.recording.changes.closed = true;
+        self.tell_relatives();
     }
 
     pub(crate) fn push_record(&mut self, record: Record) {
@@ -392,15 +445,27 @@ impl Run {
                 .cancel
                 .as_ref()
                 .map(|cancel| (cancel.request.clone(), cancel.at)),
-            cancel_state: match &self.cancel {
-                None => CancelState::None,
-                Some(cancel) if cancel.delivered => CancelState::Delivered,
-                Some(_) => CancelState::Requested,
-            },
+            cancel_state: self.cancel_state(),
             task_pending: self.wants_task(),
             task_attempt: self.task_attempt(),
             task_failure,
             uncompensated: self.compensations.failed.clone(),
+            force: self.force.clone(),
+            grace: self.cancel.as_ref().and_then(|cancel| {
+                let escalation = cancel.request.escalation?;
+                Some((cancel.event_id, escalation))
+            }),
+            parent: self.start().and_then(|start| start.parent.clone()),
+        }
+    }
+
+    fn cancel_state(&self) -> CancelState {
+        match (&self.force, &self.cancel) {
+            (Some((force, _)), _) if force.rung == Escalation::Kill => CancelState::KillRequested,
+            (Some(_), _) => CancelState::ForceRequested,
+            (None, Some(cancel)) if cancel.delivered => CancelState::Delivered,
+            (None, Some(_)) => CancelState::Requested,
+            (None, None) => CancelState::None,
         }
     }
 }

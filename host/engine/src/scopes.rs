@@ -3,7 +3,9 @@
 //! Only bookkeeping: which scope is under which, which operation is where and in which state.
 //! What cancellation does with them is [`crate::task`]'s.
 
-use crate::{CancelInfo, CancellationType, EventId, OperationId, ScopeId, ScopeKind};
+use crate::{
+    CancelInfo, CancellationType, ChildCancellation, EventId, OperationId, ScopeId, ScopeKind,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The scope tree and the unresolved operations.
@@ -50,12 +52,25 @@ pub(crate) enum OperationKind {
     /// The timer of a timeout scope. The guest never hears of it.
     ScopeTimer(ScopeId),
     Wait,
+    Child(Child),
+    /// A signal or request to cancel that goes to another run.
+    External,
     Compensate,
     /// An activity that the host runs as a compensation.
     Compensation {
         activity_type: String,
         activity_id: String,
     },
+}
+
+/// A child workflow, as far as its parent's code is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Child {
+    pub workflow_id: String,
+    pub workflow_type: String,
+    /// Empty before its start was delivered.
+    pub run_id: String,
+    pub cancellation: ChildCancellation,
 }
 
 impl OperationKind {

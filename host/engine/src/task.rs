@@ -9,11 +9,14 @@ mod compensate;
 mod deliver;
 mod finish;
 mod record;
+mod relatives;
 mod validate;
 
 use crate::{
-    Answer, CancelInfo, Command, Digest, EventId, GuestEvent, OperationId, Run, ScopeId, Start,
-    TaskFailedCause, TaskFailure, Timestamp, frame::Issued, run::Undelivered,
+    Answer, CancelInfo, Command, Digest, EventId, GuestEvent, OperationId, Run, ScopeId, Signal,
+    Start, Target, TaskFailedCause, TaskFailure, Timestamp,
+    frame::Issued,
+    run::{ExternalKind, Undelivered},
 };
 use record::Recorded;
 use std::collections::{BTreeSet, VecDeque};
@@ -40,6 +43,10 @@ pub struct Task {
     /// How many of the planned commands start a timer, and how many an activity.
     timers_planned: usize,
     activities_planned: usize,
+    children_planned: usize,
+    /// How many are signals to other runs, and how many requests to cancel them.
+    signals_planned: usize,
+    cancels_planned: usize,
     failure: Option<TaskFailure>,
 }
 
@@ -65,6 +72,21 @@ enum Planned {
     CancelTimer {
         started_event_id: EventId,
         operation: OperationId,
+    },
+    StartChild {
+        operation: OperationId,
+        workflow_id: String,
+        call: Box<crate::ChildCall>,
+    },
+    Signal {
+        operation: OperationId,
+        target: Target,
+        signal: Box<Signal>,
+    },
+    CancelExternal {
+        kind: ExternalKind,
+        target: Target,
+        reason: String,
     },
     Close(crate::Outcome),
 }
@@ -97,6 +119,9 @@ impl Task {
             planned: Vec::new(),
             timers_planned: 0,
             activities_planned: 0,
+            children_planned: 0,
+            signals_planned: 0,
+            cancels_planned: 0,
             failure: None,
         }
     }

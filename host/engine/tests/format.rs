@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use sandglass_engine::*;
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 fn failure() -> Failure {
     let canceled = FailureInfo::Canceled {
@@ -188,14 +191,142 @@ fn every_variant() -> Frame {
     }
 }
 
+/// What version 2 has more.
+fn newer_variants() -> Frame {
+    let target = || Target {
+        workflow_id: "x".into(),
+        run_id: Some("r".into()),
+    };
+    let origin = Origin {
+        run: RunRef {
+            workflow_id: "w".into(),
+            run_id: "r".into(),
+        },
+        initiated_event_id: EventId(9),
+    };
+    let mut frame = every_variant();
+    let mut inputs = vec![
+        Input::Started(Box::new(Start {
+            parent: Some(origin.clone()),
+            ..Start::default()
+        })),
+        Input::CancelRequested(CancelRequest {
+            deadline: Some(Timestamp(5)),
+            escalation: Some(Escalation::Terminate),
+            origin: Some(origin),
+            ..CancelRequest::default()
+        }),
+        Input::Forced(ForceRequest {
+            rung: Escalation::Kill,
+            trigger: Trigger::Deadline,
+            reason: "r".into(),
+            identity: "op".into(),
+            request_id: "q".into(),
+        }),
+        Input::ChildStarted {
+            initiated_event_id: EventId(9),
+            run_id: "c".into(),
+        },
+        Input::ChildStartFailed {
+            initiated_event_id: EventId(9),
+            cause: StartChildFailedCause::WorkflowTypeNotFound,
+        },
+        Input::ExternalResolved {
+            initiated_event_id: EventId(9),
+            outcome: Err(ExternalFailedCause::ExternalWorkflowExecutionNotFound),
+        },
+    ];
+    let closes = [
+        ChildClose::Completed(Payload::json("1")),
+        ChildClose::Failed {
+            failure: failure(),
+            retry_state: RetryState::RetryPolicyNotSet,
+        },
+        ChildClose::Canceled { details: vec![] },
+        ChildClose::TimedOut {
+            retry_state: RetryState::Timeout,
+        },
+        ChildClose::Terminated {
+            identity: "op".into(),
+        },
+    ];
+    inputs.extend(closes.map(|close| Input::ChildClosed {
+        initiated_event_id: EventId(9),
+        close,
+    }));
+    let records = inputs.into_iter().map(|input| Record::Input {
+        at: Timestamp(11),
+        input,
+    });
+    frame.records.extend(records);
+    let scope = ScopeId(3);
+    let commands = [
+        Command::ScheduleActivity {
+            scope,
+            call: ActivityCall {
+                cancellation: CancellationType::WaitAtMost(Millis(7)),
+                ..ActivityCall::default()
+            },
+        },
+        Command::StartChild {
+            scope,
+            call: ChildCall {
+                workflow_type: "c".into(),
+                cancellation: ChildCancellation::Abandon,
+                parent_close_policy: ParentClosePolicy::Abandon,
+                ..ChildCall::default()
+            },
+        },
+        Command::SignalExternal {
+            scope,
+            target: target(),
+            name: "s".into(),
+            arguments: vec![Payload::json("1")],
+            header: vec![("h".into(), Payload::null())],
+        },
+        Command::CancelExternal {
+            scope,
+            target: target(),
+            reason: "r".into(),
+        },
+    ];
+    let commands = commands.map(|command| Issued {
+        delivery: 1,
+        command,
+    });
+    frame.records.push(Record::Task(TaskRecord {
+        attempt: 1,
+        started_at: Timestamp(12),
+        outcome: TaskOutcome::Completed {
+            digest: Digest([7; 32]),
+            commands: commands.to_vec(),
+        },
+    }));
+    frame
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
 #[test]
 fn a_frame_of_version_1_loads_for_ever() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/frame-v1.bin");
+    let stored = fs::read(fixture("frame-v1.bin")).unwrap();
+    assert_eq!(stored[0], 1);
+    assert_eq!(decode::<Frame>(&stored), Ok(every_variant()));
+}
+
+#[test]
+fn a_frame_of_version_2_loads_for_ever() {
+    let path = fixture("frame-v2.bin");
     if env::var_os("UPDATE_FIXTURES").is_some() {
-        fs::write(&path, encode(&every_variant())).unwrap();
+        fs::write(&path, encode(&newer_variants())).unwrap();
     }
     let stored = fs::read(&path).unwrap();
-    assert_eq!(decode::<Frame>(&stored), Ok(every_variant()));
+    assert_eq!(stored[0], 2);
+    assert_eq!(decode::<Frame>(&stored), Ok(newer_variants()));
 }
 
 #[test]
@@ -231,16 +362,16 @@ fn truncated_and_extended_frames_are_found() {
 
 #[test]
 fn a_newer_version_is_named() {
-    // A whole frame of version 2, as a newer host would write it.
-    let mut bytes = vec![2, 0, 0, 0, 0];
+    // A whole frame of version 3, as a newer host would write it.
+    let mut bytes = vec![3, 0, 0, 0, 0];
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[2]);
+    hasher.update(&[3]);
     bytes[1..5].copy_from_slice(&hasher.finalize().to_le_bytes());
     let error = decode::<Frame>(&bytes).unwrap_err();
     assert_eq!(
         error,
         DecodeError::Version {
-            found: 2,
+            found: 3,
             known: FORMAT_VERSION
         }
     );

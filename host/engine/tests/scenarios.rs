@@ -8,10 +8,14 @@
 mod attempts;
 #[path = "scenarios/compensations.rs"]
 mod compensations;
+#[path = "scenarios/force.rs"]
+mod force;
 #[path = "scenarios/limits.rs"]
 mod limits;
 #[path = "scenarios/random.rs"]
 mod random;
+#[path = "scenarios/relatives.rs"]
+mod relatives;
 #[path = "scenarios/scopes.rs"]
 mod scopes;
 #[path = "scenarios/support.rs"]

@@ -30,7 +30,14 @@ use sandglass_engine::{
     Changes, EventId, Failure, Input, Payload, PendingActivity, Report, Timestamp, Verdict, encode,
 };
 use sandglass_store::{RunKey, Write};
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::sync::watch;
 
 /// Whether the result of an attempt is not wanted any more, so that it may be killed.
@@ -56,6 +63,8 @@ pub(crate) type Attempting = Pin<Box<dyn Future<Output = Result<Payload, Failure
 /// One running try of an activity.
 pub(crate) struct Attempt {
     pub(crate) state: watch::Sender<AttemptState>,
+    /// It is not given time to notice that it is over.
+    pub(crate) at_once: AtomicBool,
 }
 
 impl Attempt {
@@ -68,6 +77,11 @@ impl Attempt {
             }
             fresh
         });
+    }
+
+    /// Once it is over, it is killed without time to notice (R29).
+    pub(crate) fn allow_no_grace(&self) {
+        self.at_once.store(true, Ordering::Release);
     }
 
     /// Tells it that its result is not wanted any more. Its supervisor then kills it.

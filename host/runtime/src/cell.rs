@@ -109,6 +109,8 @@ pub(crate) struct Mail {
     pub(crate) ack: Option<Ack>,
     /// It arrived while a workflow task was running.
     pub(crate) buffered: bool,
+    /// The row of the outbox that the commit of this deletes.
+    pub(crate) settles: Option<(RunKey, EventId)>,
 }
 
 pub(crate) enum Letter {
@@ -148,6 +150,7 @@ impl Mail {
             letter: Letter::Input(input),
             ack,
             buffered: false,
+            settles: None,
         }
     }
 
@@ -177,7 +180,7 @@ impl Mail {
     pub(crate) fn is_forced(&self) -> bool {
         matches!(
             self.letter,
-            Letter::Input(Input::Terminated { .. } | Input::TimedOut)
+            Letter::Input(Input::Terminated { .. } | Input::TimedOut | Input::Forced(_))
         )
     }
 
@@ -189,6 +192,11 @@ impl Mail {
             }) => Some(scheduled_event_id),
             _ => None,
         }
+    }
+
+    /// Whether it brings the end of an activity or child.
+    fn is_close(&self) -> bool {
+        self.closes().is_some() || matches!(self.letter, Letter::Input(Input::ChildClosed { .. }))
     }
 }
 
@@ -274,7 +282,7 @@ impl CellState {
             if mail.is_forced() {
                 2
             } else {
-                u8::from(mail.buffered && mail.closes().is_some())
+                u8::from(mail.buffered && mail.is_close())
             }
         });
         mails

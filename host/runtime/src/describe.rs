@@ -7,8 +7,8 @@ use crate::{
     recovery::{decode_activity, decode_summary},
 };
 use sandglass_engine::{
-    CancelState, Digest, EventId, Failure, Input, Payload, PendingActivity, RunSummary, Status,
-    TaskFailedCause, Timestamp, decode,
+    CancelState, Digest, Escalation, EventId, Failure, ForceRequest, Input, Origin, Payload,
+    PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,12 @@ pub struct RunDescription {
     pub history_length: u64,
     /// The request to cancel it.
     pub cancel: Option<CancelDescription>,
+    /// How it was ended by force, and when.
+    #[serde(default)]
+    pub force: Option<(ForceRequest, Timestamp)>,
+    /// The run that started it as a child.
+    #[serde(default)]
+    pub parent: Option<Origin>,
     /// Its workflow task, if one is to be run.
     pub task: Option<TaskDescription>,
     /// Its pending activities, in the order in which they were scheduled.
@@ -59,6 +65,9 @@ pub struct CancelDescription {
     pub state: CancelState,
     /// When the host stops waiting for the run to end.
     pub deadline: Option<Timestamp>,
+    /// What the host does then.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
     /// Requests after it, since this host has started.
     pub repeats: u64,
     /// How many workflow tasks have failed since it was recorded, if it has not reached the run's
@@ -181,9 +190,12 @@ impl RunDescription {
                     requested_at,
                     state: summary.cancel_state,
                     deadline: request.deadline,
+                    escalation: request.escalation,
                     repeats: 0,
                     undeliverable,
                 }),
+            force: summary.force,
+            parent: summary.parent,
             task: (open && summary.task_pending).then_some(TaskDescription {
                 attempt: summary.task_attempt,
                 last_failure: summary.task_failure,
@@ -276,6 +288,7 @@ pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
                     requested_at: mail.at,
                     state: CancelState::Requested,
                     deadline: request.deadline,
+                    escalation: request.escalation,
                     repeats: 0,
                     undeliverable: None,
                 })

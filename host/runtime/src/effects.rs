@@ -9,7 +9,7 @@ use crate::{
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    ActivityClose, Changes, EventId, Input, InputError, Millis, Payload, Status, Timestamp,
+    ActivityClose, Changes, Effect, EventId, Input, InputError, Millis, Payload, Status, Timestamp,
 };
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ struct After {
     tickets: Vec<Ticket>,
     disarm: Vec<Alarm>,
     arm: Vec<Alarm>,
+    effects: Vec<(EventId, Effect)>,
     resident_bytes: Option<usize>,
     queue: bool,
     closed: bool,
@@ -86,6 +87,9 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     for ticket in after.tickets {
         host.dispatch.offer(host, ticket);
     }
+    for (event_id, effect) in after.effects {
+        host.outbox.offer(host, cell.key, event_id, effect);
+    }
     if let Some(bytes) = after.resident_bytes {
         host.cache.touch(&cell, bytes, &host.counters);
     }
@@ -130,8 +134,14 @@ fn apply(
             slot.end(host, cell.key, AttemptState::NotFound);
         }
     }
+    after.effects = changes.effects;
     if changes.closed {
         for (_, slot) in std::mem::take(&mut state.activities) {
+            if changes.kill
+                && let Some(attempt) = &slot.attempt
+            {
+                attempt.allow_no_grace();
+            }
             slot.end(host, cell.key, AttemptState::NotFound);
         }
         let timers = std::mem::take(&mut state.timers);

@@ -8,7 +8,8 @@ use crate::{
     start::{check_size, random_id},
 };
 use sandglass_engine::{
-    CancelRequest, EventId, HistoryEvent, Input, InputError, Millis, Payload, Signal, Status,
+    CancelRequest, Escalation, EventId, ForceRequest, HistoryEvent, Input, InputError, Millis,
+    Payload, Signal, Status, Timestamp, Trigger,
 };
 use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -35,11 +36,61 @@ pub struct CancelOptions {
     pub identity: String,
     /// The request's id; made up if there is none.
     pub request_id: Option<String>,
-    /// How long the client is willing to wait for the run to end; the run's code can see it.
+    /// How long the run may take to end; its code can see the deadline that this makes.
     pub deadline: Option<Duration>,
+    /// What the host does when the run has not ended by the deadline; `None`: nothing. Without a
+    /// deadline it has no meaning. Survives a restart of the host.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
+}
+
+/// A request to end a run by force, without its code.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ForceOptions {
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    pub identity: String,
+    /// The request's id; made up if there is none.
+    pub request_id: Option<String>,
+    /// Whether running attempts of its activities are stopped at their next await, without time to
+    /// notice.
+    pub kill: bool,
+}
+
+impl ForceOptions {
+    pub(crate) fn into_input(self) -> Result<Input, Error> {
+        Ok(Input::Forced(ForceRequest {
+            rung: match self.kill {
+                true => Escalation::Kill,
+                false => Escalation::Force,
+            },
+            trigger: Trigger::Request,
+            reason: self.reason,
+            identity: self.identity,
+            request_id: match self.request_id {
+                Some(request_id) => request_id,
+                None => random_id()?,
+            },
+        }))
+    }
 }
 
 impl CancelOptions {
+    pub(crate) fn into_request(self, now: Timestamp) -> Result<CancelRequest, Error> {
+        Ok(CancelRequest {
+            reason: self.reason,
+            identity: self.identity,
+            request_id: match self.request_id {
+                Some(request_id) => request_id,
+                None => random_id()?,
+            },
+            deadline: self.deadline.map(|wait| now + Millis::from(wait)),
+            escalation: self.deadline.and(self.escalation),
+            origin: None,
+        })
+    }
+
     /// A request with a reason.
     #[must_use]
     pub fn reason(reason: impl Into<String>) -> Self {
@@ -180,15 +231,7 @@ impl RunHandle {
             }
         };
         let now = self.inner.clock.now();
-        let request = CancelRequest {
-            reason: options.reason,
-            identity: options.identity,
-            request_id: match options.request_id {
-                Some(request_id) => request_id,
-                None => random_id()?,
-            },
-            deadline: options.deadline.map(|wait| now + Millis::from(wait)),
-        };
+        let request = options.into_request(now)?;
         let letter = Letter::Input(Input::CancelRequested(request));
         let disposition = match self.send(&cell, letter).await? {
             Delivery::Recorded => Disposition::Recorded,
@@ -202,6 +245,33 @@ impl RunHandle {
         Ok(CancelResponse {
             disposition,
             repeats,
+        })
+    }
+
+    /// Ends the run as canceled at once, without its code and without compensation. Returns when
+    /// that is on disk. For runs that do not end by themselves after [`RunHandle::cancel`].
+    ///
+    /// A workflow task that is running is interrupted. Attempts of activities find that the run is
+    /// gone; with [`ForceOptions::kill`] they are stopped at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown run. A closed run is no error.
+    pub async fn force(&self, options: ForceOptions) -> Result<CancelResponse, Error> {
+        let closed = |status| CancelResponse {
+            disposition: Disposition::AlreadyClosed(status),
+            repeats: 0,
+        };
+        let cell = match self.find()? {
+            Found::Open(cell) => cell,
+            Found::Closed(row) => return Ok(closed(summary_of(&row)?.status)),
+        };
+        let letter = Letter::Input(options.into_input()?);
+        Ok(match self.send(&cell, letter).await? {
+            Delivery::Recorded => CancelResponse {
+                disposition: Disposition::Recorded,
+                repeats: 0,
+            },
+            Delivery::Refused(_, status) => closed(status),
         })
     }
 

@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, lock},
     components::Components,
     error::Error,
+    outbox::Outbox,
     pool::Pool,
     recovery::read_frames,
     shutdown::Guard,
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) timers: Arc<Timers>,
     pub(crate) dispatch: Dispatch,
+    pub(crate) outbox: Outbox,
     pub(crate) cache: Cache,
     pub(crate) components: Components,
     pub(crate) counters: Counters,
@@ -118,6 +120,7 @@ impl Inner {
             pool: Pool::default(),
             writer: Writer::default(),
             dispatch: Dispatch::new(attempts_max),
+            outbox: Outbox::default(),
             cache: Cache::new(cache_bytes),
             components,
             counters: Counters::default(),
@@ -189,8 +192,17 @@ impl Inner {
             letter,
             ack,
             buffered: false,
+            settles: None,
         };
         self.post(cell, &mut cell.lock(), mail);
+    }
+
+    /// Posts several mails to a run, one after the other.
+    pub(crate) fn post_all(&self, cell: &Arc<RunCell>, mails: Vec<Mail>) {
+        let queue = cell.lock().post(mails) == Posted::Queue;
+        if queue {
+            self.enqueue(Arc::clone(cell));
+        }
     }
 
     /// Queues a run that may have something to do.
@@ -258,6 +270,7 @@ impl Inner {
         idle()
             && self.writer.is_quiet()
             && self.timers.is_quiet()
+            && (self.outbox.is_empty() || self.is_stopping())
             && idle()
             && epoch == self.epoch.load(Ordering::Acquire)
     }

@@ -37,6 +37,7 @@ mod error;
 mod handle;
 mod host;
 pub mod offline;
+mod outbox;
 mod owner;
 mod pool;
 mod protocol;
@@ -59,7 +60,7 @@ pub use describe::{
     ActivityDescription, CancelDescription, RunDescription, RunListing, TaskDescription,
 };
 pub use error::{Error, StartError, UpgradeError};
-pub use handle::{CancelOptions, CancelResponse, Disposition, RunHandle};
+pub use handle::{CancelOptions, CancelResponse, Disposition, ForceOptions, RunHandle};
 pub use host::Host;
 pub use recovery::stored_frames;
 pub use sandglass_engine as engine;

@@ -4,14 +4,11 @@
 use crate::{
     cell::{Head, Phase, RunCell},
     error::Error,
-    handle::{CancelOptions, CancelResponse, Disposition},
+    handle::{CancelOptions, CancelResponse, Disposition, ForceOptions},
     recovery::{decode_summary, read_frames},
-    start::random_id,
     task::{head_after, write_of},
 };
-use sandglass_engine::{
-    CancelRequest, Input, InputError, Millis, Signal, Status, Timestamp, replay,
-};
+use sandglass_engine::{Input, InputError, Signal, Status, Timestamp, replay};
 use sandglass_store::{OwnerLock, SqliteStore, Store as _};
 use std::path::Path;
 
@@ -26,15 +23,7 @@ pub fn cancel(
     options: CancelOptions,
 ) -> Result<CancelResponse, Error> {
     let now = crate::Clock::now(&crate::SystemClock);
-    let request = CancelRequest {
-        reason: options.reason,
-        identity: options.identity,
-        request_id: match options.request_id {
-            Some(request_id) => request_id,
-            None => random_id()?,
-        },
-        deadline: options.deadline.map(|wait| now + Millis::from(wait)),
-    };
+    let request = options.into_request(now)?;
     let disposition = match append(
         db,
         workflow_id,
@@ -44,6 +33,27 @@ pub fn cancel(
     )? {
         (Ok(()), _) => Disposition::Recorded,
         (Err(InputError::AlreadyRequested), _) => Disposition::AlreadyRequested,
+        (Err(_), status) => Disposition::AlreadyClosed(status),
+    };
+    Ok(CancelResponse {
+        disposition,
+        repeats: 0,
+    })
+}
+
+/// Ends a run by force, as [`crate::RunHandle::force`].
+///
+/// # Errors
+/// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`].
+pub fn force(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    options: ForceOptions,
+) -> Result<CancelResponse, Error> {
+    let now = crate::Clock::now(&crate::SystemClock);
+    let disposition = match append(db, workflow_id, run_id, now, options.into_input()?)? {
+        (Ok(()), _) => Disposition::Recorded,
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
     Ok(CancelResponse {

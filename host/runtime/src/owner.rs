@@ -156,6 +156,7 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
     let answered = match request.op {
         Op::Cancel(options) => run.cancel(options).await.map(Response::Canceled),
+        Op::Force(options) => run.force(options).await.map(Response::Canceled),
         Op::Terminate { reason, identity } => run
             .terminate(&reason, &identity)
             .await

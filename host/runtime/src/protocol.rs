@@ -3,7 +3,7 @@
 use crate::{
     describe::RunDescription,
     error::Error,
-    handle::{CancelOptions, CancelResponse},
+    handle::{CancelOptions, CancelResponse, ForceOptions},
 };
 use sandglass_engine::{Signal, Status};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ pub(crate) struct Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Op {
     Cancel(CancelOptions),
+    Force(ForceOptions),
     Terminate {
         reason: String,
         identity: String,

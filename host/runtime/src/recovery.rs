@@ -10,6 +10,7 @@ use crate::{
     effects::{plan_retry, timer_alarm},
     error::Error,
     host::Inner,
+    outbox,
     timers::Alarm,
 };
 use sandglass_engine::{
@@ -177,7 +178,7 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
         begun_before(host, cells.values())
     };
     set_going(host, &cells, &begun);
-    Ok(())
+    outbox::recover(host)
 }
 
 /// Sets the recovered runs going: first their activities, then their workflow tasks.

@@ -3,7 +3,7 @@
 use crate::{
     describe::RunDescription,
     error::Error,
-    handle::{CancelOptions, CancelResponse},
+    handle::{CancelOptions, CancelResponse, ForceOptions},
     protocol::{Op, Request, Response},
 };
 use sandglass_engine::{Signal, Status};
@@ -76,6 +76,22 @@ impl Client {
         options: CancelOptions,
     ) -> Result<CancelResponse, Error> {
         match self.ask(workflow_id, run_id, Op::Cancel(options))? {
+            Response::Canceled(response) => Ok(response),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::force`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn force(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        options: ForceOptions,
+    ) -> Result<CancelResponse, Error> {
+        match self.ask(workflow_id, run_id, Op::Force(options))? {
             Response::Canceled(response) => Ok(response),
             other => Err(unexpected(&other)),
         }

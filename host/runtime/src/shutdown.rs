@@ -174,6 +174,8 @@ impl Host {
     /// [`Error::ShutDown`] if another clone had stopped it already.
     pub async fn shutdown(self) -> Result<(), Error> {
         let inner = &self.inner;
+        // What was begun with other runs is brought to its end, unless it takes long.
+        let _applied = with_timeout(inner, self.idle()).await;
         // Paused first: a workflow task that is not begun any more waits for the next host.
         self.pause_workflow_tasks();
         inner.stopping.store(true, Ordering::Release);

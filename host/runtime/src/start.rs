@@ -9,7 +9,9 @@ use crate::{
     host::{Host, Inner},
     recovery::row_of_new_run,
 };
-use sandglass_engine::{Digest, EventId, Input, Millis, Payload, RunSummary, Start, Status};
+use sandglass_engine::{
+    Digest, EventId, Input, Millis, Origin, Payload, RunSummary, Start, Status,
+};
 use sandglass_store::RunKey;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -72,7 +74,7 @@ impl StartOptions {
 }
 
 /// What starting comes to under the lock.
-enum Begun {
+pub(crate) enum Begun {
     /// A new run, or the one that the same request started.
     Run(Arc<RunCell>, oneshot::Receiver<Result<Delivery, Error>>),
     /// The request's run has ended already.
@@ -105,7 +107,7 @@ impl Host {
             return Err(unknown_type(&options.workflow_type, known));
         }
         let workflow_id = options.workflow_id.clone();
-        match inner.begin_run(options, digest)? {
+        match inner.begin_run(options, digest, None)? {
             Begun::Ended(run_id) => Ok(RunHandle::new(inner, workflow_id, Some(run_id))),
             Begun::Run(cell, started) => {
                 if let Delivery::Refused(reason, Status::Running) =
@@ -136,7 +138,13 @@ pub(crate) fn check_size(what: &'static str, payloads: &[Payload]) -> Result<(),
 }
 
 impl Inner {
-    fn begin_run(&self, options: StartOptions, digest: Digest) -> Result<Begun, StartError> {
+    /// Starts a run, unless the same request has started one; `parent` starts it as a child.
+    pub(crate) fn begin_run(
+        &self,
+        options: StartOptions,
+        digest: Digest,
+        parent: Option<Origin>,
+    ) -> Result<Begun, StartError> {
         if self.is_stopping() {
             return Err(Error::ShutDown.into());
         }
@@ -154,7 +162,10 @@ impl Inner {
                 _ => Begun::Ended(found),
             });
         }
-        let start = self.new_start(options, digest)?;
+        let start = Start {
+            parent,
+            ..self.new_start(options, digest)?
+        };
         let key = RunKey(self.next_key.fetch_add(1, Ordering::Relaxed));
         let head = Head {
             row: row_of_new_run(key, &start, self.clock.now()),
@@ -237,6 +248,7 @@ impl Inner {
             digest,
             seed,
             run_timeout: options.run_timeout.map(Millis::from),
+            parent: None,
         })
     }
 }

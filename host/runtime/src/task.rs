@@ -16,6 +16,7 @@ use sandglass_engine::{
     Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Record, Run, Status, Task,
     TaskFailedCause, TaskFailure, TaskOutcome, Timestamp, drive,
 };
+use sandglass_store::RunKey;
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -88,6 +89,8 @@ struct Step<'a> {
     instance: Option<Box<dyn GuestInstance>>,
     facts: Vec<Fact>,
     acks: Vec<(Ack, Delivery)>,
+    /// Rows of the outbox that the commit of this deletes.
+    settled: Vec<(RunKey, EventId)>,
     /// What was recorded before the workflow task began, while it is not with the writer.
     before: Option<FrameOutput>,
     slot: Option<Arc<EarlySlot>>,
@@ -129,6 +132,7 @@ impl<'a> Step<'a> {
             instance,
             facts: Vec::new(),
             acks: Vec::new(),
+            settled: Vec::new(),
             before: None,
             slot: None,
             fresh_input: false,
@@ -210,7 +214,11 @@ impl<'a> Step<'a> {
             .as_mut()
             .expect("a step appends only to a resident run");
         for Mail {
-            at, letter, ack, ..
+            at,
+            letter,
+            ack,
+            settles,
+            ..
         } in mails
         {
             let delivery = match letter {
@@ -219,6 +227,7 @@ impl<'a> Step<'a> {
                         self.facts.push(Fact::Input(at, input));
                         self.fresh_input = true;
                         self.retry_at = None;
+                        self.settled.extend(settles);
                         Delivery::Recorded
                     }
                     Err(error) => Delivery::Refused(error, run.status().clone()),
@@ -292,7 +301,8 @@ impl<'a> Step<'a> {
         };
         let head = self.head_after(run, Some(&output));
         let slot = EarlySlot::new(|slot| {
-            let write = write_of(self.cell, &self.head, &head, Some(&output));
+            let mut write = write_of(self.cell, &self.head, &head, Some(&output));
+            write.outbox_deleted = std::mem::take(&mut self.settled);
             Submission {
                 cell: Arc::clone(self.cell),
                 write,
@@ -316,6 +326,7 @@ impl<'a> Step<'a> {
         match slot.settle() {
             Settled::Back(submission) => {
                 self.acks.splice(0..0, submission.acks);
+                self.settled.splice(0..0, submission.write.outbox_deleted);
                 Ok(())
             }
             Settled::Committed => {
@@ -473,7 +484,14 @@ fn prevents_close(
                 && !output.is_some_and(|output| output.changes.timers_ended.contains(id))
         }
         Letter::Input(Input::CancelRequested(_)) => !run.cancel_requested(),
-        Letter::Input(Input::Signaled(_) | Input::ActivityClosed { .. }) => true,
+        Letter::Input(
+            Input::Signaled(_)
+            | Input::ActivityClosed { .. }
+            | Input::ChildStarted { .. }
+            | Input::ChildStartFailed { .. }
+            | Input::ChildClosed { .. }
+            | Input::ExternalResolved { .. },
+        ) => true,
         _ => false,
     }
 }
@@ -498,6 +516,9 @@ fn event_name(event: &GuestEvent) -> &'static str {
         GuestEvent::ActivityResolved(..) => "activity-resolved",
         GuestEvent::TimerFired(..) => "timer-fired",
         GuestEvent::WaitCanceled(..) => "wait-canceled",
+        GuestEvent::ChildStarted(..) => "child-started",
+        GuestEvent::ChildResolved(..) => "child-resolved",
+        GuestEvent::ExternalResolved(..) => "external-resolved",
         GuestEvent::Compensated(..) => "compensated",
     }
 }

@@ -13,6 +13,8 @@ use std::fmt;
 const WORKFLOW: &[&str] = &[
     "types",
     "activities",
+    "children",
+    "externals",
     "timers",
     "waits",
     "cancellation",

@@ -3,8 +3,10 @@
 
 mod activities;
 mod cancellation;
+mod children;
 mod compensation;
 mod execution;
+mod externals;
 mod info;
 mod log;
 mod timers;

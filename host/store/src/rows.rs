@@ -165,6 +165,8 @@ pub struct ListFilter {
     pub workflow_type: Option<String>,
     /// Runs of this status.
     pub status: Option<RunStatus>,
+    /// Runs with, or without, a recorded request to cancel them.
+    pub cancel_requested: Option<bool>,
     /// Runs that started at this time or later.
     pub started_from: Option<Timestamp>,
     /// Runs that started before this time.

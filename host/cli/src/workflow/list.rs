@@ -17,6 +17,7 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     let filter = ListFilter {
         workflow_id: args.id.clone(),
         status: args.status.map(status),
+        cancel_requested: (args.status == Some(StatusFilter::Canceling)).then_some(true),
         ..ListFilter::default()
     };
     let rows = reader
@@ -118,7 +119,7 @@ fn text(runs: &[Listed]) -> String {
 
 fn status(filter: StatusFilter) -> RunStatus {
     match filter {
-        StatusFilter::Running => RunStatus::Running,
+        StatusFilter::Running | StatusFilter::Canceling => RunStatus::Running,
         StatusFilter::Completed => RunStatus::Completed,
         StatusFilter::Failed => RunStatus::Failed,
         StatusFilter::Canceled => RunStatus::Canceled,

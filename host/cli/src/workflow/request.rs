@@ -10,7 +10,9 @@ use crate::{
     outcome, output, payload,
     run::{IDENTITY, stop},
 };
-use sandglass::{CancelOptions, CancelResponse, Disposition, Error, offline, remote::Client};
+use sandglass::{
+    CancelOptions, CancelResponse, Disposition, Error, ForceOptions, offline, remote::Client,
+};
 use sandglass_engine::{Signal, Status};
 use serde_json::{Value, json};
 
@@ -19,8 +21,11 @@ const TRIES: u32 = 3;
 
 pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
     let mut target = Target::find(&args.target)?;
-    let response = target.cancel(&args.reason).map_err(stop)?;
+    let response = target.cancel(args).map_err(stop)?;
     let (word, text) = match &response.disposition {
+        Disposition::Recorded if args.force || args.kill => {
+            ("recorded", "closed by force".to_owned())
+        }
         Disposition::Recorded => ("recorded", "cancellation requested".to_owned()),
         Disposition::AlreadyRequested => (
             "already_requested",
@@ -42,6 +47,7 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
     }
     target.answer(&text, fields, form)?;
     match closed {
+        Some(_) if args.fail_if_closed && word == "already_closed" => Ok(Exit::Failed),
         Some(status) if args.wait => {
             output::note(&format!(
                 "workflow {} {}",
@@ -114,15 +120,34 @@ impl<'a> Target<'a> {
         })
     }
 
-    fn cancel(&mut self, reason: &str) -> Result<CancelResponse, Error> {
+    fn cancel(&mut self, args: &CancelArgs) -> Result<CancelResponse, Error> {
+        if args.force || args.kill {
+            return self.force(&args.reason, args.kill);
+        }
         let options = CancelOptions {
             identity: IDENTITY.into(),
-            ..CancelOptions::reason(reason)
+            deadline: args.grace,
+            escalation: args.then.map(Into::into),
+            ..CancelOptions::reason(&args.reason)
         };
         self.ask(
             true,
             |owner, id, run_id| owner.cancel(id, Some(run_id), options.clone()),
             |db, id, run_id| offline::cancel(&db.db, id, Some(run_id), options.clone()),
+        )
+    }
+
+    fn force(&mut self, reason: &str, kill: bool) -> Result<CancelResponse, Error> {
+        let options = ForceOptions {
+            reason: reason.into(),
+            identity: IDENTITY.into(),
+            kill,
+            ..ForceOptions::default()
+        };
+        self.ask(
+            true,
+            |owner, id, run_id| owner.force(id, Some(run_id), options.clone()),
+            |db, id, run_id| offline::force(&db.db, id, Some(run_id), options.clone()),
         )
     }
 

@@ -21,6 +21,21 @@ pub fn shorthand(events: &[HistoryEvent]) -> String {
     words.join(",")
 }
 
+/// Writes what of a history does not depend on the timing of workflow tasks (SKEL): without their
+/// events and without those that begin activities.
+#[must_use]
+pub fn skeleton(events: &[HistoryEvent]) -> String {
+    let words = events.iter().filter_map(|event| match event.attributes {
+        E::WorkflowTaskScheduled { .. }
+        | E::WorkflowTaskStarted { .. }
+        | E::WorkflowTaskCompleted { .. }
+        | E::WorkflowTaskFailed { .. }
+        | E::ActivityTaskStarted { .. } => None,
+        ref attributes => Some(word(attributes)),
+    });
+    words.collect::<Vec<_>>().join(",")
+}
+
 fn word(attributes: &E) -> String {
     match attributes {
         E::WorkflowExecutionStarted(_) => "WES",
@@ -45,6 +60,21 @@ fn word(attributes: &E) -> String {
         E::TimerStarted { .. } => "TS",
         E::TimerFired { .. } => "TF",
         E::TimerCanceled { .. } => "TC",
+        E::StartChildWorkflowExecutionInitiated { .. } => "CI",
+        E::StartChildWorkflowExecutionFailed { .. } => "CSF",
+        E::ChildWorkflowExecutionStarted { .. } => "CS",
+        E::ChildWorkflowExecutionCompleted { .. } => "CC",
+        E::ChildWorkflowExecutionFailed { .. } => "CF",
+        E::ChildWorkflowExecutionCanceled { .. } => "CX",
+        E::ChildWorkflowExecutionTimedOut { .. } => "CTO",
+        E::ChildWorkflowExecutionTerminated { .. } => "CK",
+        E::SignalExternalWorkflowExecutionInitiated { .. } => "GI",
+        E::SignalExternalWorkflowExecutionFailed { .. } => "GF",
+        E::ExternalWorkflowExecutionSignaled { .. } => "GD",
+        E::RequestCancelExternalWorkflowExecutionInitiated { .. } => "XI",
+        E::RequestCancelExternalWorkflowExecutionFailed { .. } => "XF",
+        E::ExternalWorkflowExecutionCancelRequested { .. } => "XR",
+        E::WorkflowExecutionForceCancelRequested(_) => "FORCE",
         E::ActivityCancelWaitTimedOut { .. } => "AWTO",
     }
     .into()

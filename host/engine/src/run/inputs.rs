@@ -1,14 +1,15 @@
 //! What each input writes into the history.
 
-use super::{Cancellation, Run, Status};
+use super::{Cancellation, ExternalKind, Run, Status};
 use crate::{
-    ActivityClose, EventAttributes, EventId, Input, OperationId, Payload, PendingTimer, RetryState,
-    Start, Timestamp,
+    ActivityClose, CancelRequest, Escalation, EventAttributes, EventId, Failure, ForceRequest,
+    Input, OperationId, Payload, PendingTimer, RetryState, Start, Timestamp,
 };
 
 impl Run {
-    /// Forgets the activity or timer that an input ends. Returns its operation.
-    pub(super) fn remove_pending(&mut self, input: &Input) -> Option<OperationId> {
+    /// Forgets what is pending no more with an input. Returns the operation that the input
+    /// concerns, and whether it ends it.
+    pub(super) fn remove_pending(&mut self, input: &Input) -> Option<(OperationId, bool)> {
         match input {
             Input::ActivityClosed {
                 scheduled_event_id, ..
@@ -20,11 +21,39 @@ impl Run {
                     // Nobody has to stop waiting any more.
                     self.recording.changes.timers_ended.push(request);
                 }
-                Some(activity.operation)
+                Some((activity.operation, true))
             }
             Input::TimerFired { started_event_id } => {
                 let timer = self.timers.remove(started_event_id)?;
-                Some(timer.operation)
+                Some((timer.operation, true))
+            }
+            Input::ChildStarted {
+                initiated_event_id, ..
+            } => {
+                let child = self.children.get(initiated_event_id)?;
+                Some((child.operation, false))
+            }
+            Input::ChildStartFailed {
+                initiated_event_id, ..
+            }
+            | Input::ChildClosed {
+                initiated_event_id, ..
+            } => {
+                let child = self.children.remove(initiated_event_id)?;
+                Some((child.operation, true))
+            }
+            Input::ExternalResolved {
+                initiated_event_id, ..
+            } => {
+                let kind = self.externals.remove(initiated_event_id)?.kind;
+                self.signals_pending -= usize::from(kind.is_signal());
+                Some(match kind {
+                    ExternalKind::Signal(operation) | ExternalKind::Cancel(operation) => {
+                        (operation, true)
+                    }
+                    // The child's own end resolves it, or its cancellation type does.
+                    ExternalKind::CancelChild(operation) => (operation, false),
+                })
             }
             _ => None,
         }
@@ -43,17 +72,7 @@ impl Run {
                     EventAttributes::WorkflowExecutionSignaled(signal.clone()),
                 );
             }
-            Input::CancelRequested(request) => {
-                let attributes = EventAttributes::WorkflowExecutionCancelRequested(request.clone());
-                let event_id = self.emit(at, attributes);
-                let request = request.clone();
-                self.cancel = Some(Cancellation {
-                    request,
-                    event_id,
-                    at,
-                    delivered: false,
-                });
-            }
+            Input::CancelRequested(request) => self.record_cancel_request(at, request.clone()),
             Input::ActivityClosed {
                 scheduled_event_id,
                 started,
@@ -79,14 +98,81 @@ impl Run {
             } => self.record_termination(at, reason, identity, details),
             Input::TimedOut => {
                 let retry_state = RetryState::RetryPolicyNotSet;
-                self.emit(
-                    at,
-                    EventAttributes::WorkflowExecutionTimedOut { retry_state },
-                );
+                let attributes = EventAttributes::WorkflowExecutionTimedOut { retry_state };
+                self.emit(at, attributes);
                 self.close(Status::TimedOut);
             }
+            Input::Forced(request) => self.record_force(at, request),
+            Input::ChildStarted {
+                initiated_event_id,
+                run_id,
+            } => self.record_child_started(at, *initiated_event_id, run_id),
+            Input::ChildStartFailed {
+                initiated_event_id,
+                cause,
+            } => self.record_child_start_failed(at, *initiated_event_id, *cause),
+            Input::ChildClosed {
+                initiated_event_id,
+                close,
+            } => return self.record_child_closed(at, *initiated_event_id, close),
+            Input::ExternalResolved {
+                initiated_event_id,
+                outcome,
+            } => self.record_external(at, *initiated_event_id, *outcome),
         }
         EventId(0)
+    }
+
+    fn record_cancel_request(&mut self, at: Timestamp, request: CancelRequest) {
+        let attributes = EventAttributes::WorkflowExecutionCancelRequested(request.clone());
+        let event_id = self.emit(at, attributes);
+        if let (Some(due), Some(_)) = (request.deadline, request.escalation) {
+            // It goes by the request's id; the host knows it from the summary (R30).
+            self.recording.changes.timers_started.push(PendingTimer {
+                started_event_id: event_id,
+                due,
+            });
+        }
+        self.cancel = Some(Cancellation {
+            request,
+            event_id,
+            at,
+            delivered: false,
+        });
+    }
+
+    fn record_force(&mut self, at: Timestamp, request: &ForceRequest) {
+        let attributes = EventAttributes::WorkflowExecutionForceCancelRequested(request.clone());
+        self.emit(at, attributes);
+        self.force = Some((request.clone(), at));
+        self.recording.changes.kill = request.rung == Escalation::Kill;
+        let cancel_requested_event_id = self.cancel.as_ref().map(|cancel| cancel.event_id);
+        let uncompensated = self.compensations.failed.clone();
+        let (attributes, status) = match request.rung {
+            Escalation::Fail => {
+                let failure = Failure::application("CancelDeadlineExceeded", &*request.reason);
+                let attributes = EventAttributes::WorkflowExecutionFailed {
+                    failure: failure.clone(),
+                    retry_state: RetryState::CancelRequested,
+                    workflow_task_completed_event_id: EventId(0),
+                    uncompensated,
+                };
+                (attributes, Status::Failed { failure })
+            }
+            Escalation::Force | Escalation::Kill | Escalation::Terminate => {
+                let details = Vec::new();
+                let attributes = EventAttributes::WorkflowExecutionCanceled {
+                    details: details.clone(),
+                    workflow_task_completed_event_id: EventId(0),
+                    cancel_requested_event_id: cancel_requested_event_id.unwrap_or_default(),
+                    uncompensated,
+                    forced: true,
+                };
+                (attributes, Status::Canceled { details })
+            }
+        };
+        self.emit(at, attributes);
+        self.close(status);
     }
 
     fn record_timer(&mut self, at: Timestamp, started_event_id: EventId) {

@@ -1,6 +1,9 @@
 //! How a run stands, as those outside of the engine see it.
 
-use crate::{CancelRequest, EventId, Failure, Payload, TaskFailedCause, Timestamp};
+use crate::{
+    CancelRequest, Escalation, EventId, Failure, ForceRequest, Origin, Payload, TaskFailedCause,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// How a run stands.
@@ -45,6 +48,10 @@ pub enum CancelState {
     Requested,
     /// A workflow task has completed with it.
     Delivered,
+    /// The run was ended by force.
+    ForceRequested,
+    /// The run was ended by force, and its activities were killed.
+    KillRequested,
 }
 
 /// Why an input was not recorded.
@@ -71,6 +78,12 @@ pub enum InputError {
     /// The timer is not pending.
     #[error("no timer with started event {0} is pending")]
     UnknownTimer(EventId),
+    /// The child is not pending.
+    #[error("no child workflow with initiated event {0} is pending")]
+    UnknownChild(EventId),
+    /// The signal or request to cancel is not pending.
+    #[error("nothing with initiated event {0} is on its way to another run")]
+    UnknownExternal(EventId),
 }
 
 /// What describe, list and recovery need to know without replay. Stored with each frame.
@@ -92,4 +105,10 @@ pub struct RunSummary {
     pub task_failure: Option<(TaskFailedCause, Failure)>,
     /// Compensations that failed, as text.
     pub uncompensated: Vec<String>,
+    /// How it was ended by force, and when.
+    pub force: Option<(ForceRequest, Timestamp)>,
+    /// The event of the cancel request whose deadline is a timer, and what follows it.
+    pub grace: Option<(EventId, Escalation)>,
+    /// The run that started it as a child.
+    pub parent: Option<Origin>,
 }

@@ -1,10 +1,11 @@
 //! What cancellation does to scopes and operations (rules 4, 5, 6, 9).
 
-use super::{Planned, Task};
+use super::{Planned, Task, relatives::child_failure};
 use crate::{
-    CancelCause, CancelInfo, CancellationType, EventId, Failure, FailureInfo, GuestEvent,
-    OperationId, RetryState, ScopeId, ScopeKind,
+    CancelCause, CancelInfo, CancellationType, ChildCancellation, EventId, Failure, FailureInfo,
+    GuestEvent, OperationId, RetryState, ScopeId, ScopeKind, Target,
     compensation::End,
+    run::ExternalKind,
     scopes::{OperationKind, OperationState},
 };
 
@@ -133,6 +134,9 @@ impl Task {
         operation.canceled = Some(info.clone());
         let waits = match operation.kind {
             OperationKind::Activity { cancellation, .. } => cancellation.waits(),
+            OperationKind::Child(ref child) => child.cancellation.waits(),
+            // It cannot be called back: how it ends is awaited (rule 6).
+            OperationKind::External => true,
             _ => false,
         };
         match operation.state {
@@ -177,6 +181,19 @@ impl Task {
                     wait_at_most,
                 });
             }
+            OperationKind::Child(child) => {
+                let target = Target {
+                    workflow_id: child.workflow_id.clone(),
+                    run_id: None,
+                };
+                if child.cancellation != ChildCancellation::Abandon {
+                    self.planned.push(Planned::CancelExternal {
+                        kind: ExternalKind::CancelChild(id),
+                        target,
+                        reason: reason.to_owned(),
+                    });
+                }
+            }
             OperationKind::Timer | OperationKind::ScopeTimer(_) => {
                 let (started_event_id, operation) = (event_id, id);
                 self.planned.push(Planned::CancelTimer {
@@ -206,6 +223,13 @@ impl Task {
                 GuestEvent::ActivityResolved(id, Err(failure))
             }
             OperationKind::Timer => GuestEvent::TimerFired(id, Err(canceled(info, true))),
+            OperationKind::Child(child) => {
+                let failure =
+                    child_failure(child, event_id, EventId(0), RetryState::CancelRequested)
+                        .caused_by(canceled(info, settled));
+                GuestEvent::ChildResolved(id, Err(failure))
+            }
+            OperationKind::External => GuestEvent::ExternalResolved(id, Err(canceled(info, true))),
             OperationKind::Wait => GuestEvent::WaitCanceled(id, canceled(info, true)),
             // The guest never hears of a scope's own timer.
             OperationKind::ScopeTimer(_) => {

@@ -3,8 +3,9 @@
 use super::{Planned, Task, cancel::canceled};
 use crate::{
     ActivityCall, Answer, CancelCause, CancelInfo, Command, CompensateWhen, CompensationId,
-    Failure, FailureInfo, Issued, OperationId, Outcome, ScopeId, ScopeKind, TaskFailure,
+    Failure, FailureInfo, Issued, Millis, OperationId, Outcome, ScopeId, ScopeKind, TaskFailure,
     compensation::{Entry, Purpose},
+    run::ExternalKind,
     scopes::{OperationKind, OperationState},
 };
 
@@ -33,7 +34,10 @@ impl Task {
     fn refusal(&self, command: &Command) -> Result<Option<Failure>, TaskFailure> {
         let (Command::ScheduleActivity { scope, .. }
         | Command::StartTimer { scope, .. }
-        | Command::OpenWait { scope, .. }) = command
+        | Command::OpenWait { scope, .. }
+        | Command::StartChild { scope, .. }
+        | Command::SignalExternal { scope, .. }
+        | Command::CancelExternal { scope, .. }) = command
         else {
             return Ok(None);
         };
@@ -60,23 +64,12 @@ impl Task {
                 Answer::Operation(self.schedule_activity(scope, call))
             }
             Command::StartTimer { scope, duration } => {
-                let state = OperationState::Unsent(self.planned.len());
-                let operation =
-                    self.run
-                        .scopes
-                        .add_operation(Some(scope), OperationKind::Timer, state);
-                self.plan(Planned::StartTimer {
-                    operation,
-                    duration,
-                });
-                Answer::Operation(operation)
+                Answer::Operation(self.start_timer(scope, duration))
             }
             Command::OpenWait { scope, label: _ } => {
-                Answer::Operation(self.run.scopes.add_operation(
-                    Some(scope),
-                    OperationKind::Wait,
-                    OperationState::Local,
-                ))
+                let scopes = &mut self.run.scopes;
+                let state = OperationState::Local;
+                Answer::Operation(scopes.add_operation(Some(scope), OperationKind::Wait, state))
             }
             // One whose cancellation is queued counts as satisfied: the first wins (rule 11).
             Command::CloseWait { wait } => {
@@ -119,7 +112,29 @@ impl Task {
                 self.complete(outcome);
                 Answer::Done
             }
+            Command::StartChild { scope, call } => Answer::Operation(self.start_child(scope, call)),
+            Command::SignalExternal {
+                scope,
+                target,
+                name,
+                arguments,
+                header,
+            } => Answer::Operation(self.signal_external(scope, target, name, arguments, header)),
+            Command::CancelExternal {
+                scope,
+                target,
+                reason,
+            } => Answer::Operation(self.cancel_external(scope, target, reason)),
         }
+    }
+
+    fn start_timer(&mut self, scope: ScopeId, duration: Millis) -> OperationId {
+        let operation = self.add_unsent(scope, OperationKind::Timer);
+        self.plan(Planned::StartTimer {
+            operation,
+            duration,
+        });
+        operation
     }
 
     fn schedule_activity(&mut self, scope: ScopeId, call: ActivityCall) -> OperationId {
@@ -248,17 +263,32 @@ impl Task {
     }
 
     pub(super) fn plan(&mut self, planned: Planned) {
-        self.timers_planned += usize::from(matches!(planned, Planned::StartTimer { .. }));
-        self.activities_planned += usize::from(matches!(planned, Planned::ScheduleActivity { .. }));
+        if let Some(count) = self.count_of(&planned) {
+            *count += 1;
+        }
         self.planned.push(planned);
     }
 
     /// Takes back a command that is not sent yet.
     pub(super) fn unschedule(&mut self, index: usize) {
-        match std::mem::replace(&mut self.planned[index], Planned::Nothing) {
-            Planned::StartTimer { .. } => self.timers_planned -= 1,
-            Planned::ScheduleActivity { .. } => self.activities_planned -= 1,
-            _ => {}
+        let planned = std::mem::replace(&mut self.planned[index], Planned::Nothing);
+        if let Some(count) = self.count_of(&planned) {
+            *count -= 1;
+        }
+    }
+
+    /// The count of its kind, for the limits.
+    fn count_of(&mut self, planned: &Planned) -> Option<&mut usize> {
+        match planned {
+            Planned::StartTimer { .. } => Some(&mut self.timers_planned),
+            Planned::ScheduleActivity { .. } => Some(&mut self.activities_planned),
+            Planned::StartChild { .. } => Some(&mut self.children_planned),
+            Planned::Signal { .. } => Some(&mut self.signals_planned),
+            Planned::CancelExternal {
+                kind: ExternalKind::Cancel(_),
+                ..
+            } => Some(&mut self.cancels_planned),
+            _ => None,
         }
     }
 
@@ -276,7 +306,10 @@ fn ignored(command: &Command) -> Answer {
     match command {
         Command::ScheduleActivity { .. }
         | Command::StartTimer { .. }
-        | Command::OpenWait { .. } => Answer::Refused(Failure::new(
+        | Command::OpenWait { .. }
+        | Command::StartChild { .. }
+        | Command::SignalExternal { .. }
+        | Command::CancelExternal { .. } => Answer::Refused(Failure::new(
             "the run has ended",
             FailureInfo::Canceled {
                 details: Vec::new(),

@@ -34,6 +34,8 @@ impl Task {
             GuestEvent::ActivityResolved(operation, _)
             | GuestEvent::TimerFired(operation, _)
             | GuestEvent::WaitCanceled(operation, _)
+            | GuestEvent::ChildResolved(operation, _)
+            | GuestEvent::ExternalResolved(operation, _)
             | GuestEvent::Compensated(operation, _) => *operation,
             _ => return true,
         };
@@ -45,6 +47,7 @@ impl Task {
             at,
             input,
             started_event_id,
+            concerns,
             resolves,
         } = item;
         if let Some(operation) = resolves {
@@ -67,8 +70,18 @@ impl Task {
                 self.apply_activity_close(resolves?, ids, close)
             }
             Input::TimerFired { .. } => self.apply_timer(at, resolves?),
+            Input::ChildStarted { run_id, .. } => self.apply_child_started(concerns?, run_id),
+            Input::ChildStartFailed {
+                initiated_event_id,
+                cause,
+            } => self.apply_child_start_failed(resolves?, initiated_event_id, cause),
+            Input::ChildClosed {
+                initiated_event_id,
+                close,
+            } => self.apply_child_close(resolves?, (initiated_event_id, started_event_id), close),
+            Input::ExternalResolved { outcome, .. } => self.apply_external(concerns?, outcome),
             // A closed run has no further task.
-            Input::Terminated { .. } | Input::TimedOut => None,
+            Input::Terminated { .. } | Input::TimedOut | Input::Forced(_) => None,
         }
     }
 

@@ -87,43 +87,62 @@ impl Task {
         }));
         let mut canceled = Vec::new();
         for planned in std::mem::take(&mut self.planned) {
-            match planned {
-                Planned::Nothing => {}
-                Planned::ScheduleActivity {
-                    operation,
-                    activity_id,
-                    call,
-                } => {
-                    self.schedule(operation, activity_id, call, completed_event_id);
-                }
-                Planned::StartTimer {
-                    operation,
-                    duration,
-                } => {
-                    self.start_timer(operation, duration, completed_event_id);
-                }
-                Planned::CancelActivity {
-                    scheduled_event_id,
-                    reason,
-                    wait_at_most,
-                } => {
-                    let id = self.cancel_activity(scheduled_event_id, reason, completed_event_id);
-                    self.limit_wait(scheduled_event_id, id, wait_at_most);
-                    canceled.push(scheduled_event_id);
-                }
-                Planned::CancelTimer {
-                    started_event_id,
-                    operation,
-                } => {
-                    self.cancel_timer(started_event_id, operation, completed_event_id);
-                }
-                Planned::Close(outcome) => {
-                    self.close(outcome, completed_event_id);
-                    break; // A closed run sends nothing more.
-                }
+            if let Planned::CancelActivity {
+                scheduled_event_id, ..
+            } = planned
+            {
+                canceled.push(scheduled_event_id);
+            }
+            self.write(planned, completed_event_id);
+            if self.run.status() != &Status::Running {
+                break; // A closed run sends nothing more.
             }
         }
         Ok((self.run, canceled))
+    }
+
+    /// Writes the event of a command.
+    fn write(&mut self, planned: Planned, completed_event_id: EventId) {
+        match planned {
+            Planned::Nothing => {}
+            Planned::ScheduleActivity {
+                operation,
+                activity_id,
+                call,
+            } => self.schedule(operation, activity_id, call, completed_event_id),
+            Planned::StartTimer {
+                operation,
+                duration,
+            } => self.write_timer(operation, duration, completed_event_id),
+            Planned::CancelActivity {
+                scheduled_event_id,
+                reason,
+                wait_at_most,
+            } => {
+                let id = self.cancel_activity(scheduled_event_id, reason, completed_event_id);
+                self.limit_wait(scheduled_event_id, id, wait_at_most);
+            }
+            Planned::CancelTimer {
+                started_event_id,
+                operation,
+            } => self.cancel_timer(started_event_id, operation, completed_event_id),
+            Planned::StartChild {
+                operation,
+                workflow_id,
+                call,
+            } => self.initiate_child(operation, workflow_id, call, completed_event_id),
+            Planned::Signal {
+                operation,
+                target,
+                signal,
+            } => self.initiate_signal(operation, target, signal, completed_event_id),
+            Planned::CancelExternal {
+                kind,
+                target,
+                reason,
+            } => self.initiate_cancel(kind, target, reason, completed_event_id),
+            Planned::Close(outcome) => self.close(outcome, completed_event_id),
+        }
     }
 
     fn schedule(
@@ -151,7 +170,7 @@ impl Task {
         self.run.changes().scheduled.push(pending);
     }
 
-    fn start_timer(
+    fn write_timer(
         &mut self,
         operation: OperationId,
         start_to_fire_timeout: Millis,
@@ -176,7 +195,7 @@ impl Task {
         });
     }
 
-    fn sent(&mut self, operation: OperationId, event_id: EventId) {
+    pub(super) fn sent(&mut self, operation: OperationId, event_id: EventId) {
         if let Some(entry) = self.run.scopes.operation_mut(operation) {
             entry.state = OperationState::Sent(event_id);
         }
@@ -266,6 +285,7 @@ impl Task {
                     workflow_task_completed_event_id,
                     cancel_requested_event_id,
                     uncompensated,
+                    forced: false,
                 };
                 (attributes, Status::Canceled { details })
             }

@@ -148,6 +148,21 @@ fn show(command: &Command) -> String {
         Command::SetCompensationArguments { compensation, .. } => {
             write!(text, "set arguments of compensation {compensation}")
         }
+        Command::StartChild { scope, call } => {
+            write!(text, "start child {} in scope {scope}", call.workflow_type)
+        }
+        Command::SignalExternal {
+            scope,
+            target,
+            name,
+            ..
+        } => {
+            let id = &target.workflow_id;
+            write!(text, "signal {name:?} to {id:?} in scope {scope}")
+        }
+        Command::CancelExternal { scope, target, .. } => {
+            write!(text, "cancel {:?} in scope {scope}", target.workflow_id)
+        }
         Command::Compensate { scope } => write!(text, "compensate scope {scope}"),
         Command::Complete {
             outcome: crate::Outcome::Completed(_),

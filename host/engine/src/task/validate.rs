@@ -2,8 +2,8 @@
 
 use super::{Task, bad_scope};
 use crate::{
-    ActivityCall, Command, OperationId, Outcome, Payload, ScopeId, ScopeKind, TaskFailedCause,
-    TaskFailure, retry, scopes::OperationKind,
+    ActivityCall, ChildCall, Command, OperationId, Outcome, Payload, ScopeId, ScopeKind, Target,
+    TaskFailedCause, TaskFailure, retry, scopes::OperationKind,
 };
 
 /// Longest name or id, in bytes.
@@ -19,6 +19,22 @@ impl Task {
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
+            Command::StartChild { call, .. } => valid_child(call),
+            Command::SignalExternal { target, name, .. } => {
+                let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
+                valid_target(cause, "BadSignalWorkflowExecutionAttributes", target)?;
+                if !name.is_empty() {
+                    return Ok(());
+                }
+                let message = format!("the signal to {:?} has no name", target.workflow_id);
+                let kind = "BadSignalWorkflowExecutionAttributes";
+                Err(TaskFailure::new(cause, kind, message))
+            }
+            Command::CancelExternal { target, .. } => valid_target(
+                TaskFailedCause::BadRequestCancelExternalWorkflowExecutionAttributes,
+                "BadRequestCancelExternalWorkflowExecutionAttributes",
+                target,
+            ),
             Command::OpenScope { parent: scope, .. } | Command::Compensate { scope } => {
                 self.known_scope(*scope)
             }
@@ -158,6 +174,9 @@ impl Task {
                     message,
                 ))
             }
+            Command::StartChild { .. }
+            | Command::SignalExternal { .. }
+            | Command::CancelExternal { .. } => self.check_relatives(command),
             Command::OpenScope { .. } | Command::OpenWait { .. }
                 if self.run.scopes.scopes_and_waits() >= limits.scopes_and_waits =>
             {
@@ -168,20 +187,90 @@ impl Task {
     }
 }
 
+impl Task {
+    /// The limits on what is pending with other runs.
+    fn check_relatives(&self, command: &Command) -> Result<(), TaskFailure> {
+        use TaskFailedCause as Cause;
+        let (limits, signals) = (self.run.limits, self.run.signals_pending);
+        let (what, pending, limit, cause, kind) = match command {
+            Command::StartChild { .. } => (
+                "pending child workflows",
+                self.run.children.len() + self.children_planned,
+                limits.pending_children,
+                Cause::PendingChildWorkflowsLimitExceeded,
+                "PendingChildWorkflowsLimitExceeded",
+            ),
+            Command::SignalExternal { .. } => (
+                "pending signals to other runs",
+                signals + self.signals_planned,
+                limits.pending_signals,
+                Cause::PendingSignalsLimitExceeded,
+                "PendingSignalsLimitExceeded",
+            ),
+            _ => (
+                "pending requests to cancel other runs",
+                self.run.externals.len() - signals + self.cancels_planned,
+                limits.pending_cancels,
+                Cause::PendingRequestCancelLimitExceeded,
+                "PendingRequestCancelLimitExceeded",
+            ),
+        };
+        if pending < limit {
+            return Ok(());
+        }
+        let message = format!("more than {limit} {what} in one run");
+        Err(TaskFailure::new(cause, kind, message))
+    }
+}
+
+fn valid_target(cause: TaskFailedCause, kind: &str, target: &Target) -> Result<(), TaskFailure> {
+    let len = target.workflow_id.len();
+    if (1..=NAME_BYTES_MAX).contains(&len) {
+        return Ok(());
+    }
+    let message = format!("a workflow id has 1 to {NAME_BYTES_MAX} bytes, this one has {len}");
+    Err(TaskFailure::new(cause, kind, message))
+}
+
+fn valid_child(call: &ChildCall) -> Result<(), TaskFailure> {
+    let bad = |reason: String| {
+        let cause = TaskFailedCause::BadStartChildExecutionAttributes;
+        let message = format!("child workflow {:?}: {reason}", call.workflow_type);
+        let kind = "BadStartChildExecutionAttributes";
+        Err(TaskFailure::new(cause, kind, message))
+    };
+    if call.workflow_type.is_empty() {
+        return bad("the type is empty".into());
+    }
+    if call.workflow_id.as_ref().is_some_and(String::is_empty) {
+        return bad("the workflow id is empty".into());
+    }
+    let names = [
+        Some(&call.workflow_type),
+        call.workflow_id.as_ref(),
+        call.task_queue.as_ref(),
+    ];
+    let mut names = names.into_iter().flatten();
+    if names.any(|name| name.len() > NAME_BYTES_MAX) {
+        return bad(format!("a name is longer than {NAME_BYTES_MAX} bytes"));
+    }
+    Ok(())
+}
+
 fn payload_bytes(command: &Command) -> usize {
     match command {
         Command::ScheduleActivity { call, .. } | Command::PushCompensation { call, .. } => {
             call.payload_bytes()
         }
-        Command::SetCompensationArguments { arguments, .. } => {
-            arguments.iter().map(Payload::size).sum()
-        }
+        Command::SetCompensationArguments { arguments, .. }
+        | Command::SignalExternal { arguments, .. } => arguments.iter().map(Payload::size).sum(),
+        Command::StartChild { call, .. } => call.arguments.iter().map(Payload::size).sum(),
         Command::Complete {
             outcome: Outcome::Completed(result),
         } => result.size(),
-        Command::OpenWait { label: text, .. } | Command::CancelScope { reason: text, .. } => {
-            text.len()
-        }
+        Command::OpenWait { label: text, .. }
+        | Command::CancelScope { reason: text, .. }
+        | Command::CancelExternal { reason: text, .. } => text.len(),
         _ => 0,
     }
 }

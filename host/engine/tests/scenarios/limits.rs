@@ -44,6 +44,9 @@ fn taken(limits: Limits, mut command: impl FnMut(usize) -> Command) -> (usize, S
 #[test]
 fn limits_are_checked_at_the_call() {
     let limits = Limits {
+        pending_children: 1,
+        pending_signals: 1,
+        pending_cancels: 1,
         commands_per_task: 20,
         payload_bytes_per_task: 1000,
         pending_timers: 5,
@@ -90,6 +93,34 @@ fn limits_are_checked_at_the_call() {
     let compensate = |_| Command::Compensate { scope: ROOT };
     assert_eq!(taken(limits, compensate), exceeded(20));
     // Timers and activities do not count against each other, and what is canceled counts no more.
+    // Each kind of what goes to other runs has a limit of its own.
+    let child = |_| super::relatives::start_child(ChildCancellation::default());
+    let target = || Target {
+        workflow_id: "x".into(),
+        run_id: None,
+    };
+    let signal = |_| Command::SignalExternal {
+        scope: ROOT,
+        target: target(),
+        name: "s".into(),
+        arguments: vec![],
+        header: vec![],
+    };
+    let cancel = |_| Command::CancelExternal {
+        scope: ROOT,
+        target: target(),
+        reason: String::new(),
+    };
+    let one = |name: &str| (1, name.to_owned());
+    assert_eq!(
+        taken(limits, child),
+        one("PendingChildWorkflowsLimitExceeded")
+    );
+    assert_eq!(taken(limits, signal), one("PendingSignalsLimitExceeded"));
+    assert_eq!(
+        taken(limits, cancel),
+        one("PendingRequestCancelLimitExceeded")
+    );
     let mixed = |count: usize| match count % 3 {
         0 => timer(count),
         1 => Command::CancelOperation {

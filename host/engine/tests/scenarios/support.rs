@@ -120,6 +120,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<HistoryEvent>,
     pub(crate) pending: BTreeMap<EventId, PendingActivity>,
     pub(crate) timers: BTreeMap<EventId, Timestamp>,
+    pub(crate) effects: BTreeMap<EventId, Effect>,
     pub(crate) now: Timestamp,
     /// Whether activities are begun as soon as they are scheduled.
     pub(crate) worker: bool,
@@ -141,6 +142,7 @@ impl World {
             events: Vec::new(),
             pending: BTreeMap::new(),
             timers: BTreeMap::new(),
+            effects: BTreeMap::new(),
             now: Timestamp(1_000),
             worker: true,
         };
@@ -247,6 +249,12 @@ impl World {
         }
         for id in changes.activities_closed {
             self.pending.remove(&id);
+        }
+        for (id, effect) in changes.effects {
+            assert!(
+                self.effects.insert(id, effect).is_none(),
+                "{id} names one effect"
+            );
         }
         for timer in changes.timers_started {
             self.timers.insert(timer.started_event_id, timer.due);

@@ -212,6 +212,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
     let attempt = Arc::new(Attempt {
         state: watch::Sender::new(initial),
+        at_once: false.into(),
     });
     slot.attempt = Some(Arc::clone(&attempt));
     let info = Arc::new(info(cell, slot));

@@ -4,7 +4,10 @@
 use super::{ActivityContext, AttemptState, Worker, is_over, report};
 use crate::task::panic_text;
 use sandglass_engine::{Failure, Payload, Report};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{
     task::{JoinError, JoinHandle},
     time::timeout,
@@ -85,7 +88,9 @@ async fn kill_native(
     context: &ActivityContext,
     mut task: JoinHandle<Result<Payload, Failure>>,
 ) -> Joined {
-    if let Ok(joined) = timeout(GRACE, &mut task).await {
+    if !context.attempt.at_once.load(Ordering::Acquire)
+        && let Ok(joined) = timeout(GRACE, &mut task).await
+    {
         return joined;
     }
     task.abort();

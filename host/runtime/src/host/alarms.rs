@@ -8,7 +8,7 @@ use crate::{
     recovery,
     timers::{Alarm, Kind},
 };
-use sandglass_engine::{EventId, Input, Millis};
+use sandglass_engine::{Escalation, EventId, ForceRequest, Input, Millis, Trigger};
 use sandglass_store::RunKey;
 use std::{
     collections::HashMap,
@@ -62,7 +62,9 @@ impl Inner {
             });
             let input = match alarm.event {
                 EventId(1) => Input::TimedOut,
-                started_event_id => Input::TimerFired { started_event_id },
+                event_id => grace_passed(&cell, event_id).unwrap_or(Input::TimerFired {
+                    started_event_id: event_id,
+                }),
             };
             timers[place]
                 .1
@@ -106,4 +108,33 @@ impl Drop for Sleep<'_> {
         self.host.timers.disarm(self.alarm);
         lock(&self.host.sleeps).remove(&self.alarm.event);
     }
+}
+
+/// What follows when the deadline of a request to cancel passes (R30); nothing if the timer is
+/// another one.
+fn grace_passed(cell: &RunCell, event_id: EventId) -> Option<Input> {
+    let state = cell.lock();
+    let summary = &state.head.summary;
+    let (_, rung) = summary.grace.filter(|(id, _)| *id == event_id)?;
+    let (request, _) = summary.cancel.as_ref()?;
+    let reason = format!(
+        "not ended by the deadline of its cancellation: {}",
+        request.reason
+    );
+    let reason = reason.trim_end_matches([' ', ':']).to_owned();
+    let identity = request.identity.clone();
+    Some(match rung {
+        Escalation::Terminate => Input::Terminated {
+            reason,
+            identity,
+            details: Vec::new(),
+        },
+        rung => Input::Forced(ForceRequest {
+            rung,
+            trigger: Trigger::Deadline,
+            reason,
+            identity,
+            request_id: request.request_id.clone(),
+        }),
+    })
 }

@@ -8,7 +8,7 @@ use crate::{
     writer::{Part, Submission},
 };
 use sandglass_engine::{EventId, FrameOutput, Run, Status, Timestamp, encode};
-use sandglass_store::{RunStatus, Write};
+use sandglass_store::{OutboxRow, RunStatus, Write};
 use std::sync::Arc;
 
 impl Step<'_> {
@@ -43,9 +43,11 @@ impl Step<'_> {
             _ => None,
         };
         drop(state);
+        let mut write = write.unwrap_or_else(|| Write::new(self.cell.key));
+        write.outbox_deleted = std::mem::take(&mut self.settled);
         let submission = Submission {
             cell: Arc::clone(self.cell),
-            write: write.unwrap_or_else(|| Write::new(self.cell.key)),
+            write,
             changes: output.map(|output| output.changes).unwrap_or_default(),
             head: Some(head),
             acks: std::mem::take(&mut self.acks),
@@ -120,6 +122,12 @@ pub(crate) fn write_of(
         return write;
     };
     write.frame = Some((before.next_seq, encode(frame)));
+    let rows = changes.effects.iter().map(|(id, effect)| OutboxRow {
+        source: cell.key,
+        source_event_id: *id,
+        body: encode(effect),
+    });
+    write.outbox_put = rows.collect();
     write.clear = changes.closed;
     if changes.closed {
         return write;

@@ -3,10 +3,11 @@
 use super::{header, list};
 use crate::bindings::{
     types as wit,
-    workflow::sandglass::workflow::{cancellation, compensation},
+    workflow::sandglass::workflow::{cancellation, children, compensation, externals},
 };
 use sandglass_engine::{
-    ActivityCall, CancellationType, CompensateWhen, Millis, RetryPolicy, ScopeKind,
+    ActivityCall, CancellationType, ChildCall, ChildCancellation, CompensateWhen, Millis,
+    ParentClosePolicy, RetryPolicy, ScopeKind, Target,
 };
 
 impl From<wit::ActivityCall> for ActivityCall {
@@ -23,6 +24,40 @@ impl From<wit::ActivityCall> for ActivityCall {
             heartbeat: call.heartbeat.map(Millis),
             retry: call.retry.map(Into::into),
             cancellation: cancellation(call.cancellation, call.wait_timeout),
+        }
+    }
+}
+
+impl From<children::ChildCall> for ChildCall {
+    fn from(call: children::ChildCall) -> Self {
+        use children::{ChildCancellationType as Type, ParentClosePolicy as Policy};
+        Self {
+            workflow_type: call.workflow_type,
+            workflow_id: call.workflow_id,
+            task_queue: call.task_queue,
+            arguments: list(call.arguments),
+            header: header(call.header),
+            run_timeout: call.run_timeout.map(Millis),
+            cancellation: match call.cancellation {
+                Type::WaitCancellationCompleted => ChildCancellation::WaitCancellationCompleted,
+                Type::WaitCancellationRequested => ChildCancellation::WaitCancellationRequested,
+                Type::TryCancel => ChildCancellation::TryCancel,
+                Type::Abandon => ChildCancellation::Abandon,
+            },
+            parent_close_policy: match call.parent_close {
+                Policy::Terminate => ParentClosePolicy::Terminate,
+                Policy::RequestCancel => ParentClosePolicy::RequestCancel,
+                Policy::Abandon => ParentClosePolicy::Abandon,
+            },
+        }
+    }
+}
+
+impl From<externals::Target> for Target {
+    fn from(target: externals::Target) -> Self {
+        Self {
+            workflow_id: target.workflow_id,
+            run_id: target.run_id,
         }
     }
 }

@@ -40,6 +40,19 @@ impl From<GuestEvent> for wit::Event {
             GuestEvent::WaitCanceled(operation, failure) => {
                 Self::WaitCanceled(resolution(operation, Err(failure)))
             }
+            GuestEvent::ChildStarted(operation, run_id) => Self::ChildStarted(wit::ChildStart {
+                operation: operation.0,
+                run_id,
+            }),
+            GuestEvent::ChildResolved(operation, outcome) => {
+                Self::ChildResolved(wit::ChildResolution {
+                    operation: operation.0,
+                    outcome: outcome.map(Into::into).map_err(failure_out),
+                })
+            }
+            GuestEvent::ExternalResolved(operation, outcome) => {
+                Self::ExternalResolved(resolution(operation, outcome))
+            }
             GuestEvent::Compensated(operation, outcome) => {
                 Self::Compensated(resolution(operation, outcome))
             }

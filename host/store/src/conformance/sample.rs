@@ -15,7 +15,7 @@ pub fn run(key: u64) -> RunRow {
         digest: Digest([7; 32]),
         started_at: Timestamp(1_700_000_000_000 + key),
         closed_at: None,
-        cancel_requested: false,
+        cancel_requested: key % 3 == 0,
         summary: encode(&("summary", key)),
     }
 }

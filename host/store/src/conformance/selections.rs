@@ -105,6 +105,23 @@ pub fn lists_filter_and_page(open: Open<'_>) {
     };
     assert_eq!(list(&done, 100, None), [7, 5]);
     assert_eq!(list(&done, 1, Some(7)), [5]);
+    let split: Vec<_> = [true, false]
+        .map(|requested| {
+            let filter = ListFilter {
+                cancel_requested: Some(requested),
+                ..all.clone()
+            };
+            list(&filter, 100, None)
+        })
+        .into();
+    let requested = |key: &u64| run(*key).cancel_requested;
+    assert!(split[0].iter().all(requested), "{split:?}");
+    assert!(!split[1].iter().any(requested), "{split:?}");
+    assert_eq!(split[0].len() + split[1].len(), 10);
+    assert!(
+        !split[0].is_empty() && !split[1].is_empty(),
+        "both are tried"
+    );
     let at = |key: u64| Some(run(key).started_at);
     let between = ListFilter {
         started_from: at(3),

@@ -136,13 +136,14 @@ impl Reader for SqliteReader {
             (filter.started_from.is_some(), "started_at >= ?4"),
             (filter.started_before.is_some(), "started_at < ?5"),
             (after.is_some(), "key < ?6"),
+            (filter.cancel_requested.is_some(), "cancel_requested = ?7"),
         ];
         let mut sql = "WHERE 1".to_owned();
         for (_, condition) in conditions.iter().filter(|(set, _)| *set) {
             sql.push_str(" AND ");
             sql.push_str(condition);
         }
-        sql.push_str(" ORDER BY key DESC LIMIT ?7");
+        sql.push_str(" ORDER BY key DESC LIMIT ?8");
         let values = params![
             filter.workflow_id,
             filter.workflow_type,
@@ -150,6 +151,7 @@ impl Reader for SqliteReader {
             filter.started_from.map(|at| integer(at.0)),
             filter.started_before.map(|at| integer(at.0)),
             after.map(|key| integer(key.0)),
+            filter.cancel_requested,
             integer(limit as u64),
         ];
         self.runs(&sql, values)

@@ -35,7 +35,8 @@ impl Guest for Component {
             Event::ActivityResolved(done) => cancel::resolved("activity", done.outcome.map(drop)),
             Event::TimerFired(done) => cancel::resolved("timer", done.outcome),
             Event::WaitCanceled(done) => cancel::resolved("wait", done.outcome),
-            Event::SignalReceived(_) | Event::ScopeCanceled(_) | Event::Compensated(_) => {}
+            // It has no others: no scopes, children, messages or compensations.
+            _ => {}
         }
     }
 }

@@ -1,0 +1,327 @@
+//! Children and other runs, from the side of the run that speaks to them (R24 to R27).
+
+use super::ROOT;
+use crate::support::{Guest, Script, World};
+use ChildCancellation::{
+    Abandon, TryCancel, WaitCancellationCompleted as Wait, WaitCancellationRequested as Requested,
+};
+use sandglass_engine::*;
+
+pub(crate) fn start_child(cancellation: ChildCancellation) -> Command {
+    Command::StartChild {
+        scope: ROOT,
+        call: ChildCall {
+            workflow_type: "c".into(),
+            workflow_id: Some("child".into()),
+            cancellation,
+            parent_close_policy: ParentClosePolicy::RequestCancel,
+            ..ChildCall::default()
+        },
+    }
+}
+
+fn end(event: &GuestEvent, guest: &mut Guest<'_>) {
+    match event {
+        GuestEvent::ChildResolved(_, Ok(value)) => {
+            let outcome = Outcome::Completed(value.clone());
+            guest.command(Command::Complete { outcome });
+        }
+        GuestEvent::ChildResolved(_, Err(failure))
+        | GuestEvent::ExternalResolved(_, Err(failure)) => guest.fail(failure),
+        GuestEvent::ExternalResolved(_, Ok(())) => guest.complete("null"),
+        _ => {}
+    }
+}
+
+fn parent<const TYPE: u8>() -> Script {
+    Box::new(|event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let types = [Wait, Requested, TryCancel, Abandon];
+            _ = guest.operation(start_child(types[usize::from(TYPE)]));
+        }
+        GuestEvent::ChildStarted(_, run_id) => assert_eq!(run_id, "c1"),
+        other => end(other, guest),
+    })
+}
+
+/// A parent whose child has started.
+fn started(make: fn() -> Script) -> World {
+    let mut w = World::start(make);
+    w.task();
+    w.append(Input::ChildStarted {
+        initiated_event_id: EventId(5),
+        run_id: "c1".into(),
+    })
+    .unwrap();
+    w.task();
+    assert_eq!(w.history(), "WES,T,CI,CS,T");
+    w
+}
+
+fn closed(close: ChildClose) -> Input {
+    Input::ChildClosed {
+        initiated_event_id: EventId(5),
+        close,
+    }
+}
+
+fn requested() -> Input {
+    // CS 6, T 7-9, CR 10, T 11-13.
+    Input::ExternalResolved {
+        initiated_event_id: EventId(14),
+        outcome: Ok(()),
+    }
+}
+
+fn canceled(make: fn() -> Script) -> World {
+    let mut w = started(make);
+    w.cancel().unwrap();
+    w.task();
+    w
+}
+
+#[test]
+fn a13_waits_for_the_end_of_a_canceled_child() {
+    for (close, end) in [
+        (ChildClose::Canceled { details: vec![] }, "CX,T,WX"),
+        (ChildClose::Completed(Payload::json("1")), "CC,T,WC"),
+        (
+            ChildClose::Terminated {
+                identity: "op".into(),
+            },
+            "CK,T,WF",
+        ),
+    ] {
+        let mut w = canceled(parent::<0>);
+        w.append(requested()).unwrap();
+        w.task();
+        w.evict();
+        w.append(closed(close)).unwrap();
+        w.task();
+        let expected = format!("WES,T,CI,CS,T,CR,T,XI,XR,T,{end}");
+        assert_eq!(w.replayed_history(), expected);
+    }
+}
+
+#[test]
+fn r24_the_end_of_a_child_resolves_the_request_that_is_on_its_way_to_it() {
+    let mut w = canceled(parent::<0>);
+    w.append(closed(ChildClose::Canceled { details: vec![] }))
+        .unwrap();
+    assert_eq!(
+        w.append(requested()),
+        Err(InputError::UnknownExternal(EventId(14)))
+    );
+    w.evict();
+    w.task();
+    assert_eq!(
+        w.replayed_history(),
+        "WES,T,CI,CS,T,CR,T,XI,XR,Ts,CX,Tb,Tc,WX"
+    );
+}
+
+#[test]
+fn a14_try_cancel_sends_the_request_and_goes_on_at_once() {
+    let w = canceled(parent::<2>);
+    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,CR,T,XI,WX");
+    // The request is delivered although the run has closed (R26), then the close policy applies.
+    let effects: Vec<_> = w
+        .effects
+        .iter()
+        .map(|(id, effect)| (id.0, effect))
+        .collect();
+    let [(5, Effect::StartChild { .. }), (14, cancel), (16, close)] = effects[..] else {
+        panic!("{effects:?}");
+    };
+    let Effect::Cancel {
+        target,
+        child_only,
+        reason,
+        ..
+    } = cancel
+    else {
+        panic!("{cancel:?}");
+    };
+    assert_eq!((target.workflow_id.as_str(), *child_only), ("child", true));
+    assert_eq!(
+        target.run_id, None,
+        "the request follows the child's chain (R27)"
+    );
+    assert_eq!(reason, "r1", "the child is told why (R5)");
+    let Effect::ParentClosed { policy, .. } = close else {
+        panic!("{close:?}");
+    };
+    assert_eq!(*policy, ParentClosePolicy::RequestCancel);
+}
+
+#[test]
+fn a15_waits_only_for_the_request_to_arrive() {
+    let mut w = canceled(parent::<1>);
+    assert_eq!(w.history(), "WES,T,CI,CS,T,CR,T,XI");
+    w.append(requested()).unwrap();
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,CR,T,XI,XR,T,WX");
+}
+
+#[test]
+fn s24_an_abandoned_child_is_not_told() {
+    let w = canceled(parent::<3>);
+    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,CR,T,WX");
+}
+
+#[test]
+fn a_child_that_has_not_started_is_canceled_at_once() {
+    let mut w = World::start(parent::<0>);
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    assert_eq!(w.history(), "WES,T,CI,CR,T,XI");
+    w.append(Input::ChildStarted {
+        initiated_event_id: EventId(5),
+        run_id: "c1".into(),
+    })
+    .unwrap();
+    w.append(closed(ChildClose::Canceled { details: vec![] }))
+        .unwrap();
+    w.task();
+    assert_eq!(
+        w.replayed_history(),
+        "WES,T,CI,CR,T,XI,CS,Ts,XR,CX,Tb,Tc,WX"
+    );
+}
+
+#[test]
+fn a_child_that_cannot_start_is_a_failure() {
+    let mut w = World::start(parent::<0>);
+    w.task();
+    w.append(Input::ChildStartFailed {
+        initiated_event_id: EventId(5),
+        cause: StartChildFailedCause::WorkflowAlreadyExists,
+    })
+    .unwrap();
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,CI,CSF,T,WF");
+}
+
+#[test]
+fn r10_a_child_that_is_canceled_before_it_is_sent_leaves_no_trace() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                let operation = guest.operation(start_child(Wait));
+                guest.command(Command::CancelOperation { operation });
+            }
+            GuestEvent::ChildResolved(_, Err(failure)) => {
+                assert!(failure.is_cancellation());
+                guest.complete("null");
+            }
+            _ => {}
+        })
+    });
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,WC");
+    assert!(w.effects.is_empty());
+}
+
+fn external<const SIGNAL: bool>() -> Script {
+    Box::new(|event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let target = Target {
+                workflow_id: "x".into(),
+                run_id: None,
+            };
+            let command = match SIGNAL {
+                true => Command::SignalExternal {
+                    scope: ROOT,
+                    target,
+                    name: "s".into(),
+                    arguments: vec![],
+                    header: vec![],
+                },
+                false => Command::CancelExternal {
+                    scope: ROOT,
+                    target,
+                    reason: "r".into(),
+                },
+            };
+            _ = guest.operation(command);
+        }
+        other => end(other, guest),
+    })
+}
+
+#[test]
+fn a16_other_runs_are_signaled_and_canceled() {
+    let not_found = ExternalFailedCause::ExternalWorkflowExecutionNotFound;
+    for (make, outcome, history) in [
+        (external::<false> as fn() -> Script, Ok(()), "XI,XR,T,WC"),
+        (external::<false>, Err(not_found), "XI,XF,T,WF"),
+        (external::<true>, Ok(()), "GI,GD,T,WC"),
+        (external::<true>, Err(not_found), "GI,GF,T,WF"),
+    ] {
+        let mut w = World::start(make);
+        w.task();
+        w.evict();
+        w.append(Input::ExternalResolved {
+            initiated_event_id: EventId(5),
+            outcome,
+        })
+        .unwrap();
+        w.task();
+        assert_eq!(w.replayed_history(), format!("WES,T,{history}"));
+    }
+}
+
+#[test]
+fn what_is_on_its_way_to_another_run_is_not_called_back() {
+    let mut w = World::start(external::<true>);
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    assert_eq!(w.history(), "WES,T,GI,CR,T");
+    w.append(Input::ExternalResolved {
+        initiated_event_id: EventId(5),
+        outcome: Ok(()),
+    })
+    .unwrap();
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,GI,CR,T,GD,T,WC");
+}
+
+#[test]
+fn a_child_tells_its_parent_how_it_ended() {
+    let parent = Origin {
+        run: RunRef {
+            workflow_id: "p".into(),
+            run_id: "p1".into(),
+        },
+        initiated_event_id: EventId(5),
+    };
+    let mut run = Run::new(Limits::default());
+    run.append(
+        Timestamp(1),
+        Input::Started(Box::new(Start {
+            run_id: "c1".into(),
+            parent: Some(parent.clone()),
+            ..Start::default()
+        })),
+    )
+    .unwrap();
+    run.append(Timestamp(2), Input::TimedOut).unwrap();
+    let output = run.take_frame().unwrap();
+    let [
+        (
+            EventId(3),
+            Effect::ChildClosed {
+                parent: told,
+                run_id,
+                close,
+            },
+        ),
+    ] = &output.changes.effects[..]
+    else {
+        panic!("{:?}", output.changes.effects);
+    };
+    assert_eq!((told, run_id.as_str()), (&parent, "c1"));
+    assert!(matches!(close, ChildClose::TimedOut { .. }));
+}

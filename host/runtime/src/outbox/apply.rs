@@ -1,0 +1,337 @@
+//! What each effect does, and whom it tells.
+
+use super::discard;
+use crate::{
+    cell::{Delivery, Letter, Mail, RunCell},
+    error::{Error, StartError},
+    host::Inner,
+    recovery::decode_summary,
+    start::{Begun, StartOptions},
+};
+use sandglass_engine::{
+    CancelRequest, ChildCall, ChildClose, Digest, Effect, EventId, ExternalFailedCause, Input,
+    InputError, Origin, ParentClosePolicy, Record, RunRef, Signal, StartChildFailedCause, Target,
+};
+use sandglass_store::{RunKey, RunRow, RunStatus};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// Who asks, where one run asks another. Temporal's history service, under its name there.
+const IDENTITY: &str = "history-service";
+
+/// The reason that the close policy gives a child.
+const PARENT_CLOSED: &str = "by parent close policy";
+
+const NOT_FOUND: Result<(), ExternalFailedCause> =
+    Err(ExternalFailedCause::ExternalWorkflowExecutionNotFound);
+
+/// One effect that is being applied.
+struct Applying<'a> {
+    host: &'a Arc<Inner>,
+    source: RunKey,
+    event_id: EventId,
+}
+
+/// A run as an effect finds it.
+enum Found {
+    Open(Arc<RunCell>),
+    Closed(Box<RunRow>),
+    Unknown,
+}
+
+/// Applies an effect and records its result, after which its row is gone.
+pub(super) async fn apply(
+    host: &Arc<Inner>,
+    source: RunKey,
+    event_id: EventId,
+    effect: Effect,
+) -> Result<(), Error> {
+    let applying = Applying {
+        host,
+        source,
+        event_id,
+    };
+    match effect {
+        Effect::StartChild {
+            parent,
+            workflow_id,
+            call,
+            digest,
+        } => {
+            let result = applying.start(parent, workflow_id, *call, digest).await?;
+            applying.tell_source(result).await
+        }
+        Effect::Cancel {
+            source,
+            target,
+            child_only,
+            reason,
+        } => {
+            let outcome = applying.cancel(source, &target, child_only, reason).await?;
+            applying.tell_source(applying.resolved(outcome)).await
+        }
+        Effect::Signal {
+            source: _,
+            target,
+            signal,
+        } => {
+            let outcome = applying.signal(&target, signal).await?;
+            applying.tell_source(applying.resolved(outcome)).await
+        }
+        Effect::ChildClosed {
+            parent,
+            run_id,
+            close,
+        } => applying.tell_parent(&parent, run_id, close).await,
+        Effect::ParentClosed {
+            parent,
+            workflow_id,
+            policy,
+        } => applying.parent_closed(parent, &workflow_id, policy).await,
+    }
+}
+
+impl Applying<'_> {
+    fn resolved(&self, outcome: Result<(), ExternalFailedCause>) -> Input {
+        Input::ExternalResolved {
+            initiated_event_id: self.event_id,
+            outcome,
+        }
+    }
+
+    /// Records the result in the source, together with the deletion of the row.
+    async fn tell_source(&self, input: Input) -> Result<(), Error> {
+        match self.host.open_run(self.source) {
+            Some(cell) => self.settle(&cell, vec![input]).await,
+            // It has ended, and does not wait any more.
+            None => discard(self.host, self.source, self.event_id).await,
+        }
+    }
+
+    /// Posts inputs of which the last one deletes the row with its commit.
+    async fn settle(&self, cell: &Arc<RunCell>, inputs: Vec<Input>) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        let now = self.host.clock.now();
+        let mut mails: Vec<Mail> = inputs
+            .into_iter()
+            .map(|input| Mail::input(now, input, None))
+            .collect();
+        if let Some(last) = mails.last_mut() {
+            last.ack = Some(sender);
+            last.settles = Some((self.source, self.event_id));
+        }
+        self.host.post_all(cell, mails);
+        match receiver.await.map_err(|_| self.host.gone())?? {
+            Delivery::Recorded => Ok(()),
+            // It was recorded before a crash, or the run has ended.
+            Delivery::Refused(..) => discard(self.host, self.source, self.event_id).await,
+        }
+    }
+
+    /// Sends an input and waits for its commit.
+    async fn send(&self, cell: &Arc<RunCell>, input: Input) -> Result<Delivery, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.host.send(cell, Letter::Input(input), Some(sender));
+        receiver.await.map_err(|_| self.host.gone())?
+    }
+
+    fn find(&self, target: &Target) -> Result<Found, Error> {
+        let wanted = target.run_id.as_deref();
+        let open = |cell: &Arc<RunCell>| wanted.is_none_or(|run_id| run_id == cell.run_id);
+        if let Some(cell) = self.host.open_run_of(&target.workflow_id).filter(open) {
+            return Ok(Found::Open(cell));
+        }
+        let row = self
+            .host
+            .read(|reader| reader.find(&target.workflow_id, wanted))?;
+        Ok(match row {
+            None => Found::Unknown,
+            Some(row) if row.status != RunStatus::Running => Found::Closed(Box::new(row)),
+            // It was started, or has ended, between the two looks.
+            Some(row) => match self.host.open_run(row.key) {
+                Some(cell) => Found::Open(cell),
+                None => Found::Closed(Box::new(row)),
+            },
+        })
+    }
+
+    async fn start(
+        &self,
+        parent: Origin,
+        workflow_id: String,
+        call: ChildCall,
+        digest: Digest,
+    ) -> Result<Input, Error> {
+        let initiated_event_id = self.event_id;
+        let failed = |cause| Input::ChildStartFailed {
+            initiated_event_id,
+            cause,
+        };
+        let host = self.host;
+        let own = host.components.get(host, digest)?;
+        let digest = if own.workflow_types().contains(&call.workflow_type) {
+            digest
+        } else if let Ok(digest) = host.components.with_type(&call.workflow_type) {
+            digest
+        } else {
+            return Ok(failed(StartChildFailedCause::WorkflowTypeNotFound));
+        };
+        let options = StartOptions {
+            arguments: call.arguments,
+            header: call.header,
+            task_queue: call.task_queue.unwrap_or_default(),
+            identity: parent.run.workflow_id.clone(),
+            // Started again after a crash, it is the same request (R39).
+            request_id: Some(format!("{}/{}", parent.run.run_id, self.event_id)),
+            run_timeout: call.run_timeout.map(|limit| Duration::from_millis(limit.0)),
+            ..StartOptions::new(call.workflow_type, workflow_id)
+        };
+        let run_id = match host.begin_run(options, digest, Some(parent)) {
+            Ok(Begun::Ended(run_id)) => run_id,
+            Ok(Begun::Run(cell, started)) => {
+                started.await.map_err(|_| host.gone())??;
+                cell.run_id.clone()
+            }
+            Err(StartError::AlreadyStarted { .. }) => {
+                return Ok(failed(StartChildFailedCause::WorkflowAlreadyExists));
+            }
+            Err(StartError::Host(error)) => return Err(error),
+            Err(error) => return Err(Error::system("start a child workflow", error)),
+        };
+        Ok(Input::ChildStarted {
+            initiated_event_id,
+            run_id,
+        })
+    }
+
+    async fn cancel(
+        &self,
+        source: Origin,
+        target: &Target,
+        child_only: bool,
+        reason: String,
+    ) -> Result<Result<(), ExternalFailedCause>, Error> {
+        if target.workflow_id == source.run.workflow_id {
+            return Ok(NOT_FOUND);
+        }
+        let is_child = |parent: Option<&Origin>| {
+            !child_only || parent.is_some_and(|parent| parent.run == source.run)
+        };
+        let cell = match self.find(target)? {
+            Found::Open(cell) if is_child(parent_of(&cell).as_ref()) => cell,
+            Found::Closed(row) => {
+                let file = self.host.read(|reader| Ok(reader.file().to_owned()))?;
+                let summary = decode_summary(&file, &row)?;
+                // One that has ended needs no cancellation any more (R24).
+                let known = is_child(summary.parent.as_ref());
+                return Ok(if known { Ok(()) } else { NOT_FOUND });
+            }
+            Found::Open(_) | Found::Unknown => return Ok(NOT_FOUND),
+        };
+        let request = CancelRequest {
+            reason,
+            identity: IDENTITY.into(),
+            request_id: format!("{}/{}", source.run.run_id, self.event_id),
+            origin: Some(source),
+            ..CancelRequest::default()
+        };
+        // Requested before, or ended meanwhile: nothing more is to be done.
+        self.send(&cell, Input::CancelRequested(request)).await?;
+        Ok(Ok(()))
+    }
+
+    async fn signal(
+        &self,
+        target: &Target,
+        signal: Signal,
+    ) -> Result<Result<(), ExternalFailedCause>, Error> {
+        let request_id = signal.request_id.clone();
+        let closed = match self.find(target)? {
+            Found::Unknown => return Ok(NOT_FOUND),
+            Found::Closed(row) => (row.key, row.run_id.clone()),
+            Found::Open(cell) => match self.send(&cell, Input::Signaled(signal)).await? {
+                Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => {
+                    return Ok(Ok(()));
+                }
+                Delivery::Refused(..) => (cell.key, cell.run_id.clone()),
+            },
+        };
+        // It may have been recorded before a crash, and the run has ended since.
+        let frames = self.host.frames(closed.0, &closed.1)?;
+        let mut records = frames.iter().flat_map(|frame| &frame.records);
+        let recorded = records.any(|record| match record {
+            Record::Input {
+                input: Input::Signaled(signal),
+                ..
+            } => signal.request_id == request_id,
+            _ => false,
+        });
+        Ok(if recorded { Ok(()) } else { NOT_FOUND })
+    }
+
+    async fn tell_parent(
+        &self,
+        parent: &Origin,
+        run_id: String,
+        close: ChildClose,
+    ) -> Result<(), Error> {
+        let open = self.host.open_run_of(&parent.run.workflow_id);
+        let Some(cell) = open.filter(|cell| cell.run_id == parent.run.run_id) else {
+            return discard(self.host, self.source, self.event_id).await;
+        };
+        let initiated_event_id = parent.initiated_event_id;
+        // The news of the start may still be on its way; then it is refused as a duplicate.
+        let started = Input::ChildStarted {
+            initiated_event_id,
+            run_id,
+        };
+        let closed = Input::ChildClosed {
+            initiated_event_id,
+            close,
+        };
+        self.settle(&cell, vec![started, closed]).await
+    }
+
+    async fn parent_closed(
+        &self,
+        parent: Origin,
+        workflow_id: &str,
+        policy: ParentClosePolicy,
+    ) -> Result<(), Error> {
+        let open = self.host.open_run_of(workflow_id);
+        let child =
+            open.filter(|cell| parent_of(cell).is_some_and(|origin| origin.run == parent.run));
+        let Some(child) = child else {
+            return discard(self.host, self.source, self.event_id).await;
+        };
+        let input = match policy {
+            ParentClosePolicy::Abandon => {
+                return discard(self.host, self.source, self.event_id).await;
+            }
+            ParentClosePolicy::Terminate => Input::Terminated {
+                reason: PARENT_CLOSED.into(),
+                identity: IDENTITY.into(),
+                details: Vec::new(),
+            },
+            ParentClosePolicy::RequestCancel => {
+                let run: RunRef = parent.run;
+                Input::CancelRequested(CancelRequest {
+                    reason: PARENT_CLOSED.into(),
+                    identity: IDENTITY.into(),
+                    request_id: format!("{}/{}", run.run_id, self.event_id),
+                    origin: Some(Origin {
+                        run,
+                        initiated_event_id: EventId(0),
+                    }),
+                    ..CancelRequest::default()
+                })
+            }
+        };
+        self.settle(&child, vec![input]).await
+    }
+}
+
+/// The parent of an open run.
+fn parent_of(cell: &RunCell) -> Option<Origin> {
+    cell.lock().head.summary.parent.clone()
+}
