@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fmt clippy doc toolchain
+.PHONY: help demo test bench oracle fmt clippy doc toolchain
 
 # The guests' compiler. The second call answers from the cache in a moment.
 WASM = wasm="$$(scripts/wasm-toolchain.sh)"; eval "$$wasm"
@@ -20,6 +20,9 @@ test: ## all checks: fmt, clippy, docs, tests
 
 bench: ## all figures and their bounds, written to target/bench/summary.json
 	@$(WASM); scripts/bench.sh
+
+oracle: ## record Temporal's histories of our scenarios anew and compare
+	@scripts/oracle.sh
 
 fmt: ## check the formatting
 	cargo fmt --all --check

@@ -11,6 +11,7 @@ use sandglass_engine::{
     CancelState, Escalation, EventAttributes, EventId, FailureInfo, HistoryEvent, Payload, Signal,
     Status, TimeoutKind, Trigger,
 };
+use sandglass_semantics::scenario;
 use sandglass_tests::{OnCancel, RunUnderTest, World, WorldBuilder};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ async fn a01_timer_uncaught() {
         let run = w.start("a01").await;
         run.until("WES,T,TS").await;
         assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
-        run.until("WES,T,TS,CR,T,TC,WX").await;
+        run.until(scenario("A01")).await;
         assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
         let EventAttributes::WorkflowExecutionCancelRequested(request) =
             run.attributes("WorkflowExecutionCancelRequested").await
@@ -106,7 +107,7 @@ async fn a01_timer_uncaught() {
 
 #[tokio::test]
 async fn a02_before_the_first_workflow_task() {
-    for (workflow_type, end) in [("a01", "WX"), ("a02_caught", "WC")] {
+    for (workflow_type, expected) in [("a01", scenario("A02a")), ("a02_caught", scenario("A02b"))] {
         plain(async |w| {
             w.host.pause_workflow_tasks();
             let run = w.start(workflow_type).await;
@@ -114,8 +115,8 @@ async fn a02_before_the_first_workflow_task() {
             run.cancel().await;
             run.until("WES,Ts,CR").await;
             w.host.resume_workflow_tasks();
-            run.until(&format!("WES,Ts,CR,Tb,Tc,{end}")).await;
-            if end == "WC" {
+            run.until(expected).await;
+            if workflow_type == "a02_caught" {
                 assert_eq!(run.result().await, "5");
             } else {
                 // It is entered before it is canceled.
@@ -139,7 +140,7 @@ async fn a03_double_cancel() {
             (Disposition::AlreadyRequested, 1)
         );
         w.host.resume_workflow_tasks();
-        run.until("WES,T,TS,CR,T,TC,WX").await;
+        run.until(scenario("A03")).await;
         let EventAttributes::WorkflowExecutionCancelRequested(request) =
             run.attributes("WorkflowExecutionCancelRequested").await
         else {
@@ -164,7 +165,7 @@ async fn a04_ignored() {
         run.cancel().await;
         run.until("WES,T,TS,CR,T").await;
         w.advance(1500);
-        run.until("WES,T,TS,CR,T,TF,T,WC").await;
+        run.until(scenario("A04a")).await;
         assert_eq!(run.result().await, "\"ok\"");
 
         let run = w.start("a04_then_sleep").await;
@@ -173,20 +174,19 @@ async fn a04_ignored() {
         run.cancel().await;
         run.until("WES,T,TS,CR,T").await;
         w.advance(1500);
-        run.until("WES,T,TS,CR,T,TF,T,WX").await;
+        run.until(scenario("A04b")).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a05_cleanup_then_rethrow_and_a06_cleanup_then_success() {
-    for (workflow_type, end) in [("a05", "WX"), ("a06", "WC")] {
+    for (workflow_type, expected) in [("a05", scenario("A05")), ("a06", scenario("A06"))] {
         plain(async |w| {
             let run = w.start(workflow_type).await;
             run.until("WES,T,TS").await;
             run.cancel().await;
-            run.until(&format!("WES,T,TS,CR,T,TC,AS,AB,AC,T,{end}"))
-                .await;
+            run.until(expected).await;
             let EventAttributes::ActivityTaskScheduled { call, .. } =
                 run.attributes("ActivityTaskScheduled").await
             else {
@@ -209,7 +209,7 @@ async fn a07_ordering() {
             run.until("WES,T,AS,TS,AS,TS").await;
             w.probe.started("Work", 2 * round).await;
             run.cancel().await;
-            run.until("WES,T,AS,TS,AS,TS,CR,T,ACR,TC,ACR,TC,WX").await;
+            run.until(scenario("A07")).await;
             let events = run.events().await;
             assert_eq!(
                 canceled(&events),
@@ -228,7 +228,7 @@ async fn a08_wait_and_accept() {
         run.until("WES,T,AS").await;
         w.probe.started("Work", 1).await;
         run.cancel().await;
-        run.until("WES,T,AS,CR,T,ACR,AB,AX,T,WX").await;
+        run.until(scenario("A08")).await;
         let requested = run.event_id("ActivityTaskCancelRequested").await;
         let EventAttributes::ActivityTaskCanceled {
             latest_cancel_requested_event_id,
@@ -257,7 +257,7 @@ async fn a09_wait_and_swallow() {
         run.until("WES,T,AS").await;
         w.probe.started("Swallow", 1).await;
         run.cancel().await;
-        run.until("WES,T,AS,CR,T,ACR,AB,AC,T,WC").await;
+        run.until(scenario("A09")).await;
         assert_eq!(run.result().await, "7");
     })
     .await;
@@ -271,14 +271,14 @@ async fn a10_abandon() {
         w.probe.started("Deaf", 1).await;
         let refused = w.host.stats().stale_reports;
         run.cancel().await;
-        run.until("WES,T,AS,CR,T,WX").await;
+        run.until(scenario("A10")).await;
         // It is not told of the cancellation, only that its run is gone; its report is refused.
         let seen = w.probe.until("Deaf", |seen| !seen.beats.is_empty()).await;
         assert_eq!(seen.beats, [AttemptState::NotFound]);
         while w.host.stats().stale_reports == refused {
             w.host.idle().await;
         }
-        run.until("WES,T,AS,CR,T,WX").await;
+        run.until(scenario("A10")).await;
     })
     .await;
 }
@@ -289,7 +289,7 @@ async fn a11_activity_never_picked_up() {
         let run = w.start("a08").await;
         run.until("WES,T,AS").await;
         run.cancel().await;
-        run.until("WES,T,AS,CR,T,ACR,AX,T,WX").await;
+        run.until(scenario("A11")).await;
         let EventAttributes::ActivityTaskCanceled { details, .. } =
             run.attributes("ActivityTaskCanceled").await
         else {
@@ -312,7 +312,7 @@ async fn r23_wait_no_longer_than() {
         w.host.idle().await;
         run.until("WES,T,AS,CR,T,ACR").await;
         w.advance(1);
-        run.until("WES,T,AS,CR,T,ACR,AWTO,T,WX").await;
+        run.until(scenario("R23")).await;
         assert!(run.log().concat().contains("settled: Some(false)"));
     })
     .await;
@@ -357,7 +357,7 @@ async fn a12_heartbeat_truth_table() {
             // Each further host begins the attempt anew, and that begins with a heartbeat.
             assert_eq!(seen.beats[before + 10], told, "it is the next answer");
         }
-        run.until("WES,T,AS,CR,T,ACR,AB,AX,T,WX").await;
+        run.until(scenario("A12")).await;
     })
     .await;
 }
@@ -601,10 +601,10 @@ async fn a17_cancel_then_terminate() {
         run.cancel().await;
         run.until("WES,T,TS,CR,T,TC,TS").await;
         run.handle.terminate("t", "op").await.unwrap();
-        run.until("WES,T,TS,CR,T,TC,TS,WK").await;
+        run.until(scenario("A17")).await;
         w.advance(2 * HOUR_MS);
         w.host.idle().await;
-        run.until("WES,T,TS,CR,T,TC,TS,WK").await;
+        run.until(scenario("A17")).await;
         let status = Status::Terminated {
             reason: "t".into(),
             identity: "op".into(),
@@ -647,7 +647,7 @@ async fn a18_terminate_a_spinning_guest() {
         run.handle.terminate("t", "op").await.unwrap();
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(1), "terminate took {took:?}");
-        run.until("WES,T,SG,Ts,Tb,Tf(FORCE_CLOSE_COMMAND),WK").await;
+        run.until(scenario("A18")).await;
     })
     .await;
 }
@@ -680,7 +680,7 @@ async fn a20_a_bug_in_the_cancel_handler() {
         );
         let fixed = w.load("scenarios-fixed").await;
         w.host.upgrade(&run.handle, fixed, true).await.unwrap();
-        run.until(&format!("{failed},T,TC,WX")).await;
+        run.until(scenario("A20")).await;
     })
     .await;
 }
@@ -690,19 +690,19 @@ async fn a21_saga() {
     let begun = "WES,T,AS,AB,AC,T,AS,AB,AC,T,AS";
     for (workflow_type, choice, events, activities) in [
         // C accepts the cancellation: it left nothing to undo.
+        ("a21", OnCancel::Accept, scenario("A21"), "A B C b a"),
+        // C completes, and the run is over before it could notice the cancellation.
         (
             "a21",
-            OnCancel::Accept,
-            "AX,T,AS,AB,AC,T,AS,AB,AC,T,WX",
-            "A B C b a",
+            OnCancel::Complete,
+            scenario("A21_completed"),
+            "A B C",
         ),
-        // C completes, and the run is over before it could notice the cancellation.
-        ("a21", OnCancel::Complete, "AC,T,WC", "A B C"),
         // C completes, and the timer after it notices: C is undone first.
         (
             "a21_then_sleep",
             OnCancel::Complete,
-            "AC,T,AS,AB,AC,T,AS,AB,AC,T,AS,AB,AC,T,WX",
+            scenario("A21_then_sleep"),
             "A B C c b a",
         ),
     ] {
@@ -712,7 +712,7 @@ async fn a21_saga() {
             run.until(begun).await;
             w.probe.started("C", 1).await;
             run.cancel().await;
-            run.until(&format!("{begun},CR,T,ACR,AB,{events}")).await;
+            run.until(events).await;
             let scheduled = run
                 .events()
                 .await
@@ -734,7 +734,7 @@ async fn a23_timeout_scope() {
         run.until("WES,T,TS,AS").await;
         w.probe.started("Work", 1).await;
         w.advance(1000);
-        run.until("WES,T,TS,AS,TF,T,ACR,AB,AX,T,WC").await;
+        run.until(scenario("A23a")).await;
         assert_eq!(run.result().await, "\"timed out\"");
 
         let run = w.start("a23").await;
@@ -742,7 +742,7 @@ async fn a23_timeout_scope() {
         w.probe.started("Work", 2).await;
         w.probe.finish();
         w.advance(200);
-        run.until("WES,T,TS,AS,AB,AC,T,TC,WC").await;
+        run.until(scenario("A23b")).await;
         assert_eq!(run.result().await, "\"done\"");
     })
     .await;
@@ -755,7 +755,7 @@ async fn a24_async_operations() {
         run.until("WES,T,AS,AS").await;
         w.probe.started("Work", 2).await;
         run.cancel().await;
-        run.until("WES,T,AS,AS,CR,T,ACR,ACR,WX").await;
+        run.until(scenario("A24")).await;
         let log = run.log().concat();
         for raised in [
             "condition raised: true",
@@ -789,7 +789,7 @@ async fn a27_heartbeat_details() {
             tokio::task::yield_now().await;
         }
         w.advance(1000);
-        run.until("WES,T,AS,AB,AC,T,WC").await;
+        run.until(scenario("A27")).await;
         assert_eq!(run.result().await, "3");
         let EventAttributes::ActivityTaskStarted {
             attempt,
@@ -812,26 +812,21 @@ async fn a27_heartbeat_details() {
 #[tokio::test]
 async fn the_raw_bindings_give_the_same_histories() {
     each_way(WorldBuilder::default(), "raw-cancel", async |w| {
-        for (workflow_type, before, after, raised) in [
-            ("a01", "WES,T,TS", "CR,T,TC,WX", "timer"),
-            ("a05", "WES,T,TS", "CR,T,TC,AS,AB,AC,T,WX", "timer"),
-            (
-                "a07",
-                "WES,T,AS,TS,AS,TS",
-                "CR,T,ACR,TC,ACR,TC,WX",
-                "activity",
-            ),
+        for (workflow_type, before, expected, raised) in [
+            ("a01", "WES,T,TS", scenario("A01"), "timer"),
+            ("a05", "WES,T,TS", scenario("A05"), "timer"),
+            ("a07", "WES,T,AS,TS,AS,TS", scenario("A07"), "activity"),
             (
                 "a24",
                 "WES,T,AS,AS",
-                "CR,T,ACR,ACR,WX",
+                scenario("A24"),
                 "activity activity wait",
             ),
         ] {
             let run = w.start(workflow_type).await;
             run.until(before).await;
             run.cancel().await;
-            run.until(&format!("{before},{after}")).await;
+            run.until(expected).await;
             let events = run.events().await;
             match workflow_type {
                 "a05" => {

@@ -20,9 +20,12 @@ mod relatives;
 mod scopes;
 #[path = "scenarios/support.rs"]
 mod support;
+#[path = "scenarios/temporal.rs"]
+mod temporal;
 
 use CancellationType::{Abandon, TryCancel, WaitCancellationCompleted as Wait};
 use sandglass_engine::*;
+use sandglass_semantics::scenario;
 use support::{Script, World};
 
 const ROOT: ScopeId = ScopeId::ROOT;
@@ -79,7 +82,7 @@ fn a01_a_timer_is_canceled_and_ends_the_run() {
     w.task();
     w.cancel().unwrap();
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,TS,CR,T,TC,WX");
+    assert_eq!(w.replayed_history(), scenario("A01"));
     let canceled = w.events.iter().find_map(|event| match &event.attributes {
         EventAttributes::TimerCanceled {
             started_event_id, ..
@@ -97,7 +100,7 @@ fn a02_and_a03_a_cancel_before_the_first_task_is_recorded_once() {
     assert_eq!(w.cancel(), Err(InputError::AlreadyRequested));
     assert_eq!(w.history(), "WES,Ts,CR");
     w.task();
-    assert_eq!(w.replayed_history(), "WES,Ts,CR,Tb,Tc,WX");
+    assert_eq!(w.replayed_history(), scenario("A02a"));
 }
 
 #[test]
@@ -120,14 +123,14 @@ fn a04_a_shield_keeps_its_timer() {
     w.task();
     w.fire();
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,TS,CR,T,TF,T,WC");
+    assert_eq!(w.replayed_history(), scenario("A04a"));
 }
 
 #[test]
 fn a05_and_a06_cleanup_runs_in_a_detached_scope() {
-    for (make, end) in [
-        (cleanup::<true> as fn() -> Script, "WX"),
-        (cleanup::<false>, "WC"),
+    for (make, expected) in [
+        (cleanup::<true> as fn() -> Script, scenario("A05")),
+        (cleanup::<false>, scenario("A06")),
     ] {
         let mut w = World::start(make);
         w.task();
@@ -136,10 +139,7 @@ fn a05_and_a06_cleanup_runs_in_a_detached_scope() {
         w.complete("Cleanup");
         w.evict();
         w.task();
-        assert_eq!(
-            w.replayed_history(),
-            format!("WES,T,TS,CR,T,TC,AS,AB,AC,T,{end}")
-        );
+        assert_eq!(w.replayed_history(), expected);
     }
 }
 
@@ -172,27 +172,26 @@ fn a07_and_a24_operations_are_canceled_in_the_order_of_their_start() {
     w.task();
     w.cancel().unwrap();
     w.task();
-    assert_eq!(
-        w.replayed_history(),
-        "WES,T,AS,TS,AS,TS,CR,T,ACR,TC,ACR,TC,WX"
-    );
+    assert_eq!(w.replayed_history(), scenario("A07"));
 }
 
 #[test]
 fn a08_and_a09_waiting_takes_whatever_the_activity_reports() {
     let cases = [
-        (Report::Canceled(vec![Payload::json("\"d\"")]), "AX,T,WX"),
-        (Report::Completed(Payload::json("7")), "AC,T,WC"),
-        (Report::Failed(Failure::application("E", "e")), "AF,T,WF"),
+        (
+            Report::Canceled(vec![Payload::json("\"d\"")]),
+            scenario("A08"),
+        ),
+        (Report::Completed(Payload::json("7")), scenario("A09")),
     ];
-    for (report, end) in cases {
+    for (report, expected) in cases {
         let mut w = World::start(one_activity::<0>);
         w.task();
         w.cancel().unwrap();
         w.task();
         w.report("Work", report);
         w.task();
-        assert_eq!(w.replayed_history(), format!("WES,T,AS,CR,T,ACR,AB,{end}"));
+        assert_eq!(w.replayed_history(), expected);
     }
 }
 
@@ -219,8 +218,8 @@ fn a_canceled_activity_reports_its_details_to_the_run_and_the_request_to_history
 #[test]
 fn a10_and_s18_other_types_do_not_wait() {
     for (make, events) in [
-        (one_activity::<1> as fn() -> Script, "WES,T,AS,CR,T,ACR,WX"),
-        (one_activity::<2>, "WES,T,AS,CR,T,WX"),
+        (one_activity::<1> as fn() -> Script, scenario("S18")),
+        (one_activity::<2>, scenario("A10")),
     ] {
         let mut w = World::start(make);
         w.task();
@@ -332,7 +331,7 @@ fn a11_an_activity_that_was_never_begun_is_canceled_at_once() {
     w.task();
     w.cancel().unwrap();
     w.task().task();
-    assert_eq!(w.replayed_history(), "WES,T,AS,CR,T,ACR,AX,T,WX");
+    assert_eq!(w.replayed_history(), scenario("A11"));
 }
 
 #[test]
@@ -341,14 +340,9 @@ fn a17_terminate_needs_no_guest() {
     w.task();
     w.cancel().unwrap();
     w.task();
-    let (reason, identity) = ("t".to_owned(), "op".to_owned());
-    w.append(Input::Terminated {
-        reason,
-        identity,
-        details: vec![],
-    })
-    .unwrap();
-    assert_eq!(w.replayed_history(), "WES,T,TS,CR,T,TC,AS,WK");
+    w.terminate();
+    let expected = scenario("row35_terminate_during_cleanup");
+    assert_eq!(w.replayed_history(), expected);
     assert_eq!(w.cancel(), Err(InputError::Closed));
 }
 
@@ -369,19 +363,16 @@ fn r11_what_comes_first_in_history_wins() {
     }
     // The request first: waiting takes the real outcome, the others are canceled, none sends a
     // command.
-    for (make, end) in [
-        (one_activity::<0> as fn() -> Script, "WC"),
-        (one_activity::<1>, "WX"),
+    for (make, expected) in [
+        (one_activity::<0> as fn() -> Script, scenario("row13_wait")),
+        (one_activity::<1>, scenario("row13_completes_before_wft")),
     ] {
         let mut w = World::start(make);
         w.task();
         w.cancel().unwrap();
         w.complete("Work");
         w.task();
-        assert_eq!(
-            w.replayed_history(),
-            format!("WES,T,AS,CR,Ts,AB,AC,Tb,Tc,{end}")
-        );
+        assert_eq!(w.replayed_history(), expected);
     }
     // A timer that fires after the request in the same task: no TC.
     let mut w = World::start(sleeper);
@@ -389,7 +380,7 @@ fn r11_what_comes_first_in_history_wins() {
     w.cancel().unwrap();
     w.fire();
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,TS,CR,Ts,TF,Tb,Tc,WX");
+    assert_eq!(w.replayed_history(), scenario("row3_timer_fired_first"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::ROOT;
 use crate::support::{Script, World, call};
 use CancellationType::WaitCancellationCompleted as Wait;
 use sandglass_engine::*;
+use sandglass_semantics::scenario;
 
 type Make = fn() -> Script;
 
@@ -34,13 +35,13 @@ fn a23_a_timeout_scope_cancels_what_is_in_it() {
     w.task();
     w.report("X", Report::Canceled(vec![]));
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,TS,AS,TF,T,ACR,AB,AX,T,WC");
+    assert_eq!(w.replayed_history(), scenario("A23a"));
 
     let mut w = World::start(timeout_scope);
     w.task();
     w.complete("X");
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,TS,AS,AB,AC,T,TC,WC");
+    assert_eq!(w.replayed_history(), scenario("A23b"));
 }
 
 #[test]

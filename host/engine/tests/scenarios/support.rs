@@ -79,6 +79,13 @@ impl Guest<'_> {
         });
     }
 
+    /// Breaks off, as a guest does whose code has a bug.
+    pub(crate) fn trap(&mut self) {
+        let cause = TaskFailedCause::WorkflowWorkerUnhandledFailure;
+        let failure = TaskFailure::new(cause, "WasmTrap", "a bug");
+        self.failure.get_or_insert(failure);
+    }
+
     pub(crate) fn cancel_info(&self, scope: ScopeId) -> Option<CancelInfo> {
         self.task.cancel_info(scope).unwrap()
     }
@@ -167,6 +174,15 @@ impl World {
             identity: "op".into(),
             ..CancelRequest::default()
         }))
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        self.append(Input::Terminated {
+            reason: "t".into(),
+            identity: "op".into(),
+            details: vec![],
+        })
+        .unwrap();
     }
 
     pub(crate) fn signal(&mut self, name: &str) {
