@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench oracle fmt clippy doc toolchain
+.PHONY: help demo test bench oracle coverage fmt clippy doc toolchain
 
 # The guests' compiler. The second call answers from the cache in a moment.
 WASM = wasm="$$(scripts/wasm-toolchain.sh)"; eval "$$wasm"
@@ -23,6 +23,9 @@ bench: ## all figures and their bounds, written to target/bench/summary.json
 
 oracle: ## record Temporal's histories of our scenarios anew and compare
 	@scripts/oracle.sh
+
+coverage: ## print which test proves each row of the semantics, what is not proven first
+	@cargo run --quiet --locked -p sandglass-semantics --bin coverage
 
 fmt: ## check the formatting
 	cargo fmt --all --check

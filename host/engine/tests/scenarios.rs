@@ -6,6 +6,8 @@
 
 #[path = "scenarios/attempts.rs"]
 mod attempts;
+#[path = "scenarios/capabilities.rs"]
+mod capabilities;
 #[path = "scenarios/compensations.rs"]
 mod compensations;
 #[path = "scenarios/force.rs"]
