@@ -13,4 +13,5 @@ mod host {
     mod runs;
     mod store_faults;
     mod tasks;
+    mod temporal;
 }
