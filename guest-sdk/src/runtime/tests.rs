@@ -295,6 +295,35 @@ fn a_canceled_workflow_cleans_up_shielded_and_ends_with_the_cancellation() {
 }
 
 #[test]
+fn a_call_a_future_and_a_select_are_canceled_alike() {
+    let call = || start(|| async { echo(1).await });
+    let future = || {
+        start(|| async {
+            let work = spawn(echo(1));
+            work.await?
+        })
+    };
+    let select = || {
+        start(|| async {
+            let mut work = future::FutureExt::fuse(echo(1));
+            let mut quit = Box::pin(future::FutureExt::fuse(future::pending::<()>()));
+            select_biased! {
+                value = work => value,
+                () = quit => Ok(0),
+            }
+        })
+    };
+    for begin in [call as fn() -> Vec<String>, future, select] {
+        let mut asked = begin();
+        asked.extend(cancel_run());
+        asked.extend(activity_canceled(1));
+        // A wait for what another task has is no command: it leaves no event.
+        asked.retain(|line| !line.contains("wait"));
+        assert_eq!(asked, ["1 activity echo(1) in 0", "failed canceled"]);
+    }
+}
+
+#[test]
 fn nothing_starts_in_a_canceled_scope() {
     start(|| async {
         scope::when_requested().await;

@@ -11,6 +11,7 @@ mod host {
     mod owner;
     mod recovery;
     mod runs;
+    mod shown;
     mod store_faults;
     mod tasks;
     mod temporal;

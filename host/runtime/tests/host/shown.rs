@@ -1,0 +1,168 @@
+//! What a host shows of a run that is being canceled, what attempts hear of a run that is gone, and
+//! that a run which does not end by its own code undoes nothing.
+
+use super::support::*;
+use sandglass::{AttemptState, CancelOptions, RunHandle, StartOptions, engine::*};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// Runs `Cleanup` in a detached scope when it is canceled, and passes the cancellation on.
+fn cleaner() -> Arc<Script> {
+    script(|| {
+        let mut cancellation = None;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::TimerFired(_, Err(failure)) => {
+                cancellation = Some(failure.clone());
+                let (parent, kind) = (ScopeId::ROOT, ScopeKind::Detached);
+                let Answer::Scope(scope) = calls.command(Command::OpenScope { parent, kind })
+                else {
+                    return;
+                };
+                calls.activity(scope, call("Cleanup"));
+            }
+            GuestEvent::ActivityResolved(..) => calls.fail(&cancellation.take().unwrap()),
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn s30_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
+    let world = World::new();
+    let host = world.host(&cleaner()).build().await.unwrap();
+    let run = start(&host).await;
+    world.advance(&host, 5000).await;
+    host.pause_workflow_tasks();
+    let options = CancelOptions {
+        identity: "op".into(),
+        ..CancelOptions::reason("r1")
+    };
+    run.cancel(options).await.unwrap();
+    let asked = host.now();
+    for state in [CancelState::Requested, CancelState::Delivered] {
+        let described = run.describe().await.unwrap();
+        assert_eq!(described.status, Status::Running);
+        let cancel = described.cancel.unwrap();
+        assert_eq!((&*cancel.reason, &*cancel.identity), ("r1", "op"));
+        assert_eq!((cancel.requested_at, cancel.state), (asked, state));
+        world.clock.advance(Duration::from_secs(1));
+        host.resume_workflow_tasks();
+        host.idle().await;
+    }
+    let pending = run.describe().await.unwrap().activities;
+    assert_eq!(pending[0].activity_type, "Cleanup");
+    host.register_activity("Cleanup", |_, _| async { Ok(Payload::null()) });
+    assert!(matches!(
+        run.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+    let cancel = run.describe().await.unwrap().cancel.unwrap();
+    assert_eq!((&*cancel.reason, &*cancel.identity), ("r1", "op"));
+}
+
+/// Starts `Work`, which never ends by itself, and completes when it is signaled.
+fn leaver() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.activity(ScopeId::ROOT, call("Work"))),
+            GuestEvent::SignalReceived(_) => calls.complete("1"),
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn s31_a_heartbeat_finds_no_run_however_it_has_ended() {
+    for way in ["completed", "canceled", "terminated", "timed out"] {
+        let world = World::new();
+        let (sender, mut contexts) = mpsc::unbounded_channel();
+        let host = world.host(&leaver()).push_cancel(false);
+        let host = host.activity_json("Work", move |context, (): ()| {
+            sender.send(context.clone()).unwrap();
+            std::future::pending::<Result<(), Failure>>()
+        });
+        let host = host.build().await.unwrap();
+        let options = StartOptions {
+            run_timeout: Some(Duration::from_secs(60)),
+            ..StartOptions::new("main", "w")
+        };
+        let run = host.start(options).await.unwrap();
+        let context = contexts.recv().await.unwrap();
+        assert_eq!(context.heartbeat(vec![]), AttemptState::Active, "{way}");
+        match way {
+            "completed" => run.signal_named("go", vec![]).await.unwrap(),
+            "canceled" => {
+                run.cancel(CancelOptions::reason("r1")).await.unwrap();
+                host.idle().await;
+                let told = AttemptState::CancelRequested("r1".into());
+                assert_eq!(context.heartbeat(vec![]), told);
+                // Waited for, so the run is open until it is ended in another way.
+                run.signal_named("go", vec![]).await.unwrap();
+            }
+            "terminated" => run.terminate("t", "op").await.unwrap(),
+            _ => world.clock.advance(Duration::from_secs(60)),
+        }
+        run.result().await.unwrap();
+        assert_eq!(context.heartbeat(vec![]), AttemptState::NotFound, "{way}");
+    }
+}
+
+/// Registers what undoes `Work` and waits; a signal is a bug.
+fn undoer() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                let Answer::Operation(work) = calls.activity(ScopeId::ROOT, call("Work")) else {
+                    return;
+                };
+                calls.command(Command::PushCompensation {
+                    scope: ScopeId::ROOT,
+                    undoes: Some(work),
+                    call: call("Undo"),
+                    when: CompensateWhen::Effective,
+                });
+            }
+            GuestEvent::ActivityResolved(_, Ok(_)) => drop(calls.timer(3_600_000)),
+            GuestEvent::SignalReceived(_) => calls.trap("bug"),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+async fn scheduled(run: &RunHandle) -> Vec<String> {
+    let events = run.history().await.unwrap().into_iter();
+    let scheduled = events.filter_map(|event| match event.attributes {
+        EventAttributes::ActivityTaskScheduled { call, .. } => Some(call.activity_type),
+        _ => None,
+    });
+    scheduled.collect()
+}
+
+#[tokio::test]
+async fn r36_a_trap_and_a_terminate_undo_nothing() {
+    let world = World::new();
+    let host = world.host(&undoer());
+    let host = host.activity_json("Work", |_, (): ()| async { Ok(()) });
+    let host = host.activity_json("Undo", |_, (): ()| async { Ok(()) });
+    let host = host.build().await.unwrap();
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    // Until the task after the end of `Work`.
+    run.history_after(EventId(10)).await.unwrap();
+    host.idle().await;
+    run.signal_named("bug", vec![]).await.unwrap();
+    host.idle().await;
+    assert!(run.describe().await.unwrap().task.unwrap().attempt > 1);
+    assert_eq!(scheduled(&run).await, ["Work"]);
+    run.terminate("t", "op").await.unwrap();
+    host.idle().await;
+    assert_eq!(scheduled(&run).await, ["Work"]);
+
+    // The same run, canceled, undoes it.
+    let run = host.start(StartOptions::new("main", "x")).await.unwrap();
+    run.history_after(EventId(10)).await.unwrap();
+    host.idle().await;
+    run.cancel(CancelOptions::reason("r1")).await.unwrap();
+    run.result().await.unwrap();
+    assert_eq!(scheduled(&run).await, ["Work", "Undo"]);
+}
