@@ -154,6 +154,16 @@ class Script:
         except asyncio.CancelledError: return 'bye'
     @workflow.update
     async def upd(self) -> str: await asyncio.sleep(3600); return 'u'
+    @workflow.update
+    async def quick(self) -> str: return 'u'
+    @workflow.update
+    async def refused(self) -> str: return 'u'
+    @refused.validator
+    def check(self): raise ValueError('refused')
+    async def fail_now(self): raise ApplicationError('e')
+    async def child_limited(self):
+        await workflow.execute_child_workflow(Script.run, args=['sleep', []], id=workflow.info().workflow_id + '-c', run_timeout=S(1))
+    async def external_signal(self, id): await workflow.get_external_workflow_handle(id).signal('sig')
     async def trap_always(self):
         if not Fixed2: raise RuntimeError('bug')
         await asyncio.sleep(3600)

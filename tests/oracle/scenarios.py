@@ -482,3 +482,39 @@ async def A28(x):
         h = await x.start('with_cleanup', 'raise', False, 5); await x.until(h, 'TS'); await x.cancel(h); await x.until(h, 'AS', act_started=1)
         d = (await h.describe()).raw_description; x.facts['status'] = [d.workflow_execution_info.status]; x.facts['pending'] = [p.activity_type.name for p in d.pending_activities]
         await x.closed(h); await x.record(h)
+
+# ---- fifth batch: how children and other runs end, messages
+@scenario
+async def S24(x): await child(x, 'ABANDON', 'TERMINATE', 'sleep', [])
+@scenario
+async def child_fails(x):
+    async with x.worker(): h = await x.start('child', 'WAIT_CANCELLATION_COMPLETED', 'TERMINATE', 'fail_now', []); await x.closed(h); await x.record(h)
+@scenario
+async def child_is_terminated(x):
+    async with x.worker():
+        h = await x.start('child', 'WAIT_CANCELLATION_COMPLETED', 'TERMINATE', 'sleep', []); c = x.c.get_workflow_handle(x.tq + '-c'); await x.until(h, 'CS'); await x.until(c, 'TS')
+        await c.terminate(reason='t'); await x.closed(h); await x.record(h); await x.record(c, 'c')
+@scenario
+async def child_times_out(x):
+    async with x.worker(): h = await x.start('child_limited'); await x.closed(h); await x.record(h)
+@scenario
+async def child_cannot_start(x):
+    async with x.worker():
+        c = await x.start('sleep', id=x.tq + '-c'); h = await x.start('child', 'WAIT_CANCELLATION_COMPLETED', 'TERMINATE', 'sleep', []); await x.closed(h); await x.record(h); await c.terminate()
+@scenario
+async def external_signal(x):
+    async with x.worker():
+        t = await x.start('sleep', id=x.tq + '-t'); await x.until(t, 'TS'); h = await x.start('external_signal', t.id); await x.closed(h); await x.until(t, 'SG', 'Tc', 'Tc'); await x.record(h); await x.record(t, 'target'); await t.terminate()
+        h = await x.start('external_signal', 'nope' + x.tq, id=x.tq + '-u'); await x.closed(h); await x.record(h, 'unknown')
+@scenario
+async def signal_with_start(x):
+    h = await x.start('sleep', start_signal='sig'); await x.record(h); await h.terminate()
+@scenario
+async def update_completes(x):
+    async with x.worker(): h = await x.start('update_holder'); await x.until(h, 'Tc'); x.facts['result'] = [await h.execute_update('quick')]; await x.record(h); await h.terminate()
+@scenario
+async def update_is_refused(x):
+    async with x.worker(): h = await x.start('update_holder'); await x.until(h, 'Tc'); x.facts['refused'] = await refusal(h.execute_update('refused')); await x.record(h); await h.terminate()
+async def refusal(call):
+    try: await call
+    except Exception as e: return f'{type(e).__name__}: {e.__cause__}'
