@@ -1,5 +1,5 @@
-//! Rows of the semantics' table A1 and further cases that Temporal's server recorded, as far as they
-//! need no host. Each sequence is compared with the recording by the test `oracle`.
+//! Rows of the semantics' table A1 and further cases that Temporal's server recorded, as far as
+//! they need no host. Each sequence is compared with the recording by the test `oracle`.
 
 use super::{ROOT, cleanup, one_activity, propagate, sleeper};
 use crate::support::{Guest, Script, World, call};
@@ -368,7 +368,8 @@ fn s31_after_a_run_timeout_nothing_is_reported() {
     assert_eq!(w.replayed_history(), scenario("S31_not_found"));
 }
 
-/// Go's sample: an activity is canceled and returns a value, the next is skipped, a third cleans up.
+/// Go's sample: an activity is canceled and returns a value, the next is skipped, a third cleans
+/// up.
 fn go_sample() -> Script {
     let mut failure = None;
     Box::new(move |event, guest: &mut Guest<'_>| match event {
