@@ -18,6 +18,9 @@ use tokio::sync::watch;
 /// How long an attempt waits between two heartbeats.
 const BEAT: Duration = Duration::from_millis(200);
 
+/// How much those report that report too much.
+const HUGE_BYTES: usize = 100_000_000;
+
 /// What an attempt of `C` does when it is canceled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
@@ -124,8 +127,21 @@ impl Probe {
 #[must_use]
 pub(crate) fn serve(host: HostBuilder, probe: &Arc<Probe>) -> HostBuilder {
     let types = [
-        "Work", "Swallow", "Deaf", "Stubborn", "Cleanup", "Resume", "A", "B", "C", "a", "b", "c",
+        "Work",
+        "Swallow",
+        "Deaf",
+        "Stubborn",
+        "Cleanup",
+        "Resume",
+        "A",
+        "B",
+        "C",
+        "a",
+        "b",
+        "c",
         "Echo",
+        "HugeResult",
+        "HugeFailure",
     ];
     types.into_iter().fold(host, |host, name| {
         let probe = Arc::clone(probe);
@@ -171,6 +187,8 @@ async fn attempt(
             std::future::pending().await
         }
         "Resume" => Ok(context.info().heartbeat_details[0].clone()),
+        "HugeResult" => Ok(Payload::json(vec![b'1'; HUGE_BYTES])),
+        "HugeFailure" => Err(Failure::application("Huge", "x".repeat(HUGE_BYTES))),
         "Echo" => Ok(arguments.into_iter().next().unwrap_or_else(Payload::null)),
         _ => Ok(Payload::null()),
     }

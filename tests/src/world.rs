@@ -380,6 +380,28 @@ impl RunUnderTest {
         }
     }
 
+    /// Waits until its history ends like this.
+    ///
+    /// # Panics
+    /// If that does not come about; the message has the history.
+    pub async fn until_ends(&self, end: &str) {
+        let reached = tokio::time::timeout(PATIENCE, async {
+            let mut events = self.events().await;
+            while !shorthand(&events).ends_with(end) {
+                let last = events.last().map_or(EventId(0), |event| event.event_id);
+                let more = self.handle.history_after(last).await;
+                if more.expect("the run is known").is_empty() {
+                    return false;
+                }
+                events = self.events().await;
+            }
+            true
+        });
+        if !matches!(reached.await, Ok(true)) {
+            panic!("it did not end with {end}:\n{}", self.dump().await);
+        }
+    }
+
     fn is_reached(&self, wanted: &str, history: &str) -> bool {
         match history.strip_prefix(wanted) {
             Some("") => true,

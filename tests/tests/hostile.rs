@@ -39,13 +39,8 @@ async fn provoke(run: &RunUnderTest, workflow_type: &str) {
 
 /// Waits for the first failed workflow task and returns its type and message with the backtrace.
 async fn failed(run: &RunUnderTest) -> (String, String) {
-    let failed = "Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)";
-    while !run.history().await.ends_with(failed) {
-        let last = run.events().await.last().unwrap().event_id;
-        if !run.history().await.ends_with(failed) {
-            run.handle.history_after(last).await.unwrap();
-        }
-    }
+    run.until_ends("Tb,Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE)")
+        .await;
     let (cause, failure) = last_failure(run).await;
     assert_eq!(cause, TaskFailedCause::WorkflowWorkerUnhandledFailure);
     (
@@ -216,7 +211,7 @@ async fn each_limit_of_a_task_and_a_run_stops_a_real_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_megabytes_from_a_client_are_refused_with_a_reason() {
+async fn a_hundred_megabytes_from_a_client_or_an_activity_are_refused_with_a_reason() {
     let _alone = alone().await;
     let w = world(Duration::from_secs(60)).await;
     let huge = || vec![b'1'; 100_000_000];
@@ -230,6 +225,20 @@ async fn a_hundred_megabytes_from_a_client_are_refused_with_a_reason() {
     let error = signaled.await.unwrap_err().to_string();
     assert!(error.contains("1000000"), "{error}");
     terminated_within_a_second(&run).await;
+    for (activity_type, said) in [
+        ("HugeResult", "the activity's result has"),
+        ("HugeFailure", "the activity's failure has"),
+    ] {
+        let argument = format!("\"{activity_type}\"");
+        let run = w
+            .start_with("failure_of", |options| options.json(argument))
+            .await;
+        let failure = run.result().await;
+        assert!(failure.contains(said), "{failure}");
+        assert!(failure.contains("more than 2097152"), "{failure}");
+        let stored = w.host.stats().frame_bytes;
+        assert!(stored < 1 << 20, "{stored} bytes in the store");
+    }
     a_neighbor_is_unharmed(&w).await;
 }
 

@@ -4,6 +4,7 @@
 //! attempt reports counts only while it is the current one; the rules about that are the
 //! engine's ([`sandglass_engine::PendingActivity`]).
 
+mod bounds;
 mod context;
 mod dispatch;
 mod heartbeat;

@@ -112,6 +112,9 @@ impl HostBuilder {
     /// It runs at least once for each activity: again after a failure, a timeout or a crash. When
     /// its result is not wanted any more it is told through its context, and dropped at its next
     /// await soon after; one that blocks its thread cannot be stopped, its result is refused.
+    ///
+    /// A result of more than 2 MiB is a failure of type `PayloadTooLarge` that is not retried; a
+    /// failure that large is replaced by one of that type.
     #[must_use]
     pub fn activity<F, Fut>(mut self, activity_type: impl Into<String>, function: F) -> Self
     where

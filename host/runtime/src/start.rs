@@ -22,8 +22,8 @@ use tokio::sync::oneshot;
 /// Longest workflow id in bytes.
 const WORKFLOW_ID_MAX: usize = 1000;
 
-/// Bytes of payload that one request may bring: as much as Temporal takes.
-const PAYLOAD_BYTES_MAX: usize = 2 << 20;
+/// Bytes of payload that one request may bring, or one attempt report: as much as Temporal takes.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 2 << 20;
 
 /// What to run, and under which name.
 #[derive(Debug, Clone, PartialEq)]

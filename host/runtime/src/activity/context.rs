@@ -57,7 +57,7 @@ impl ActivityContext {
     /// Gives a sign of life, with details that the next attempt receives. Answers whether to go on.
     ///
     /// Each call counts for the heartbeat timeout; details are stored at intervals and with a
-    /// failure.
+    /// failure. Details of more than 2 MiB are not kept: the ones before them stay.
     pub fn heartbeat(&self, details: Vec<Payload>) -> AttemptState {
         heartbeat(
             &self.host,

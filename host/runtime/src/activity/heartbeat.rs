@@ -3,7 +3,7 @@
 //! Details are stored at most every min(0.8 x heartbeat timeout, 1 s) and flushed with a failure; a
 //! crash loses at most that much progress, and a fast heartbeat costs no commits.
 
-use super::{Attempt, AttemptState, Slot, current, row, store_rows};
+use super::{Attempt, AttemptState, Slot, bounds, current, row, store_rows};
 use crate::{
     cell::{CellState, Phase, RunCell},
     host::Inner,
@@ -23,12 +23,21 @@ pub(super) fn heartbeat(
     details: Vec<Payload>,
 ) -> AttemptState {
     let now = host.clock.now();
+    let kept = bounds::keeps(&details);
+    if !kept {
+        tracing::warn!("details of a heartbeat are too large and are not kept");
+    }
     let mut state = cell.lock();
     let Some(slot) = current(&mut state, event_id, attempt) else {
         drop(state);
         host.counters.stale_reports.add(1);
         attempt.kill(AttemptState::NotFound);
         return attempt.state.borrow().clone();
+    };
+    let details = if kept {
+        details
+    } else {
+        slot.pending.heartbeat_details.clone()
     };
     if let HeartbeatAnswer::CancelRequested(reason) = slot.pending.heartbeat(now, details) {
         attempt.request_cancel(reason);

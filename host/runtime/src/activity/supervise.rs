@@ -1,7 +1,7 @@
 //! One attempt from its begin to its real end: runs it, kills it when its result is not wanted any
 //! more, and reports what it returned.
 
-use super::{ActivityContext, AttemptState, Worker, is_over, report};
+use super::{ActivityContext, AttemptState, Worker, bounds, is_over, report};
 use crate::task::panic_text;
 use sandglass_engine::{Failure, Payload, Report};
 use std::{
@@ -60,8 +60,10 @@ async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
         None => kill_native(context, task).await,
     };
     let outcome = match joined {
-        Ok(Ok(result)) => Report::Completed(result),
-        Ok(Err(failure)) => Report::Failed(failure),
+        Ok(result) => match result.and_then(bounds::result) {
+            Ok(result) => Report::Completed(result),
+            Err(failure) => Report::Failed(bounds::failure(failure)),
+        },
         Err(error) if error.is_cancelled() => return,
         Err(error) => Report::Failed(panicked(error)),
     };
