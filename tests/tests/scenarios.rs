@@ -412,8 +412,8 @@ async fn a13_child_waited_for() {
         let child = w.child("a13-child");
         child.until("WES,T,TS").await;
         parent.cancel().await;
-        parent.until_skeleton("WES,CI,CS,CR,XI,XR,CX,WX").await;
-        child.until_skeleton("WES,TS,CR,TC,WX").await;
+        parent.until_skeleton(scenario("A13")).await;
+        child.until_skeleton(scenario("A13:c")).await;
         let initiated = parent
             .event_id("RequestCancelExternalWorkflowExecutionInitiated")
             .await;
@@ -451,9 +451,9 @@ async fn a14_child_that_cleans_up() {
         let child = w.child("a14-child");
         child.until("WES,T,TS").await;
         parent.cancel().await;
-        parent.until_skeleton("WES,CI,CS,CR,XI,WX").await;
+        parent.until_skeleton(scenario("A14")).await;
         // One request reaches it, whichever of the two is first, and it ends in its own way.
-        child.until_skeleton("WES,TS,CR,TC,AS,AC,WX").await;
+        child.until_skeleton(scenario("A14:c")).await;
     })
     .await;
 }
@@ -466,10 +466,10 @@ async fn a15_child_that_ignores_it() {
         let child = w.child("a15-child");
         child.until("WES,T,TS").await;
         parent.cancel().await;
-        parent.until_skeleton("WES,CI,CS,CR,XI,XR,WX").await;
+        parent.until_skeleton(scenario("A15")).await;
         child.until_skeleton("WES,TS,CR").await;
         w.advance(3_000);
-        child.until_skeleton("WES,TS,CR,TF,WC").await;
+        child.until_skeleton(scenario("A15_python:c")).await;
     })
     .await;
 }
@@ -482,9 +482,9 @@ async fn s24_child_that_is_abandoned() {
         let child = w.child("s24-child");
         child.until("WES,T,TS").await;
         parent.cancel().await;
-        parent.until_skeleton("WES,CI,CS,CR,WX").await;
+        parent.until_skeleton(scenario("S24")).await;
         // The parent does not cancel it; its close policy terminates it.
-        child.until_skeleton("WES,TS,WK").await;
+        child.until_skeleton(scenario("S24:c")).await;
         let status = Status::Terminated {
             reason: "by parent close policy".into(),
             identity: "history-service".into(),
@@ -501,13 +501,13 @@ async fn a16_other_runs() {
         other.until("WES,T,TS").await;
         let id = other.handle.workflow_id().to_owned();
         let run = start_for(w, "a16", &id).await;
-        run.until_skeleton("WES,XI,XR,WC").await;
-        other.until_skeleton("WES,TS,CR,TC,WX").await;
+        run.until_skeleton(scenario("A16:a")).await;
+        other.until_skeleton(scenario("A16:target")).await;
         let closed = start_for(w, "a16", &id).await;
-        closed.until_skeleton("WES,XI,XR,WC").await;
-        other.until_skeleton("WES,TS,CR,TC,WX").await;
+        closed.until_skeleton(scenario("A16:b")).await;
+        other.until_skeleton(scenario("A16:target")).await;
         let unknown = start_for(w, "a16", "nobody").await;
-        unknown.until_skeleton("WES,XI,XF,WF").await;
+        unknown.until_skeleton(scenario("A16:c")).await;
     })
     .await;
 }
@@ -532,7 +532,7 @@ async fn a25_force_on_canceling() {
         assert_eq!(state, CancelState::Delivered);
         let first = run.handle.force(force(false)).await.unwrap();
         assert_eq!(first.disposition, Disposition::Recorded);
-        run.until("WES,T,TS,CR,T,TC,TS,FORCE,WX").await;
+        run.until(scenario("A25")).await;
         assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
         let (request, _) = run.handle.describe().await.unwrap().force.unwrap();
         assert_eq!(request.trigger, Trigger::Request);
@@ -541,7 +541,7 @@ async fn a25_force_on_canceling() {
         assert_eq!(again.disposition, closed);
         w.advance(2 * HOUR_MS);
         w.host.idle().await;
-        run.until("WES,T,TS,CR,T,TC,TS,FORCE,WX").await;
+        run.until(scenario("A25")).await;
     })
     .await;
 }

@@ -6,6 +6,7 @@ use ChildCancellation::{
     Abandon, TryCancel, WaitCancellationCompleted as Wait, WaitCancellationRequested as Requested,
 };
 use sandglass_engine::*;
+use sandglass_semantics::{scenario, scenarios::skeleton};
 
 pub(crate) fn start_child(cancellation: ChildCancellation) -> Command {
     Command::StartChild {
@@ -98,8 +99,11 @@ fn a13_waits_for_the_end_of_a_canceled_child() {
         w.evict();
         w.append(closed(close)).unwrap();
         w.task();
-        let expected = format!("WES,T,CI,CS,T,CR,T,XI,XR,T,{end}");
-        assert_eq!(w.replayed_history(), expected);
+        let history = w.replayed_history();
+        assert_eq!(history, format!("WES,T,CI,CS,T,CR,T,XI,XR,T,{end}"));
+        if end.starts_with("CC") {
+            assert_eq!(skeleton(&history), scenario("row21_child_ignores"));
+        }
     }
 }
 
@@ -166,7 +170,40 @@ fn a15_waits_only_for_the_request_to_arrive() {
 #[test]
 fn s24_an_abandoned_child_is_not_told() {
     let w = canceled(parent::<3>);
-    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,CR,T,WX");
+    let history = w.replayed_history();
+    assert_eq!(history, "WES,T,CI,CS,T,CR,T,WX");
+    assert_eq!(skeleton(&history), scenario("row20_child_abandon"));
+}
+
+#[test]
+fn the_end_of_a_child_ends_its_parent_alike() {
+    let identity = String::from("op");
+    let (failure, retry_state) = (
+        Failure::application("E", "e"),
+        RetryState::RetryPolicyNotSet,
+    );
+    for (close, expected) in [
+        (
+            ChildClose::Failed {
+                failure,
+                retry_state,
+            },
+            scenario("child_fails"),
+        ),
+        (
+            ChildClose::Terminated { identity },
+            scenario("child_is_terminated"),
+        ),
+        (
+            ChildClose::TimedOut { retry_state },
+            scenario("child_times_out"),
+        ),
+    ] {
+        let mut w = started(parent::<0>);
+        w.append(closed(close)).unwrap();
+        w.task();
+        assert_eq!(skeleton(&w.replayed_history()), expected);
+    }
 }
 
 #[test]
@@ -200,7 +237,9 @@ fn a_child_that_cannot_start_is_a_failure() {
     })
     .unwrap();
     w.task();
-    assert_eq!(w.replayed_history(), "WES,T,CI,CSF,T,WF");
+    let history = w.replayed_history();
+    assert_eq!(history, "WES,T,CI,CSF,T,WF");
+    assert_eq!(skeleton(&history), scenario("child_cannot_start"));
 }
 
 #[test]
@@ -259,6 +298,12 @@ fn a16_other_runs_are_signaled_and_canceled() {
         (external::<true>, Ok(()), "GI,GD,T,WC"),
         (external::<true>, Err(not_found), "GI,GF,T,WF"),
     ] {
+        let recorded = match history {
+            "XI,XR,T,WC" => scenario("A16:a"),
+            "XI,XF,T,WF" => scenario("A16:c"),
+            "GI,GD,T,WC" => scenario("external_signal"),
+            _ => scenario("external_signal:unknown"),
+        };
         let mut w = World::start(make);
         w.task();
         w.evict();
@@ -268,7 +313,9 @@ fn a16_other_runs_are_signaled_and_canceled() {
         })
         .unwrap();
         w.task();
-        assert_eq!(w.replayed_history(), format!("WES,T,{history}"));
+        let written = w.replayed_history();
+        assert_eq!(written, format!("WES,T,{history}"));
+        assert_eq!(skeleton(&written), recorded);
     }
 }
 
