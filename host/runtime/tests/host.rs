@@ -7,7 +7,9 @@ mod host {
 
     mod activities;
     mod cancel;
+    mod children;
     mod commits;
+    mod force;
     mod owner;
     mod recovery;
     mod runs;

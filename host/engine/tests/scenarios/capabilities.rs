@@ -1,6 +1,7 @@
 //! Capabilities that the semantics list (S1 to S60) and rules about scopes, one test each, where no
 //! scenario shows them.
 
+use super::relatives::start_child;
 use super::{ROOT, cleanup, propagate};
 use crate::support::{Script, World, call};
 use CancellationType::{TryCancel, WaitCancellationCompleted as Wait};
@@ -25,6 +26,36 @@ fn canceled(w: &World) -> Vec<u64> {
         _ => None,
     });
     ids.collect()
+}
+
+#[test]
+fn s4_no_child_starts_in_a_canceled_scope() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => _ = guest.timer(ROOT, 60),
+            GuestEvent::CancelRequested(_) => {
+                let child = start_child(ChildCancellation::default());
+                let Answer::Refused(failure) = guest.command(child) else {
+                    panic!("a canceled scope starts a child");
+                };
+                assert!(failure.is_cancellation());
+                guest.complete("1");
+            }
+            _ => {}
+        })
+    });
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,TS,CR,T,TC,WC");
+}
+
+#[test]
+fn r21_activities_and_children_are_waited_for_by_default() {
+    assert_eq!(CancellationType::default(), Wait);
+    assert_eq!(ActivityCall::default().cancellation, Wait);
+    let child = ChildCancellation::WaitCancellationCompleted;
+    assert_eq!(ChildCall::default().cancellation, child);
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! What becomes of children when their parent ends: their close policies, and requests that are on
+//! their way.
+
+use super::support::*;
+use sandglass::{CancelOptions, Host, RunHandle, StartOptions, engine::*};
+use sandglass_semantics::{scenario, scenarios::skeleton};
+use std::sync::Arc;
+
+/// Starts a child of this kind and ends with it. The child sleeps an hour.
+fn family(cancellation: ChildCancellation, policy: ParentClosePolicy) -> Arc<Script> {
+    script(move || {
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                calls.command(child(cancellation, policy));
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::ChildResolved(_, Err(failure)) => calls.fail(failure),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+fn child(cancellation: ChildCancellation, parent_close_policy: ParentClosePolicy) -> Command {
+    Command::StartChild {
+        scope: ScopeId::ROOT,
+        call: ChildCall {
+            workflow_type: "main".into(),
+            workflow_id: Some("child".into()),
+            arguments: vec![Payload::json("1")],
+            cancellation,
+            parent_close_policy,
+            ..ChildCall::default()
+        },
+    }
+}
+
+/// Starts the parent and waits until its child sleeps.
+async fn start_family(host: &Host) -> (RunHandle, RunHandle) {
+    let parent = host.start(StartOptions::new("main", "w")).await.unwrap();
+    let child = sleeping_child(host, &parent).await;
+    (parent, child)
+}
+
+async fn sleeping_child(host: &Host, parent: &RunHandle) -> RunHandle {
+    let child = host.run("child", None);
+    while child.describe().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    // Its timer.
+    child.history_after(EventId(4)).await.unwrap();
+    if parent.describe().await.unwrap().status == Status::Running {
+        // Its start.
+        parent.history_after(EventId(5)).await.unwrap();
+    }
+    host.idle().await;
+    child
+}
+
+async fn skeleton_of(run: &RunHandle) -> String {
+    skeleton(&shape_of(run).await)
+}
+
+#[tokio::test]
+async fn r26_a_request_reaches_a_child_whose_parent_has_closed() {
+    let world = World::new();
+    let script = family(ChildCancellation::TryCancel, ParentClosePolicy::Abandon);
+    let host = world.host(&script).build().await.unwrap();
+    let (parent, child) = start_family(&host).await;
+    parent.cancel(CancelOptions::reason("r1")).await.unwrap();
+    parent.result().await.unwrap();
+    assert_eq!(skeleton_of(&parent).await, scenario("A14_abandon_policy"));
+    child.result().await.unwrap();
+    assert_eq!(skeleton_of(&child).await, scenario("A14_abandon_policy:c"));
+}
+
+#[tokio::test]
+async fn s33_a_child_may_outlive_its_parent() {
+    let world = World::new();
+    let script = family(ChildCancellation::Abandon, ParentClosePolicy::Abandon);
+    let host = world.host(&script).build().await.unwrap();
+    let (parent, child) = start_family(&host).await;
+    parent.cancel(CancelOptions::reason("r1")).await.unwrap();
+    parent.result().await.unwrap();
+    host.idle().await;
+    assert_eq!(skeleton_of(&child).await, scenario("row20_child_abandon:c"));
+    assert_eq!(child.describe().await.unwrap().status, Status::Running);
+    world.advance(&host, 3_600_000).await;
+    assert_eq!(json_result(&child).await, "\"fired\"");
+}
+
+#[tokio::test]
+async fn r28_a_terminate_applies_the_close_policy_to_the_children() {
+    for (policy, of_parent, of_child) in [
+        (
+            ParentClosePolicy::RequestCancel,
+            scenario("D_policy_request_cancel"),
+            scenario("D_policy_request_cancel:c"),
+        ),
+        (
+            ParentClosePolicy::Terminate,
+            scenario("D_policy_terminate"),
+            scenario("D_policy_terminate:c"),
+        ),
+    ] {
+        let world = World::new();
+        let script = family(ChildCancellation::Abandon, policy);
+        let host = world.host(&script).build().await.unwrap();
+        let (parent, child) = start_family(&host).await;
+        parent.terminate("t", "op").await.unwrap();
+        child.result().await.unwrap();
+        assert_eq!(skeleton_of(&parent).await, of_parent);
+        assert_eq!(shape_of(&child).await, of_child);
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_the_closing_task_starts_is_started() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                let (wait, policy) = (ChildCancellation::Abandon, ParentClosePolicy::Abandon);
+                calls.command(child(wait, policy));
+                calls.complete("1");
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let parent = host.start(StartOptions::new("main", "w")).await.unwrap();
+    parent.result().await.unwrap();
+    assert_eq!(shape_of(&parent).await, scenario("D_lost_start"));
+    let child = sleeping_child(&host, &parent).await;
+    assert_eq!(shape_of(&child).await, "WES,T,TS");
+}
