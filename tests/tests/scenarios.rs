@@ -6,13 +6,18 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass::{AttemptState, CancelOptions, Disposition, ForceOptions};
+#[path = "scenarios/force.rs"]
+mod force;
+#[path = "scenarios/relatives.rs"]
+mod relatives;
+
+use sandglass::{AttemptState, Disposition};
 use sandglass_engine::{
-    CancelState, Escalation, EventAttributes, EventId, FailureInfo, HistoryEvent, Payload, Signal,
-    Status, TimeoutKind, Trigger,
+    CancelState, EventAttributes, EventId, FailureInfo, HistoryEvent, Payload, Signal, Status,
+    TimeoutKind,
 };
 use sandglass_semantics::scenario;
-use sandglass_tests::{OnCancel, RunUnderTest, World, WorldBuilder};
+use sandglass_tests::{OnCancel, World, WorldBuilder};
 use std::time::Duration;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -394,201 +399,6 @@ async fn a12_variant_a_heartbeat_after_terminate_finds_no_activity() {
         );
         run.until("WES,T,AS,CR,Ts,WK").await;
         w.host.resume_workflow_tasks();
-    })
-    .await;
-}
-
-/// Starts a run that is given the workflow id of another.
-async fn start_for(w: &World, workflow_type: &str, other: &str) -> RunUnderTest {
-    w.start_with(workflow_type, |options| options.json(format!("{other:?}")))
-        .await
-}
-
-#[tokio::test]
-async fn a13_child_waited_for() {
-    plain(async |w| {
-        let parent = start_for(w, "a13", "a13-child").await;
-        parent.until_skeleton("WES,CI,CS").await;
-        let child = w.child("a13-child");
-        child.until("WES,T,TS").await;
-        parent.cancel().await;
-        parent.until_skeleton(scenario("A13")).await;
-        child.until_skeleton(scenario("A13:c")).await;
-        let initiated = parent
-            .event_id("RequestCancelExternalWorkflowExecutionInitiated")
-            .await;
-        let EventAttributes::RequestCancelExternalWorkflowExecutionInitiated {
-            child_workflow_only,
-            ..
-        } = parent
-            .attributes("RequestCancelExternalWorkflowExecutionInitiated")
-            .await
-        else {
-            panic!("not initiated");
-        };
-        assert!(child_workflow_only);
-        let EventAttributes::WorkflowExecutionCancelRequested(request) =
-            child.attributes("WorkflowExecutionCancelRequested").await
-        else {
-            panic!("not requested");
-        };
-        let origin = request.origin.unwrap();
-        assert_eq!(origin.initiated_event_id, initiated);
-        assert_eq!(origin.run.workflow_id, parent.handle.workflow_id());
-        assert!(request.reason.contains("r1"), "{}", request.reason);
-        let closed_at = async |run: &RunUnderTest| run.events().await.last().unwrap().event_time;
-        assert!(closed_at(&child).await <= closed_at(&parent).await);
-        assert!(parent.log().concat().contains("started: true"));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a14_child_that_cleans_up() {
-    plain(async |w| {
-        let parent = start_for(w, "a14", "a14-child").await;
-        parent.until_skeleton("WES,CI,CS").await;
-        let child = w.child("a14-child");
-        child.until("WES,T,TS").await;
-        parent.cancel().await;
-        parent.until_skeleton(scenario("A14")).await;
-        // One request reaches it, whichever of the two is first, and it ends in its own way.
-        child.until_skeleton(scenario("A14:c")).await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a15_child_that_ignores_it() {
-    plain(async |w| {
-        let parent = start_for(w, "a15", "a15-child").await;
-        parent.until_skeleton("WES,CI,CS").await;
-        let child = w.child("a15-child");
-        child.until("WES,T,TS").await;
-        parent.cancel().await;
-        parent.until_skeleton(scenario("A15")).await;
-        child.until_skeleton("WES,TS,CR").await;
-        w.advance(3_000);
-        child.until_skeleton(scenario("A15_python:c")).await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn s24_child_that_is_abandoned() {
-    plain(async |w| {
-        let parent = start_for(w, "s24", "s24-child").await;
-        parent.until_skeleton("WES,CI,CS").await;
-        let child = w.child("s24-child");
-        child.until("WES,T,TS").await;
-        parent.cancel().await;
-        parent.until_skeleton(scenario("S24")).await;
-        // The parent does not cancel it; its close policy terminates it.
-        child.until_skeleton(scenario("S24:c")).await;
-        let status = Status::Terminated {
-            reason: "by parent close policy".into(),
-            identity: "history-service".into(),
-        };
-        assert_eq!(child.closed().await, status);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a16_other_runs() {
-    plain(async |w| {
-        let other = w.start("a01").await;
-        other.until("WES,T,TS").await;
-        let id = other.handle.workflow_id().to_owned();
-        let run = start_for(w, "a16", &id).await;
-        run.until_skeleton(scenario("A16:a")).await;
-        other.until_skeleton(scenario("A16:target")).await;
-        let closed = start_for(w, "a16", &id).await;
-        closed.until_skeleton(scenario("A16:b")).await;
-        other.until_skeleton(scenario("A16:target")).await;
-        let unknown = start_for(w, "a16", "nobody").await;
-        unknown.until_skeleton(scenario("A16:c")).await;
-    })
-    .await;
-}
-
-fn force(kill: bool) -> ForceOptions {
-    ForceOptions {
-        reason: "enough".into(),
-        identity: "op".into(),
-        kill,
-        ..ForceOptions::default()
-    }
-}
-
-#[tokio::test]
-async fn a25_force_on_canceling() {
-    plain(async |w| {
-        let run = w.start("a17").await;
-        run.until("WES,T,TS").await;
-        run.cancel().await;
-        run.until("WES,T,TS,CR,T,TC,TS").await;
-        let state = run.handle.describe().await.unwrap().cancel.unwrap().state;
-        assert_eq!(state, CancelState::Delivered);
-        let first = run.handle.force(force(false)).await.unwrap();
-        assert_eq!(first.disposition, Disposition::Recorded);
-        run.until(scenario("A25")).await;
-        assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
-        let (request, _) = run.handle.describe().await.unwrap().force.unwrap();
-        assert_eq!(request.trigger, Trigger::Request);
-        let again = run.handle.force(force(true)).await.unwrap();
-        let closed = Disposition::AlreadyClosed(Status::Canceled { details: vec![] });
-        assert_eq!(again.disposition, closed);
-        w.advance(2 * HOUR_MS);
-        w.host.idle().await;
-        run.until(scenario("A25")).await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r30_grace_that_runs_out() {
-    for (then, end) in [
-        (Escalation::Force, "FORCE,WX"),
-        (Escalation::Kill, "FORCE,WX"),
-        (Escalation::Terminate, "WK"),
-        (Escalation::Fail, "FORCE,WF"),
-    ] {
-        plain(async |w| {
-            let run = w.start("a17").await;
-            run.until("WES,T,TS").await;
-            let options = CancelOptions {
-                deadline: Some(Duration::from_secs(5)),
-                escalation: Some(then),
-                ..CancelOptions::reason("r1")
-            };
-            run.handle.cancel(options).await.unwrap();
-            run.until("WES,T,TS,CR,T,TC,TS").await;
-            w.advance(4_999);
-            w.host.idle().await;
-            run.until("WES,T,TS,CR,T,TC,TS").await;
-            w.advance(1);
-            run.until(&format!("WES,T,TS,CR,T,TC,TS,{end}")).await;
-        })
-        .await;
-    }
-}
-
-#[tokio::test]
-async fn r30_grace_that_is_not_needed() {
-    plain(async |w| {
-        let run = w.start("a01").await;
-        run.until("WES,T,TS").await;
-        let options = CancelOptions {
-            deadline: Some(Duration::from_secs(5)),
-            escalation: Some(Escalation::Force),
-            ..CancelOptions::reason("r1")
-        };
-        run.handle.cancel(options).await.unwrap();
-        run.until("WES,T,TS,CR,T,TC,WX").await;
-        w.advance(10_000);
-        w.host.idle().await;
-        run.until("WES,T,TS,CR,T,TC,WX").await;
     })
     .await;
 }
