@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod build;
+mod force;
 mod guests;
 mod resume;
 mod run;

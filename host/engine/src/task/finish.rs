@@ -135,7 +135,7 @@ impl Task {
                 operation,
                 target,
                 signal,
-            } => self.initiate_signal(operation, target, signal, completed_event_id),
+            } => self.initiate_signal(operation, target, *signal, completed_event_id),
             Planned::CancelExternal {
                 kind,
                 target,

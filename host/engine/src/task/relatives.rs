@@ -132,12 +132,12 @@ impl Task {
         &mut self,
         operation: OperationId,
         target: Target,
-        signal: Box<Signal>,
+        signal: Signal,
         workflow_task_completed_event_id: EventId,
     ) {
         let attributes = EventAttributes::SignalExternalWorkflowExecutionInitiated {
             target: target.clone(),
-            signal: (*signal).clone(),
+            signal: signal.clone(),
             workflow_task_completed_event_id,
         };
         let event_id = self.run.emit(self.started_at, attributes);
@@ -147,7 +147,7 @@ impl Task {
         let signal = Signal {
             // Sent again after a crash, it is the same request (R39).
             request_id: format!("{}/{event_id}", source.run.run_id),
-            ..*signal
+            ..signal
         };
         let effect = Effect::Signal {
             source,
