@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench oracle coverage fmt clippy doc toolchain
+.PHONY: help demo test sweep bench oracle coverage fmt clippy doc toolchain
 
 # The guests' compiler. The second call answers from the cache in a moment.
 WASM = wasm="$$(scripts/wasm-toolchain.sh)"; eval "$$wasm"
@@ -17,6 +17,9 @@ demo: ## the main job: real orders to the end, through kill -9, and canceled
 
 test: ## all checks: fmt, clippy, docs, tests
 	@scripts/test.sh
+
+sweep: ## all that make test samples, in full: crashes, kills, cancellations, prefixes
+	@$(WASM); scripts/sweep.sh
 
 bench: ## all figures and their bounds, written to target/bench/summary.json
 	@$(WASM); scripts/bench.sh

@@ -6,6 +6,7 @@ mod binary;
 mod host;
 mod lives;
 mod log;
+pub mod sweep;
 mod world;
 
 pub use activities::{OnCancel, Probe};

@@ -6,6 +6,7 @@ use crate::{
     binary::{compiled, component},
     host::{HandleUnderTest, HostUnderTest},
     log,
+    sweep::prefixes,
 };
 use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
@@ -182,6 +183,7 @@ impl World {
             .sandbox
             .load_workflow(&bytes)
             .expect("a guest of the tests is a component");
+        prefixes::remember(loaded.digest(), &bytes);
         let digest = self
             .host
             .load_component(bytes)
@@ -197,14 +199,17 @@ impl World {
     }
 
     /// Replays every run of this world in a new instance: each command must come again as recorded.
+    /// Then continues each from prefixes of its frames.
     ///
     /// # Panics
-    /// If a history does not replay. A run whose component was replaced is left out.
+    /// If a history does not replay, or comes to another end. A run whose component was replaced is
+    /// not replayed.
     pub async fn replay_all(&self) {
         self.host.idle().await;
         let handles = lock(&self.runs).clone();
         for handle in handles {
             let frames = self.frames(&handle);
+            prefixes::check(&frames).await;
             let Some(component) = self.only_component(&frames) else {
                 continue;
             };

@@ -30,6 +30,7 @@ async fn a_thousand_activities_are_joined() {
         assert_eq!(run.result().await, "499500");
         let activities = run.history().await.matches("AS").count();
         assert_eq!(activities, 1000);
+        w.replay_all().await;
     }
 }
 
@@ -38,6 +39,7 @@ async fn futures_unordered_yields_each_once() {
     for w in worlds().await {
         let run = start(&w, "futures_unordered", "40").await;
         assert_eq!(run.result().await, "[40,780]");
+        w.replay_all().await;
     }
 }
 
@@ -49,6 +51,7 @@ async fn channels_pass_values_between_tasks() {
         run.until("WES,T,TS").await;
         w.advance(10);
         assert_eq!(run.result().await, "42");
+        w.replay_all().await;
     }
 }
 
@@ -73,6 +76,7 @@ async fn select_takes_what_comes_first_and_cancels_the_rest() {
         run.until("WES,T,TS").await;
         w.advance(60_000);
         assert_eq!(run.result().await, "[0,\"idle\"]");
+        w.replay_all().await;
     }
 }
 
@@ -90,6 +94,7 @@ async fn nested_scopes_end_each_in_its_way() {
         w.advance(50);
         let expected = r#"["canceled: canceled","shielded: 5","limited: timed out","free: 4"]"#;
         assert_eq!(run.result().await, expected);
+        w.replay_all().await;
     }
 }
 
@@ -103,5 +108,6 @@ async fn time_is_that_of_the_workflow_task() {
         let times: Vec<u64> = serde_json::from_value(observed["times"].clone()).unwrap();
         assert_eq!(times, [1_000_000, 1_000_020]);
         assert_eq!(observed["order"].as_array().unwrap().len(), 50);
+        w.replay_all().await;
     }
 }

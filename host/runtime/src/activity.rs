@@ -232,6 +232,7 @@ pub(crate) fn report(
     attempt: &Arc<Attempt>,
     report: Report,
 ) -> Result<(), Stale> {
+    crate::crash::point("report.before");
     let now = host.clock.now();
     let mut state = cell.lock();
     let Some(slot) = current(&mut state, event_id, attempt) else {
@@ -241,6 +242,8 @@ pub(crate) fn report(
     let verdict = slot.pending.report(now, report);
     slot.attempt = None;
     settle(host, cell, &mut state, event_id, verdict, now);
+    drop(state);
+    crate::crash::point("report.after");
     Ok(())
 }
 

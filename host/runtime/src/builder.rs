@@ -286,6 +286,7 @@ impl HostBuilder {
             host.pause_workflow_tasks();
         }
         recovery::recover(&host.inner, clean)?;
+        crate::crash::point("recovery.after");
         host.guard.start(store, self.worker_threads)?;
         host.guard.listen()?;
         Ok(host)

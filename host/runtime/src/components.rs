@@ -72,6 +72,7 @@ impl Components {
         }
         let bytes = host.read(|reader| reader.component(digest))?;
         let bytes = bytes.ok_or(Error::UnknownComponent(digest))?;
+        let _phase = crate::crash::phase(crate::crash::Phase::Loading);
         let loaded = self
             .sandbox()?
             .load_workflow(&bytes)
@@ -148,6 +149,7 @@ impl Host {
     /// # Errors
     /// [`Error::Component`] if it cannot be used, [`Error::Store`] if it cannot be kept.
     pub async fn load_component(&self, bytes: impl Into<Vec<u8>>) -> Result<Digest, Error> {
+        let _phase = crate::crash::phase(crate::crash::Phase::Loading);
         let bytes: Vec<u8> = bytes.into();
         let inner = Arc::clone(&self.inner);
         let compiled = self.inner.tokio.spawn_blocking(move || {

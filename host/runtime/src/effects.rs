@@ -69,8 +69,12 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     if after.closed {
         host.forget(&cell);
     }
-    for (ack, delivery) in acks {
-        drop(ack.send(Ok(delivery)));
+    if !acks.is_empty() {
+        crate::crash::point("answer.before");
+        for (ack, delivery) in acks {
+            drop(ack.send(Ok(delivery)));
+        }
+        crate::crash::point("answer.after");
     }
     cell.progress.send_if_modified(|current| {
         // One that was committed later may be quicker here: a step that wrote nothing.

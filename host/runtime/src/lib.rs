@@ -66,5 +66,9 @@ pub use recovery::stored_frames;
 pub use sandglass_engine as engine;
 pub use sandglass_sandbox::{Access, Grants};
 pub use sandglass_store as store;
+#[cfg(feature = "crash-points")]
+pub use sandglass_store::crash;
+#[cfg(not(feature = "crash-points"))]
+use sandglass_store::crash;
 pub use start::StartOptions;
 pub use stats::Stats;

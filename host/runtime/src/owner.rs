@@ -147,7 +147,9 @@ async fn serve(
         };
         let mut text = serde_json::to_vec(&response)?;
         text.push(b'\n');
+        crate::crash::point("socket.before");
         output.write_all(&text).await?;
+        crate::crash::point("socket.after");
         drop(answering);
     }
 }

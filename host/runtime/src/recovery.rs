@@ -123,6 +123,8 @@ pub(crate) fn decode_activity(
 
 /// Takes up all that the last host left. `clean`: it stopped in order.
 pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
+    let _phase = crate::crash::phase(crate::crash::Phase::Recovery);
+    crate::crash::point("recovery.before");
     let mut cells = HashMap::new();
     let file = host.read(|reader| Ok(reader.file().to_owned()))?;
     for row in host.read(|reader| reader.open_runs())? {

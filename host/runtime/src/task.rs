@@ -271,7 +271,11 @@ impl<'a> Step<'a> {
             .take()
             .expect("a task is begun only with an instance");
         let task = run.begin(self.host.clock.now(), self.head.row.digest);
+        crate::crash::point("task.before");
+        let activating = crate::crash::phase(crate::crash::Phase::Activation);
         let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
+        drop(activating);
+        crate::crash::point("task.after");
         self.cell.lock().interrupt = None;
         match driven.and_then(|()| task.finish_with(|id| self.is_started(id))) {
             Ok(run) => {

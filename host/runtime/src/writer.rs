@@ -193,9 +193,13 @@ impl Writer {
         while let Some(mut batch) = self.next_batch(&mut idle, store) {
             let take = |submission: &mut Submission| std::mem::take(&mut submission.write);
             let writes: Vec<Write> = batch.iter_mut().map(take).collect();
+            let committing = crate::crash::phase(crate::crash::Phase::Commit);
             let results = store.commit(&writes);
+            drop(committing);
             count(host, &writes, &results);
+            let dispatching = crate::crash::phase(crate::crash::Phase::Dispatch);
             complete(host, batch, results);
+            drop(dispatching);
             idle = Idle::Fresh;
             if store.stats().log_bytes > LOG_BYTES_MAX {
                 checkpoint(store);

@@ -8,6 +8,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod crash;
 mod error;
 mod owner;
 mod rows;

@@ -15,7 +15,11 @@ mod tests;
 
 pub use read::SqliteReader;
 
-use crate::{Checkpoint, Error, Place, Reader, Stats, Store, Write, owner, resolve};
+use crate::{
+    Checkpoint, Error, Place, Reader, Stats, Store, Write,
+    crash::{self, Phase},
+    owner, resolve,
+};
 use failure::failed;
 use rusqlite::{Connection, OpenFlags, params};
 use sandglass_engine::Digest;
@@ -116,7 +120,10 @@ impl SqliteStore {
             transaction.commit()?;
             Ok(was == "1")
         };
-        swap().map_err(|error| {
+        crash::point("note.before");
+        let swapped = swap();
+        crash::point("note.after");
+        swapped.map_err(|error| {
             self.connection = None;
             failed(&file, Place::STORE, "note how the host stopped", error)
         })
@@ -148,11 +155,13 @@ impl Store for SqliteStore {
     fn put_component(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
         let file = self.file.clone();
         let connection = self.connection()?;
+        crash::point("component.before");
         let put = connection.execute(
             "INSERT INTO component (digest, added_at, bytes) VALUES (?1, ?2, ?3)
              ON CONFLICT (digest) DO NOTHING",
             params![digest.0, commit::integer(owner::now().0), bytes],
         );
+        crash::point("component.after");
         put.map(drop).map_err(|error| {
             self.connection = None;
             let place = Place {
@@ -175,8 +184,12 @@ impl Store for SqliteStore {
             connection.busy_timeout(BUSY_WAIT)?;
             done
         };
+        let _phase = crash::phase(Phase::Checkpoint);
+        crash::point("checkpoint.before");
+        let done = run();
+        crash::point("checkpoint.after");
         let done =
-            run().map_err(|error| failed(&file, Place::STORE, "move the log's pages", error))?;
+            done.map_err(|error| failed(&file, Place::STORE, "move the log's pages", error))?;
         self.stats.checkpoints += 1;
         Ok(done)
     }

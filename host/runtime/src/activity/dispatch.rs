@@ -207,6 +207,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
         .cancel_requested
         .clone()
         .filter(|_| host.config.push_cancel);
+    crate::crash::point("dispatch.before");
     slot.pending.start(now, &host.config.identity);
     slot.arm_deadline(host, cell.key);
     let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
@@ -225,6 +226,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
         info,
     };
     host.tokio.spawn(supervise(context, worker));
+    crate::crash::point("dispatch.after");
     true
 }
 

@@ -32,7 +32,9 @@ pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>)
         event_id = info.scheduled_event_id.0,
         attempt = info.attempt,
     );
+    let running = crate::crash::phase(crate::crash::Phase::Activity);
     run(&context, worker).instrument(span).await;
+    drop(running);
     context.host.dispatch.release(&context.host);
     context.host.attempt_ended();
 }

@@ -39,6 +39,8 @@ impl Inner {
 
     /// Passes on alarms that are due, all of one run at once.
     pub(crate) fn fire(self: &Arc<Self>, alarms: Vec<Alarm>) {
+        let _phase = crate::crash::phase(crate::crash::Phase::Timers);
+        crate::crash::point("timer.before");
         let mut timers: Vec<(Arc<RunCell>, Vec<Mail>)> = Vec::new();
         let mut places: HashMap<RunKey, usize> = HashMap::new();
         for alarm in alarms {
@@ -76,6 +78,7 @@ impl Inner {
                 self.enqueue(cell);
             }
         }
+        crate::crash::point("timer.after");
     }
 
     fn fire_one(self: &Arc<Self>, cell: &Arc<RunCell>, alarm: Alarm) {

@@ -66,6 +66,8 @@ impl Step<'_> {
             Run::new(limits)
         } else {
             self.host.counters.replays.add(1);
+            let _phase = crate::crash::phase(crate::crash::Phase::Replay);
+            crate::crash::point("replay.before");
             let frames = self.host.frames(self.cell.key, &self.cell.run_id)?;
             self.head.next_seq = frames.len() as u64 + 1;
             match replay(frames, driver) {

@@ -1,7 +1,7 @@
 //! One transaction for many runs, one savepoint for each of their writes.
 
 use super::failure::failed;
-use crate::{Error, Place, RunRow, Write};
+use crate::{Error, Place, RunRow, Write, crash};
 use rusqlite::{
     Connection, ErrorCode, Params, Savepoint, Transaction, TransactionBehavior, params,
 };
@@ -32,6 +32,7 @@ pub(super) fn commit(
     writes: &[Write],
 ) -> Result<Vec<Result<(), Error>>, Error> {
     let whole = |doing: &str, error| failed(file, Place::STORE, doing, error);
+    crash::point("commit.before");
     let mut transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| whole("begin a commit", error))?;
@@ -39,9 +40,11 @@ pub(super) fn commit(
     for write in writes {
         answers.push(store_alone(&mut transaction, file, write)?);
     }
+    crash::point("commit.written");
     transaction
         .commit()
         .map_err(|error| whole("commit", error))?;
+    crash::point("commit.after");
     Ok(answers)
 }
 

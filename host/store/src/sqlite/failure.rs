@@ -1,7 +1,7 @@
 //! SQLite's error codes as the store's errors.
 
 use crate::{Error, Place};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use std::{io, path::Path};
 
 /// The error for what SQLite answered while `doing` something about `place`.
@@ -16,6 +16,13 @@ pub(super) fn failed(file: &Path, place: Place, doing: &str, error: rusqlite::Er
             reason,
         };
     };
+    // Only a store that is being made has a rollback journal: whoever made it was killed.
+    let half_made = error.sqlite_error().map(|error| error.extended_code)
+        == Some(ffi::SQLITE_READONLY_ROLLBACK);
+    if half_made {
+        let reason = "it was not made to its end; the next host to open it does that".to_owned();
+        return Error::NotAStore { file, reason };
+    }
     match code {
         ErrorCode::DatabaseCorrupt => Error::Corrupt {
             file,

@@ -1,0 +1,85 @@
+//! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED PAIRS [evict]`.
+//!
+//! It takes up, or begins, the one run of the store in FOLDER, gives it the approvals that it waits
+//! for, and ends when the run has ended. Whatever it asks for it asks again after a crash, under the
+//! same request id. On stdout it says how often each crash point was reached.
+
+use anyhow::{Context as _, Result, bail};
+use sandglass::{Host, StartOptions, crash, remote::Client};
+use sandglass_engine::EventId;
+use sandglass_tests::sweep::{ACTIVITIES, Ledger, steps};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [folder, component, compiled, pairs, evict @ ..] = &arguments[..] else {
+        bail!("usage: sweep-host FOLDER COMPONENT COMPILED PAIRS [evict]");
+    };
+    let evict = evict.iter().any(|word| word == "evict");
+    let component = fs::read(component).context("read the component")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let folder = Path::new(folder);
+    runtime.block_on(run(folder, component, compiled.into(), pairs, evict))?;
+    println!("{}", serde_json::to_string(&crash::counts())?);
+    Ok(())
+}
+
+async fn run(
+    folder: &Path,
+    component: Vec<u8>,
+    compiled: PathBuf,
+    pairs: &str,
+    evict: bool,
+) -> Result<()> {
+    let ledger = Arc::new(Ledger::new(folder));
+    let store = folder.join("store.db");
+    let mut builder = Host::builder()
+        .store(&store)
+        .compile_cache(compiled)
+        .identity("sweep")
+        .worker_threads(2);
+    if evict {
+        builder = builder.instance_cache_bytes(0);
+    }
+    for name in ACTIVITIES {
+        let ledger = Arc::clone(&ledger);
+        builder = builder.activity(name, move |context, arguments| {
+            let ledger = Arc::clone(&ledger);
+            async move { ledger.attempt(&context, &arguments) }
+        });
+    }
+    let host = builder.build().await?;
+    host.load_component(component).await?;
+    let mut options = StartOptions::new("saga", "sweep").json(pairs);
+    options.request_id = Some("start".into());
+    let run = host.start(options).await?;
+    ledger.acknowledge("start");
+    let mut last = EventId(0);
+    loop {
+        let more = run.history_after(last).await?;
+        let Some(newest) = more.last() else { break };
+        last = newest.event_id;
+        let events = run.history().await?;
+        if steps::waits_for_approval(&events) {
+            approve(&store, &ledger, steps::next_approval(&events)).await?;
+        }
+    }
+    host.shutdown().await?;
+    Ok(())
+}
+
+/// Sends an approval as another process would: through the socket of the store's owner.
+async fn approve(store: &Path, ledger: &Ledger, signal: sandglass::engine::Signal) -> Result<()> {
+    let (store, request) = (store.to_owned(), signal.request_id.clone());
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut client = Client::connect(&store)?.context("this process owns the store")?;
+        Ok::<_, anyhow::Error>(client.signal("sweep", None, signal)?)
+    });
+    sent.await??;
+    ledger.acknowledge(&request);
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Every prefix of the committed frames of a history: what a host finds in a store that was cut
+//! there, and what becomes of it when the rest happens again.
+//!
+//! The rows beside the frames are made from the history. Then a host opens that store; everything
+//! that the rest of the record says reached the run is done again, at the same place and time:
+//! signals, cancellation, timers, ends of activities. The outcome must be the same.
+
+mod player;
+mod store;
+
+use super::{Random, is_full, normal};
+use sandglass_engine::{
+    Digest, EventAttributes, Frame, HistoryEvent, Input, Record, TaskOutcome, history, skeleton,
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tempfile::TempDir;
+
+/// Of histories that are longer than this only a sample is tried, and only where all prefixes of
+/// the others are: each takes as long as they do.
+const EVENTS_MAX: usize = 500;
+
+/// Prefixes that are tried of one history where not all are.
+const SAMPLE: usize = 1;
+
+/// What the tests of this process have shown so far.
+#[derive(Default)]
+struct Shown {
+    /// Bytes of the components that histories ran with.
+    components: HashMap<Digest, Vec<u8>>,
+    /// Histories that were checked: two that are the same are checked once.
+    histories: BTreeSet<String>,
+    prefixes: usize,
+    random: Option<Random>,
+}
+
+/// A folder for compiled components, for this process.
+fn compiled() -> &'static TempDir {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    FOLDER.get_or_init(|| TempDir::new().expect("a temporary folder can be made"))
+}
+
+fn shown() -> MutexGuard<'static, Shown> {
+    static SHOWN: OnceLock<Mutex<Shown>> = OnceLock::new();
+    let shown = SHOWN.get_or_init(Mutex::default);
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Remembers a component that histories will be of.
+pub fn remember(digest: Digest, bytes: &[u8]) {
+    shown().components.insert(digest, bytes.to_vec());
+}
+
+/// The components that the workflow tasks of these frames ran with.
+fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
+    let records = frames.iter().flat_map(|frame| &frame.records);
+    records.filter_map(|record| match record {
+        Record::Task(task) => match &task.outcome {
+            TaskOutcome::Completed { digest, .. } => Some(*digest),
+            TaskOutcome::Failed { .. } => None,
+        },
+        Record::Input { .. } => None,
+    })
+}
+
+/// The form in which the outcome is compared. Of workflow tasks that failed only some attempts are
+/// recorded: such histories are compared without the events of workflow tasks.
+fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
+    let failed = |record: &Record| match record {
+        Record::Task(task) => matches!(task.outcome, TaskOutcome::Failed { .. }),
+        Record::Input { .. } => false,
+    };
+    let lines = normal(events);
+    if frames.iter().flat_map(|frame| &frame.records).any(failed) {
+        return vec![skeleton(events)];
+    }
+    lines
+}
+
+/// Whether a history can be continued from the frames of its run alone: no other run takes part, and
+/// nobody ends it by force.
+fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
+    let of_others = |event: &HistoryEvent| {
+        let name = event.attributes.event_type();
+        name.contains("Child") || name.contains("External")
+    };
+    let from_others = |record: &Record| match record {
+        Record::Input { input, .. } => match input {
+            Input::Started(start) => start.parent.is_some(),
+            Input::CancelRequested(request) => {
+                request.origin.is_some() || request.escalation.is_some()
+            }
+            Input::Forced(_) => true,
+            _ => false,
+        },
+        Record::Task(_) => false,
+    };
+    let mut records = frames.iter().flat_map(|frame| &frame.records);
+    !events.iter().any(of_others) && !records.any(from_others)
+}
+
+/// What makes two histories the same here: the component, the events, and which of them came in one
+/// frame.
+fn kind(frames: &[Frame], events: &[HistoryEvent]) -> String {
+    let ends: Vec<u64> = frames.iter().map(|frame| frame.next_event_id.0).collect();
+    let Some(EventAttributes::WorkflowExecutionStarted(start)) =
+        events.first().map(|event| &event.attributes)
+    else {
+        panic!("a history begins with a start");
+    };
+    let events = sandglass_engine::shorthand(events);
+    format!("{} {} {events} {ends:?}", start.digest, start.workflow_type)
+}
+
+/// Continues a history from each prefix of its frames, or from a sample of them.
+///
+/// # Panics
+/// If the outcome is another; the message has the prefix and both histories.
+pub async fn check(frames: &[Frame]) {
+    let recorded = history(frames.to_vec()).expect("the history was just read");
+    if !is_alone(frames, &recorded) {
+        println!(
+            "left out, as it takes more than its run: {}",
+            skeleton(&recorded)
+        );
+        return;
+    }
+    let expected = outcome(&recorded, frames);
+    let (components, prefixes) = {
+        let mut shown = shown();
+        if !shown.histories.insert(kind(frames, &recorded)) {
+            return;
+        }
+        let all = (1..=frames.len()).collect();
+        let count = match (is_full(), recorded.len() <= EVENTS_MAX) {
+            (true, true) => frames.len(),
+            (true, false) | (false, true) => SAMPLE,
+            (false, false) => 0,
+        };
+        let random = shown.random.get_or_insert_with(Random::seeded);
+        let chosen = random.sample(all, count);
+        shown.prefixes += chosen.len();
+        (shown.components.clone(), chosen)
+    };
+    for prefix in &prefixes {
+        let events = player::play(frames, *prefix, &components, compiled().path()).await;
+        assert_eq!(
+            outcome(&events, frames),
+            expected,
+            "continued after {prefix} of {} frames, {} came to\n  {}\nand not to\n  {}",
+            frames.len(),
+            recorded.len(),
+            sandglass_engine::shorthand(&events),
+            sandglass_engine::shorthand(&recorded),
+        );
+    }
+    let shown = shown();
+    println!(
+        "prefixes: {} of {} frames of {}; so far {} histories, {} prefixes",
+        prefixes.len(),
+        frames.len(),
+        skeleton(&recorded).chars().take(60).collect::<String>(),
+        shown.histories.len(),
+        shown.prefixes,
+    );
+}

@@ -1,0 +1,261 @@
+//! Does again what a record says reached a run, in the same order and at the same times.
+//!
+//! Workflow tasks are held back and begin where the record has one; attempts of activities wait
+//! until it has their end, and report what it says.
+
+use super::store;
+use crate::sweep::{Ending, Gate};
+use sandglass::{CancelOptions, Host, ManualClock, RunHandle};
+use sandglass_engine::{
+    ActivityClose, Digest, EventAttributes, EventId, Frame, HistoryEvent, Input, Record, Status,
+    TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, history,
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// With attempts in flight the clock is moved in steps of this, with a heartbeat at each.
+const STEP_MS: u64 = 1000;
+
+/// A jump of the clock over this many steps is one jump: a timer of an hour.
+const STEPS_MAX: u64 = 60;
+
+/// How long the end of an attempt may take to be recorded, in real time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Player {
+    host: Host,
+    run: RunHandle,
+    clock: Arc<ManualClock>,
+    gate: Arc<Gate>,
+    /// Activities that the record ends without an attempt: nobody served them.
+    unserved: BTreeSet<EventId>,
+}
+
+/// Continues after the first `prefix` frames and returns what the history came to.
+pub(super) async fn play(
+    frames: &[Frame],
+    prefix: usize,
+    components: &HashMap<Digest, Vec<u8>>,
+    compiled: &Path,
+) -> Vec<HistoryEvent> {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let path = folder.path().join("store.db");
+    store::make(&path, &frames[..prefix], components);
+    let player = Player::open(&path, frames, prefix, compiled).await;
+    for record in frames[prefix..].iter().flat_map(|frame| &frame.records) {
+        match record {
+            Record::Input { at, input } => player.input(*at, input).await,
+            Record::Task(task) => player.task(task).await,
+        }
+    }
+    let events = player.events().await;
+    player.gate.clear();
+    drop(player);
+    events
+}
+
+/// What is known of the activities of a whole record.
+fn activities(frames: &[Frame]) -> (BTreeSet<String>, BTreeSet<EventId>) {
+    let (mut types, mut unserved) = (BTreeSet::new(), BTreeSet::new());
+    for event in history(frames.to_vec()).expect("the frames are those of a run") {
+        match event.attributes {
+            EventAttributes::ActivityTaskScheduled { call, .. } => {
+                types.insert(call.activity_type);
+            }
+            EventAttributes::ActivityTaskCanceled {
+                scheduled_event_id,
+                started_event_id: EventId(0),
+                ..
+            } => {
+                unserved.insert(scheduled_event_id);
+            }
+            _ => {}
+        }
+    }
+    (types, unserved)
+}
+
+impl Player {
+    async fn open(path: &Path, frames: &[Frame], prefix: usize, compiled: &Path) -> Self {
+        let before = history(frames[..prefix].to_vec()).expect("the frames are those of a run");
+        let now = before.last().map_or(Timestamp(0), |event| event.event_time);
+        let clock = Arc::new(ManualClock::new(now));
+        let (types, unserved) = activities(frames);
+        let gate = Arc::new(Gate::default());
+        let shared: Arc<ManualClock> = Arc::clone(&clock);
+        let mut builder = Host::builder()
+            .store(path)
+            .compile_cache(compiled)
+            .clock(shared)
+            .identity("test")
+            .worker_threads(1)
+            .start_paused();
+        if unserved.is_empty() {
+            for name in types {
+                let gate = Arc::clone(&gate);
+                builder = builder.activity(name, move |context, _| {
+                    let gate = Arc::clone(&gate);
+                    async move {
+                        match gate.wait(&context).await {
+                            Some(Ending::Report(result)) => result,
+                            Some(Ending::Cancel(details)) => Err(context.canceled(details)),
+                            Some(Ending::Go) | None => std::future::pending().await,
+                        }
+                    }
+                });
+            }
+        }
+        let host = builder.build().await.expect("the store was just made");
+        let Some(EventAttributes::WorkflowExecutionStarted(start)) =
+            before.first().map(|event| &event.attributes)
+        else {
+            panic!("the first frame has the start");
+        };
+        let run = host.run(&start.workflow_id, Some(&start.run_id));
+        host.idle().await;
+        Self {
+            host,
+            run,
+            clock,
+            gate,
+            unserved,
+        }
+    }
+
+    async fn events(&self) -> Vec<HistoryEvent> {
+        self.run.history().await.expect("the history is intact")
+    }
+
+    async fn is_open(&self) -> bool {
+        let found = self.run.describe().await.expect("the run is known");
+        found.status == Status::Running
+    }
+
+    /// Moves the clock to a time of the record, and lets happen what is due on the way.
+    async fn advance(&self, to: Timestamp) {
+        let left = to.since(self.host.now()).0;
+        let step = if left / STEP_MS > STEPS_MAX {
+            left
+        } else {
+            STEP_MS
+        };
+        while self.host.now() < to {
+            let found = self.run.describe().await.expect("the run is known");
+            let begun = found
+                .activities
+                .iter()
+                .filter(|activity| activity.started_at.is_some());
+            for activity in begun {
+                self.gate.begun(activity.scheduled_event_id).await;
+            }
+            self.gate.beat();
+            let next = (self.host.now().0 + step).min(to.0);
+            self.clock.set(Timestamp(next));
+            self.host.idle().await;
+        }
+    }
+
+    async fn input(&self, at: Timestamp, input: &Input) {
+        self.advance(at).await;
+        match input {
+            Input::Started(_) => {}
+            Input::Signaled(signal) => {
+                let sent = self.run.signal(signal.clone()).await;
+                sent.expect("the run is open");
+            }
+            Input::CancelRequested(request) => {
+                let options = CancelOptions {
+                    reason: request.reason.clone(),
+                    identity: request.identity.clone(),
+                    request_id: Some(request.request_id.clone()),
+                    deadline: request.deadline.map(|due| due.since(at).into()),
+                    escalation: request.escalation,
+                };
+                self.run.cancel(options).await.expect("the run is known");
+            }
+            Input::ActivityClosed {
+                scheduled_event_id,
+                close,
+                ..
+            } => self.close(*scheduled_event_id, close).await,
+            // They are due at this time at the latest.
+            Input::TimerFired { .. } | Input::TimedOut => self.host.idle().await,
+            Input::Terminated {
+                reason, identity, ..
+            } => {
+                let ended = self.run.terminate(reason, identity).await;
+                ended.expect("the run is open");
+            }
+            Input::Forced(_)
+            | Input::ChildStarted { .. }
+            | Input::ChildStartFailed { .. }
+            | Input::ChildClosed { .. }
+            | Input::ExternalResolved { .. } => panic!("{input:?} is not of a run alone"),
+        }
+    }
+
+    async fn is_pending(&self, id: EventId) -> bool {
+        let found = self.run.describe().await.expect("the run is known");
+        found
+            .activities
+            .iter()
+            .any(|activity| activity.scheduled_event_id == id)
+    }
+
+    /// Lets an activity end as it did.
+    async fn close(&self, id: EventId, close: &ActivityClose) {
+        // The engine ends by itself what nobody had begun.
+        if self.unserved.contains(&id) {
+            return;
+        }
+        let ending = match close {
+            ActivityClose::Completed(result) => Ending::Report(Ok(result.clone())),
+            ActivityClose::Failed { failure, .. } => Ending::Report(Err(failure.clone())),
+            ActivityClose::Canceled { details, .. } => Ending::Cancel(details.clone()),
+            ActivityClose::TimedOut { .. } => panic!("no history of the tests has a time-out"),
+        };
+        self.gate.begun(id).await;
+        let begun = Instant::now();
+        while self.is_pending(id).await {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the end of activity {id} was not recorded"
+            );
+            // One that was given up meanwhile does not count: then the next one is told.
+            self.gate.end(id, ending.clone());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.host.idle().await;
+    }
+
+    /// Runs the workflow task that the record has here, if the run wants one.
+    async fn task(&self, task: &TaskRecord) {
+        self.advance(task.started_at).await;
+        match &task.outcome {
+            // It was interrupted by what comes next; until then it may go on for ever.
+            TaskOutcome::Failed {
+                cause: TaskFailedCause::ForceCloseCommand,
+                ..
+            } => return,
+            TaskOutcome::Failed { .. } => {}
+            TaskOutcome::Completed { digest, .. } => self.pin(*digest).await,
+        }
+        self.host.resume_workflow_tasks();
+        self.host.idle().await;
+        self.host.pause_workflow_tasks();
+    }
+
+    /// Moves the run to the component that it had from here on.
+    async fn pin(&self, digest: Digest) {
+        let found = self.run.describe().await.expect("the run is known");
+        if found.digest != digest && self.is_open().await {
+            let moved = self.host.upgrade(&self.run, digest, false).await;
+            moved.expect("the component is in the store");
+        }
+    }
+}

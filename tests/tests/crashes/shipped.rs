@@ -1,0 +1,33 @@
+//! What is shipped has no crash points.
+
+use sandglass_tests::repository;
+use std::process::Command;
+
+/// The features of all crates that a package is built of.
+fn features(package: &str) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges",
+            "normal,features",
+        ])
+        .args(["--package", package])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_program_alone_is_built_without_crash_points() {
+    assert!(!features("sandglass-cli").contains("crash-points"));
+    // The same look finds them where they are.
+    assert!(features("sandglass-tests").contains("crash-points"));
+}
