@@ -191,6 +191,13 @@ fn replay_record(
                 .map_err(|error| inconsistent(error.to_string()))?;
             Ok(run)
         }
+        Record::Inputs(inputs) => {
+            let refused = run.append_all(inputs).into_iter().find_map(Result::err);
+            match refused {
+                Some(error) => Err(inconsistent(error.to_string())),
+                None => Ok(run),
+            }
+        }
         Record::Task(task) => {
             run.restore_attempt(task.attempt);
             replay_task(run, task, driver)

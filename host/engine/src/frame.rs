@@ -32,6 +32,21 @@ pub enum Record {
     },
     /// A workflow task ended.
     Task(TaskRecord),
+    /// Several things reached the run together, each with when it was recorded.
+    Inputs(Vec<(Timestamp, Input)>),
+}
+
+impl Record {
+    /// The inputs that it has, each with when it was recorded.
+    pub fn inputs(&self) -> impl Iterator<Item = (Timestamp, &Input)> {
+        let (one, several): (_, &[(Timestamp, Input)]) = match self {
+            Self::Input { at, input } => (Some((*at, input)), &[]),
+            Self::Inputs(inputs) => (None, inputs),
+            Self::Task(_) => (None, &[]),
+        };
+        one.into_iter()
+            .chain(several.iter().map(|(at, input)| (*at, input)))
+    }
 }
 
 /// One workflow task.

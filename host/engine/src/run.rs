@@ -150,15 +150,42 @@ impl Run {
     /// # Errors
     /// Says why the input is not taken. Nothing is recorded then.
     pub fn append(&mut self, at: Timestamp, input: Input) -> Result<(), InputError> {
+        let mut taken = Vec::new();
+        self.take(at, input, &mut taken)?;
+        self.conclude(taken);
+        Ok(())
+    }
+
+    /// Records several inputs that came together, such as those that waited for a workflow task to
+    /// end: one workflow task is scheduled after all of them (semantics A3, R18).
+    ///
+    /// Tells of each whether it was taken.
+    pub fn append_all(
+        &mut self,
+        inputs: impl IntoIterator<Item = (Timestamp, Input)>,
+    ) -> Vec<Result<(), InputError>> {
+        let mut taken = Vec::new();
+        let inputs = inputs.into_iter();
+        let results = inputs
+            .map(|(at, input)| self.take(at, input, &mut taken))
+            .collect();
+        self.conclude(taken);
+        results
+    }
+
+    fn take(
+        &mut self,
+        at: Timestamp,
+        input: Input,
+        taken: &mut Vec<(Timestamp, Input)>,
+    ) -> Result<(), InputError> {
         self.accepts(&input)?;
-        self.resolve_requests_before(at, &input)?;
-        let record = Record::Input {
-            at,
-            input: input.clone(),
-        };
+        if let Some(before) = self.resolves_before(&input) {
+            self.take(at, before, taken)?;
+        }
+        taken.push((at, input.clone()));
         let started_event_id = self.record_input(at, &input);
         let concern = self.remove_pending(&input);
-        self.recording.records.push(record);
         if self.status == Status::Running {
             self.undelivered.push(Undelivered {
                 at,
@@ -167,9 +194,26 @@ impl Run {
                 concerns: concern.map(|(operation, _)| operation),
                 resolves: concern.and_then(|(operation, ends)| ends.then_some(operation)),
             });
-            self.schedule_task(at);
         }
         Ok(())
+    }
+
+    /// Ends the recording of inputs that came together.
+    fn conclude(&mut self, mut taken: Vec<(Timestamp, Input)>) {
+        let Some((at, _)) = taken.last() else {
+            return;
+        };
+        let at = *at;
+        self.recording.records.push(match taken.len() {
+            1 => {
+                let (at, input) = taken.remove(0);
+                Record::Input { at, input }
+            }
+            _ => Record::Inputs(taken),
+        });
+        if self.status == Status::Running {
+            self.schedule_task(at);
+        }
     }
 
     fn accepts(&self, input: &Input) -> Result<(), InputError> {

@@ -259,6 +259,16 @@ fn newer_variants() -> Frame {
         input,
     });
     frame.records.extend(records);
+    frame.records.push(Record::Inputs(vec![
+        (Timestamp(11), Input::TimedOut),
+        (
+            Timestamp(12),
+            Input::Signaled(Signal {
+                name: "s".into(),
+                ..Signal::default()
+            }),
+        ),
+    ]));
     let scope = ScopeId(3);
     let commands = [
         Command::ScheduleActivity {

@@ -461,7 +461,7 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
             TaskOutcome::Completed { commands, .. } => Some(commands.len()),
             TaskOutcome::Failed { .. } => None,
         },
-        Record::Input { .. } => None,
+        Record::Input { .. } | Record::Inputs(_) => None,
     });
     tracing::debug!(
         commands = commands.unwrap_or(0),

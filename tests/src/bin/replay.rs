@@ -104,6 +104,11 @@ fn run_again(component: &WorkflowComponent, recorded: Vec<Frame>) -> Result<()> 
     for record in recorded.into_iter().flat_map(|frame| frame.records) {
         match record {
             Record::Input { at, input } => run.append(at, input)?,
+            Record::Inputs(inputs) => {
+                run.append_all(inputs)
+                    .into_iter()
+                    .collect::<Result<(), _>>()?;
+            }
             Record::Task(record) => {
                 let TaskOutcome::Completed { digest, .. } = record.outcome else {
                     anyhow::bail!("no task of these runs has failed");

@@ -61,7 +61,7 @@ fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
             TaskOutcome::Completed { digest, .. } => Some(*digest),
             TaskOutcome::Failed { .. } => None,
         },
-        Record::Input { .. } => None,
+        Record::Input { .. } | Record::Inputs(_) => None,
     })
 }
 
@@ -70,7 +70,7 @@ fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
 fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
     let failed = |record: &Record| match record {
         Record::Task(task) => matches!(task.outcome, TaskOutcome::Failed { .. }),
-        Record::Input { .. } => false,
+        Record::Input { .. } | Record::Inputs(_) => false,
     };
     let lines = normal(events);
     if frames.iter().flat_map(|frame| &frame.records).any(failed) {
@@ -86,19 +86,15 @@ fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
         let name = event.attributes.event_type();
         name.contains("Child") || name.contains("External")
     };
-    let from_others = |record: &Record| match record {
-        Record::Input { input, .. } => match input {
-            Input::Started(start) => start.parent.is_some(),
-            Input::CancelRequested(request) => {
-                request.origin.is_some() || request.escalation.is_some()
-            }
-            Input::Forced(_) => true,
-            _ => false,
-        },
-        Record::Task(_) => false,
+    let from_others = |input: &Input| match input {
+        Input::Started(start) => start.parent.is_some(),
+        Input::CancelRequested(request) => request.origin.is_some() || request.escalation.is_some(),
+        Input::Forced(_) => true,
+        _ => false,
     };
-    let mut records = frames.iter().flat_map(|frame| &frame.records);
-    !events.iter().any(of_others) && !records.any(from_others)
+    let records = frames.iter().flat_map(|frame| &frame.records);
+    let mut inputs = records.flat_map(Record::inputs);
+    !events.iter().any(of_others) && !inputs.any(|(_, input)| from_others(input))
 }
 
 /// What makes two histories the same here: the component, the events, and which of them came in one

@@ -1,6 +1,6 @@
 //! The runs that a run has to do with: its children, its parent, and those it speaks to.
 
-use super::{InputError, Run, Status};
+use super::{Run, Status};
 use crate::{
     ChildClose, Effect, EventAttributes, EventId, ExternalFailedCause, Input, OperationId, Origin,
     ParentClosePolicy, RetryState, RunRef, StartChildFailedCause, Target, Timestamp,
@@ -93,31 +93,21 @@ impl Run {
     /// A child that has ended needs no request to cancel any more (R24). If its end is quicker here
     /// than the news that the request has reached it, the request is resolved first: the history
     /// shows cause before effect.
-    pub(super) fn resolve_requests_before(
-        &mut self,
-        at: Timestamp,
-        input: &Input,
-    ) -> Result<(), InputError> {
+    pub(super) fn resolves_before(&self, input: &Input) -> Option<Input> {
         let Input::ChildClosed {
             initiated_event_id, ..
         } = input
         else {
-            return Ok(());
+            return None;
         };
-        let child = &self.children[initiated_event_id];
+        let child = self.children.get(initiated_event_id)?;
         let request = ExternalKind::CancelChild(child.operation);
         let mut externals = self.externals.iter();
-        let Some((&initiated_event_id, _)) = externals.find(|(_, open)| open.kind == request)
-        else {
-            return Ok(());
-        };
-        self.append(
-            at,
-            Input::ExternalResolved {
-                initiated_event_id,
-                outcome: Ok(()),
-            },
-        )
+        let (&initiated_event_id, _) = externals.find(|(_, open)| open.kind == request)?;
+        Some(Input::ExternalResolved {
+            initiated_event_id,
+            outcome: Ok(()),
+        })
     }
 
     pub(super) fn record_child_started(

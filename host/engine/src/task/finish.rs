@@ -34,10 +34,11 @@ impl Task {
     pub fn finish_with(self, started: impl Fn(EventId) -> bool) -> Result<Run, TaskFailure> {
         let at = self.started_at;
         let (mut run, canceled) = self.into_history()?;
-        for scheduled_event_id in canceled {
-            if run.status() != &Status::Running || started(scheduled_event_id) {
-                continue;
-            }
+        if run.status() != &Status::Running {
+            return Ok(run);
+        }
+        let never_started = canceled.into_iter().filter(|id| !started(*id));
+        let closes = never_started.map(|scheduled_event_id| {
             let details = vec![Payload::json(NOT_STARTED)];
             let close = ActivityClose::Canceled {
                 details,
@@ -48,9 +49,13 @@ impl Task {
                 started: None,
                 close,
             };
-            run.append(at, input)
-                .expect("an activity that was just asked to stop is pending");
-        }
+            (at, input)
+        });
+        let refused = run.append_all(closes).into_iter().find_map(Result::err);
+        assert!(
+            refused.is_none(),
+            "an activity that was just asked to stop is pending"
+        );
         Ok(run)
     }
 

@@ -118,10 +118,7 @@ fn r24_the_end_of_a_child_resolves_the_request_that_is_on_its_way_to_it() {
     );
     w.evict();
     w.task();
-    assert_eq!(
-        w.replayed_history(),
-        "WES,T,CI,CS,T,CR,T,XI,XR,Ts,CX,Tb,Tc,WX"
-    );
+    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,CR,T,XI,XR,CX,T,WX");
 }
 
 #[test]

@@ -200,6 +200,36 @@ fn row_10_what_follows_the_cancel_command_stands_before_its_effect() {
 }
 
 #[test]
+fn r18_activities_that_nobody_began_end_together_after_all_commands() {
+    let mut w = World::start(|| {
+        let mut ended = 0;
+        Box::new(move |event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                for name in ["a1", "a2"] {
+                    guest.activity(ROOT, name, Wait);
+                    guest.timer(ROOT, 60);
+                }
+            }
+            GuestEvent::ActivityResolved(_, Err(failure)) => {
+                ended += 1;
+                if ended == 2 {
+                    guest.fail(failure);
+                }
+            }
+            _ => {}
+        })
+    });
+    w.worker = false;
+    w.task();
+    w.cancel().unwrap();
+    w.task();
+    w.evict();
+    w.task();
+    let expected = scenario("A11_two_not_started_with_timers");
+    assert_eq!(w.replayed_history(), expected);
+}
+
+#[test]
 fn row_11_an_activity_that_nobody_began_is_not_waited_for() {
     let mut w = World::start(one_activity::<1>);
     w.worker = false;

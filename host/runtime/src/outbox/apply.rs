@@ -258,12 +258,10 @@ impl Applying<'_> {
         };
         // It may have been recorded before a crash, and the run has ended since.
         let frames = self.host.frames(closed.0, &closed.1)?;
-        let mut records = frames.iter().flat_map(|frame| &frame.records);
-        let recorded = records.any(|record| match record {
-            Record::Input {
-                input: Input::Signaled(signal),
-                ..
-            } => signal.request_id == request_id,
+        let records = frames.iter().flat_map(|frame| &frame.records);
+        let mut inputs = records.flat_map(Record::inputs);
+        let recorded = inputs.any(|(_, input)| match input {
+            Input::Signaled(signal) => signal.request_id == request_id,
             _ => false,
         });
         Ok(if recorded { Ok(()) } else { NOT_FOUND })

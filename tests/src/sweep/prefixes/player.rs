@@ -49,8 +49,12 @@ pub(super) async fn play(
     let player = Player::open(&path, frames, prefix, compiled).await;
     for record in frames[prefix..].iter().flat_map(|frame| &frame.records) {
         match record {
-            Record::Input { at, input } => player.input(*at, input).await,
             Record::Task(task) => player.task(task).await,
+            record => {
+                for (at, input) in record.inputs() {
+                    player.input(at, input).await;
+                }
+            }
         }
     }
     let events = player.events().await;
