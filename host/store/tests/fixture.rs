@@ -6,7 +6,7 @@
 
 use sandglass_engine::{Digest, EventId, Timestamp};
 use sandglass_store::{
-    Error, OutboxRow, RunKey, RunStatus, SqliteStore, Store, Write,
+    Error, OutboxRow, RunKey, RunRow, RunStatus, SqliteStore, Store, Write,
     conformance::sample::{closed, commit, first, frame, next, run},
 };
 use std::{
@@ -42,6 +42,19 @@ fn write_v1(db: &Path) {
     commit(&mut store, &[open, next(1, 2), done]);
 }
 
+/// What was encoded, without the header of the encoding: that has a version of its own, and a store
+/// keeps whatever it is given.
+fn body(mut encoded: Vec<u8>) -> Vec<u8> {
+    encoded.split_off(5)
+}
+
+fn bare(row: RunRow) -> RunRow {
+    RunRow {
+        summary: body(row.summary),
+        ..row
+    }
+}
+
 #[test]
 fn a_store_of_format_1_is_read_and_continued() {
     if env::var_os("UPDATE_FIXTURES").is_some() && !fixture().exists() {
@@ -58,12 +71,13 @@ fn a_store_of_format_1_is_read_and_continued() {
         .list(&Default::default(), 10, None)
         .unwrap()
         .into_iter()
+        .map(|row| row.map(bare))
         .collect();
-    assert_eq!(runs.unwrap(), [closed(run(2), RunStatus::Canceled), run(1)]);
-    assert_eq!(
-        reader.frames(RunKey(1)).unwrap(),
-        [frame(1, 1), frame(1, 2)]
-    );
+    let expected = [closed(run(2), RunStatus::Canceled), run(1)].map(bare);
+    assert_eq!(runs.unwrap(), expected);
+    let frames = reader.frames(RunKey(1)).unwrap();
+    let frames: Vec<_> = frames.into_iter().map(body).collect();
+    assert_eq!(frames, [frame(1, 1), frame(1, 2)].map(body));
     let activities = reader.all_activities().unwrap();
     let [charge] = activities.as_slice() else {
         panic!("{activities:?}")
