@@ -41,8 +41,8 @@ struct Busy {
 }
 
 /// The niceness of a thread beside the pool: enough for a thread of the pool that wakes up to go
-/// first. With the greatest a guest that is interrupted would hardly come to its end on a busy
-/// machine.
+/// first, and not so much that a guest that is interrupted gets no time to end. Not measured finer:
+/// the figures of `neighbors` at 5 and at 19 differ less than two runs of it.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
