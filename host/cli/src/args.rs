@@ -5,7 +5,7 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sandglass_engine::Escalation;
 use std::{path::PathBuf, time::Duration};
-use values::{parse_duration, parse_grant, parse_host};
+use values::{parse_duration, parse_grant, parse_host, parse_limit};
 
 pub use values::DirGrant;
 
@@ -66,6 +66,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Run a workflow to its end, or take up the open run of that id
     Run(RunArgs),
+    /// Show the limits of a host, what Temporal's are, and what happens when one is passed
+    Limits(LimitsArgs),
     /// Look at the runs of a store, cancel, terminate or signal them
     #[command(subcommand, visible_alias = "wf")]
     Workflow(WorkflowCommand),
@@ -155,6 +157,35 @@ pub struct RunArgs {
     /// Limit for the whole run, such as 30s, 5m or 2h; the run then times out
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+    /// What runs may ask for
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// `sandglass limits`.
+#[derive(Debug, Args)]
+pub struct LimitsArgs {
+    /// What runs may ask for
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What the runs of a host may ask for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitArgs {
+    /// Set a limit, such as pending-activities=500 or payload-bytes=1MiB; `sandglass limits` lists
+    /// them
+    #[arg(
+        long,
+        env = "SANDGLASS_LIMITS",
+        value_delimiter = ',',
+        value_name = "NAME=VALUE",
+        value_parser = parse_limit
+    )]
+    pub limit: Vec<(String, usize)>,
+    /// Begin with the limits of a Temporal server in place of the defaults
+    #[arg(long)]
+    pub temporal_limits: bool,
 }
 
 /// Which store file.

@@ -8,6 +8,7 @@ pub mod description;
 pub mod exit;
 pub mod history;
 pub mod inspect;
+pub mod limits;
 pub mod logging;
 pub mod new;
 pub mod outcome;
@@ -83,6 +84,7 @@ fn dispatch(cli: &Cli) -> Outcome {
         Command::Inspect(args) => inspect::inspect(args, form),
         Command::New(args) => new::new(args, form),
         Command::Run(args) => run::run(args, form),
+        Command::Limits(args) => limits::limits(args, form),
         Command::Workflow(command) => workflow::workflow(command, form),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     args::{OutputForm, RunArgs},
     component,
     exit::{Exit, OrStop, Outcome, Stop},
-    output, terminal,
+    limits, output, terminal,
     workflow::stored,
 };
 pub(crate) use follow::Known;
@@ -53,7 +53,9 @@ pub fn run(args: &RunArgs, form: OutputForm) -> Outcome {
 }
 
 async fn host_one(args: &RunArgs, plan: Plan, form: OutputForm) -> Outcome {
-    let mut builder = Host::builder().store(&args.db.db);
+    let mut builder = Host::builder()
+        .store(&args.db.db)
+        .limits(limits::effective(&args.limits));
     if let Some(folder) = component::cache_folder() {
         builder = builder.compile_cache(folder);
     }
@@ -165,7 +167,8 @@ pub(crate) fn stop(error: Error) -> Stop {
         Error::NotFound { .. }
         | Error::Component(_)
         | Error::UnknownComponent(_)
-        | Error::TooLarge { .. } => Exit::Usage,
+        | Error::TooLarge { .. }
+        | Error::LimitExceeded(_) => Exit::Usage,
         Error::Closed { .. } => Exit::Failed,
         Error::Damaged { .. } | Error::ShutDown | Error::System { .. } => Exit::Host,
     };

@@ -122,6 +122,8 @@ pub enum StartChildFailedCause {
 pub enum ExternalFailedCause {
     /// There is no such run, or it is not the one that was meant.
     ExternalWorkflowExecutionNotFound,
+    /// It has taken as many signals as one run may.
+    SignalCountLimitExceeded,
 }
 
 impl StartChildFailedCause {
@@ -141,6 +143,7 @@ impl ExternalFailedCause {
     pub fn name(self) -> &'static str {
         match self {
             Self::ExternalWorkflowExecutionNotFound => "EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND",
+            Self::SignalCountLimitExceeded => "SIGNAL_COUNT_LIMIT_EXCEEDED",
         }
     }
 }

@@ -117,7 +117,7 @@ pub fn drive(mut task: Task, driver: &mut dyn Driver) -> (Task, Result<(), TaskF
     }
 }
 
-/// Rebuilds a run from its frames.
+/// Rebuilds a run from its frames, without limits; see [`Run::with_limits`].
 ///
 /// With a driver the guest's instance is rebuilt with it, each of its commands compared with the
 /// recorded one. Without, the recorded commands are taken as issued.
@@ -147,7 +147,7 @@ fn replay_with(
     mut driver: Option<&mut dyn Driver>,
     sink: &mut dyn FnMut(Vec<HistoryEvent>),
 ) -> Result<Run, ReplayError> {
-    let mut run = Run::new(Limits::default());
+    let mut run = Run::new(Limits::none());
     for frame in frames {
         let expected = frame.first_event_id;
         if run.next_event_id() != expected {

@@ -52,7 +52,7 @@ pub use input::{
     ActivityClose, AttemptInfo, CancelRequest, Escalation, ForceRequest, Input, Signal, Start,
     Trigger,
 };
-pub use limits::Limits;
+pub use limits::{LimitError, LimitSetting, LimitUnit, Limits};
 pub use payload::Payload;
 pub use run::{CancelState, InputError, Run, RunSummary, Status};
 pub use task::Task;

@@ -40,6 +40,8 @@ pub struct Run {
     pub(crate) signals_pending: usize,
     /// How it was ended by force.
     pub(crate) force: Option<(ForceRequest, Timestamp)>,
+    /// How many signals are recorded.
+    pub(crate) signals: usize,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -129,6 +131,7 @@ impl Run {
             externals: BTreeMap::new(),
             signals_pending: 0,
             force: None,
+            signals: 0,
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
@@ -226,6 +229,9 @@ impl Run {
             (_, None) => Err(InputError::NotStarted),
             (Input::Signaled(signal), _) if self.signal_requests.contains(&signal.request_id) => {
                 Err(InputError::Duplicate)
+            }
+            (Input::Signaled(_), _) if self.signals >= self.limits.signals_per_run => {
+                Err(InputError::TooManySignals(self.limits.signals_per_run))
             }
             (Input::CancelRequested(_), _) if self.cancel.is_some() => {
                 Err(InputError::AlreadyRequested)

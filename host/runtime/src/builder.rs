@@ -213,7 +213,7 @@ impl HostBuilder {
         self
     }
 
-    /// What one workflow task and one run may ask for.
+    /// What one workflow task and one run may ask for. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

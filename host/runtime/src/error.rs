@@ -52,6 +52,9 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The run has taken as much as one run may; see [`sandglass_engine::Limits`].
+    #[error("{0}")]
+    LimitExceeded(String),
     /// The host is shutting down or has shut down.
     #[error("the host has shut down")]
     ShutDown,

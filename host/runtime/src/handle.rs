@@ -5,7 +5,7 @@ use crate::{
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
     host::{Host, Inner},
-    start::{check_size, random_id},
+    start::random_id,
 };
 use sandglass_engine::{
     CancelRequest, Escalation, EventId, ForceRequest, HistoryEvent, Input, InputError, Millis,
@@ -206,6 +206,9 @@ impl RunHandle {
             Found::Open(cell) => match self.send(&cell, Letter::Input(input)).await? {
                 // The same request was recorded before: what was asked for is done.
                 Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => Ok(()),
+                Delivery::Refused(error @ InputError::TooManySignals(_), _) => {
+                    Err(Error::LimitExceeded(error.to_string()))
+                }
                 Delivery::Refused(_, status) => closed(status),
             },
         }
@@ -296,7 +299,7 @@ impl RunHandle {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Closed`] if it had ended, or [`Error::TooLarge`].
     pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
-        check_size("the arguments", &signal.arguments)?;
+        self.inner.check_size("the arguments", &signal.arguments)?;
         self.input(Input::Signaled(signal)).await
     }
 

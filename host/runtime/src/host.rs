@@ -362,6 +362,12 @@ impl Host {
         self.inner.dispatch.types()
     }
 
+    /// What runs may ask for.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.inner.config.limits
+    }
+
     /// The time of the host's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -64,6 +64,7 @@ pub use handle::{CancelOptions, CancelResponse, Disposition, ForceOptions, RunHa
 pub use host::Host;
 pub use recovery::stored_frames;
 pub use sandglass_engine as engine;
+pub use sandglass_engine::{LimitSetting, Limits};
 pub use sandglass_sandbox::{Access, Grants};
 pub use sandglass_store as store;
 #[cfg(feature = "crash-points")]

@@ -19,12 +19,6 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Longest workflow id in bytes.
-const WORKFLOW_ID_MAX: usize = 1000;
-
-/// Bytes of payload that one request may bring, or one attempt report: as much as Temporal takes.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 2 << 20;
-
 /// What to run, and under which name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StartOptions {
@@ -90,13 +84,11 @@ impl Host {
     pub async fn start(&self, options: StartOptions) -> Result<RunHandle, StartError> {
         let inner = &self.inner;
         let len = options.workflow_id.len();
-        if len == 0 || len > WORKFLOW_ID_MAX {
-            return Err(StartError::InvalidId {
-                len,
-                limit: WORKFLOW_ID_MAX,
-            });
+        let limit = inner.config.limits.name_bytes;
+        if len == 0 || len > limit {
+            return Err(StartError::InvalidId { len, limit });
         }
-        check_size("the arguments", &options.arguments)?;
+        inner.check_size("the arguments", &options.arguments)?;
         let digest = match options.component {
             Some(digest) => digest,
             None => inner.components.with_type(&options.workflow_type)?,
@@ -125,19 +117,21 @@ impl Host {
     }
 }
 
-pub(crate) fn check_size(what: &'static str, payloads: &[Payload]) -> Result<(), Error> {
-    let size = payloads.iter().map(Payload::size).sum();
-    if size > PAYLOAD_BYTES_MAX {
-        return Err(Error::TooLarge {
-            what,
-            size,
-            limit: PAYLOAD_BYTES_MAX,
-        });
-    }
-    Ok(())
-}
-
 impl Inner {
+    /// Whether a request does not bring too much. Of much it is warned.
+    pub(crate) fn check_size(&self, what: &'static str, payloads: &[Payload]) -> Result<(), Error> {
+        let size = payloads.iter().map(Payload::size).sum();
+        let limits = &self.config.limits;
+        if size > limits.payload_bytes {
+            let limit = limits.payload_bytes;
+            return Err(Error::TooLarge { what, size, limit });
+        }
+        if size > limits.payload_bytes_warning {
+            tracing::warn!(size, "{what} of a request are large");
+        }
+        Ok(())
+    }
+
     /// Starts a run, unless the same request has started one; `parent` starts it as a child.
     pub(crate) fn begin_run(
         &self,

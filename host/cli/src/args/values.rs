@@ -1,5 +1,6 @@
 //! Values of arguments that are more than words.
 
+use sandglass_engine::{LimitUnit, Limits};
 use std::{path::PathBuf, time::Duration};
 
 /// A folder granted to activities.
@@ -63,6 +64,41 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(millis))
 }
 
+/// Parses the name and value of a limit: a number, with a unit where the limit has one.
+pub(super) fn parse_limit(text: &str) -> Result<(String, usize), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let setting = Limits::SETTINGS
+        .iter()
+        .find(|setting| setting.name == name)
+        .ok_or_else(|| {
+            format!("there is no limit named '{name}'; `sandglass limits` lists them")
+        })?;
+    let value = match setting.unit {
+        LimitUnit::Count => value.parse().ok(),
+        LimitUnit::Bytes => parse_bytes(value),
+        LimitUnit::Millis => {
+            let length = parse_duration(value)?;
+            usize::try_from(length.as_millis()).ok()
+        }
+    };
+    match value {
+        Some(value) if value > 0 => Ok((name.into(), value)),
+        _ => Err(match setting.unit {
+            LimitUnit::Bytes => "expected a number of bytes, such as 64KiB".into(),
+            _ => "expected a number of at least 1".into(),
+        }),
+    }
+}
+
+fn parse_bytes(text: &str) -> Option<usize> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("B", 0), ("", 0)];
+    let found = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (number, shift) = found?;
+    number.parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -87,6 +123,25 @@ mod tests {
         assert!(!parse_grant("a::b").unwrap().read_only);
         for wrong in ["data", "a:b", "::b", "a::", "a:::ro"] {
             assert!(parse_grant(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn limits_are_numbers_with_the_unit_of_their_kind() {
+        let parsed = |text| parse_limit(text).unwrap().1;
+        assert_eq!(parsed("pending-activities=5"), 5);
+        assert_eq!(parsed("payload-bytes=3MiB"), 3 << 20);
+        assert_eq!(parsed("payload-bytes=7B"), 7);
+        assert_eq!(parsed("workflow-task-timeout=2s"), 2_000);
+        for wrong in [
+            "pending-activities",
+            "pending-activities=0",
+            "pending-activities=5KiB",
+            "workflow-task-timeout=5",
+            "payload-bytes=99999999999999999GiB",
+            "luck=7",
+        ] {
+            assert!(parse_limit(wrong).is_err(), "{wrong} was taken");
         }
     }
 

@@ -6,6 +6,7 @@
 mod build;
 mod force;
 mod guests;
+mod limits;
 mod resume;
 mod run;
 mod support;

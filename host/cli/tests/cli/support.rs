@@ -45,7 +45,8 @@ impl Folder {
             .args(args)
             .current_dir(&self.0)
             .env_remove("SANDGLASS_LOG")
-            .env_remove("SANDGLASS_DB");
+            .env_remove("SANDGLASS_DB")
+            .env_remove("SANDGLASS_LIMITS");
         command
     }
 

@@ -64,6 +64,7 @@ impl Run {
         match input {
             Input::Started(start) => self.record_start(at, start),
             Input::Signaled(signal) => {
+                self.signals += 1;
                 if !signal.request_id.is_empty() {
                     self.signal_requests.insert(signal.request_id.clone());
                 }

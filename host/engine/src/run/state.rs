@@ -72,6 +72,9 @@ pub enum InputError {
     /// Cancellation was requested before.
     #[error("cancellation was already requested")]
     AlreadyRequested,
+    /// It has taken as many signals as one run may.
+    #[error("the run has taken {0} signals, the most that one run takes")]
+    TooManySignals(usize),
     /// The activity is not pending.
     #[error("no activity with scheduled event {0} is pending")]
     UnknownActivity(EventId),

@@ -6,23 +6,26 @@ use crate::{
     TaskFailedCause, TaskFailure, retry, scopes::OperationKind,
 };
 
-/// Longest name or id, in bytes.
-const NAME_BYTES_MAX: usize = 1000;
-
 impl Task {
     pub(super) fn validate(&self, command: &Command) -> Result<(), TaskFailure> {
+        // A replay is not checked against the limits of today.
+        let limit = if self.replaying() {
+            usize::MAX
+        } else {
+            self.run.limits.name_bytes
+        };
         match command {
             Command::ScheduleActivity { call, .. } => {
-                valid_call(call)?;
+                valid_call(call, limit)?;
                 self.unused_id(call)
             }
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
-            Command::StartChild { call, .. } => valid_child(call),
+            Command::StartChild { call, .. } => valid_child(call, limit),
             Command::SignalExternal { target, name, .. } => {
                 let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
-                valid_target(cause, "BadSignalWorkflowExecutionAttributes", target)?;
+                valid_target(cause, "BadSignalWorkflowExecutionAttributes", target, limit)?;
                 if !name.is_empty() {
                     return Ok(());
                 }
@@ -34,6 +37,7 @@ impl Task {
                 TaskFailedCause::BadRequestCancelExternalWorkflowExecutionAttributes,
                 "BadRequestCancelExternalWorkflowExecutionAttributes",
                 target,
+                limit,
             ),
             Command::OpenScope { parent: scope, .. } | Command::Compensate { scope } => {
                 self.known_scope(*scope)
@@ -64,7 +68,7 @@ impl Task {
             } => {
                 self.known_scope(*scope)?;
                 undoes.map_or(Ok(()), |operation| self.undoable(operation))?;
-                valid_call(call)
+                valid_call(call, limit)
             }
             Command::SetCompensationArguments { compensation, .. } => {
                 if self.run.compensations.knows(*compensation) {
@@ -223,16 +227,21 @@ impl Task {
     }
 }
 
-fn valid_target(cause: TaskFailedCause, kind: &str, target: &Target) -> Result<(), TaskFailure> {
+fn valid_target(
+    cause: TaskFailedCause,
+    kind: &str,
+    target: &Target,
+    limit: usize,
+) -> Result<(), TaskFailure> {
     let len = target.workflow_id.len();
-    if (1..=NAME_BYTES_MAX).contains(&len) {
+    if (1..=limit).contains(&len) {
         return Ok(());
     }
-    let message = format!("a workflow id has 1 to {NAME_BYTES_MAX} bytes, this one has {len}");
+    let message = format!("a workflow id has 1 to {limit} bytes, this one has {len}");
     Err(TaskFailure::new(cause, kind, message))
 }
 
-fn valid_child(call: &ChildCall) -> Result<(), TaskFailure> {
+fn valid_child(call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
     let bad = |reason: String| {
         let cause = TaskFailedCause::BadStartChildExecutionAttributes;
         let message = format!("child workflow {:?}: {reason}", call.workflow_type);
@@ -251,8 +260,8 @@ fn valid_child(call: &ChildCall) -> Result<(), TaskFailure> {
         call.task_queue.as_ref(),
     ];
     let mut names = names.into_iter().flatten();
-    if names.any(|name| name.len() > NAME_BYTES_MAX) {
-        return bad(format!("a name is longer than {NAME_BYTES_MAX} bytes"));
+    if names.any(|name| name.len() > limit) {
+        return bad(format!("a name is longer than {limit} bytes"));
     }
     Ok(())
 }
@@ -275,7 +284,7 @@ fn payload_bytes(command: &Command) -> usize {
     }
 }
 
-fn valid_call(call: &ActivityCall) -> Result<(), TaskFailure> {
+fn valid_call(call: &ActivityCall, name_bytes: usize) -> Result<(), TaskFailure> {
     let bad = |reason: String| {
         let cause = TaskFailedCause::BadScheduleActivityAttributes;
         let message = format!("activity {:?}: {reason}", call.activity_type);
@@ -293,8 +302,8 @@ fn valid_call(call: &ActivityCall) -> Result<(), TaskFailure> {
         call.activity_id.as_ref(),
         call.task_queue.as_ref(),
     ] {
-        if name.is_some_and(|name| name.len() > NAME_BYTES_MAX) {
-            return bad(format!("a name is longer than {NAME_BYTES_MAX} bytes"));
+        if name.is_some_and(|name| name.len() > name_bytes) {
+            return bad(format!("a name is longer than {name_bytes} bytes"));
         }
     }
     let limits = [call.start_to_close, call.schedule_to_close];

@@ -52,6 +52,7 @@ fn limits_are_checked_at_the_call() {
         pending_timers: 5,
         pending_activities: 6,
         scopes_and_waits: 7,
+        ..Limits::default()
     };
     let timer = |_| Command::StartTimer {
         scope: ROOT,
@@ -129,4 +130,29 @@ fn limits_are_checked_at_the_call() {
         _ => activity(count),
     };
     assert_eq!(taken(limits, mixed), exceeded(20));
+}
+
+#[test]
+fn a_run_takes_so_many_signals_and_a_replay_counts_none() {
+    let limits = Limits {
+        signals_per_run: 2,
+        ..Limits::default()
+    };
+    let mut run = Run::new(limits);
+    let signal = || Input::Signaled(Signal::default());
+    run.append(Timestamp(1), Input::Started(Box::default()))
+        .unwrap();
+    run.append(Timestamp(1), signal()).unwrap();
+    run.append(Timestamp(1), signal()).unwrap();
+    let refused = run.append(Timestamp(1), signal());
+    assert_eq!(refused, Err(InputError::TooManySignals(2)));
+    let frame = run.take_frame().unwrap().frame;
+    let mut wide = replay([frame], None).unwrap();
+    wide.append(Timestamp(2), signal()).unwrap();
+    let frames = wide.take_frame().unwrap();
+    assert_eq!(shorthand(&frames.events), "SG");
+    // Known again after a rebuild.
+    let mut narrow = wide.with_limits(limits);
+    let refused = narrow.append(Timestamp(3), signal());
+    assert_eq!(refused, Err(InputError::TooManySignals(2)));
 }

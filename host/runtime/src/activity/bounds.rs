@@ -1,8 +1,7 @@
 //! How much an attempt may report: what it reports becomes part of a history, and is given to the
 //! run's code at each replay.
 
-use crate::start::PAYLOAD_BYTES_MAX;
-use sandglass_engine::{Failure, FailureInfo, Payload, encode};
+use sandglass_engine::{Failure, FailureInfo, Limits, Payload, encode};
 
 /// Bytes of a message that are kept of a failure that is too large.
 const MESSAGE_BYTES_KEPT: usize = 4 << 10;
@@ -10,14 +9,18 @@ const MESSAGE_BYTES_KEPT: usize = 4 << 10;
 /// The type of the failures that take the place of what is too large.
 const TOO_LARGE: &str = "PayloadTooLarge";
 
-/// A result of at most 2 MiB, or why it is refused: trying again would not help.
-pub(super) fn result(payload: Payload) -> Result<Payload, Failure> {
+/// A result that is not too large, or why it is refused: trying again would not help.
+pub(super) fn result(payload: Payload, limits: &Limits) -> Result<Payload, Failure> {
     let size = payload.size();
-    if size <= PAYLOAD_BYTES_MAX {
+    let limit = limits.payload_bytes;
+    if size > limits.payload_bytes_warning {
+        tracing::warn!(size, "the result of an activity is large");
+    }
+    if size <= limit {
         return Ok(payload);
     }
     let message = format!(
-        "the activity's result has {size} bytes, more than {PAYLOAD_BYTES_MAX}: put it elsewhere \
+        "the activity's result has {size} bytes, more than {limit}: put it elsewhere \
          and return where"
     );
     let info = FailureInfo::Application {
@@ -29,21 +32,22 @@ pub(super) fn result(payload: Payload) -> Result<Payload, Failure> {
     Err(Failure::new(message, info))
 }
 
-/// A failure of at most 2 MiB, or another one that says that it was larger, and how it began.
-pub(super) fn failure(failure: Failure) -> Failure {
+/// A failure that is not too large, or another one that says that it was larger, and how it began.
+pub(super) fn failure(failure: Failure, limits: &Limits) -> Failure {
     let size = encode(&failure).len();
-    if size <= PAYLOAD_BYTES_MAX {
+    let limit = limits.payload_bytes;
+    if size <= limit {
         return failure;
     }
     let kept = failure.message.floor_char_boundary(MESSAGE_BYTES_KEPT);
     let message = format!(
-        "the activity's failure has {size} bytes, more than {PAYLOAD_BYTES_MAX}; it begins: {}",
+        "the activity's failure has {size} bytes, more than {limit}; it begins: {}",
         &failure.message[..kept]
     );
     Failure::application(TOO_LARGE, message)
 }
 
 /// Whether details of a heartbeat may be kept.
-pub(super) fn keeps(details: &[Payload]) -> bool {
-    details.iter().map(Payload::size).sum::<usize>() <= PAYLOAD_BYTES_MAX
+pub(super) fn keeps(details: &[Payload], limits: &Limits) -> bool {
+    details.iter().map(Payload::size).sum::<usize>() <= limits.payload_bytes
 }

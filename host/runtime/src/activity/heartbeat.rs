@@ -23,7 +23,7 @@ pub(super) fn heartbeat(
     details: Vec<Payload>,
 ) -> AttemptState {
     let now = host.clock.now();
-    let kept = bounds::keeps(&details);
+    let kept = bounds::keeps(&details, &host.config.limits);
     if !kept {
         tracing::warn!("details of a heartbeat are too large and are not kept");
     }

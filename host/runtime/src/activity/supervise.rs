@@ -61,10 +61,11 @@ async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
         }
         None => kill_native(context, task).await,
     };
+    let limits = &context.host.config.limits;
     let outcome = match joined {
-        Ok(result) => match result.and_then(bounds::result) {
+        Ok(result) => match result.and_then(|result| bounds::result(result, limits)) {
             Ok(result) => Report::Completed(result),
-            Err(failure) => Report::Failed(bounds::failure(failure)),
+            Err(failure) => Report::Failed(bounds::failure(failure, limits)),
         },
         Err(error) if error.is_cancelled() => return,
         Err(error) => Report::Failed(panicked(error)),

@@ -253,6 +253,9 @@ impl Applying<'_> {
                 Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => {
                     return Ok(Ok(()));
                 }
+                Delivery::Refused(InputError::TooManySignals(_), _) => {
+                    return Ok(Err(ExternalFailedCause::SignalCountLimitExceeded));
+                }
                 Delivery::Refused(..) => (cell.key, cell.run_id.clone()),
             },
         };
