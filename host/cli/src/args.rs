@@ -265,6 +265,8 @@ pub enum StatusFilter {
     Terminated,
     /// Exceeded its limit on time.
     TimedOut,
+    /// Continued by another run.
+    ContinuedAsNew,
 }
 
 /// `sandglass workflow cancel`.

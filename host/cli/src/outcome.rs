@@ -14,6 +14,7 @@ pub fn word(status: &Status) -> &'static str {
         Status::Canceled { .. } => "canceled",
         Status::Terminated { .. } => "terminated",
         Status::TimedOut => "timed-out",
+        Status::ContinuedAsNew { .. } => "continued-as-new",
     }
 }
 
@@ -21,7 +22,9 @@ pub fn word(status: &Status) -> &'static str {
 #[must_use]
 pub fn exit(status: &Status) -> Exit {
     match status {
-        Status::Running | Status::Completed { .. } => Exit::Completed,
+        Status::Running | Status::Completed { .. } | Status::ContinuedAsNew { .. } => {
+            Exit::Completed
+        }
         Status::Failed { .. } => Exit::Failed,
         Status::Canceled { .. } => Exit::Canceled,
         Status::Terminated { .. } => Exit::Terminated,
@@ -34,6 +37,7 @@ pub fn exit(status: &Status) -> Exit {
 pub fn fields(status: &Status) -> Map<String, Value> {
     let fields = match status {
         Status::Running | Status::TimedOut => json!({}),
+        Status::ContinuedAsNew { new_run_id } => json!({ "newRunId": new_run_id }),
         Status::Completed { result } => json!({ "result": payload::value(result) }),
         Status::Failed { failure } => {
             json!({ "message": failure.to_string(), "failure": payload::readable(failure) })
@@ -51,6 +55,9 @@ pub fn fields(status: &Status) -> Map<String, Value> {
 pub fn text(status: &Status) -> Option<(&'static str, String)> {
     match status {
         Status::Running | Status::TimedOut => None,
+        Status::ContinuedAsNew { new_run_id } => {
+            Some(("continued", format!("by run {new_run_id}")))
+        }
         Status::Completed { result } => Some(("result", value_text(result))),
         Status::Failed { failure } => Some(("failure", failure.to_string())),
         Status::Canceled { details } if details.is_empty() => None,

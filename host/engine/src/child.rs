@@ -2,7 +2,10 @@
 //!
 //! These types are persisted in frames and in the outbox: append variants, never reorder.
 
-use crate::{EventId, Failure, Millis, Payload, RetryState};
+use crate::{
+    EventId, Failure, Fields, IdReusePolicy, Millis, Payload, RetryPolicy, RetryState,
+    frame::since_v3,
+};
 use serde::{Deserialize, Serialize};
 
 /// A complete description of one child workflow to start.
@@ -24,6 +27,24 @@ pub struct ChildCall {
     pub cancellation: ChildCancellation,
     /// What becomes of it when the parent closes.
     pub parent_close_policy: ParentClosePolicy,
+    /// Limit for all runs of the child's chain together.
+    #[serde(deserialize_with = "since_v3")]
+    pub execution_timeout: Option<Millis>,
+    /// Whether and when a failed run of it is followed by another.
+    #[serde(deserialize_with = "since_v3")]
+    pub retry: Option<RetryPolicy>,
+    /// The cron schedule by which it is repeated.
+    #[serde(deserialize_with = "since_v3")]
+    pub cron: Option<String>,
+    /// Whether its workflow id may have been used before.
+    #[serde(deserialize_with = "since_v3")]
+    pub id_reuse: IdReusePolicy,
+    /// Values that are shown with it.
+    #[serde(deserialize_with = "since_v3")]
+    pub memo: Fields,
+    /// Values by which it can be found.
+    #[serde(deserialize_with = "since_v3")]
+    pub search_attributes: Fields,
 }
 
 /// What canceling a child workflow means to the parent that waits for it.

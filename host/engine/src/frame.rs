@@ -5,8 +5,11 @@
 //! kept so that a changed rule or a lost frame is found at load and never shifts ids silently.
 
 mod v1;
+mod v2;
 
-use crate::{Command, Digest, EventId, Failure, Input, Timestamp};
+pub(crate) use v2::since_v3;
+
+use crate::{Command, Digest, EventId, Failure, HistorySize, Input, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// What one commit adds to a run's history.
@@ -58,6 +61,9 @@ pub struct TaskRecord {
     pub attempt: u32,
     /// How it ended.
     pub outcome: TaskOutcome,
+    /// How large the history was when it began.
+    #[serde(deserialize_with = "since_v3")]
+    pub history: HistorySize,
 }
 
 /// How a workflow task ended. Persisted: append variants, never reorder.
@@ -127,6 +133,8 @@ pub enum TaskFailedCause {
     PendingSignalsLimitExceeded,
     /// Too many requests to cancel other runs are pending.
     PendingRequestCancelLimitExceeded,
+    /// A run that cannot be continued as new like this.
+    BadContinueAsNewAttributes,
 }
 
 impl TaskFailedCause {
@@ -156,6 +164,7 @@ impl TaskFailedCause {
             Self::PendingChildWorkflowsLimitExceeded => "PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED",
             Self::PendingSignalsLimitExceeded => "PENDING_SIGNALS_LIMIT_EXCEEDED",
             Self::PendingRequestCancelLimitExceeded => "PENDING_REQUEST_CANCEL_LIMIT_EXCEEDED",
+            Self::BadContinueAsNewAttributes => "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
         }
     }
 }
@@ -182,10 +191,12 @@ pub enum DecodeError {
     Body(String),
 }
 
-/// The version that [`encode`] writes. Version 1 had no parents, origins and escalations.
-pub const FORMAT_VERSION: u8 = 2;
+/// The version that [`encode`] writes. Version 1 had no parents, origins and escalations, version 2
+/// no chains of runs.
+pub const FORMAT_VERSION: u8 = 3;
 
-/// What is stored in this encoding. A type that has changed says how its older form is read.
+/// What is stored in this encoding. A type that has changed says how its older form is read; of
+/// version 2 its new fields do, see `v2`.
 pub trait Persisted: Serialize + DeserializeOwned {
     /// Reads the body of version 1 and gives what is left of it.
     ///
@@ -229,8 +240,9 @@ pub fn decode<T: Persisted>(bytes: &[u8]) -> Result<T, DecodeError> {
         return Err(DecodeError::Checksum);
     }
     let body = &bytes[HEADER..];
+    let _reading = v2::reading(bytes[0]);
     let decoded = match bytes[0] {
-        FORMAT_VERSION => postcard::take_from_bytes(body),
+        2 | FORMAT_VERSION => postcard::take_from_bytes(body),
         1 => T::from_v1(body),
         found => {
             return Err(DecodeError::Version {

@@ -1,8 +1,8 @@
 //! What happens to a run from outside. These types are persisted: append variants, never reorder.
 
 use crate::{
-    ChildClose, Digest, EventId, ExternalFailedCause, Failure, Millis, Origin, Payload, RetryState,
-    StartChildFailedCause, Timestamp,
+    Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis, Origin,
+    Payload, RetryState, StartChildFailedCause, Timestamp, frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,26 @@ pub struct Start {
     pub run_timeout: Option<Millis>,
     /// The run that started it as a child, with the event that did it.
     pub parent: Option<Origin>,
+    /// What it has to do with the runs before and after it.
+    #[serde(deserialize_with = "since_v3")]
+    pub chain: Chain,
+    /// Values that are shown with the run.
+    #[serde(deserialize_with = "since_v3")]
+    pub memo: Fields,
+    /// Values by which the run can be found.
+    #[serde(deserialize_with = "since_v3")]
+    pub search_attributes: Fields,
+}
+
+impl Start {
+    /// The first run of the chain that this run is in.
+    #[must_use]
+    pub fn first_run_id(&self) -> &str {
+        match self.chain.first_run_id.as_str() {
+            "" => &self.run_id,
+            first => first,
+        }
+    }
 }
 
 /// A message to a run.
@@ -132,6 +152,9 @@ pub struct CancelRequest {
     pub escalation: Option<Escalation>,
     /// The run that asked, if a run did.
     pub origin: Option<Origin>,
+    /// The run before this one in its chain, if the request was made to that one (R15).
+    #[serde(deserialize_with = "since_v3")]
+    pub inherited_from: Option<String>,
 }
 
 /// What follows when a canceled run has not ended by its deadline (R30).

@@ -8,6 +8,7 @@
 //! one activity between its scheduling and its end.
 
 mod activity;
+mod chain;
 mod changes;
 mod child;
 mod command;
@@ -29,6 +30,7 @@ mod task;
 mod time;
 
 pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
+pub use chain::{Chain, ChainSummary, ContinueCall, Fields, HistorySize, IdReusePolicy, Initiator};
 pub use changes::{Changes, FrameOutput, PendingTimer};
 pub use child::{
     ChildCall, ChildCancellation, ChildClose, ExternalFailedCause, Origin, ParentClosePolicy,

@@ -11,10 +11,10 @@ pub(crate) use relatives::{ExternalKind, OpenChild, OpenExternal};
 pub use state::{CancelState, InputError, RunSummary, Status};
 
 use crate::{
-    CancelRequest, Changes, Digest, Escalation, EventAttributes, EventId, Failure, ForceRequest,
-    Frame, FrameOutput, HistoryEvent, Input, Limits, OperationId, Record, Start, Task,
-    TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, compensation::Compensations,
-    frame::Issued, scopes::Scopes,
+    CancelRequest, ChainSummary, Changes, Digest, Escalation, EventAttributes, EventId, Failure,
+    Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
+    OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
+    compensation::Compensations, frame::Issued, scopes::Scopes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,10 @@ pub struct Run {
     pub(crate) force: Option<(ForceRequest, Timestamp)>,
     /// How many signals are recorded.
     pub(crate) signals: usize,
+    pub(crate) memo: Fields,
+    pub(crate) search_attributes: Fields,
+    /// The run that follows this one, which has ended.
+    pub(crate) successor: Option<String>,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -132,6 +136,9 @@ impl Run {
             signals_pending: 0,
             force: None,
             signals: 0,
+            memo: Fields::new(),
+            search_attributes: Fields::new(),
+            successor: None,
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
@@ -377,6 +384,7 @@ impl Run {
                 started_at,
                 attempt,
                 outcome,
+                history: HistorySize::default(),
             }));
         }
         if self.wants_task() {
@@ -506,6 +514,25 @@ impl Run {
                 Some((cancel.event_id, escalation))
             }),
             parent: self.start().and_then(|start| start.parent.clone()),
+            chain: self.chain_summary(),
+            memo: self.memo.clone(),
+            search_attributes: self.search_attributes.clone(),
+        }
+    }
+
+    fn chain_summary(&self) -> ChainSummary {
+        let Some(start) = self.start() else {
+            return ChainSummary::default();
+        };
+        let chain = &start.chain;
+        ChainSummary {
+            continued_from: chain.continued_from.clone(),
+            initiator: chain.initiator,
+            attempt: chain.attempt,
+            retry: chain.retry.clone(),
+            cron: chain.cron.clone(),
+            expires_at: chain.expires_at,
+            successor: self.successor.clone(),
         }
     }
 

@@ -179,6 +179,7 @@ pub(crate) fn status_name(status: &Status) -> &'static str {
         Status::Canceled { .. } => "canceled",
         Status::Terminated { .. } => "terminated",
         Status::TimedOut => "timed out",
+        Status::ContinuedAsNew { .. } => "continued as new",
     }
 }
 

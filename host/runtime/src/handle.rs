@@ -87,7 +87,7 @@ impl CancelOptions {
             },
             deadline: self.deadline.map(|wait| now + Millis::from(wait)),
             escalation: self.deadline.and(self.escalation),
-            origin: None,
+            ..CancelRequest::default()
         })
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn row_of_new_run(key: RunKey, start: &Start, at: Timestamp) -> RunRo
         key,
         workflow_id: start.workflow_id.clone(),
         run_id: start.run_id.clone(),
+        first_run_id: start.first_run_id().to_owned(),
         workflow_type: start.workflow_type.clone(),
         status: RunStatus::Running,
         digest: start.digest,

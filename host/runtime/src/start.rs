@@ -242,7 +242,7 @@ impl Inner {
             digest,
             seed,
             run_timeout: options.run_timeout.map(Millis::from),
-            parent: None,
+            ..Start::default()
         })
     }
 }

@@ -14,7 +14,8 @@ mod selections;
 pub use model::random_commits_read_as_a_model_says;
 pub use refusals::{
     a_frame_must_follow_the_last, a_refused_write_leaves_nothing, a_run_keeps_its_ids,
-    a_workflow_id_has_one_open_run, one_bad_write_among_64_fails_alone, unknown_runs_are_refused,
+    a_successor_comes_with_the_close_before_it, a_workflow_id_has_one_open_run,
+    one_bad_write_among_64_fails_alone, unknown_runs_are_refused,
 };
 pub use round_trips::{
     a_clean_stop_is_remembered, any_bytes_and_names_are_kept, clear_deletes_what_waits,
@@ -44,6 +45,7 @@ macro_rules! conformance_tests {
             a_reader_sees_each_commit
             a_refused_write_leaves_nothing
             a_run_keeps_its_ids
+            a_successor_comes_with_the_close_before_it
             a_workflow_id_has_one_open_run
             any_bytes_and_names_are_kept
             clear_deletes_what_waits

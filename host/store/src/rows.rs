@@ -30,6 +30,8 @@ pub enum RunStatus {
     Terminated = 4,
     /// Closed by its run timeout.
     TimedOut = 5,
+    /// Closed by its code, to be continued by another run.
+    ContinuedAsNew = 6,
 }
 
 impl RunStatus {
@@ -43,6 +45,7 @@ impl RunStatus {
             Self::Canceled,
             Self::Terminated,
             Self::TimedOut,
+            Self::ContinuedAsNew,
         ]
         .into_iter()
         .find(|status| *status as u8 == number)
@@ -58,6 +61,8 @@ pub struct RunRow {
     pub workflow_id: String,
     /// The id of this run of it, unique in the store. Never changes.
     pub run_id: String,
+    /// The first run of its chain: its own id, unless it follows another. Never changes.
+    pub first_run_id: String,
     /// The workflow type.
     pub workflow_type: String,
     /// Whether it is open, or how it closed.
@@ -99,6 +104,9 @@ pub struct Write {
     pub outbox_put: Vec<OutboxRow>,
     /// Effects that this write applies, by source run and source event.
     pub outbox_deleted: Vec<(RunKey, EventId)>,
+    /// The first write of the run that follows this one, which this write closes. Both are stored,
+    /// or neither is.
+    pub successor: Option<Box<Write>>,
 }
 
 impl Write {
@@ -161,6 +169,8 @@ pub struct ComponentRow {
 pub struct ListFilter {
     /// Runs of this workflow id.
     pub workflow_id: Option<String>,
+    /// Runs of the chain that begins with this run.
+    pub first_run_id: Option<String>,
     /// Runs of this workflow type.
     pub workflow_type: Option<String>,
     /// Runs of this status.

@@ -6,7 +6,7 @@
 
 use sandglass_engine::{Digest, EventId, Timestamp};
 use sandglass_store::{
-    Error, OutboxRow, RunKey, RunRow, RunStatus, SqliteStore, Store, Write,
+    Error, ListFilter, OutboxRow, Reader, RunKey, RunRow, RunStatus, SqliteStore, Store, Write,
     conformance::sample::{closed, commit, first, frame, next, run},
 };
 use std::{
@@ -64,6 +64,15 @@ fn a_store_of_format_1_is_read_and_continued() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("store.db");
     fs::copy(fixture(), &db).unwrap();
+    // Before a host has brought it up to date.
+    let old = SqliteStore::open_read_only(&db).unwrap();
+    let found = old.find(&run(1).workflow_id, None).unwrap().unwrap();
+    assert_eq!(bare(found), bare(run(1)));
+    let chain = ListFilter {
+        first_run_id: Some(run(1).run_id),
+        ..ListFilter::default()
+    };
+    assert_eq!(old.list(&chain, 10, None).unwrap().len(), 1);
 
     let mut store = SqliteStore::open(&db).unwrap();
     let reader = store.reader().unwrap();
@@ -100,4 +109,7 @@ fn a_store_of_format_1_is_read_and_continued() {
     assert!(!store.mark_running().unwrap(), "it was left as by a crash");
     commit(&mut store, &[next(1, 3), next(2, 2), first(3)]);
     assert_eq!(reader.frames(RunKey(1)).unwrap().len(), 3);
+    assert_eq!(reader.list(&chain, 10, None).unwrap().len(), 1);
+    drop(store);
+    SqliteStore::open(&db).unwrap();
 }

@@ -125,6 +125,7 @@ fn status(filter: StatusFilter) -> RunStatus {
         StatusFilter::Canceled => RunStatus::Canceled,
         StatusFilter::Terminated => RunStatus::Terminated,
         StatusFilter::TimedOut => RunStatus::TimedOut,
+        StatusFilter::ContinuedAsNew => RunStatus::ContinuedAsNew,
     }
 }
 
@@ -147,6 +148,7 @@ mod tests {
             key: RunKey(1),
             workflow_id: "order-1".into(),
             run_id: "r".into(),
+            first_run_id: "r".into(),
             workflow_type: "order".into(),
             status: RunStatus::Running,
             digest: Digest::default(),

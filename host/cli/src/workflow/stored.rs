@@ -153,6 +153,7 @@ pub fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Canceled => "canceled",
         RunStatus::Terminated => "terminated",
         RunStatus::TimedOut => "timed-out",
+        RunStatus::ContinuedAsNew => "continued-as-new",
     }
 }
 

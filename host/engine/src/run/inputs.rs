@@ -216,6 +216,8 @@ impl Run {
 
     fn record_start(&mut self, at: Timestamp, start: &Start) {
         self.start = Some(Box::new(start.clone()));
+        self.memo.clone_from(&start.memo);
+        self.search_attributes.clone_from(&start.search_attributes);
         self.clock = at;
         let attributes = EventAttributes::WorkflowExecutionStarted(Box::new(start.clone()));
         let started_event_id = self.emit(at, attributes);

@@ -236,7 +236,7 @@ impl Run {
 /// What a parent is told; nothing of a run that has not ended.
 fn child_close(status: &Status) -> Option<ChildClose> {
     Some(match status.clone() {
-        Status::Running => return None,
+        Status::Running | Status::ContinuedAsNew { .. } => return None,
         Status::Completed { result } => ChildClose::Completed(result),
         Status::Failed { failure } => ChildClose::Failed {
             failure,

@@ -1,8 +1,8 @@
 //! How a run stands, as those outside of the engine see it.
 
 use crate::{
-    CancelRequest, Escalation, EventId, Failure, ForceRequest, Origin, Payload, TaskFailedCause,
-    Timestamp,
+    CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Origin,
+    Payload, TaskFailedCause, Timestamp, frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,11 @@ pub enum Status {
     },
     /// It exceeded its timeout.
     TimedOut,
+    /// It asked to be continued by another run.
+    ContinuedAsNew {
+        /// That run.
+        new_run_id: String,
+    },
 }
 
 /// How far a request to cancel a run has come.
@@ -114,4 +119,13 @@ pub struct RunSummary {
     pub grace: Option<(EventId, Escalation)>,
     /// The run that started it as a child.
     pub parent: Option<Origin>,
+    /// Where it stands in its chain.
+    #[serde(deserialize_with = "since_v3")]
+    pub chain: ChainSummary,
+    /// Values that are shown with it.
+    #[serde(deserialize_with = "since_v3")]
+    pub memo: Fields,
+    /// Values by which it can be found.
+    #[serde(deserialize_with = "since_v3")]
+    pub search_attributes: Fields,
 }

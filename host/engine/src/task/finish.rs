@@ -2,9 +2,9 @@
 
 use super::{Planned, Task};
 use crate::{
-    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, Input, Millis, OperationId,
-    Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status, TaskFailure,
-    TaskOutcome, TaskRecord,
+    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, HistorySize, Input, Millis,
+    OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status,
+    TaskFailure, TaskOutcome, TaskRecord,
     run::{OpenActivity, OpenTimer, PendingTask},
     scopes::OperationState,
 };
@@ -89,6 +89,7 @@ impl Task {
             started_at: at,
             attempt,
             outcome,
+            history: HistorySize::default(),
         }));
         let mut canceled = Vec::new();
         for planned in std::mem::take(&mut self.planned) {

@@ -106,6 +106,7 @@ fn status_of(status: &Status) -> RunStatus {
         Status::Canceled { .. } => RunStatus::Canceled,
         Status::Terminated { .. } => RunStatus::Terminated,
         Status::TimedOut => RunStatus::TimedOut,
+        Status::ContinuedAsNew { .. } => RunStatus::ContinuedAsNew,
     }
 }
 

@@ -49,6 +49,7 @@ impl From<children::ChildCall> for ChildCall {
                 Policy::RequestCancel => ParentClosePolicy::RequestCancel,
                 Policy::Abandon => ParentClosePolicy::Abandon,
             },
+            ..Self::default()
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn random_commits_read_as_a_model_says(open: Open<'_>) {
     model.compare(&*store.reader().expect("a reader opens"));
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Model {
     runs: BTreeMap<RunKey, RunRow>,
     frames: BTreeMap<RunKey, Vec<Vec<u8>>>,
@@ -84,7 +84,21 @@ impl Model {
             && write.outbox_put.iter().all(|row| known(&row.source))
     }
 
+    /// A write and the one of the run that follows are stored both, or neither.
     fn apply(&mut self, write: &Write) -> bool {
+        let before = write.successor.as_ref().map(|_| self.clone());
+        let stored = self.apply_alone(write)
+            && write
+                .successor
+                .as_ref()
+                .is_none_or(|successor| self.apply(successor));
+        if let (false, Some(before)) = (stored, before) {
+            *self = before;
+        }
+        stored
+    }
+
+    fn apply_alone(&mut self, write: &Write) -> bool {
         if !self.allows(write) {
             return false;
         }
@@ -201,6 +215,7 @@ impl Random {
             outbox_deleted: (0..self.below(2))
                 .map(|_| (RunKey(1 + self.below(KEYS)), self.event()))
                 .collect(),
+            successor: (self.below(5) == 0).then(|| Box::new(self.write(model))),
         }
     }
 
@@ -215,7 +230,7 @@ impl Random {
     fn row(&mut self, key: RunKey) -> RunRow {
         // Two runs share a workflow id.
         let workflow_id = format!("order-{}", key.0 / 2);
-        let status = RunStatus::from_number(self.below(6) as u8).expect("there are six");
+        let status = RunStatus::from_number(self.below(7) as u8).expect("there are seven");
         let closed_at = (status != RunStatus::Running).then(|| Timestamp(self.below(1000)));
         let cancel_requested = self.below(2) == 0;
         RunRow {

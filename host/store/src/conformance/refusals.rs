@@ -4,7 +4,7 @@ use super::{
     Open,
     sample::{closed, commit, first, frame, next, refused, run},
 };
-use crate::{Error, OutboxRow, RunKey, RunRow, RunStatus, Write};
+use crate::{Error, ListFilter, OutboxRow, RunKey, RunRow, RunStatus, Write};
 use sandglass_engine::{EventId, Timestamp};
 
 /// One write of 64 is wrong: the others are stored, and durable.
@@ -135,6 +135,49 @@ pub fn a_workflow_id_has_one_open_run(open: Open<'_>) {
     assert_eq!(found, Some(second));
 }
 
+/// The run that follows another is stored with the close of that one, or neither is.
+pub fn a_successor_comes_with_the_close_before_it(open: Open<'_>) {
+    let mut store = open();
+    commit(&mut *store, &[first(1), first(9)]);
+    let follower = RunRow {
+        workflow_id: run(1).workflow_id,
+        first_run_id: run(1).run_id,
+        ..run(2)
+    };
+    let close = |successor: Write| Write {
+        row: Some(closed(run(1), RunStatus::ContinuedAsNew)),
+        successor: Some(Box::new(successor)),
+        ..next(1, 2)
+    };
+    let start = |row: RunRow| Write {
+        row: Some(row),
+        ..first(2)
+    };
+    let taken = RunRow {
+        run_id: run(9).run_id,
+        ..follower.clone()
+    };
+    refused(&mut *store, close(start(taken)));
+    let reader = store.reader().expect("a reader opens");
+    let newest = |workflow_id: &str| reader.find(workflow_id, None).expect("reads");
+    assert_eq!(newest(&follower.workflow_id), Some(run(1)));
+    assert_eq!(reader.frames(RunKey(1)).expect("reads").len(), 1);
+    assert_eq!(reader.frames(RunKey(2)).expect("reads").len(), 0);
+
+    commit(&mut *store, &[close(start(follower.clone()))]);
+    assert_eq!(newest(&follower.workflow_id), Some(follower.clone()));
+    let chain = ListFilter {
+        first_run_id: Some(run(1).run_id),
+        ..ListFilter::default()
+    };
+    let listed = reader.list(&chain, 10, None).expect("reads");
+    let keys: Vec<_> = listed
+        .into_iter()
+        .map(|row| row.expect("is whole").key)
+        .collect();
+    assert_eq!(keys, [RunKey(2), RunKey(1)]);
+}
+
 /// A key stays with its workflow id and run id, and a run id with its key.
 pub fn a_run_keeps_its_ids(open: Open<'_>) {
     let mut store = open();
@@ -151,7 +194,11 @@ pub fn a_run_keeps_its_ids(open: Open<'_>) {
         run_id: run(1).run_id,
         ..run(3)
     };
-    for row in [renamed, rerun, taken] {
+    let moved = RunRow {
+        first_run_id: run(2).run_id,
+        ..run(1)
+    };
+    for row in [renamed, rerun, taken, moved] {
         let write = Write {
             row: Some(row.clone()),
             ..Write::new(row.key)

@@ -10,6 +10,7 @@ pub fn run(key: u64) -> RunRow {
         key: RunKey(key),
         workflow_id: format!("order-{key}"),
         run_id: format!("00000000-0000-4000-8000-{key:012x}"),
+        first_run_id: format!("00000000-0000-4000-8000-{key:012x}"),
         workflow_type: "order".to_owned(),
         status: RunStatus::Running,
         digest: Digest([7; 32]),

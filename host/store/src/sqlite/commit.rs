@@ -22,7 +22,8 @@ pub(super) fn bytes(write: &Write) -> u64 {
         .map(|(_, body)| body.len())
         .sum();
     let outbox: usize = write.outbox_put.iter().map(|row| row.body.len()).sum();
-    (row + frame + activities + outbox) as u64
+    let successor = write.successor.as_deref().map_or(0, bytes);
+    (row + frame + activities + outbox) as u64 + successor
 }
 
 /// Stores `writes`. After `Err` nothing of them is stored, as far as this connection knows.
@@ -84,6 +85,14 @@ fn store_alone(
     Ok(Err(refused.error))
 }
 
+/// A run that follows no other, as most do, is stored without it.
+fn stored_first_run_id(row: &RunRow) -> &str {
+    if row.first_run_id == row.run_id {
+        return "";
+    }
+    &row.first_run_id
+}
+
 /// Why a write was not stored.
 struct Refusal {
     error: Error,
@@ -120,7 +129,16 @@ impl Storing<'_> {
         if write.clear {
             self.clear()?;
         }
-        self.outbox()
+        self.outbox()?;
+        match &write.successor {
+            // It must come after the row of the run before it: a workflow id has one open run.
+            Some(successor) => Storing {
+                write: successor,
+                ..*self
+            }
+            .all(),
+            None => Ok(()),
+        }
     }
 
     fn run(&self, row: &RunRow) -> Result<(), Refusal> {
@@ -140,11 +158,12 @@ impl Storing<'_> {
             row.closed_at.map(|at| integer(at.0)),
             row.cancel_requested,
             row.summary,
+            stored_first_run_id(row),
         ];
         // Nearly every write changes only the summary: then no index is touched.
         let same = self.execute(place, UPDATE_SUMMARY, values)?;
         if same == 0 && self.execute(place, PUT_RUN, values)? == 0 {
-            let reason = "its workflow id or run id would change".to_owned();
+            let reason = "its workflow id, run id or chain would change".to_owned();
             return Err(self.refused(place, reason).into());
         }
         Ok(())
@@ -261,14 +280,14 @@ impl Storing<'_> {
 const UPDATE_SUMMARY: &str = "
     UPDATE run SET cancel_requested = ?9, summary = ?10
     WHERE key = ?1 AND workflow_id = ?2 AND run_id = ?3 AND workflow_type = ?4 AND status = ?5
-    AND digest = ?6 AND started_at = ?7 AND closed_at IS ?8";
+    AND digest = ?6 AND started_at = ?7 AND closed_at IS ?8 AND first_run_id = ?11";
 const PUT_RUN: &str = "
     INSERT INTO run (key, workflow_id, run_id, workflow_type, status, digest, started_at,
-        closed_at, cancel_requested, summary)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        closed_at, cancel_requested, summary, first_run_id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (key) DO UPDATE SET workflow_type = ?4, status = ?5, digest = ?6,
         started_at = ?7, closed_at = ?8, cancel_requested = ?9, summary = ?10
-    WHERE workflow_id = ?2 AND run_id = ?3";
+    WHERE workflow_id = ?2 AND run_id = ?3 AND first_run_id = ?11";
 const APPEND_FRAME: &str = "
     INSERT INTO frame (run, seq, body) SELECT ?1, ?2, ?3
     WHERE ?2 = 1 + (SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1)";

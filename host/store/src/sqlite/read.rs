@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub struct SqliteReader {
     file: PathBuf,
     connection: Connection,
+    /// The file's format.
+    format: u32,
 }
 
 const RUN_COLUMNS: &str = "key, workflow_id, run_id, workflow_type, status, digest, started_at,
@@ -23,10 +25,11 @@ impl SqliteReader {
     pub(super) fn open(file: &Path) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(file, flags)?;
-        schema::check(&connection, file)?;
+        let format = schema::check(&connection, file)?;
         Ok(Self {
             file: file.to_owned(),
             connection,
+            format,
         })
     }
 
@@ -63,7 +66,8 @@ impl SqliteReader {
 
     /// Runs, where a row that cannot be understood does not hide the others.
     fn runs(&self, condition: &str, values: impl Params) -> Result<Rows, Error> {
-        let sql = format!("SELECT {RUN_COLUMNS} FROM run {condition}");
+        let first = self.first_run_column();
+        let sql = format!("SELECT {RUN_COLUMNS}, {first} FROM run {condition}");
         let place = Place {
             table: "run",
             run: None,
@@ -73,6 +77,21 @@ impl SqliteReader {
             let key = RunKey(row.get(0)?);
             Ok(run_row(key, row).map_err(|error| self.failed(Place::of("run", key), error)))
         })
+    }
+
+    /// A file that no host of this version has opened yet has only runs that follow no other.
+    fn first_run_column(&self) -> &'static str {
+        match self.format {
+            1 => "''",
+            _ => "first_run_id",
+        }
+    }
+
+    fn chain_condition(&self) -> &'static str {
+        match self.format {
+            1 => "run_id = ?8",
+            _ => "(first_run_id = ?8 OR (first_run_id = '' AND run_id = ?8))",
+        }
     }
 
     fn failed(&self, place: Place, error: rusqlite::Error) -> Error {
@@ -137,13 +156,14 @@ impl Reader for SqliteReader {
             (filter.started_before.is_some(), "started_at < ?5"),
             (after.is_some(), "key < ?6"),
             (filter.cancel_requested.is_some(), "cancel_requested = ?7"),
+            (filter.first_run_id.is_some(), self.chain_condition()),
         ];
         let mut sql = "WHERE 1".to_owned();
         for (_, condition) in conditions.iter().filter(|(set, _)| *set) {
             sql.push_str(" AND ");
             sql.push_str(condition);
         }
-        sql.push_str(" ORDER BY key DESC LIMIT ?8");
+        sql.push_str(" ORDER BY key DESC LIMIT ?9");
         let values = params![
             filter.workflow_id,
             filter.workflow_type,
@@ -152,6 +172,7 @@ impl Reader for SqliteReader {
             filter.started_before.map(|at| integer(at.0)),
             after.map(|key| integer(key.0)),
             filter.cancel_requested,
+            filter.first_run_id,
             integer(limit as u64),
         ];
         self.runs(&sql, values)
@@ -275,10 +296,16 @@ fn run_row(key: RunKey, row: &Row<'_>) -> Result<RunRow, rusqlite::Error> {
     let status = RunStatus::from_number(number)
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(4, number.into()))?;
     let closed_at: Option<u64> = row.get(7)?;
+    let run_id: String = row.get(2)?;
+    let first_run_id: String = row.get(10)?;
     Ok(RunRow {
         key,
         workflow_id: row.get(1)?,
-        run_id: row.get(2)?,
+        first_run_id: match first_run_id.as_str() {
+            "" => run_id.clone(),
+            _ => first_run_id,
+        },
+        run_id,
         workflow_type: row.get(3)?,
         status,
         digest: Digest(row.get(5)?),

@@ -9,9 +9,9 @@ use std::path::Path;
 const APPLICATION_ID: i32 = 0x5361_6e64;
 
 /// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
-/// Format 1.
+/// Format 2.
 ///
 /// Frames are appended in the order of commits, not clustered by run: the frames of one commit,
 /// mostly of different runs, then share a few pages at the end, and a commit writes whole pages.
@@ -19,7 +19,8 @@ pub(super) const FORMAT: u32 = 1;
 /// in a commit, of 64 runs: 0.7 KB of log per frame, and 3.3 KB clustered; 11 us, and 19 us.
 ///
 /// Lists are newest first by `key`, which counts up as runs start, so that a start time needs no
-/// index. `run_open` lets no workflow id have two open runs, whatever the host does.
+/// index. `run_open` lets no workflow id have two open runs, whatever the host does. `first_run_id`
+/// is empty for a run that follows no other.
 const TABLES: &str = "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -40,7 +41,8 @@ CREATE TABLE run (
     started_at INTEGER NOT NULL,
     closed_at INTEGER,
     cancel_requested INTEGER NOT NULL,
-    summary BLOB NOT NULL
+    summary BLOB NOT NULL,
+    first_run_id TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX run_open ON run (workflow_id) WHERE status = 0;
 CREATE INDEX run_by_workflow_id ON run (workflow_id);
@@ -72,14 +74,22 @@ CREATE TABLE outbox (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What makes a file of one format one of the next, by the format that it has.
+const MIGRATIONS: [(u32, &str); 1] = [(
+    1,
+    "ALTER TABLE run ADD COLUMN first_run_id TEXT NOT NULL DEFAULT ''",
+)];
+
 /// What a file is.
 enum Found {
     Nothing,
-    Ours,
+    /// Ours, of this format.
+    Ours(u32),
 }
 
-/// Makes sure that the file is a store of a format we know; an empty file is made one. Nothing is
-/// changed in a file that is not ours.
+/// Makes sure that the file is a store of the newest format; an empty file is made one, one of an
+/// older format is brought up to date, whole or not at all. Nothing is changed in a file that is
+/// not ours.
 pub(super) fn check_or_create(connection: &mut Connection, file: &Path) -> Result<(), Error> {
     let found = inspect(connection, file)?;
     let mut set_up = || -> Result<String, rusqlite::Error> {
@@ -91,6 +101,11 @@ pub(super) fn check_or_create(connection: &mut Connection, file: &Path) -> Resul
             if application_id(&transaction)? == 0 {
                 create(&transaction)?;
             }
+            transaction.commit()?;
+        } else if let Found::Ours(1..FORMAT) = found {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            migrate(&transaction)?;
             transaction.commit()?;
         }
         Ok(mode)
@@ -115,10 +130,11 @@ fn use_log(connection: &Connection) -> Result<String, rusqlite::Error> {
     connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
-/// As [`check_or_create`], but an empty file is an error.
-pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), Error> {
+/// As [`check_or_create`], but an empty file is an error and an older one is left as it is. Returns
+/// its format.
+pub(super) fn check(connection: &Connection, file: &Path) -> Result<u32, Error> {
     match inspect(connection, file)? {
-        Found::Ours => Ok(()),
+        Found::Ours(format) => Ok(format),
         Found::Nothing => Err(Error::NotAStore {
             file: file.to_owned(),
             reason: "it is empty".to_owned(),
@@ -129,7 +145,7 @@ pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), Error> {
 fn inspect(connection: &Connection, file: &Path) -> Result<Found, Error> {
     let read = || {
         let id = application_id(connection)?;
-        let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let version = format(connection)?;
         let tables: u64 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((id, version, tables))
@@ -142,8 +158,8 @@ fn inspect(connection: &Connection, file: &Path) -> Result<Found, Error> {
             found,
             known: FORMAT,
         }),
-        (APPLICATION_ID, 1.., 1..) => {
-            structure::check_length(connection, file).map(|()| Found::Ours)
+        (APPLICATION_ID, format @ 1.., 1..) => {
+            structure::check_length(connection, file).map(|()| Found::Ours(format))
         }
         _ => Err(Error::NotAStore {
             file: file.to_owned(),
@@ -154,6 +170,25 @@ fn inspect(connection: &Connection, file: &Path) -> Result<Found, Error> {
 
 fn application_id(connection: &Connection) -> Result<i32, rusqlite::Error> {
     connection.query_row("PRAGMA application_id", [], |row| row.get(0))
+}
+
+fn format(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings a file up to date, from whatever format it has now.
+fn migrate(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    for (from, change) in MIGRATIONS {
+        if format(transaction)? == from {
+            transaction.execute_batch(change)?;
+            transaction.pragma_update(None, "user_version", from + 1)?;
+        }
+    }
+    transaction.execute(
+        "UPDATE meta SET value = ?1 WHERE key = 'format'",
+        params![FORMAT.to_string()],
+    )?;
+    Ok(())
 }
 
 fn create(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {

@@ -44,6 +44,7 @@ fn row(frames: &[Frame]) -> RunRow {
         key: RunKey(1),
         workflow_id: start.workflow_id.clone(),
         run_id: start.run_id.clone(),
+        first_run_id: start.first_run_id().to_owned(),
         workflow_type: start.workflow_type.clone(),
         status: match summary.status {
             Status::Running => RunStatus::Running,
@@ -52,6 +53,7 @@ fn row(frames: &[Frame]) -> RunRow {
             Status::Canceled { .. } => RunStatus::Canceled,
             Status::Terminated { .. } => RunStatus::Terminated,
             Status::TimedOut => RunStatus::TimedOut,
+            Status::ContinuedAsNew { .. } => RunStatus::ContinuedAsNew,
         },
         digest: digests(frames).last().unwrap_or(start.digest),
         started_at: events[0].event_time,
