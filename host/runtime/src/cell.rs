@@ -273,17 +273,15 @@ impl CellState {
     }
 
     /// Takes the mails in the order in which they are to be recorded: as they arrived, but of
-    /// those that arrived during a task the ends of activities come last (semantics A3 b), and
-    /// what ends the run by force comes after everything.
+    /// those that arrived during a task, which are before all others, the ends of activities come
+    /// last (semantics A3 b), and what ends the run by force comes after everything.
     pub(crate) fn take_mail(&mut self) -> Vec<Mail> {
         self.force = false;
         let mut mails = std::mem::take(&mut self.mailbox);
-        mails.sort_by_key(|mail| {
-            if mail.is_forced() {
-                2
-            } else {
-                u8::from(mail.buffered && mail.is_close())
-            }
+        mails.sort_by_key(|mail| match (mail.is_forced(), mail.buffered) {
+            (true, _) => 3,
+            (false, false) => 2,
+            (false, true) => u8::from(mail.is_close()),
         });
         mails
     }
@@ -346,7 +344,8 @@ mod tests {
         state.mailbox.push(mail(close(5), true));
         state.mailbox.push(mail(Input::TimedOut, true));
         state.mailbox.push(mail(signal("a"), true));
-        assert_eq!(names(&mut state), ["a", "close 5", "timed out"]);
+        state.mailbox.push(mail(signal("b"), false));
+        assert_eq!(names(&mut state), ["a", "close 5", "b", "timed out"]);
     }
 
     #[test]

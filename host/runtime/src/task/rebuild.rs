@@ -91,9 +91,11 @@ impl Step<'_> {
         }
         for fact in self.facts.iter().cloned() {
             match fact {
-                Fact::Input(at, input) => {
-                    run.append(at, input)
-                        .map_err(|error| self.damaged(error.to_string()))?;
+                Fact::Inputs(inputs) => {
+                    let refused = run.append_all(inputs).into_iter().find_map(Result::err);
+                    if let Some(error) = refused {
+                        return Err(self.damaged(error.to_string()));
+                    }
                 }
                 Fact::TaskFailed(started_at, cause, failure) => {
                     run.fail_task(started_at, cause, failure);

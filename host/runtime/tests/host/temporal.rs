@@ -247,3 +247,64 @@ async fn a_run_timeout_fails_the_task_and_keeps_what_waited_for_it() {
     let expected = scenario("run_timeout_with_started_wft");
     assert_eq!(shape_of(&run).await, expected);
 }
+
+#[tokio::test]
+async fn a3_what_waited_for_a_task_is_recorded_together_ends_of_activities_last() {
+    let world = World::new();
+    let (gate, work) = (Gate::default(), Gate::default());
+    let held = gate.clone();
+    let script = script(move || {
+        let gate = held.clone();
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } => {
+                // The neighbor only sleeps, as long.
+                if arguments.is_empty() {
+                    calls.activity(ScopeId::ROOT, call("Work"));
+                }
+                calls.timer(1000);
+            }
+            GuestEvent::SignalReceived(signal) if signal.name == "hold" => gate.pass(),
+            GuestEvent::TimerFired(OperationId(1), _) => calls.end_with(event),
+            _ => {}
+        }
+    });
+    let working = work.clone();
+    let host = world.host(&script).activity_json("Work", move |_, (): ()| {
+        let work = working.clone();
+        async move {
+            tokio::task::spawn_blocking(move || work.pass())
+                .await
+                .unwrap();
+            Ok(7)
+        }
+    });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    let neighbor = StartOptions::new("main", "neighbor").json("1");
+    let neighbor = host.start(neighbor).await.unwrap();
+    host.idle().await;
+    work.wait_for(1);
+    run.signal_named("hold", vec![]).await.unwrap();
+    gate.wait_for(1);
+    // While the task is held: the activity ends first, and is recorded last.
+    work.open();
+    while host.attempts_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let asked = cancel_held(&run).await;
+    world.clock.advance(Duration::from_secs(1));
+    // Timers that are due at once fire in the order of their runs.
+    assert_eq!(json_result(&neighbor).await, "\"fired\"");
+    let mut signal = std::pin::pin!(run.signal_named("s", vec![]));
+    tokio::select! {
+        biased;
+        sent = &mut signal => panic!("recorded while a task is held: {sent:?}"),
+        () = std::future::ready(()) => {}
+    };
+    host.pause_workflow_tasks();
+    gate.open();
+    assert_eq!(asked.await.unwrap(), Disposition::Recorded);
+    signal.await.unwrap();
+    host.idle().await;
+    assert_eq!(shape_of(&run).await, scenario("A3_flush_order"));
+}
