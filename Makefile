@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test sweep bench oracle coverage fmt clippy doc toolchain
+.PHONY: help demo test sweep bench oracle coverage breakers fmt clippy doc toolchain
 
 # The guests' compiler. The second call answers from the cache in a moment.
 WASM = wasm="$$(scripts/wasm-toolchain.sh)"; eval "$$wasm"
@@ -29,6 +29,10 @@ oracle: ## record Temporal's histories of our scenarios anew and compare
 
 coverage: ## print which test proves each row of the semantics, what is not proven first
 	@cargo run --quiet --locked -p sandglass-semantics --bin coverage
+
+breakers: ## break each rule on purpose and print which test notices
+	@cargo test --quiet --workspace --locked --test scenarios --test activities --test host --test sandbox \
+	  -- rule_breakers_are_caught --nocapture | grep -E '^(R[0-9]|[0-9]+ of|test result: F|error)'
 
 fmt: ## check the formatting
 	cargo fmt --all --check

@@ -222,7 +222,7 @@ impl PendingActivity {
     }
 
     fn canceled(&mut self, now: Timestamp, details: Vec<Payload>) -> Verdict {
-        if self.cancel_requested.is_none() {
+        if self.cancel_requested.is_none() && !crate::broken("R20") {
             // Canceled is legal only after a request (R20).
             let failure = Failure::application(
                 "UnexpectedCancellation",
@@ -238,7 +238,7 @@ impl PendingActivity {
     }
 
     fn next_attempt(&self, now: Timestamp, failure: &Failure) -> Result<Timestamp, RetryState> {
-        if self.cancel_requested.is_some() {
+        if self.cancel_requested.is_some() && !crate::broken("R19") {
             return Err(RetryState::CancelRequested);
         }
         let default = RetryPolicy::default();

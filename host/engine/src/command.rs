@@ -211,10 +211,9 @@ impl Default for RetryPolicy {
 }
 
 /// What canceling an activity means to the run that waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CancellationType {
     /// Ask the activity to stop and wait for how it ends.
-    #[default]
     WaitCancellationCompleted,
     /// Ask the activity to stop and report it canceled at once.
     TryCancel,
@@ -223,6 +222,16 @@ pub enum CancellationType {
     /// Ask the activity to stop and wait for how it ends, but no longer than this (R23). Then it
     /// is reported canceled, unsettled.
     WaitAtMost(Millis),
+}
+
+impl Default for CancellationType {
+    /// Waiting is safe: what has not settled is not undone (R21).
+    fn default() -> Self {
+        match crate::broken("R21") {
+            true => Self::TryCancel,
+            false => Self::WaitCancellationCompleted,
+        }
+    }
 }
 
 impl CancellationType {

@@ -110,10 +110,13 @@ impl Compensations {
 
     /// Begins a round with the entries that `takes` accepts.
     pub(crate) fn begin_round(&mut self, purpose: Purpose, takes: impl Fn(&Entry) -> bool) {
-        let taken: Vec<_> = self
+        let mut taken: Vec<_> = self
             .entries
             .extract_if(.., |_, entry| takes(entry))
             .collect();
+        if crate::broken("R36") {
+            taken.reverse();
+        }
         self.rounds.push_back(Round {
             purpose,
             remaining: taken,

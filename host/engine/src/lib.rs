@@ -8,6 +8,7 @@
 //! one activity between its scheduling and its end.
 
 mod activity;
+mod breakers;
 mod chain;
 mod changes;
 mod child;
@@ -30,6 +31,8 @@ mod task;
 mod time;
 
 pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
+#[doc(hidden)]
+pub use breakers::broken;
 pub use chain::{Chain, ChainSummary, ContinueCall, Fields, HistorySize, IdReusePolicy, Initiator};
 pub use changes::{Changes, FrameOutput, PendingTimer};
 pub use child::{

@@ -11,8 +11,8 @@ pub(crate) use relatives::{ExternalKind, OpenChild, OpenExternal};
 pub use state::{CancelState, InputError, RunSummary, Status};
 
 use crate::{
-    CancelRequest, ChainSummary, Changes, Digest, Escalation, EventAttributes, EventId, Failure,
-    Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
+    CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
+    Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
     OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
     compensation::Compensations, frame::Issued, scopes::Scopes,
 };
@@ -234,14 +234,19 @@ impl Run {
             (Input::Started(_), None) => Ok(()),
             (Input::Started(_), Some(_)) => Err(InputError::AlreadyStarted),
             (_, None) => Err(InputError::NotStarted),
-            (Input::Signaled(signal), _) if self.signal_requests.contains(&signal.request_id) => {
+            (Input::Signaled(signal), _)
+                if self.signal_requests.contains(&signal.request_id) && !crate::broken("R39") =>
+            {
                 Err(InputError::Duplicate)
             }
             (Input::Signaled(_), _) if self.signals >= self.limits.signals_per_run => {
                 Err(InputError::TooManySignals(self.limits.signals_per_run))
             }
-            (Input::CancelRequested(_), _) if self.cancel.is_some() => {
+            (Input::CancelRequested(_), _) if self.cancel.is_some() && !crate::broken("R2") => {
                 Err(InputError::AlreadyRequested)
+            }
+            (Input::Forced(_), _) if self.cancel.is_none() && crate::broken("R29") => {
+                Err(InputError::Duplicate)
             }
             (
                 Input::ActivityClosed {
@@ -300,6 +305,9 @@ impl Run {
             PendingTask::Idle => {
                 let attributes = EventAttributes::WorkflowTaskScheduled { attempt: 1 };
                 self.task = PendingTask::Scheduled(self.emit(at, attributes));
+            }
+            PendingTask::Scheduled(_) if crate::broken("R1") => {
+                self.emit(at, EventAttributes::WorkflowTaskScheduled { attempt: 1 });
             }
             PendingTask::Scheduled(_) => {}
             // A new event ends the streak of failing attempts (R38).
@@ -366,7 +374,7 @@ impl Run {
         failure: Failure,
     ) -> bool {
         let attempt = self.task_attempt();
-        let recorded = attempt == 1 && self.wants_task();
+        let recorded = (attempt == 1 || crate::broken("R38")) && self.wants_task();
         if recorded {
             let (scheduled_event_id, started_event_id) = self.emit_task_started(started_at);
             let attributes = EventAttributes::WorkflowTaskFailed {
@@ -427,6 +435,10 @@ impl Run {
         self.task = PendingTask::Idle;
         self.undelivered.clear();
         self.recording.changes.closed = true;
+        if crate::broken("R26") {
+            let effects = &mut self.recording.changes.effects;
+            effects.retain(|(_, effect)| !matches!(effect, Effect::Cancel { .. }));
+        }
         self.tell_relatives();
     }
 

@@ -5,6 +5,11 @@
 
 use sandglass_engine::*;
 
+#[test]
+fn rule_breakers_are_caught() {
+    sandglass_semantics::breakers::catch("host/engine/tests/activities");
+}
+
 /// The pending activity of a run that schedules just this one.
 fn pending(call: ActivityCall) -> PendingActivity {
     let mut run = Run::new(Limits::default());

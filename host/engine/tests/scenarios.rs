@@ -30,6 +30,11 @@ use sandglass_engine::*;
 use sandglass_semantics::scenario;
 use support::{Script, World};
 
+#[test]
+fn rule_breakers_are_caught() {
+    sandglass_semantics::breakers::catch("host/engine/tests/scenarios");
+}
+
 const ROOT: ScopeId = ScopeId::ROOT;
 
 /// Ends with the first failure that reaches it, or with the first value.

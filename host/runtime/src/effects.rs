@@ -10,6 +10,7 @@ use crate::{
 };
 use sandglass_engine::{
     ActivityClose, Changes, Effect, EventId, Input, InputError, Millis, Payload, Status, Timestamp,
+    broken,
 };
 use std::sync::Arc;
 
@@ -165,7 +166,9 @@ fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: Str
     };
     slot.pending.cancel_requested = Some(reason.clone());
     match &slot.attempt {
-        Some(attempt) if host.config.push_cancel => attempt.request_cancel(reason),
+        Some(attempt) if host.config.push_cancel && !broken("R22") => {
+            attempt.request_cancel(reason)
+        }
         Some(_) => {}
         // The attempt failed after the task had seen it running. There is no other attempt (R19).
         None if !slot.closing && !slot.held => {

@@ -9,7 +9,7 @@ use crate::{
 };
 use sandglass_engine::{
     CancelRequest, Escalation, EventId, ForceRequest, HistoryEvent, Input, InputError, Millis,
-    Payload, Signal, Status, Timestamp, Trigger,
+    Payload, Signal, Status, Timestamp, Trigger, broken,
 };
 use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ impl RunHandle {
     }
 
     fn find(&self) -> Result<Found, Error> {
-        let wanted = self.run_id.as_deref();
+        let wanted = self.run_id.as_deref().filter(|_| !broken("R4"));
         let open = |run: &Arc<RunCell>| wanted.is_none_or(|run_id| run_id == run.run_id);
         if let Some(cell) = self.inner.open_run_of(&self.workflow_id).filter(open) {
             return Ok(Found::Open(cell));
@@ -225,6 +225,9 @@ impl RunHandle {
     pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
         let cell = match self.find()? {
             Found::Open(cell) => cell,
+            Found::Closed(_) if broken("R3") => {
+                return Err(Error::not_found(&self.workflow_id, self.run_id.as_deref()));
+            }
             Found::Closed(row) => {
                 let disposition = Disposition::AlreadyClosed(summary_of(&row)?.status);
                 return Ok(CancelResponse {

@@ -18,3 +18,8 @@ mod host {
     mod tasks;
     mod temporal;
 }
+
+#[test]
+fn rule_breakers_are_caught() {
+    sandglass_semantics::breakers::catch("host/runtime/tests/host");
+}

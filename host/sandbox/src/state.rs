@@ -56,7 +56,9 @@ impl GuestState {
             self.log = LogBudget::default();
         }
         self.last_error = None;
-        self.watch.ticks = 0;
+        if !sandglass_engine::broken("R31") {
+            self.watch.ticks = 0;
+        }
         self.task = Some(task);
     }
 

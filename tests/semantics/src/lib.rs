@@ -4,6 +4,7 @@
 //! A sequence is written once, in `tests/oracle/scenarios.md`. Tests of scenarios take it from
 //! there by [`scenario`]; the test `oracle` of this crate compares it with the recording.
 
+pub mod breakers;
 pub mod coverage;
 mod markdown;
 pub mod recording;

@@ -66,12 +66,15 @@ impl Task {
             let Some(scope) = self.run.scopes.scope_mut(id) else {
                 continue;
             };
-            if scope.canceled.is_some() {
+            if scope.canceled.is_some() && !crate::broken("R35") {
                 continue; // The first cancellation of a scope wins (R35).
             }
             scope.canceled = Some(info.clone());
-            let shielded = scope.kind == ScopeKind::Shielded;
-            let operations: Vec<_> = scope.operations.iter().copied().collect();
+            let shielded = scope.kind == ScopeKind::Shielded && !crate::broken("R32");
+            let mut operations: Vec<_> = scope.operations.iter().copied().collect();
+            if crate::broken("R9") {
+                operations.reverse();
+            }
             let children: Vec<_> = scope.children.iter().copied().collect();
             if id != ScopeId::ROOT {
                 self.queue
@@ -118,7 +121,7 @@ impl Task {
 
     /// Cancels one operation (rule 6). One that is resolved or canceled stays as it is.
     pub(super) fn cancel_operation(&mut self, id: OperationId, info: &CancelInfo) {
-        let resolves_later = self.resolving.contains(&id);
+        let resolves_later = self.resolving.contains(&id) && !crate::broken("R11");
         let Some(operation) = self.run.scopes.operation_mut(id) else {
             return;
         };
@@ -141,7 +144,9 @@ impl Task {
         };
         match operation.state {
             OperationState::Unsent(planned) => {
-                self.unschedule(planned);
+                if !crate::broken("R10") {
+                    self.unschedule(planned);
+                }
                 self.run.compensations.settle(id, End::Void);
                 self.queue_canceled(id, info, EventId(0), true);
             }
@@ -154,6 +159,7 @@ impl Task {
                     self.queue_canceled(id, info, event_id, false);
                 }
             }
+            OperationState::Local if crate::broken("R8") => {}
             OperationState::Local => self.queue_canceled(id, info, EventId(0), true),
             OperationState::Queued => {}
         }
@@ -184,7 +190,7 @@ impl Task {
             OperationKind::Child(child) => {
                 let target = Target {
                     workflow_id: child.workflow_id.clone(),
-                    run_id: None,
+                    run_id: crate::broken("R27").then(|| child.run_id.clone()),
                 };
                 if child.cancellation != ChildCancellation::Abandon {
                     self.planned.push(Planned::CancelExternal {

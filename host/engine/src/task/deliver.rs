@@ -88,7 +88,10 @@ impl Task {
     fn apply_cancel_request(&mut self, at: Timestamp, request: CancelRequest) -> GuestEvent {
         let info = CancelInfo {
             cause: CancelCause::Requested,
-            reason: request.reason,
+            reason: match crate::broken("R5") {
+                true => String::new(),
+                false => request.reason,
+            },
             requester: request.identity,
             at,
             deadline: request.deadline,
@@ -140,7 +143,10 @@ impl Task {
             OperationKind::Activity { .. } => Some(self.stop_waiting(id, event_id, &operation)),
             OperationKind::ScopeTimer(scope) => {
                 let info = CancelInfo {
-                    cause: CancelCause::Timeout,
+                    cause: match crate::broken("R34") {
+                        true => CancelCause::Requested,
+                        false => CancelCause::Timeout,
+                    },
                     reason: "timeout".into(),
                     requester: String::new(),
                     at,

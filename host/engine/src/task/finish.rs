@@ -37,7 +37,9 @@ impl Task {
         if run.status() != &Status::Running {
             return Ok(run);
         }
-        let never_started = canceled.into_iter().filter(|id| !started(*id));
+        let never_started = canceled
+            .into_iter()
+            .filter(|id| !started(*id) && !crate::broken("R18"));
         let closes = never_started.map(|scheduled_event_id| {
             let details = vec![Payload::json(NOT_STARTED)];
             let close = ActivityClose::Canceled {
@@ -239,6 +241,7 @@ impl Task {
         limit: Option<Millis>,
     ) {
         let activity = self.run.activities.get(&scheduled_event_id);
+        let limit = limit.filter(|_| !crate::broken("R23"));
         let (Some(limit), Some(activity)) = (limit, activity) else {
             return;
         };
@@ -273,7 +276,9 @@ impl Task {
     /// Canceled means that cancellation was requested and that the failure is one (R12).
     fn close(&mut self, outcome: Outcome, workflow_task_completed_event_id: EventId) {
         let uncompensated = self.run.compensations.failed.clone();
-        let cancel_requested_event_id = self.run.cancel.as_ref().map(|cancel| cancel.event_id);
+        let requested = self.run.cancel.as_ref().map(|cancel| cancel.event_id);
+        let cancel_requested_event_id =
+            requested.or_else(|| crate::broken("R12").then_some(EventId(0)));
         let (attributes, status) = match (outcome, cancel_requested_event_id) {
             (Outcome::Completed(result), _) => (
                 EventAttributes::WorkflowExecutionCompleted {
@@ -313,6 +318,7 @@ impl Task {
 /// Details of the canceled failure that makes a failure a cancellation (R13).
 fn details(failure: &crate::Failure) -> Vec<Payload> {
     let canceled = failure.chain().find_map(|link| match &link.info {
+        FailureInfo::Canceled { .. } if crate::broken("R13") => None,
         FailureInfo::Canceled { details, .. } => Some(details.clone()),
         _ => None,
     });

@@ -37,7 +37,9 @@ impl Task {
             return Ok(());
         };
         match recorded.commands.get(recorded.cursor) {
-            Some(next) if next.delivery == here && next.command == *command => {
+            Some(next)
+                if next.delivery == here && (next.command == *command || crate::broken("R37")) =>
+            {
                 recorded.cursor += 1;
                 Ok(())
             }

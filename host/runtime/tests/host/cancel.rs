@@ -3,6 +3,10 @@
 use super::support::*;
 use sandglass::{AttemptState, CancelOptions, Disposition, Error, StartOptions, engine::*};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long what must come is waited for, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn sleeper() -> Arc<Script> {
     script(|| {
@@ -110,6 +114,35 @@ async fn a19_unknown_and_closed_runs() {
     ));
 }
 
+#[tokio::test]
+async fn r4_a_run_id_means_exactly_that_run() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let first = start(&host).await;
+    first.terminate("t", "op").await.unwrap();
+    let second = start(&host).await;
+    assert_ne!(first.run_id(), second.run_id());
+    let of_first = host.run("w", first.run_id());
+    let answer = of_first.cancel(by("op", "r")).await.unwrap();
+    assert!(matches!(
+        answer.disposition,
+        Disposition::AlreadyClosed(Status::Terminated { .. })
+    ));
+    assert_eq!(shape_of(&second).await, "WES,T,TS");
+    let stranger = host.run("w", Some("nobody"));
+    assert!(matches!(
+        stranger.cancel(by("op", "r")).await,
+        Err(Error::NotFound { .. })
+    ));
+    let current = host.run("w", None);
+    let answer = current.cancel(by("op", "r")).await.unwrap();
+    assert_eq!(answer.disposition, Disposition::Recorded);
+    assert!(matches!(
+        second.result().await.unwrap(),
+        Status::Canceled { .. }
+    ));
+}
+
 /// Sleeps; when canceled, runs `Cleanup` in a detached scope and passes the cancellation on.
 fn cleaner() -> Arc<Script> {
     script(|| {
@@ -181,10 +214,9 @@ async fn a08_the_attempt_is_told_at_once_and_its_details_reach_the_run() {
     let host = host.build().await.unwrap();
     let run = start(&host).await;
     run.cancel(by("op", "r")).await.unwrap();
-    assert!(matches!(
-        run.result().await.unwrap(),
-        Status::Canceled { .. }
-    ));
+    let told = tokio::time::timeout(PATIENCE, run.result()).await;
+    let ended = told.expect("the attempt is told of the cancel");
+    assert!(matches!(ended.unwrap(), Status::Canceled { .. }));
     assert_eq!(shape_of(&run).await, "WES,T,AS,CR,T,ACR,AB,AX,T,WX");
     let events = run.history().await.unwrap();
     let details = events.iter().find_map(|event| match &event.attributes {

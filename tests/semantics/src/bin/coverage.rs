@@ -1,5 +1,6 @@
 //! Prints the table of what is proven: what is not, with its count, then a line for each row.
 
+use sandglass_semantics::breakers;
 use sandglass_semantics::coverage::{all, expected};
 use sandglass_semantics::scenarios::{self, Kind};
 use std::fmt::Write as _;
@@ -31,6 +32,7 @@ fn table() -> String {
         );
     }
     _ = writeln!(text, "\n{} are proven:", proven.len());
+    let broken = breakers::all();
     for row in proven {
         _ = writeln!(
             text,
@@ -39,6 +41,13 @@ fn table() -> String {
             row.what,
             row.tests.join(" ")
         );
+        for mutation in broken.iter().filter(|mutation| mutation.rule == row.name) {
+            _ = writeln!(
+                text,
+                "     broken ({}) it is caught by {}",
+                mutation.instead, mutation.test
+            );
+        }
     }
     text
 }
