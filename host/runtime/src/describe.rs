@@ -8,7 +8,7 @@ use crate::{
 };
 use sandglass_engine::{
     CancelState, Digest, Escalation, EventId, Failure, ForceRequest, Input, Origin, Payload,
-    PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, decode,
+    PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, broken, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ fn undeliverable(summary: &RunSummary) -> Option<u32> {
         && summary.task_pending
         && summary.cancel_state == CancelState::Requested;
     let failed = summary.task_attempt.saturating_sub(1);
-    (waits && failed >= UNDELIVERABLE_AFTER).then_some(failed)
+    (waits && failed >= UNDELIVERABLE_AFTER && !broken("R31")).then_some(failed)
 }
 
 impl ActivityDescription {

@@ -56,9 +56,7 @@ impl GuestState {
             self.log = LogBudget::default();
         }
         self.last_error = None;
-        if !sandglass_engine::broken("R31") {
-            self.watch.ticks = 0;
-        }
+        self.watch.ticks = 0;
         self.task = Some(task);
     }
 

@@ -9,8 +9,3 @@ mod guests;
 mod hostile;
 mod loading;
 mod runs;
-
-#[test]
-fn rule_breakers_are_caught() {
-    sandglass_semantics::breakers::catch("host/sandbox/tests/sandbox");
-}
