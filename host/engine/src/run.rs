@@ -248,54 +248,46 @@ impl Run {
             (Input::Forced(_), _) if self.cancel.is_none() && crate::broken("R29") => {
                 Err(InputError::Duplicate)
             }
-            (
-                Input::ActivityClosed {
-                    scheduled_event_id: id,
-                    ..
-                },
-                _,
-            ) if !self.activities.contains_key(id) => Err(InputError::UnknownActivity(*id)),
-            (
-                Input::TimerFired {
-                    started_event_id: id,
-                },
-                _,
-            ) if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
-            (
-                Input::ChildStarted {
-                    initiated_event_id: id,
-                    ..
-                },
-                _,
-            ) if self
+            _ => self.awaits(input),
+        }
+    }
+
+    /// Whether that which an input answers is pending; inputs that answer nothing are taken.
+    fn awaits(&self, input: &Input) -> Result<(), InputError> {
+        match input {
+            Input::ActivityClosed {
+                scheduled_event_id: id,
+                ..
+            } if !self.activities.contains_key(id) => Err(InputError::UnknownActivity(*id)),
+            Input::TimerFired {
+                started_event_id: id,
+            } if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
+            Input::ChildStarted {
+                initiated_event_id: id,
+                ..
+            } if self
                 .children
                 .get(id)
                 .is_some_and(|child| child.started.is_some()) =>
             {
                 Err(InputError::Duplicate)
             }
-            (
-                Input::ChildStarted {
-                    initiated_event_id: id,
-                    ..
-                }
-                | Input::ChildStartFailed {
-                    initiated_event_id: id,
-                    ..
-                }
-                | Input::ChildClosed {
-                    initiated_event_id: id,
-                    ..
-                },
-                _,
-            ) if !self.children.contains_key(id) => Err(InputError::UnknownChild(*id)),
-            (
-                Input::ExternalResolved {
-                    initiated_event_id: id,
-                    ..
-                },
-                _,
-            ) if !self.externals.contains_key(id) => Err(InputError::UnknownExternal(*id)),
+            Input::ChildStarted {
+                initiated_event_id: id,
+                ..
+            }
+            | Input::ChildStartFailed {
+                initiated_event_id: id,
+                ..
+            }
+            | Input::ChildClosed {
+                initiated_event_id: id,
+                ..
+            } if !self.children.contains_key(id) => Err(InputError::UnknownChild(*id)),
+            Input::ExternalResolved {
+                initiated_event_id: id,
+                ..
+            } if !self.externals.contains_key(id) => Err(InputError::UnknownExternal(*id)),
             _ => Ok(()),
         }
     }
