@@ -11,8 +11,8 @@ use crate::{
 use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
 use sandglass_engine::{
-    Digest, EventAttributes, EventId, Frame, HistoryEvent, Record, Status, TaskOutcome, TaskRecord,
-    Timestamp, decode, shorthand, skeleton,
+    Digest, EventAttributes, EventId, Frame, HistoryEvent, Record, Status, Timestamp, decode,
+    shorthand, skeleton,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{
@@ -241,10 +241,7 @@ impl World {
         let records = frames.iter().flat_map(|frame| &frame.records);
         let digests: HashSet<Digest> = records
             .filter_map(|record| match record {
-                Record::Task(TaskRecord {
-                    outcome: TaskOutcome::Completed { digest, .. },
-                    ..
-                }) => Some(*digest),
+                Record::Task(task) => task.outcome.completed().map(|(digest, _)| digest),
                 _ => None,
             })
             .collect();

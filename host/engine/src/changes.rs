@@ -1,6 +1,7 @@
 //! What a frame changes outside the history: rows to write and effects to run after the commit.
 
-use crate::{Effect, EventId, Frame, HistoryEvent, PendingActivity, Timestamp};
+use crate::{Effect, EventId, Frame, HistoryEvent, OperationId, PendingActivity, Timestamp};
+use std::collections::BTreeSet;
 
 /// One frame with all that must be stored with it and done after it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Changes {
     /// Effects on other runs, by the event that names them: store them in the outbox, then apply
     /// them.
     pub effects: Vec<(EventId, Effect)>,
+    /// The local activities that go on, if there were any: others are forgotten.
+    pub locals_open: Option<BTreeSet<OperationId>>,
     /// Whether running attempts of activities are to be killed rather than told.
     pub kill: bool,
     /// Whether the run closed: delete all its rows, tell its attempts, answer those who wait.
@@ -64,6 +67,7 @@ impl FrameOutput {
             timers_started,
             timers_ended,
             effects,
+            locals_open,
             kill,
             closed,
         } = later.changes;
@@ -73,6 +77,7 @@ impl FrameOutput {
         self.changes.timers_started.extend(timers_started);
         self.changes.timers_ended.extend(timers_ended);
         self.changes.effects.extend(effects);
+        self.changes.locals_open = locals_open.or(self.changes.locals_open);
         self.changes.kill |= kill;
         self.changes.closed |= closed;
         self

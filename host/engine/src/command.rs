@@ -115,6 +115,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Run an activity in this host, inside of the workflow task. Answers with its operation.
+    ScheduleLocalActivity {
+        /// The scope it belongs to.
+        scope: ScopeId,
+        /// What to run.
+        call: ActivityCall,
+        /// The longest wait before an attempt that is not made a timer. Default: the host's.
+        retry_threshold: Option<Millis>,
+    },
 }
 
 /// A complete description of one activity to run.

@@ -17,6 +17,8 @@ pub(crate) struct Compensations {
     pub failed: Vec<String>,
     /// Scheduled events of operations that have a compensation.
     pub sent: BTreeMap<OperationId, EventId>,
+    /// Those of them that are local activities.
+    pub locals: BTreeSet<OperationId>,
     next: u32,
     /// Operations with a compensation that have not ended.
     open: BTreeSet<OperationId>,
@@ -91,6 +93,11 @@ impl Compensations {
         if self.open.remove(&operation) {
             self.ends.insert(operation, end);
         }
+    }
+
+    /// Whether something would undo an operation that has not ended.
+    pub(crate) fn is_open(&self, operation: OperationId) -> bool {
+        self.open.contains(&operation)
     }
 
     /// Notes that an operation was sent, if something would undo it.

@@ -1,8 +1,8 @@
 //! The seam between the rules and whoever runs guest code, and replay on top of it.
 
 use crate::{
-    EventId, Failure, Frame, GuestEvent, HistoryEvent, Limits, Record, Run, Status, Task,
-    TaskFailedCause, TaskOutcome, TaskRecord,
+    Digest, EventId, Failure, Frame, GuestEvent, HistoryEvent, Issued, Limits, LocalResolution,
+    Record, Run, Status, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
 };
 use std::fmt;
 
@@ -216,21 +216,37 @@ fn replay_task(
             Ok(run)
         }
         TaskOutcome::Completed { digest, commands } => {
-            if run.status() != &Status::Running {
-                return Err(ReplayError::Inconsistent {
-                    event_id: run.next_event_id(),
-                    reason: "a workflow task follows the close".into(),
-                });
-            }
-            let task = run.begin_replay(task.started_at, digest, commands);
-            let (task, result) = match driver {
-                Some(driver) => drive(task, driver),
-                None => drive(task, &mut AsRecorded),
-            };
-            result?;
-            Ok(task.finish()?)
+            replay_completed(run, task.started_at, digest, commands, Vec::new(), driver)
         }
+        TaskOutcome::CompletedWithLocal {
+            digest,
+            commands,
+            resolutions,
+        } => replay_completed(run, task.started_at, digest, commands, resolutions, driver),
     }
+}
+
+fn replay_completed(
+    run: Run,
+    started_at: Timestamp,
+    digest: Digest,
+    commands: Vec<Issued>,
+    resolutions: Vec<LocalResolution>,
+    driver: Option<&mut dyn Driver>,
+) -> Result<Run, ReplayError> {
+    if run.status() != &Status::Running {
+        return Err(ReplayError::Inconsistent {
+            event_id: run.next_event_id(),
+            reason: "a workflow task follows the close".into(),
+        });
+    }
+    let task = run.begin_replay(started_at, digest, commands, resolutions);
+    let (task, result) = match driver {
+        Some(driver) => drive(task, driver),
+        None => drive(task, &mut AsRecorded),
+    };
+    result?;
+    Ok(task.finish()?)
 }
 
 /// Issues what was recorded, so that state can be rebuilt without the guest.

@@ -7,10 +7,9 @@
 mod v1;
 mod v2;
 
-pub(crate) use v2::since_v3;
-
-use crate::{Command, Digest, EventId, Failure, HistorySize, Input, Timestamp};
+use crate::{Command, Digest, EventId, Failure, HistorySize, Input, LocalResolution, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+pub(crate) use v2::since_v3;
 
 /// What one commit adds to a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +82,30 @@ pub enum TaskOutcome {
         /// What happened.
         failure: Failure,
     },
+    /// The guest became quiescent, and local activities ended in between.
+    CompletedWithLocal {
+        /// The component it ran with.
+        digest: Digest,
+        /// Its commands, as issued.
+        commands: Vec<Issued>,
+        /// How local activities ended, in the order in which the guest was told. Each was told
+        /// when nothing else was left to deliver.
+        resolutions: Vec<LocalResolution>,
+    },
+}
+
+impl TaskOutcome {
+    /// The component and the commands of a task that did not fail.
+    #[must_use]
+    pub fn completed(&self) -> Option<(Digest, &[Issued])> {
+        match self {
+            Self::Completed { digest, commands }
+            | Self::CompletedWithLocal {
+                digest, commands, ..
+            } => Some((*digest, commands)),
+            Self::Failed { .. } => None,
+        }
+    }
 }
 
 /// One command with the activation that issued it.

@@ -357,6 +357,17 @@ pub enum EventAttributes {
         /// The run.
         target: Target,
     },
+    /// Something that the code is to find again in a replay.
+    MarkerRecorded {
+        /// What kind of thing: `core_local_activity`.
+        marker_name: String,
+        /// What there is to find.
+        details: Vec<(String, Vec<Payload>)>,
+        /// Why it went wrong, if it did.
+        failure: Option<Failure>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
     /// The run is ended by force. Not an event of Temporal's.
     WorkflowExecutionForceCancelRequested(ForceRequest),
     /// A canceled activity did not end within the time that the run waits for it (R23). Not an
@@ -422,6 +433,7 @@ impl EventAttributes {
             Self::ExternalWorkflowExecutionCancelRequested { .. } => {
                 "ExternalWorkflowExecutionCancelRequested"
             }
+            Self::MarkerRecorded { .. } => "MarkerRecorded",
             Self::WorkflowExecutionForceCancelRequested(_) => {
                 "WorkflowExecutionForceCancelRequested"
             }

@@ -23,6 +23,7 @@ mod history;
 mod id;
 mod input;
 mod limits;
+mod local;
 mod payload;
 mod retry;
 mod run;
@@ -58,6 +59,7 @@ pub use input::{
     Trigger,
 };
 pub use limits::{LimitError, LimitSetting, LimitUnit, Limits};
+pub use local::{LocalActivity, LocalOrder, LocalOutcome, LocalResolution, LocalVerdict};
 pub use payload::Payload;
 pub use run::{CancelState, InputError, Run, RunSummary, Status};
 pub use task::Task;

@@ -13,8 +13,8 @@ pub use state::{CancelState, InputError, RunSummary, Status};
 use crate::{
     CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
     Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
-    OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
-    compensation::Compensations, frame::Issued, scopes::Scopes,
+    LocalResolution, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
+    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +40,8 @@ pub struct Run {
     pub(crate) signals_pending: usize,
     /// How it was ended by force.
     pub(crate) force: Option<(ForceRequest, Timestamp)>,
+    /// Local activities that have not ended.
+    pub(crate) locals: BTreeMap<OperationId, OpenLocal>,
     /// How many signals are recorded.
     pub(crate) signals: usize,
     pub(crate) memo: Fields,
@@ -95,6 +97,9 @@ pub(crate) struct OpenTimer {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PendingTask {
     Idle,
+    /// Local activities go on: its scheduled event is written after the inputs that came while
+    /// the task before it was waiting for them.
+    Due,
     /// Its scheduled event is written.
     Scheduled(EventId),
     /// The task before it failed. Its scheduled event is written when it ends (R38).
@@ -135,6 +140,7 @@ impl Run {
             externals: BTreeMap::new(),
             signals_pending: 0,
             force: None,
+            locals: BTreeMap::new(),
             signals: 0,
             memo: Fields::new(),
             search_attributes: Fields::new(),
@@ -294,7 +300,7 @@ impl Run {
 
     fn schedule_task(&mut self, at: Timestamp) {
         match &mut self.task {
-            PendingTask::Idle => {
+            PendingTask::Idle | PendingTask::Due => {
                 let attributes = EventAttributes::WorkflowTaskScheduled { attempt: 1 };
                 self.task = PendingTask::Scheduled(self.emit(at, attributes));
             }
@@ -342,7 +348,7 @@ impl Run {
             self.wants_task(),
             "a workflow task is begun only when one is pending"
         );
-        Task::new(self, started_at, digest, None)
+        Task::new(self, started_at, digest, None, Vec::new())
     }
 
     /// Begins a recorded workflow task again. Each command must equal the recorded one.
@@ -351,8 +357,9 @@ impl Run {
         started_at: Timestamp,
         digest: Digest,
         recorded: Vec<Issued>,
+        resolutions: Vec<LocalResolution>,
     ) -> Task {
-        Task::new(self, started_at, digest, Some(recorded))
+        Task::new(self, started_at, digest, Some(recorded), resolutions)
     }
 
     /// Records that the pending workflow task failed; it stays pending as the next attempt.
@@ -426,6 +433,7 @@ impl Run {
         self.status = status;
         self.task = PendingTask::Idle;
         self.undelivered.clear();
+        self.locals.clear();
         self.recording.changes.closed = true;
         if crate::broken("R26") {
             let effects = &mut self.recording.changes.effects;

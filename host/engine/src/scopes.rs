@@ -48,6 +48,11 @@ pub(crate) enum OperationKind {
         activity_id: String,
         cancellation: CancellationType,
     },
+    /// Work that the host does inside of a workflow task.
+    LocalActivity {
+        activity_type: String,
+        activity_id: String,
+    },
     Timer,
     /// The timer of a timeout scope. The guest never hears of it.
     ScopeTimer(ScopeId),
@@ -81,6 +86,10 @@ impl OperationKind {
                 activity_type,
                 activity_id,
                 ..
+            }
+            | Self::LocalActivity {
+                activity_type,
+                activity_id,
             }
             | Self::Compensation {
                 activity_type,

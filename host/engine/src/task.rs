@@ -8,14 +8,17 @@ mod commands;
 mod compensate;
 mod deliver;
 mod finish;
+mod local;
 mod record;
 mod relatives;
 mod validate;
 
 use crate::{
-    Answer, CancelInfo, Command, Digest, EventId, GuestEvent, OperationId, Run, ScopeId, Signal,
-    Start, Target, TaskFailedCause, TaskFailure, Timestamp,
+    Answer, CancelInfo, Command, Digest, EventId, Failure, GuestEvent, LocalOrder, LocalResolution,
+    OperationId, Payload, Run, ScopeId, Signal, Start, Target, TaskFailedCause, TaskFailure,
+    Timestamp,
     frame::Issued,
+    local::LocalPhase,
     run::{ExternalKind, Undelivered},
 };
 use record::Recorded;
@@ -47,6 +50,13 @@ pub struct Task {
     /// How many are signals to other runs, and how many requests to cancel them.
     signals_planned: usize,
     cancels_planned: usize,
+    /// Whether it has, or had, local activities.
+    had_locals: bool,
+    /// What the host is to do for local activities.
+    orders: Vec<LocalOrder>,
+    /// How they ended, as far as that is not delivered, and as far as it is.
+    resolved: VecDeque<LocalResolution>,
+    resolutions: Vec<LocalResolution>,
     failure: Option<TaskFailure>,
 }
 
@@ -88,6 +98,11 @@ enum Planned {
         target: Target,
         reason: String,
     },
+    Marker {
+        name: String,
+        details: Vec<(String, Vec<Payload>)>,
+        failure: Option<Failure>,
+    },
     Close(crate::Outcome),
 }
 
@@ -97,6 +112,7 @@ impl Task {
         started_at: Timestamp,
         digest: Digest,
         recorded: Option<Vec<Issued>>,
+        resolutions: Vec<LocalResolution>,
     ) -> Self {
         let mut inputs = std::mem::take(&mut run.undelivered);
         if !run.first_task_done && !crate::broken("R6") {
@@ -105,6 +121,11 @@ impl Task {
         }
         // What the guest sees as time never goes back, whatever the wall clock does.
         run.clock = run.clock.max(started_at);
+        // The host may know them already; after a crash it does not.
+        let had_locals = !run.locals.is_empty();
+        let running = run.locals.iter();
+        let running = running.filter(|(_, open)| open.phase == LocalPhase::Running);
+        let orders = running.map(|(id, open)| open.begin(*id)).collect();
         Self {
             run,
             started_at,
@@ -122,6 +143,10 @@ impl Task {
             children_planned: 0,
             signals_planned: 0,
             cancels_planned: 0,
+            had_locals,
+            orders,
+            resolved: resolutions.into(),
+            resolutions: Vec::new(),
             failure: None,
         }
     }
@@ -190,6 +215,18 @@ impl Task {
         self.run
             .start()
             .expect("a task begins only after an input, and the first input is the start")
+    }
+
+    /// Which attempt it is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.run.task_attempt()
+    }
+
+    /// Whether cancellation of the run was requested before this task.
+    #[must_use]
+    pub fn cancel_requested(&self) -> bool {
+        self.run.cancel_requested()
     }
 
     /// Whether this is a replay, in which logs are muted.

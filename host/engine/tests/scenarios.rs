@@ -14,6 +14,8 @@ mod compensations;
 mod force;
 #[path = "scenarios/limits.rs"]
 mod limits;
+#[path = "scenarios/local.rs"]
+mod local;
 #[path = "scenarios/random.rs"]
 mod random;
 #[path = "scenarios/relatives.rs"]

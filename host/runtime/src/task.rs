@@ -14,7 +14,7 @@ use crate::{
 };
 use sandglass_engine::{
     Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Record, Run, Status, Task,
-    TaskFailedCause, TaskFailure, TaskOutcome, Timestamp, broken, drive,
+    TaskFailedCause, TaskFailure, Timestamp, broken, drive,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -475,10 +475,7 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
     };
     let mut records = output.frame.records.iter().rev();
     let commands = records.find_map(|record| match record {
-        Record::Task(task) => match &task.outcome {
-            TaskOutcome::Completed { commands, .. } => Some(commands.len()),
-            TaskOutcome::Failed { .. } => None,
-        },
+        Record::Task(task) => task.outcome.completed().map(|(_, commands)| commands.len()),
         Record::Input { .. } | Record::Inputs(_) => None,
     });
     tracing::debug!(

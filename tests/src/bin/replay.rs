@@ -10,8 +10,7 @@ use anyhow::{Context, Result, ensure};
 use sandglass::store::{ListFilter, Reader, RunStatus, SqliteStore};
 use sandglass::{Host, ManualClock};
 use sandglass_engine::{
-    Command, Frame, Issued, Limits, Payload, Record, Run, Status, TaskOutcome, Timestamp, decode,
-    drive, replay,
+    Command, Frame, Issued, Limits, Payload, Record, Run, Status, Timestamp, decode, drive, replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{env, path::Path, sync::Arc, time::Duration};
@@ -110,7 +109,7 @@ fn run_again(component: &WorkflowComponent, recorded: Vec<Frame>) -> Result<()> 
                     .collect::<Result<(), _>>()?;
             }
             Record::Task(record) => {
-                let TaskOutcome::Completed { digest, .. } = record.outcome else {
+                let Some((digest, _)) = record.outcome.completed() else {
                     anyhow::bail!("no task of these runs has failed");
                 };
                 let (task, driven) = drive(run.begin(record.started_at, digest), &mut instance);
@@ -128,9 +127,9 @@ fn run_again(component: &WorkflowComponent, recorded: Vec<Frame>) -> Result<()> 
 fn print_tasks(frames: &[Frame]) {
     for record in frames.iter().flat_map(|frame| &frame.records) {
         if let Record::Task(task) = record {
-            match &task.outcome {
-                TaskOutcome::Completed { commands, .. } => commands.iter().for_each(print),
-                failed @ TaskOutcome::Failed { .. } => println!("  {failed:?}"),
+            match task.outcome.completed() {
+                Some((_, commands)) => commands.iter().for_each(print),
+                None => println!("  {:?}", task.outcome),
             }
         }
     }

@@ -57,10 +57,7 @@ pub fn remember(digest: Digest, bytes: &[u8]) {
 fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
     let records = frames.iter().flat_map(|frame| &frame.records);
     records.filter_map(|record| match record {
-        Record::Task(task) => match &task.outcome {
-            TaskOutcome::Completed { digest, .. } => Some(*digest),
-            TaskOutcome::Failed { .. } => None,
-        },
+        Record::Task(task) => task.outcome.completed().map(|(digest, _)| digest),
         Record::Input { .. } | Record::Inputs(_) => None,
     })
 }

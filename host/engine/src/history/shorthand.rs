@@ -74,6 +74,7 @@ fn word(attributes: &E) -> String {
         E::RequestCancelExternalWorkflowExecutionInitiated { .. } => "XI",
         E::RequestCancelExternalWorkflowExecutionFailed { .. } => "XF",
         E::ExternalWorkflowExecutionCancelRequested { .. } => "XR",
+        E::MarkerRecorded { .. } => "MR",
         E::WorkflowExecutionForceCancelRequested(_) => "FORCE",
         E::ActivityCancelWaitTimedOut { .. } => "AWTO",
     }

@@ -135,6 +135,10 @@ impl Task {
             return;
         }
         operation.canceled = Some(info.clone());
+        if matches!(operation.kind, OperationKind::LocalActivity { .. }) {
+            self.cancel_local(id, info);
+            return;
+        }
         let waits = match operation.kind {
             OperationKind::Activity { cancellation, .. } => cancellation.waits(),
             OperationKind::Child(ref child) => child.cancellation.waits(),
@@ -212,7 +216,7 @@ impl Task {
     }
 
     /// Resolves an operation as canceled: its event goes to the end of the queue.
-    fn queue_canceled(
+    pub(super) fn queue_canceled(
         &mut self,
         id: OperationId,
         info: &CancelInfo,
@@ -224,7 +228,7 @@ impl Task {
         };
         operation.state = OperationState::Queued;
         let event = match &operation.kind {
-            OperationKind::Activity { .. } => {
+            OperationKind::Activity { .. } | OperationKind::LocalActivity { .. } => {
                 let failure = activity_canceled(&operation.kind, event_id, info, settled);
                 GuestEvent::ActivityResolved(id, Err(failure))
             }

@@ -33,6 +33,7 @@ impl Task {
     /// no number and is not recorded (rule 7).
     fn refusal(&self, command: &Command) -> Result<Option<Failure>, TaskFailure> {
         let (Command::ScheduleActivity { scope, .. }
+        | Command::ScheduleLocalActivity { scope, .. }
         | Command::StartTimer { scope, .. }
         | Command::OpenWait { scope, .. }
         | Command::StartChild { scope, .. }
@@ -67,6 +68,11 @@ impl Task {
             Command::ScheduleActivity { scope, call } => {
                 Answer::Operation(self.schedule_activity(scope, call))
             }
+            Command::ScheduleLocalActivity {
+                scope,
+                call,
+                retry_threshold,
+            } => Answer::Operation(self.schedule_local(scope, call, retry_threshold)),
             Command::StartTimer { scope, duration } => {
                 Answer::Operation(self.start_timer(scope, duration))
             }
@@ -218,6 +224,10 @@ impl Task {
     ) -> CompensationId {
         // An id of its own would clash if the activity it undoes is repeated.
         call.activity_id = None;
+        let kind = undoes.and_then(|operation| self.run.scopes.operation(operation));
+        if kind.is_some_and(|open| matches!(open.kind, OperationKind::LocalActivity { .. })) {
+            self.run.compensations.locals.extend(undoes);
+        }
         let open = undoes.is_some_and(|operation| self.is_open(operation));
         self.run.compensations.push(
             Entry {
@@ -259,6 +269,7 @@ impl Task {
     fn complete(&mut self, outcome: Outcome) {
         self.run.guest_done = true;
         self.queue.clear();
+        self.drop_locals();
         let failed = matches!(outcome, Outcome::Failed(_));
         self.run
             .compensations
@@ -309,6 +320,7 @@ impl Task {
 fn ignored(command: &Command) -> Answer {
     match command {
         Command::ScheduleActivity { .. }
+        | Command::ScheduleLocalActivity { .. }
         | Command::StartTimer { .. }
         | Command::OpenWait { .. }
         | Command::StartChild { .. }

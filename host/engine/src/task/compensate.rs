@@ -37,11 +37,16 @@ impl Task {
 
     fn undoing(&self, entry: Entry) -> crate::ActivityCall {
         let mut call = entry.call;
-        let undone = entry
-            .undoes
-            .and_then(|operation| self.run.compensations.sent.get(&operation));
-        if let Some(event_id) = undone {
-            let key = format!("\"{}/{event_id}\"", self.start().run_id);
+        let (compensations, run_id) = (&self.run.compensations, &self.start().run_id);
+        let key = entry.undoes.and_then(|operation| {
+            if compensations.locals.contains(&operation) {
+                return Some(crate::local::idempotency_key(run_id, operation));
+            }
+            let event_id = compensations.sent.get(&operation)?;
+            Some(format!("{run_id}/{event_id}"))
+        });
+        if let Some(key) = key {
+            let key = format!("\"{key}\"");
             call.header.push((UNDOES_HEADER.into(), Payload::json(key)));
         }
         call

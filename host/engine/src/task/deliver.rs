@@ -16,10 +16,13 @@ impl Task {
             let event = match self.queue.pop_front() {
                 Some(event) if self.take_queued(&event) => Some(event),
                 Some(_) => None,
-                None => {
-                    let input = self.inputs.pop_front()?;
-                    self.apply(input)
-                }
+                None => match self.inputs.pop_front() {
+                    Some(input) => self.apply(input),
+                    None => {
+                        let ended = self.next_resolution()?;
+                        self.apply_local(ended)
+                    }
+                },
             };
             // Once its main function has ended, the guest is not entered again.
             if event.is_some() && !self.run.guest_done {
@@ -101,7 +104,7 @@ impl Task {
         GuestEvent::CancelRequested(info)
     }
 
-    fn apply_activity_close(
+    pub(super) fn apply_activity_close(
         &mut self,
         id: OperationId,
         ids: (EventId, EventId, String),
@@ -138,6 +141,10 @@ impl Task {
         let OperationState::Sent(event_id) = self.run.scopes.operation(id)?.state else {
             return None;
         };
+        if self.run.locals.contains_key(&id) {
+            self.retry_local(id);
+            return None;
+        }
         let operation = self.run.scopes.resolve(id)?;
         match operation.kind {
             OperationKind::Activity { .. } => Some(self.stop_waiting(id, event_id, &operation)),
@@ -193,16 +200,8 @@ fn outcome(
         } => (failure, retry_state),
         ActivityClose::Canceled { details, identity } => {
             let request = operation.canceled.clone();
-            let message = request
-                .as_ref()
-                .map_or_else(String::new, |info| info.reason.clone());
-            let info = FailureInfo::Canceled {
-                details,
-                identity,
-                settled: true,
-                request,
-            };
-            (Failure::new(message, info), RetryState::CancelRequested)
+            let failure = reported_canceled(request, &details, &identity);
+            (failure, RetryState::CancelRequested)
         }
     };
     let (activity_type, activity_id) = operation.kind.activity();
@@ -215,4 +214,20 @@ fn outcome(
         retry_state,
     };
     Err(Failure::new("activity failed", info).caused_by(cause))
+}
+
+/// The failure of an activity that has accepted its cancellation.
+pub(super) fn reported_canceled(
+    request: Option<CancelInfo>,
+    details: &[Payload],
+    identity: &str,
+) -> Failure {
+    let reason = request.as_ref().map(|info| info.reason.clone());
+    let info = FailureInfo::Canceled {
+        details: details.to_vec(),
+        identity: identity.into(),
+        settled: true,
+        request,
+    };
+    Failure::new(reason.unwrap_or_default(), info)
 }

@@ -5,9 +5,11 @@ use crate::{
     ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, HistorySize, Input, Millis,
     OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status,
     TaskFailure, TaskOutcome, TaskRecord,
+    local::LocalPhase,
     run::{OpenActivity, OpenTimer, PendingTask},
     scopes::OperationState,
 };
+use std::collections::BTreeSet;
 
 /// What an activity that had not been started reports when it is canceled (R18).
 const NOT_STARTED: &str = "\"ACTIVITY_ID_NOT_STARTED\"";
@@ -83,9 +85,16 @@ impl Task {
         if let Some(cancel) = &mut self.run.cancel {
             cancel.delivered = true;
         }
-        let outcome = TaskOutcome::Completed {
-            digest,
-            commands: std::mem::take(&mut self.issued),
+        let commands = std::mem::take(&mut self.issued);
+        let resolutions = std::mem::take(&mut self.resolutions);
+        let outcome = if resolutions.is_empty() {
+            TaskOutcome::Completed { digest, commands }
+        } else {
+            TaskOutcome::CompletedWithLocal {
+                digest,
+                commands,
+                resolutions,
+            }
         };
         self.run.push_record(Record::Task(TaskRecord {
             started_at: at,
@@ -106,7 +115,24 @@ impl Task {
                 break; // A closed run sends nothing more.
             }
         }
+        self.locals_go_on();
         Ok((self.run, canceled))
+    }
+
+    /// Local activities that have not ended are waited for by another workflow task.
+    fn locals_go_on(&mut self) {
+        if self.run.status() != &Status::Running {
+            return;
+        }
+        let running = self.run.locals.iter();
+        let running = running.filter(|(_, open)| open.phase == LocalPhase::Running);
+        let running: BTreeSet<OperationId> = running.map(|(id, _)| *id).collect();
+        if !running.is_empty() {
+            self.run.task = PendingTask::Due;
+        }
+        if self.had_locals {
+            self.run.changes().locals_open = Some(running);
+        }
     }
 
     /// Writes the event of a command.
@@ -149,8 +175,29 @@ impl Task {
                 target,
                 reason,
             } => self.initiate_cancel(kind, target, reason, completed_event_id),
+            Planned::Marker {
+                name,
+                details,
+                failure,
+            } => self.write_marker(name, details, failure, completed_event_id),
             Planned::Close(outcome) => self.close(outcome, completed_event_id),
         }
+    }
+
+    fn write_marker(
+        &mut self,
+        marker_name: String,
+        details: Vec<(String, Vec<Payload>)>,
+        failure: Option<crate::Failure>,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::MarkerRecorded {
+            marker_name,
+            details,
+            failure,
+            workflow_task_completed_event_id,
+        };
+        self.run.emit(self.started_at, attributes);
     }
 
     fn schedule(

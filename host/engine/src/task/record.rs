@@ -127,6 +127,10 @@ fn show(command: &Command) -> String {
                 call.activity_type
             )
         }
+        Command::ScheduleLocalActivity { scope, call, .. } => {
+            let name = &call.activity_type;
+            write!(text, "schedule local activity {name} in scope {scope}")
+        }
         Command::StartTimer { scope, duration } => {
             write!(text, "start timer of {} ms in scope {scope}", duration.0)
         }

@@ -19,6 +19,10 @@ impl Task {
                 valid_call(call, limit)?;
                 self.unused_id(call)
             }
+            Command::ScheduleLocalActivity { call, .. } => {
+                valid_call(call, limit)?;
+                only_local(call)
+            }
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
@@ -101,7 +105,9 @@ impl Task {
     fn undoable(&self, operation: OperationId) -> Result<(), TaskFailure> {
         self.known_operation(operation)?;
         match self.run.scopes.operation(operation).map(|open| &open.kind) {
-            None | Some(OperationKind::Activity { .. }) => Ok(()),
+            None | Some(OperationKind::Activity { .. } | OperationKind::LocalActivity { .. }) => {
+                Ok(())
+            }
             Some(_) => Err(bad_scope(format!(
                 "operation {operation} is not an activity"
             ))),
@@ -166,8 +172,8 @@ impl Task {
             return over("pending timers in one run", limits.pending_timers);
         }
         match command {
-            Command::ScheduleActivity { .. }
-                if self.run.activities.len() + self.activities_planned
+            Command::ScheduleActivity { .. } | Command::ScheduleLocalActivity { .. }
+                if self.run.activities.len() + self.activities_planned + self.run.locals.len()
                     >= limits.pending_activities =>
             {
                 let cause = TaskFailedCause::PendingActivitiesLimitExceeded;
@@ -268,9 +274,9 @@ fn valid_child(call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
 
 fn payload_bytes(command: &Command) -> usize {
     match command {
-        Command::ScheduleActivity { call, .. } | Command::PushCompensation { call, .. } => {
-            call.payload_bytes()
-        }
+        Command::ScheduleActivity { call, .. }
+        | Command::ScheduleLocalActivity { call, .. }
+        | Command::PushCompensation { call, .. } => call.payload_bytes(),
         Command::SetCompensationArguments { arguments, .. }
         | Command::SignalExternal { arguments, .. } => arguments.iter().map(Payload::size).sum(),
         Command::StartChild { call, .. } => call.arguments.iter().map(Payload::size).sum(),
@@ -282,6 +288,25 @@ fn payload_bytes(command: &Command) -> usize {
         | Command::CancelExternal { reason: text, .. } => text.len(),
         _ => 0,
     }
+}
+
+/// A local activity knows no queue and no heartbeat.
+fn only_local(call: &ActivityCall) -> Result<(), TaskFailure> {
+    let foreign = [
+        ("a task queue", call.task_queue.is_some()),
+        ("schedule-to-start", call.schedule_to_start.is_some()),
+        ("a heartbeat timeout", call.heartbeat.is_some()),
+    ];
+    let Some((what, _)) = foreign.into_iter().find(|(_, is_set)| *is_set) else {
+        return Ok(());
+    };
+    let cause = TaskFailedCause::BadScheduleActivityAttributes;
+    let message = format!(
+        "local activity {:?} has no use for {what}",
+        call.activity_type
+    );
+    let kind = "BadScheduleActivityAttributes";
+    Err(TaskFailure::new(cause, kind, message))
 }
 
 fn valid_call(call: &ActivityCall, name_bytes: usize) -> Result<(), TaskFailure> {

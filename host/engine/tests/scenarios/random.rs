@@ -66,7 +66,7 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
     };
     let nth = usize::try_from(random.below(1 + known.activities.len() as u64)).unwrap();
     let undone = known.activities.get(nth).copied();
-    let command = match random.below(24) {
+    let command = match random.below(26) {
         0..=5 => Command::ScheduleActivity {
             scope,
             call: call("Work", cancellation),
@@ -96,6 +96,14 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
             when: CompensateWhen::Effective,
         },
         22 if random.below(3) == 0 => Command::Compensate { scope },
+        24..=25 => Command::ScheduleLocalActivity {
+            scope,
+            call: ActivityCall {
+                retry: None,
+                ..call("Local", cancellation)
+            },
+            retry_threshold: Some(Millis(random.below(3000))),
+        },
         23 if random.below(6) == 0 => {
             let outcome = match random.below(2) {
                 0 => Outcome::Completed(Payload::json("1")),
@@ -105,7 +113,10 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
         }
         _ => return,
     };
-    let is_activity = matches!(command, Command::ScheduleActivity { .. });
+    let is_activity = matches!(
+        command,
+        Command::ScheduleActivity { .. } | Command::ScheduleLocalActivity { .. }
+    );
     match guest.command(command) {
         Answer::Operation(operation) => {
             known.last = known.last.max(operation.0);
@@ -119,6 +130,25 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
 }
 
 fn random_input(random: &mut Random, w: &mut World) {
+    if w.is_hosting() {
+        match random.below(8) {
+            0 => w.crash(),
+            1 => w.end_task(),
+            2..=3 => w.local("Local", Report::Completed(Payload::json("1"))),
+            4..=5 => w.local("Local", Report::Failed(Failure::application("E", "random"))),
+            6 => w.local("Local", Report::Canceled(vec![])),
+            _ => {
+                let operation = *w.locals.keys().next().unwrap();
+                w.resolve(LocalResolution {
+                    operation,
+                    attempt: 1,
+                    at: w.now,
+                    outcome: LocalOutcome::Unsettled,
+                });
+            }
+        }
+        return;
+    }
     let now = w.now;
     match random.below(10) {
         0 => w.signal("s"),
@@ -145,25 +175,32 @@ fn random_input(random: &mut Random, w: &mut World) {
     }
 }
 
-fn run(seed: u64) -> usize {
+/// Events of the run, and how many of them are markers of local activities.
+fn run(seed: u64) -> (usize, usize) {
     SEED.set(seed);
     let mut random = Random::new(!seed);
     let mut w = World::start(random_guest);
     for _ in 0..40 {
-        if random.below(4) == 0 {
+        if random.below(4) == 0 && !w.is_hosting() {
             w.evict();
         }
         if random.below(3) > 0 {
             w.task();
         }
-        if w.run().status() != &Status::Running {
+        if !w.is_hosting() && w.run().status() != &Status::Running {
             break;
         }
         random_input(&mut random, &mut w);
     }
+    if w.is_hosting() {
+        w.end_task();
+    }
     w.replayed_history();
     invariants(&w.events);
-    w.events.len()
+    let markers = w.events.iter();
+    let markers =
+        markers.filter(|event| matches!(event.attributes, EventAttributes::MarkerRecorded { .. }));
+    (w.events.len(), markers.count())
 }
 
 /// Nothing follows the close; what ended was begun, and ended once.
@@ -209,16 +246,20 @@ fn invariants(events: &[HistoryEvent]) {
 fn random_runs_replay_to_the_same_history() {
     if let Ok(seed) = env::var("SANDGLASS_SEED") {
         let seed = seed.parse().expect("SANDGLASS_SEED is a number");
-        println!("seed {seed}: {} events", run(seed));
+        println!("seed {seed}: {} events", run(seed).0);
         return;
     }
-    let mut events = 0;
+    let (mut events, mut markers) = (0, 0);
     for seed in 0..RUNS {
         println!("seed {seed}");
-        events += run(seed);
+        let (all, marked) = run(seed);
+        events += all;
+        markers += marked;
     }
     assert!(
         events > 5_000,
         "the random runs have become too small to say anything: {events}"
     );
+    assert!(markers > 300, "few local activities ended: {markers}");
+    println!("{events} events, {markers} of them markers");
 }

@@ -44,6 +44,19 @@ impl Guest<'_> {
         })
     }
 
+    pub(crate) fn local(
+        &mut self,
+        scope: ScopeId,
+        name: &str,
+        cancellation: CancellationType,
+    ) -> OperationId {
+        self.operation(Command::ScheduleLocalActivity {
+            scope,
+            call: call(name, cancellation),
+            retry_threshold: None,
+        })
+    }
+
     pub(crate) fn timer(&mut self, scope: ScopeId, secs: u64) -> OperationId {
         self.operation(Command::StartTimer {
             scope,
@@ -123,6 +136,12 @@ pub(crate) struct World {
     make: fn() -> Script,
     run: Option<Run>,
     guest: Scripted,
+    /// A workflow task that waits for local activities.
+    hosting: Option<Task>,
+    /// Those that run.
+    pub(crate) locals: BTreeMap<OperationId, LocalActivity>,
+    /// Those that were told to stop.
+    pub(crate) told: Vec<(String, String)>,
     pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) events: Vec<HistoryEvent>,
     pub(crate) pending: BTreeMap<EventId, PendingActivity>,
@@ -145,6 +164,9 @@ impl World {
             make,
             run: Some(Run::new(Limits::default())),
             guest: Scripted(make()),
+            hosting: None,
+            locals: BTreeMap::new(),
+            told: Vec::new(),
             frames: Vec::new(),
             events: Vec::new(),
             pending: BTreeMap::new(),
@@ -195,12 +217,32 @@ impl World {
 
     /// Runs the pending workflow task, if there is one.
     pub(crate) fn task(&mut self) -> &mut Self {
-        if !self.run().wants_task() {
+        if self.is_hosting() || !self.run().wants_task() {
             return self;
         }
-        let attempt = self.run().task_attempt();
         let task = self.run.take().unwrap().begin(self.now, Digest::default());
-        let (task, result) = drive(task, &mut self.guest);
+        self.drive(task);
+        self
+    }
+
+    fn drive(&mut self, task: Task) {
+        let (mut task, result) = drive(task, &mut self.guest);
+        let mut ended = Vec::new();
+        for order in task.take_local_orders() {
+            ended.extend(self.obey(order));
+        }
+        for resolution in ended {
+            task.resolve_local(resolution);
+        }
+        if result.is_ok() && task.waits_for_local() {
+            self.hosting = Some(task);
+        } else {
+            self.finish(task, result);
+        }
+    }
+
+    fn finish(&mut self, task: Task, result: Result<(), TaskFailure>) {
+        let attempt = task.attempt();
         let pending = &self.pending;
         let finished = result.and_then(|()| {
             task.finish_with(|id| {
@@ -221,7 +263,87 @@ impl World {
             }
         }
         self.commit();
-        self
+    }
+
+    /// As the host does. An activity that was to stop before the host knew of it has ended.
+    fn obey(&mut self, order: LocalOrder) -> Option<LocalResolution> {
+        match order {
+            LocalOrder::Begin(mut local) => {
+                local.pending.start(self.now, "host");
+                self.locals.entry(local.operation).or_insert(*local);
+            }
+            LocalOrder::Cancel {
+                operation,
+                reason,
+                waits,
+                ..
+            } => {
+                let local = self.locals.get_mut(&operation).unwrap();
+                let name = local.pending.call.activity_type.clone();
+                self.told.push((name, reason.clone()));
+                local.pending.cancel_requested = Some(reason);
+                if !waits {
+                    self.locals.remove(&operation);
+                }
+            }
+            LocalOrder::Abandon(operation) | LocalOrder::Drop(operation) => {
+                self.locals.remove(&operation);
+            }
+        }
+        None
+    }
+
+    /// Whether a workflow task waits for local activities.
+    pub(crate) fn is_hosting(&self) -> bool {
+        self.hosting.is_some()
+    }
+
+    /// Ends the task that waits, as after 80 % of its time or for a request to cancel.
+    pub(crate) fn end_task(&mut self) {
+        let task = self.hosting.take().expect("a task waits");
+        self.finish(task, Ok(()));
+    }
+
+    /// A local activity reports; what that means is told to the task that waits for it.
+    pub(crate) fn local(&mut self, name: &str, report: Report) {
+        let found = self.locals.values_mut().rev();
+        let mut found = found.filter(|local| local.pending.call.activity_type == name);
+        let local = found
+            .next()
+            .unwrap_or_else(|| panic!("{name} does not run"));
+        let at = self.now;
+        let outcome = match local.report(at, report, Millis::from_secs(10)) {
+            LocalVerdict::Ended(outcome) => outcome,
+            LocalVerdict::Retry { at } => {
+                self.now = self.now.max(at);
+                local.pending.start(self.now, "host");
+                return;
+            }
+        };
+        let (operation, attempt) = (local.operation, local.last_attempt());
+        self.resolve(LocalResolution {
+            operation,
+            attempt,
+            at,
+            outcome,
+        });
+    }
+
+    pub(crate) fn resolve(&mut self, resolution: LocalResolution) {
+        self.locals.remove(&resolution.operation);
+        let mut task = self.hosting.take().expect("a task waits");
+        task.resolve_local(resolution);
+        self.drive(task);
+    }
+
+    /// The host stops as in a crash: what is not committed never was.
+    pub(crate) fn crash(&mut self) {
+        self.hosting = None;
+        self.locals.clear();
+        self.guest = Scripted((self.make)());
+        let mut guest = Scripted((self.make)());
+        self.run = Some(self.replayed(Some(&mut guest)).unwrap());
+        self.guest = guest;
     }
 
     /// Gives the run a new instance of its guest, brought up to date by replay.
@@ -254,6 +376,9 @@ impl World {
         self.frames.push(encode(&output.frame));
         self.events.extend(output.events);
         let changes = output.changes;
+        if let Some(open) = &changes.locals_open {
+            self.locals.retain(|operation, _| open.contains(operation));
+        }
         for mut activity in changes.scheduled {
             if self.worker {
                 activity.start(self.now, "worker");

@@ -247,7 +247,8 @@ impl Player {
                 ..
             } => return,
             TaskOutcome::Failed { .. } => {}
-            TaskOutcome::Completed { digest, .. } => self.pin(*digest).await,
+            TaskOutcome::Completed { digest, .. }
+            | TaskOutcome::CompletedWithLocal { digest, .. } => self.pin(*digest).await,
         }
         self.host.resume_workflow_tasks();
         self.host.idle().await;
