@@ -6,6 +6,7 @@ use crate::{
     component::Component,
     error::{Error, StartError},
     host::{Host, Inner, component_loaded},
+    pool,
     wasm::WasmComponent,
 };
 use sandglass_engine::Digest;
@@ -51,7 +52,8 @@ impl Components {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
-        let sandbox = Sandbox::new(self.config.clone()).map_err(component_error)?;
+        let sandbox = Sandbox::with_pace(self.config.clone(), pool::wait_for_turn)
+            .map_err(component_error)?;
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 

@@ -1,9 +1,9 @@
 //! The threads that run workflow tasks: a fixed number, one queue, first come first served.
 //!
 //! Guest code cannot be taken off a thread before its time is up, and eight guests that loop would
-//! hold a small pool for seconds. So a thread that has been at one run for long while others wait
-//! gives up its seat: another thread takes it, and the first goes on beside the pool, with a lower
-//! priority, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
+//! hold a small pool for seconds. So a thread that has been at one run for long while others have
+//! something to do gives up its seat: another thread takes it, and the first goes on beside the pool,
+//! as [`turns`] says, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
 //! slow runs before it.
 
 use crate::{cell::RunCell, clock::lock};
@@ -12,6 +12,12 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+mod nudge;
+mod turns;
+
+pub(crate) use turns::wait_for_turn;
+use turns::{Seat, Turns, sit_down};
 
 /// How long a thread may be at one run while others wait.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -23,7 +29,7 @@ const BESIDE_MAX: usize = 64;
 #[derive(Default)]
 struct Queue {
     runs: VecDeque<Arc<RunCell>>,
-    /// The threads of the pool that are at a run, by number: since when.
+    /// The threads of the pool that are at a run, by number.
     busy: BTreeMap<u64, Busy>,
     /// Threads that wait for a run.
     idle: usize,
@@ -36,15 +42,16 @@ struct Queue {
 }
 
 struct Busy {
-    since: Instant,
+    /// When it has to give up its seat, if others want to run.
+    until: Instant,
     thread: Thread,
+    seat: Arc<Seat>,
 }
 
-/// The niceness of a thread beside the pool: enough for a thread of the pool that wakes up to go
-/// first, and not so much that a guest that is interrupted gets no time to end. Not measured finer:
-/// the figures of `neighbors` at 5 and at 19 differ less than two runs of it.
+/// The niceness of a thread beside the pool: the least. Linux's class for idle threads would be less,
+/// but on a busy machine a guest that is interrupted would get no time to end for a second.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 19;
 
 /// The queue of runs that have something to do.
 #[derive(Default)]
@@ -54,13 +61,14 @@ pub(crate) struct Pool {
     changed: Condvar,
     /// For the one that looks after their seats.
     all_busy: Condvar,
+    turns: Turns,
 }
 
 impl Pool {
     pub(crate) fn push(&self, cell: Arc<RunCell>) {
         let mut queue = lock(&self.queue);
         queue.runs.push_back(cell);
-        let call = queue.runs.len() > queue.idle && !queue.watched;
+        let call = !queue.watched && (queue.runs.len() > queue.idle || queue.overdue().is_some());
         drop(queue);
         self.changed.notify_one();
         if call {
@@ -88,6 +96,7 @@ impl Pool {
     /// Works until stopped, or until its seat was taken.
     pub(crate) fn work(&self, step: impl Fn(&Arc<RunCell>)) {
         let thread = Thread::current();
+        let own = sit_down();
         let mut queue = lock(&self.queue);
         loop {
             if queue.stopped {
@@ -101,13 +110,22 @@ impl Pool {
             };
             let number = queue.next_number;
             queue.next_number += 1;
-            let since = Instant::now();
-            queue.busy.insert(number, Busy { since, thread });
+            let until = Instant::now() + PATIENCE;
+            let seat = Arc::clone(&own);
+            queue.busy.insert(
+                number,
+                Busy {
+                    until,
+                    thread,
+                    seat,
+                },
+            );
             drop(queue);
             step(&cell);
             drop(cell);
             queue = lock(&self.queue);
-            if queue.busy.remove(&number).is_none() {
+            let seated = queue.busy.remove(&number).is_some();
+            if !seated {
                 queue.beside -= 1;
                 return;
             }
@@ -119,6 +137,11 @@ impl Pool {
     pub(crate) fn look_after(&self, seat: impl Fn() -> bool) {
         let mut queue = lock(&self.queue);
         while !queue.stopped {
+            if let Some(number) = queue.overdue()
+                && queue.give_up_seat(number, &self.turns, &seat)
+            {
+                continue;
+            }
             if queue.runs.len() <= queue.idle {
                 // Whoever adds a run that no idle thread is there for calls.
                 queue.watched = false;
@@ -126,20 +149,9 @@ impl Pool {
                 continue;
             }
             queue.watched = true;
-            // Numbers count up: the first has been at its run longest.
-            let longest = queue.busy.iter().next();
-            let held = longest.map(|(number, busy)| (*number, busy.since.elapsed()));
-            let left = match held {
-                Some((number, held)) if held >= PATIENCE && queue.beside < BESIDE_MAX => {
-                    if queue.give_up_seat(number, &seat) {
-                        continue;
-                    }
-                    PATIENCE
-                }
-                Some((_, held)) if held < PATIENCE => PATIENCE.saturating_sub(held),
-                // Between two runs, or nobody can be put in anybody's place: they have to end.
-                _ => PATIENCE,
-            };
+            // Between two runs, or if nobody can be put in anybody's place, they have to end.
+            let left = queue.first_due().map_or(PATIENCE, |(_, left)| left);
+            let left = if left.is_zero() { PATIENCE } else { left };
             let waited = self.all_busy.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -147,13 +159,31 @@ impl Pool {
 }
 
 impl Queue {
-    fn give_up_seat(&mut self, number: u64, seat: &impl Fn() -> bool) -> bool {
+    /// The thread that has to give up its seat first, and how long it may keep it.
+    fn first_due(&self) -> Option<(u64, Duration)> {
+        // Numbers count up.
+        let (number, busy) = self.busy.iter().next()?;
+        Some((
+            *number,
+            busy.until.saturating_duration_since(Instant::now()),
+        ))
+    }
+
+    /// A thread that is to go on beside the pool. Also while a seat is free: it would compete for the
+    /// processors with those who have one.
+    fn overdue(&self) -> Option<u64> {
+        let (number, left) = self.first_due()?;
+        (left.is_zero() && self.beside < BESIDE_MAX).then_some(number)
+    }
+
+    fn give_up_seat(&mut self, number: u64, turns: &Turns, seat: &impl Fn() -> bool) -> bool {
         if !seat() {
             return false;
         }
         if let Some(busy) = self.busy.remove(&number) {
             self.beside += 1;
             busy.thread.step_back();
+            turns.send(busy.thread, &busy.seat);
         }
         true
     }
@@ -191,4 +221,27 @@ impl Thread {
             let _refused = rustix::process::setpriority_process(Some(id), NICENESS);
         }
     }
+
+    /// Ties it to one processor. Whether that could be done.
+    fn stay_on(self, cpu: usize) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.id.is_some() {
+            let mut set = rustix::thread::CpuSet::new();
+            set.set(cpu);
+            return rustix::thread::sched_setaffinity(self.id, &set).is_ok();
+        }
+        let _elsewhere = cpu;
+        false
+    }
+}
+
+/// The processors that this process may use.
+fn processors() -> Vec<usize> {
+    #[cfg(target_os = "linux")]
+    if let Ok(set) = rustix::thread::sched_getaffinity(None) {
+        let all = 0..rustix::thread::CpuSet::MAX_CPU;
+        return all.filter(|cpu| set.is_set(*cpu)).collect();
+    }
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (0..count).collect()
 }

@@ -27,8 +27,8 @@ pub struct Stats {
     pub blocked_attempts: u64,
     /// Frames whose inputs were committed before their workflow task ended.
     pub early_commits: u64,
-    /// Workflow tasks that run beside the pool at this moment, because others waited for their
-    /// threads.
+    /// Workflow tasks that run beside the pool at this moment, because they took long while others
+    /// had something to do.
     pub tasks_beside: u64,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything that could make a replay differ from the first execution is fixed here.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 use wasmtime::{Config, WasmBacktraceDetails};
 
 /// Names our own compiler settings in the file names of the compile cache.
@@ -17,6 +17,11 @@ pub(crate) const IMAGE_DATA_BYTES_MIN: usize = 1 << 20;
 
 /// Host stack that a call needs beside the guest's.
 const HOST_STACK_BYTES: usize = 512 << 10;
+
+/// What a guest that computes calls on its own thread at each tick of the epoch. It may wait, so that
+/// others get the processor, and returns at once when the flag says that the call is to be ended.
+/// Time that it waits is not counted as the guest's.
+pub type Pace = fn(interrupted: &AtomicBool);
 
 /// Limits on guests and where compiled components are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 use crate::{
     bindings::workflow::{Workflow, WorkflowPre},
+    config::Pace,
     limits::Limits,
     log::LogSink,
     state::{GuestState, Watch},
@@ -31,6 +32,7 @@ pub(crate) struct Template {
     pub(crate) table_elements_max: usize,
     pub(crate) budget: Duration,
     pub(crate) budget_ticks: u64,
+    pub(crate) pace: Pace,
 }
 
 /// One run's guest code in memory.
@@ -65,7 +67,12 @@ impl Template {
     pub(crate) fn instantiate(&self, log: LogSink) -> Result<Instance, TaskFailure> {
         let interrupted = Arc::new(AtomicBool::new(false));
         let limits = Limits::new(self.memory_bytes_max, self.table_elements_max);
-        let watch = Watch::new(Arc::clone(&interrupted), self.budget_ticks, self.budget);
+        let watch = Watch::new(
+            Arc::clone(&interrupted),
+            self.pace,
+            self.budget_ticks,
+            self.budget,
+        );
         let mut store = Store::new(&self.engine, GuestState::new(limits, log, watch));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut store| store.data_mut().watch.tick());

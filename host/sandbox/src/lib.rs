@@ -35,7 +35,7 @@ pub use activity::{
 pub use allow::ForbiddenImport;
 pub use component::WorkflowComponent;
 pub use componentize::{ComponentizeError, to_component};
-pub use config::SandboxConfig;
+pub use config::{Pace, SandboxConfig};
 pub use error::Error;
 pub use inspect::{ImportVerdict, Inspection};
 pub use instance::{Instance, Interrupter};

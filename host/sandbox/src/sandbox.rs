@@ -1,8 +1,8 @@
 //! The entrance: loads components into engines.
 
 use crate::{
-    ActivityComponent, ComponentKind, Error, Grants, Inspection, SandboxConfig, WorkflowComponent,
-    activity, allow,
+    ActivityComponent, ComponentKind, Error, Grants, Inspection, Pace, SandboxConfig,
+    WorkflowComponent, activity, allow,
     bindings::workflow::WorkflowPre,
     cache::Cache,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
@@ -23,6 +23,7 @@ const COMPONENT_BYTES_MAX: usize = 128 << 20;
 /// Loads components. One per host; its engines and its epoch thread are shared by all it loads.
 pub struct Sandbox {
     config: SandboxConfig,
+    pace: Pace,
     engines: Engines,
     cache: Cache,
     small: Linker<GuestState>,
@@ -37,6 +38,14 @@ impl Sandbox {
     /// [`Error::Engine`] if the machine does not support the settings, [`Error::Cache`] if the
     /// directory cannot be used.
     pub fn new(config: SandboxConfig) -> Result<Arc<Self>, Error> {
+        Self::with_pace(config, |_| ())
+    }
+
+    /// As [`Self::new`]; workflows that compute for long let `pace` say when they go on.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_pace(config: SandboxConfig, pace: Pace) -> Result<Arc<Self>, Error> {
         let engines = Engines::new(&config)?;
         let cache = Cache::open(config.cache_dir.as_deref())?;
         let workflow = |profile| {
@@ -48,6 +57,7 @@ impl Sandbox {
         let activity = activity::linker(engines.get(Profile::Activity)).map_err(Error::engine)?;
         Ok(Arc::new(Self {
             config,
+            pace,
             engines,
             cache,
             small,
@@ -83,6 +93,7 @@ impl Sandbox {
             table_elements_max: self.config.table_elements_max,
             budget: self.config.activation_budget,
             budget_ticks: self.config.budget_ticks(),
+            pace: self.pace,
         };
         Ok(Arc::new(WorkflowComponent::new(digest, template)?))
     }

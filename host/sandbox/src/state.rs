@@ -2,6 +2,7 @@
 
 use crate::{
     Level, LogSink,
+    config::Pace,
     limits::Limits,
     log::{LogBudget, cut},
     trap::{BadCall, Stopped},
@@ -113,15 +114,22 @@ impl GuestState {
 /// Ends a call that takes too long or is not wanted any more. Asked at each tick of the epoch.
 pub(crate) struct Watch {
     interrupted: Arc<AtomicBool>,
+    pace: Pace,
     ticks: u64,
     ticks_max: u64,
     budget: Duration,
 }
 
 impl Watch {
-    pub(crate) fn new(interrupted: Arc<AtomicBool>, ticks_max: u64, budget: Duration) -> Self {
+    pub(crate) fn new(
+        interrupted: Arc<AtomicBool>,
+        pace: Pace,
+        ticks_max: u64,
+        budget: Duration,
+    ) -> Self {
         Self {
             interrupted,
+            pace,
             ticks: 0,
             ticks_max,
             budget,
@@ -141,6 +149,8 @@ impl Watch {
 
     pub(crate) fn tick(&mut self) -> Result<UpdateDeadline> {
         self.ticks += 1;
+        self.check()?;
+        (self.pace)(&self.interrupted);
         self.check()?;
         Ok(UpdateDeadline::Continue(1))
     }
