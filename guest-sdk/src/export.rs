@@ -63,6 +63,26 @@ macro_rules! __export_workflows {
             fn activate(event: world::exports::sandglass::workflow::guest::Event) {
                 $crate::__private::activate(&$definitions(), event);
             }
+
+            fn query(
+                name: ::std::string::String,
+                arguments: ::std::vec::Vec<world::sandglass::workflow::types::Payload>,
+                _header: ::std::vec::Vec<(
+                    ::std::string::String,
+                    world::sandglass::workflow::types::Payload,
+                )>,
+            ) -> ::std::result::Result<
+                world::sandglass::workflow::types::Payload,
+                world::sandglass::workflow::types::Failure,
+            > {
+                $crate::__private::answer_query(&name, &arguments)
+            }
+
+            fn validate_update(
+                update: world::exports::sandglass::workflow::guest::Update,
+            ) -> ::std::result::Result<(), world::sandglass::workflow::types::Failure> {
+                $crate::__private::validate_update(&update)
+            }
         }
 
         world::export!(Component with_types_in $crate::__private::bindings::workflow);

@@ -17,6 +17,8 @@ struct Fake {
     scopes: u32,
     canceled: BTreeMap<u32, CancelInfo>,
     random: u8,
+    read_only: bool,
+    memo: BTreeMap<String, Payload>,
 }
 
 thread_local! {
@@ -64,7 +66,10 @@ pub(crate) fn canceled() -> Failure {
 }
 
 fn note(line: String) {
-    FAKE.with_borrow_mut(|fake| fake.lines.push(line));
+    FAKE.with_borrow_mut(|fake| {
+        assert!(!fake.read_only, "a command where it may only look: {line}");
+        fake.lines.push(line);
+    });
 }
 
 fn operation(parent: u32, what: String) -> Result<u64, Failure> {
@@ -72,6 +77,7 @@ fn operation(parent: u32, what: String) -> Result<u64, Failure> {
         if fake.canceled.contains_key(&parent) {
             return Err(canceled());
         }
+        assert!(!fake.read_only, "a command where it may only look: {what}");
         fake.operations += 1;
         fake.lines
             .push(format!("{} {what} in {parent}", fake.operations));
@@ -229,6 +235,15 @@ pub(crate) mod info {
         1_000
     }
 
+    pub(crate) fn patched(id: &str) -> bool {
+        note(format!("patch {id}"));
+        id != "unknown to this run"
+    }
+
+    pub(crate) fn deprecate_patch(id: &str) {
+        note(format!("deprecated patch {id}"));
+    }
+
     pub(crate) fn random_bytes(len: u32) -> Vec<u8> {
         FAKE.with_borrow_mut(|fake| {
             let bytes = (0..len).map(|_| {
@@ -237,6 +252,49 @@ pub(crate) mod info {
             });
             bytes.collect()
         })
+    }
+}
+
+/// From now on a command is one too many, as in a query.
+pub(crate) fn look() {
+    FAKE.with_borrow_mut(|fake| fake.read_only = true);
+}
+
+pub(crate) mod updates {
+    use super::*;
+
+    pub(crate) fn complete_update(id: &str, outcome: Result<&Payload, &[FailureLink]>) {
+        note(match outcome {
+            Ok(value) => format!("update {id}: {}", text(std::slice::from_ref(value))),
+            Err(links) => format!("update {id} failed: {}", links[0].message),
+        });
+    }
+}
+
+pub(crate) mod attributes {
+    pub(crate) use super::real::attributes::SearchValue;
+    use super::*;
+
+    pub(crate) fn upsert_memo(entries: &[(String, Option<Payload>)]) {
+        for (name, value) in entries {
+            note(format!("memo {name}: {}", text(value.as_slice())));
+            FAKE.with_borrow_mut(|fake| match value {
+                Some(value) => fake.memo.insert(name.clone(), value.clone()),
+                None => fake.memo.remove(name),
+            });
+        }
+    }
+
+    pub(crate) fn upsert_search_attributes(entries: &[(String, Option<SearchValue>)]) {
+        note(format!("search attributes {entries:?}"));
+    }
+
+    pub(crate) fn get_memo() -> Vec<(String, Payload)> {
+        FAKE.with_borrow(|fake| fake.memo.clone().into_iter().collect())
+    }
+
+    pub(crate) fn get_search_attributes() -> Vec<(String, SearchValue)> {
+        vec![("Total".into(), SearchValue::Int(5))]
     }
 }
 

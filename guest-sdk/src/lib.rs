@@ -35,6 +35,11 @@
 //! [`random`] and [`log`] take their places, and their answers are the same in a replay. The
 //! iteration order of a `HashMap` is the same in every replay, too.
 //!
+//! # Messages
+//!
+//! [`signals`] tell a workflow something, a [`query`] asks it something without changing it, an
+//! [`update`] asks it to do something and waits for the answer.
+//!
 //! # Cancellation
 //!
 //! A request for cancellation makes whatever the workflow awaits fail with a cancellation
@@ -46,6 +51,7 @@
 //! `select!` are canceled.
 
 pub mod activity;
+pub mod attributes;
 mod call;
 pub mod child;
 pub mod compensation;
@@ -54,13 +60,16 @@ pub mod external;
 mod failure;
 pub mod info;
 pub mod log;
+mod patch;
 mod payload;
+mod query;
 pub mod random;
 mod runtime;
 pub mod scope;
 mod signal;
 mod time;
 mod timer;
+mod update;
 mod wait;
 
 #[cfg(test)]
@@ -78,13 +87,16 @@ pub use failure::{
     ActivityFailure, ApplicationFailure, CanceledFailure, Failure, FailureInfo, FailureLink,
     RetryState, TimeoutKind,
 };
+pub use patch::{deprecate_patch, patched};
 pub use payload::{Payload, decode, encode};
+pub use query::query;
 pub use runtime::{JoinHandle, spawn};
 pub use sandglass_guest_macros::{activity, workflow};
 pub use scope::{CancelCause, CancelInfo, Scope};
 pub use signal::{Signals, signals};
 pub use time::{Timestamp, now};
 pub use timer::{Sleep, sleep};
+pub use update::{UpdateHandler, all_handlers_finished, update};
 pub use wait::{or_canceled, wait_until};
 
 /// What most workflows and activities use.
@@ -94,8 +106,8 @@ pub mod prelude {
     pub use crate::{
         Activity, ActivityCall, ActivityOptions, CancellationType, Child, ChildCall,
         ChildCancellation, ChildOptions, Failure, ParentClosePolicy, RetryPolicy, RunWhen, Scope,
-        activity, compensate, external, log, now, random, scope, signals, sleep, spawn, wait_until,
-        workflow,
+        activity, all_handlers_finished, compensate, deprecate_patch, external, log, now, patched,
+        query, random, scope, signals, sleep, spawn, update, wait_until, workflow,
     };
 }
 
@@ -106,7 +118,7 @@ pub mod __private {
 
     pub use crate::activity::attempt;
     pub use crate::payload::{Arguments, Payload};
-    pub use crate::runtime::{Body, Definition, activate};
+    pub use crate::runtime::{Body, Definition, activate, answer_query, validate_update};
     pub use sandglass_guest_bindings as bindings;
 
     use crate::Failure;

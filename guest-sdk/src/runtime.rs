@@ -9,6 +9,7 @@
 
 mod children;
 mod conditions;
+mod handlers;
 mod operation;
 mod signals;
 mod task;
@@ -52,6 +53,8 @@ pub(crate) struct Run {
     active: Cell<bool>,
     /// Whether the run has ended. What is dropped afterwards issues no commands.
     completed: Cell<bool>,
+    /// Whether the workflow's code has begun.
+    begun: Cell<bool>,
     /// How many futures of detached scopes are being dropped; what they started goes on.
     abandoning: Cell<i32>,
     scope: Cell<types::Scope>,
@@ -61,6 +64,7 @@ pub(crate) struct Run {
     next_waiter: Cell<u64>,
     children: children::Children,
     conditions: conditions::Conditions,
+    handlers: handlers::Handlers,
     signals: RefCell<BTreeMap<String, signals::Mailbox>>,
     tasks: task::Tasks,
 }
@@ -97,6 +101,7 @@ pub fn activate(definitions: &[Definition], event: Event) {
         return;
     }
     with(|run| run.active.set(true));
+    let begins = matches!(event, Event::Initialize(_));
     match event {
         Event::Initialize(start) => begin(definitions, start),
         Event::SignalReceived(signal) => signals::deliver(signal.name, signal.arguments),
@@ -116,8 +121,12 @@ pub fn activate(definitions: &[Definition], event: Event) {
         | Event::Compensated(resolved) => {
             operation::resolve(resolved.operation, resolved.outcome.map(|()| None));
         }
+        Event::UpdateRequested(update) => handlers::deliver(update),
     }
     task::drain();
+    if begins && !with(|run| run.completed.get()) {
+        handlers::begun();
+    }
     with(|run| run.active.set(false));
 }
 
@@ -131,6 +140,7 @@ fn begin(definitions: &[Definition], start: Start) {
             start.workflow_type
         );
     };
+    with(|run| run.begun.set(true));
     let body = (definition.begin)(start.arguments);
     task::spawn_in(ROOT, async move {
         let outcome = match body.await {
@@ -199,6 +209,9 @@ fn wake_cancel_waiters(scope: types::Scope) {
 
 pub(crate) use children::poll_started;
 pub(crate) use conditions::Condition;
+pub(crate) use handlers::{UpdateEntry, register_query, register_update, updates_finished};
+#[doc(hidden)]
+pub use handlers::{query as answer_query, validate_update};
 pub(crate) use signals::{add_receiver, remove_receiver, take_signal};
 
 #[cfg(test)]

@@ -7014,6 +7014,1358 @@ pub mod sandglass {
                 }
             }
         }
+        /// Answers updates.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod updates {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Failure = super::super::super::sandglass::workflow::types::Failure;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            #[allow(unused_unsafe, clippy::all)]
+            /// Answers an update that `update-requested` has brought, once.
+            ///
+            /// The value or failure is what its caller gets. It is recorded as an event of the workflow
+            /// task; an update that the run's end leaves unanswered fails with
+            /// `AcceptedUpdateCompletedWorkflow`.
+            ///
+            /// Replay: compared with the recorded call.
+            ///
+            /// Cancellation: works in a canceled run; canceling a run does not answer its updates.
+            ///
+            /// Traps if there is no such update, it was answered before, or a limit of the task is passed.
+            #[allow(async_fn_in_trait)]
+            pub fn complete_update(
+                id: &str,
+                outcome: ::core::result::Result<
+                    &Payload,
+                    &[super::super::super::sandglass::workflow::types::FailureLink],
+                >,
+            ) -> () {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    let vec0 = id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result57_0, result57_1, result57_2, result57_3, result57_4) = match outcome {
+                        Ok(e) => {
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata1,
+                                data: data1,
+                            } = e;
+                            let vec5 = metadata1;
+                            let len5 = vec5.len();
+                            let layout5 = _rt::alloc::Layout::from_size_align(
+                                    vec5.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result5, _cleanup5) = wit_bindgen::rt::Cleanup::new(
+                                layout5,
+                            );
+                            cleanup_list.extend(_cleanup5);
+                            for (i, e) in vec5.into_iter().enumerate() {
+                                let base = result5
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t2_0, t2_1) = e;
+                                    let vec3 = t2_0;
+                                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                                    let len3 = vec3.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len3;
+                                    *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
+                                    let vec4 = t2_1;
+                                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                                    let len4 = vec4.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len4;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr4.cast_mut();
+                                }
+                            }
+                            let vec6 = data1;
+                            let ptr6 = vec6.as_ptr().cast::<u8>();
+                            let len6 = vec6.len();
+                            (0i32, result5, len5, ptr6.cast_mut(), len6)
+                        }
+                        Err(e) => {
+                            let vec56 = e;
+                            let len56 = vec56.len();
+                            let layout56 = _rt::alloc::Layout::from_size_align(
+                                    vec56.len()
+                                        * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                )
+                                .unwrap();
+                            let (result56, _cleanup56) = wit_bindgen::rt::Cleanup::new(
+                                layout56,
+                            );
+                            cleanup_list.extend(_cleanup56);
+                            for (i, e) in vec56.into_iter().enumerate() {
+                                let base = result56
+                                    .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let super::super::super::sandglass::workflow::types::FailureLink {
+                                        message: message7,
+                                        source: source7,
+                                        stack_trace: stack_trace7,
+                                        encoded_attributes: encoded_attributes7,
+                                        info: info7,
+                                    } = e;
+                                    let vec8 = message7;
+                                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                                    let len8 = vec8.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len8;
+                                    *base.add(0).cast::<*mut u8>() = ptr8.cast_mut();
+                                    let vec9 = source7;
+                                    let ptr9 = vec9.as_ptr().cast::<u8>();
+                                    let len9 = vec9.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len9;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr9.cast_mut();
+                                    let vec10 = stack_trace7;
+                                    let ptr10 = vec10.as_ptr().cast::<u8>();
+                                    let len10 = vec10.len();
+                                    *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len10;
+                                    *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr10.cast_mut();
+                                    match encoded_attributes7 {
+                                        Some(e) => {
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (1i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::Payload {
+                                                metadata: metadata11,
+                                                data: data11,
+                                            } = e;
+                                            let vec15 = metadata11;
+                                            let len15 = vec15.len();
+                                            let layout15 = _rt::alloc::Layout::from_size_align(
+                                                    vec15.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result15, _cleanup15) = wit_bindgen::rt::Cleanup::new(
+                                                layout15,
+                                            );
+                                            cleanup_list.extend(_cleanup15);
+                                            for (i, e) in vec15.into_iter().enumerate() {
+                                                let base = result15
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let (t12_0, t12_1) = e;
+                                                    let vec13 = t12_0;
+                                                    let ptr13 = vec13.as_ptr().cast::<u8>();
+                                                    let len13 = vec13.len();
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len13;
+                                                    *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                                                    let vec14 = t12_1;
+                                                    let ptr14 = vec14.as_ptr().cast::<u8>();
+                                                    let len14 = vec14.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len14;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr14.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len15;
+                                            *base
+                                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result15;
+                                            let vec16 = data11;
+                                            let ptr16 = vec16.as_ptr().cast::<u8>();
+                                            let len16 = vec16.len();
+                                            *base
+                                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len16;
+                                            *base
+                                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr16.cast_mut();
+                                        }
+                                        None => {
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (0i32) as u8;
+                                        }
+                                    };
+                                    use super::super::super::sandglass::workflow::types::FailureInfo as V55;
+                                    match info7 {
+                                        V55::Application(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (0i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                failure_type: failure_type17,
+                                                non_retryable: non_retryable17,
+                                                details: details17,
+                                                next_retry_delay: next_retry_delay17,
+                                            } = e;
+                                            let vec18 = failure_type17;
+                                            let ptr18 = vec18.as_ptr().cast::<u8>();
+                                            let len18 = vec18.len();
+                                            *base
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len18;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr18.cast_mut();
+                                            *base
+                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match non_retryable17 {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                            let vec25 = details17;
+                                            let len25 = vec25.len();
+                                            let layout25 = _rt::alloc::Layout::from_size_align(
+                                                    vec25.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result25, _cleanup25) = wit_bindgen::rt::Cleanup::new(
+                                                layout25,
+                                            );
+                                            cleanup_list.extend(_cleanup25);
+                                            for (i, e) in vec25.into_iter().enumerate() {
+                                                let base = result25
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let super::super::super::sandglass::workflow::types::Payload {
+                                                        metadata: metadata19,
+                                                        data: data19,
+                                                    } = e;
+                                                    let vec23 = metadata19;
+                                                    let len23 = vec23.len();
+                                                    let layout23 = _rt::alloc::Layout::from_size_align(
+                                                            vec23.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        )
+                                                        .unwrap();
+                                                    let (result23, _cleanup23) = wit_bindgen::rt::Cleanup::new(
+                                                        layout23,
+                                                    );
+                                                    cleanup_list.extend(_cleanup23);
+                                                    for (i, e) in vec23.into_iter().enumerate() {
+                                                        let base = result23
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        {
+                                                            let (t20_0, t20_1) = e;
+                                                            let vec21 = t20_0;
+                                                            let ptr21 = vec21.as_ptr().cast::<u8>();
+                                                            let len21 = vec21.len();
+                                                            *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len21;
+                                                            *base.add(0).cast::<*mut u8>() = ptr21.cast_mut();
+                                                            let vec22 = t20_1;
+                                                            let ptr22 = vec22.as_ptr().cast::<u8>();
+                                                            let len22 = vec22.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len22;
+                                                            *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>() = ptr22.cast_mut();
+                                                        }
+                                                    }
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len23;
+                                                    *base.add(0).cast::<*mut u8>() = result23;
+                                                    let vec24 = data19;
+                                                    let ptr24 = vec24.as_ptr().cast::<u8>();
+                                                    let len24 = vec24.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len24;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr24.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len25;
+                                            *base
+                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result25;
+                                            match next_retry_delay17 {
+                                                Some(e) => {
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (1i32) as u8;
+                                                    *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>() = _rt::as_i64(e);
+                                                }
+                                                None => {
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (0i32) as u8;
+                                                }
+                                            };
+                                        }
+                                        V55::Canceled(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (1i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                details: details26,
+                                                identity: identity26,
+                                                settled: settled26,
+                                                request: request26,
+                                            } = e;
+                                            let vec33 = details26;
+                                            let len33 = vec33.len();
+                                            let layout33 = _rt::alloc::Layout::from_size_align(
+                                                    vec33.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result33, _cleanup33) = wit_bindgen::rt::Cleanup::new(
+                                                layout33,
+                                            );
+                                            cleanup_list.extend(_cleanup33);
+                                            for (i, e) in vec33.into_iter().enumerate() {
+                                                let base = result33
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let super::super::super::sandglass::workflow::types::Payload {
+                                                        metadata: metadata27,
+                                                        data: data27,
+                                                    } = e;
+                                                    let vec31 = metadata27;
+                                                    let len31 = vec31.len();
+                                                    let layout31 = _rt::alloc::Layout::from_size_align(
+                                                            vec31.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        )
+                                                        .unwrap();
+                                                    let (result31, _cleanup31) = wit_bindgen::rt::Cleanup::new(
+                                                        layout31,
+                                                    );
+                                                    cleanup_list.extend(_cleanup31);
+                                                    for (i, e) in vec31.into_iter().enumerate() {
+                                                        let base = result31
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        {
+                                                            let (t28_0, t28_1) = e;
+                                                            let vec29 = t28_0;
+                                                            let ptr29 = vec29.as_ptr().cast::<u8>();
+                                                            let len29 = vec29.len();
+                                                            *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len29;
+                                                            *base.add(0).cast::<*mut u8>() = ptr29.cast_mut();
+                                                            let vec30 = t28_1;
+                                                            let ptr30 = vec30.as_ptr().cast::<u8>();
+                                                            let len30 = vec30.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len30;
+                                                            *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>() = ptr30.cast_mut();
+                                                        }
+                                                    }
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len31;
+                                                    *base.add(0).cast::<*mut u8>() = result31;
+                                                    let vec32 = data27;
+                                                    let ptr32 = vec32.as_ptr().cast::<u8>();
+                                                    let len32 = vec32.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len32;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr32.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len33;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result33;
+                                            let vec34 = identity26;
+                                            let ptr34 = vec34.as_ptr().cast::<u8>();
+                                            let len34 = vec34.len();
+                                            *base
+                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len34;
+                                            *base
+                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr34.cast_mut();
+                                            *base
+                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match settled26 {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                            match request26 {
+                                                Some(e) => {
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (1i32) as u8;
+                                                    let super::super::super::sandglass::workflow::types::CancelInfo {
+                                                        cause: cause35,
+                                                        reason: reason35,
+                                                        requester: requester35,
+                                                        at: at35,
+                                                        deadline: deadline35,
+                                                    } = e;
+                                                    *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (cause35.clone() as i32) as u8;
+                                                    let vec36 = reason35;
+                                                    let ptr36 = vec36.as_ptr().cast::<u8>();
+                                                    let len36 = vec36.len();
+                                                    *base
+                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len36;
+                                                    *base
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr36.cast_mut();
+                                                    let vec37 = requester35;
+                                                    let ptr37 = vec37.as_ptr().cast::<u8>();
+                                                    let len37 = vec37.len();
+                                                    *base
+                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len37;
+                                                    *base
+                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr37.cast_mut();
+                                                    *base
+                                                        .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>() = _rt::as_i64(at35);
+                                                    match deadline35 {
+                                                        Some(e) => {
+                                                            *base
+                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>() = (1i32) as u8;
+                                                            *base
+                                                                .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<i64>() = _rt::as_i64(e);
+                                                        }
+                                                        None => {
+                                                            *base
+                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>() = (0i32) as u8;
+                                                        }
+                                                    };
+                                                }
+                                                None => {
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (0i32) as u8;
+                                                }
+                                            };
+                                        }
+                                        V55::Timeout(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (2i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                kind: kind38,
+                                                last_heartbeat_details: last_heartbeat_details38,
+                                            } = e;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (kind38.clone() as i32) as u8;
+                                            let vec45 = last_heartbeat_details38;
+                                            let len45 = vec45.len();
+                                            let layout45 = _rt::alloc::Layout::from_size_align(
+                                                    vec45.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result45, _cleanup45) = wit_bindgen::rt::Cleanup::new(
+                                                layout45,
+                                            );
+                                            cleanup_list.extend(_cleanup45);
+                                            for (i, e) in vec45.into_iter().enumerate() {
+                                                let base = result45
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let super::super::super::sandglass::workflow::types::Payload {
+                                                        metadata: metadata39,
+                                                        data: data39,
+                                                    } = e;
+                                                    let vec43 = metadata39;
+                                                    let len43 = vec43.len();
+                                                    let layout43 = _rt::alloc::Layout::from_size_align(
+                                                            vec43.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        )
+                                                        .unwrap();
+                                                    let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
+                                                        layout43,
+                                                    );
+                                                    cleanup_list.extend(_cleanup43);
+                                                    for (i, e) in vec43.into_iter().enumerate() {
+                                                        let base = result43
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        {
+                                                            let (t40_0, t40_1) = e;
+                                                            let vec41 = t40_0;
+                                                            let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                            let len41 = vec41.len();
+                                                            *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len41;
+                                                            *base.add(0).cast::<*mut u8>() = ptr41.cast_mut();
+                                                            let vec42 = t40_1;
+                                                            let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                            let len42 = vec42.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len42;
+                                                            *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>() = ptr42.cast_mut();
+                                                        }
+                                                    }
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len43;
+                                                    *base.add(0).cast::<*mut u8>() = result43;
+                                                    let vec44 = data39;
+                                                    let ptr44 = vec44.as_ptr().cast::<u8>();
+                                                    let len44 = vec44.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len44;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr44.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len45;
+                                            *base
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result45;
+                                        }
+                                        V55::Terminated(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (3i32) as u8;
+                                            let vec46 = e;
+                                            let ptr46 = vec46.as_ptr().cast::<u8>();
+                                            let len46 = vec46.len();
+                                            *base
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len46;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr46.cast_mut();
+                                        }
+                                        V55::Server(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (4i32) as u8;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match e {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                        }
+                                        V55::Activity(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (5i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                scheduled_event_id: scheduled_event_id47,
+                                                started_event_id: started_event_id47,
+                                                identity: identity47,
+                                                activity_type: activity_type47,
+                                                activity_id: activity_id47,
+                                                retry_state: retry_state47,
+                                            } = e;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(scheduled_event_id47);
+                                            *base
+                                                .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(started_event_id47);
+                                            let vec48 = identity47;
+                                            let ptr48 = vec48.as_ptr().cast::<u8>();
+                                            let len48 = vec48.len();
+                                            *base
+                                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len48;
+                                            *base
+                                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr48.cast_mut();
+                                            let vec49 = activity_type47;
+                                            let ptr49 = vec49.as_ptr().cast::<u8>();
+                                            let len49 = vec49.len();
+                                            *base
+                                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len49;
+                                            *base
+                                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr49.cast_mut();
+                                            let vec50 = activity_id47;
+                                            let ptr50 = vec50.as_ptr().cast::<u8>();
+                                            let len50 = vec50.len();
+                                            *base
+                                                .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len50;
+                                            *base
+                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr50.cast_mut();
+                                            *base
+                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (retry_state47.clone() as i32) as u8;
+                                        }
+                                        V55::ChildWorkflow(e) => {
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (6i32) as u8;
+                                            let super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                workflow_id: workflow_id51,
+                                                run_id: run_id51,
+                                                workflow_type: workflow_type51,
+                                                initiated_event_id: initiated_event_id51,
+                                                started_event_id: started_event_id51,
+                                                retry_state: retry_state51,
+                                            } = e;
+                                            let vec52 = workflow_id51;
+                                            let ptr52 = vec52.as_ptr().cast::<u8>();
+                                            let len52 = vec52.len();
+                                            *base
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len52;
+                                            *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr52.cast_mut();
+                                            let vec53 = run_id51;
+                                            let ptr53 = vec53.as_ptr().cast::<u8>();
+                                            let len53 = vec53.len();
+                                            *base
+                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len53;
+                                            *base
+                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr53.cast_mut();
+                                            let vec54 = workflow_type51;
+                                            let ptr54 = vec54.as_ptr().cast::<u8>();
+                                            let len54 = vec54.len();
+                                            *base
+                                                .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len54;
+                                            *base
+                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr54.cast_mut();
+                                            *base
+                                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(initiated_event_id51);
+                                            *base
+                                                .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(started_event_id51);
+                                            *base
+                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (retry_state51.clone() as i32) as u8;
+                                        }
+                                    }
+                                }
+                            }
+                            (1i32, result56, len56, ::core::ptr::null_mut(), 0usize)
+                        }
+                    };
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/updates@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "complete-update"]
+                        fn wit_import58(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import58(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import58(
+                        ptr0.cast_mut(),
+                        len0,
+                        result57_0,
+                        result57_1,
+                        result57_2,
+                        result57_3,
+                        result57_4,
+                    );
+                }
+            }
+        }
+        /// What is shown with a run, and by which it can be found: its memo and its search attributes.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod attributes {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Instant = super::super::super::sandglass::workflow::types::Instant;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            /// The value of a search attribute; the case is its type.
+            #[derive(Clone, PartialEq)]
+            pub enum SearchValue {
+                /// A text that is compared as a whole.
+                Keyword(_rt::String),
+                /// Several such texts; each is found by itself.
+                KeywordList(_rt::Vec<_rt::String>),
+                /// A text in which words are searched.
+                Text(_rt::String),
+                /// A whole number.
+                Int(i64),
+                /// A finite number.
+                Double(f64),
+                /// True or false.
+                Boolean(bool),
+                /// A point in time.
+                Datetime(Instant),
+            }
+            impl ::core::fmt::Debug for SearchValue {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        SearchValue::Keyword(e) => {
+                            f.debug_tuple("SearchValue::Keyword").field(e).finish()
+                        }
+                        SearchValue::KeywordList(e) => {
+                            f.debug_tuple("SearchValue::KeywordList").field(e).finish()
+                        }
+                        SearchValue::Text(e) => {
+                            f.debug_tuple("SearchValue::Text").field(e).finish()
+                        }
+                        SearchValue::Int(e) => {
+                            f.debug_tuple("SearchValue::Int").field(e).finish()
+                        }
+                        SearchValue::Double(e) => {
+                            f.debug_tuple("SearchValue::Double").field(e).finish()
+                        }
+                        SearchValue::Boolean(e) => {
+                            f.debug_tuple("SearchValue::Boolean").field(e).finish()
+                        }
+                        SearchValue::Datetime(e) => {
+                            f.debug_tuple("SearchValue::Datetime").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets entries of the memo; an entry without a value is removed. Others stay.
+            ///
+            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
+            ///
+            /// Traps if a name is empty or longer than 1,000 bytes, or the memo becomes larger than its
+            /// limit.
+            #[allow(async_fn_in_trait)]
+            pub fn upsert_memo(
+                entries: &[(_rt::String, ::core::option::Option<Payload>)],
+            ) -> () {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    let vec8 = entries;
+                    let len8 = vec8.len();
+                    let layout8 = _rt::alloc::Layout::from_size_align(
+                            vec8.len() * (7 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result8, _cleanup8) = wit_bindgen::rt::Cleanup::new(layout8);
+                    for (i, e) in vec8.into_iter().enumerate() {
+                        let base = result8
+                            .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t0_0, t0_1) = e;
+                            let vec1 = t0_0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            match t0_1 {
+                                Some(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: metadata2,
+                                        data: data2,
+                                    } = e;
+                                    let vec6 = metadata2;
+                                    let len6 = vec6.len();
+                                    let layout6 = _rt::alloc::Layout::from_size_align(
+                                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(
+                                        layout6,
+                                    );
+                                    cleanup_list.extend(_cleanup6);
+                                    for (i, e) in vec6.into_iter().enumerate() {
+                                        let base = result6
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t3_0, t3_1) = e;
+                                            let vec4 = t3_0;
+                                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                                            let len4 = vec4.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len4;
+                                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
+                                            let vec5 = t3_1;
+                                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                                            let len5 = vec5.len();
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len5;
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr5.cast_mut();
+                                        }
+                                    }
+                                    *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len6;
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result6;
+                                    let vec7 = data2;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    *base
+                                        .add(6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len7;
+                                    *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr7.cast_mut();
+                                }
+                                None => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                        }
+                    }
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "upsert-memo"]
+                        fn wit_import9(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import9(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import9(result8, len8);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets search attributes; one without a value is removed. Others stay.
+            ///
+            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
+            ///
+            /// Traps if a name is empty or longer than 1,000 bytes, a value is of another type than the one
+            /// it replaces or not finite, or the attributes become larger than their limit.
+            #[allow(async_fn_in_trait)]
+            pub fn upsert_search_attributes(
+                entries: &[(_rt::String, ::core::option::Option<SearchValue>)],
+            ) -> () {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    let vec6 = entries;
+                    let len6 = vec6.len();
+                    let layout6 = _rt::alloc::Layout::from_size_align(
+                            vec6.len() * (16 + 4 * ::core::mem::size_of::<*const u8>()),
+                            8,
+                        )
+                        .unwrap();
+                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
+                    for (i, e) in vec6.into_iter().enumerate() {
+                        let base = result6
+                            .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t0_0, t0_1) = e;
+                            let vec1 = t0_0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            match t0_1 {
+                                Some(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    match e {
+                                        SearchValue::Keyword(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (0i32) as u8;
+                                            let vec2 = e;
+                                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                                            let len2 = vec2.len();
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len2;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr2.cast_mut();
+                                        }
+                                        SearchValue::KeywordList(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (1i32) as u8;
+                                            let vec4 = e;
+                                            let len4 = vec4.len();
+                                            let layout4 = _rt::alloc::Layout::from_size_align(
+                                                    vec4.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result4, _cleanup4) = wit_bindgen::rt::Cleanup::new(
+                                                layout4,
+                                            );
+                                            cleanup_list.extend(_cleanup4);
+                                            for (i, e) in vec4.into_iter().enumerate() {
+                                                let base = result4
+                                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let vec3 = e;
+                                                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                                                    let len3 = vec3.len();
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len3;
+                                                    *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len4;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result4;
+                                        }
+                                        SearchValue::Text(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (2i32) as u8;
+                                            let vec5 = e;
+                                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                                            let len5 = vec5.len();
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len5;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr5.cast_mut();
+                                        }
+                                        SearchValue::Int(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (3i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(e);
+                                        }
+                                        SearchValue::Double(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (4i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<f64>() = _rt::as_f64(e);
+                                        }
+                                        SearchValue::Boolean(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (5i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match e {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                        }
+                                        SearchValue::Datetime(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (6i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(e);
+                                        }
+                                    }
+                                }
+                                None => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                        }
+                    }
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "upsert-search-attributes"]
+                        fn wit_import7(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import7(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import7(result6, len6);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns the memo as it is now, sorted by name.
+            ///
+            /// Replay: the same at the same place. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_memo() -> _rt::Vec<(_rt::String, Payload)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-memo"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base19 = l2;
+                    let len19 = l3;
+                    let mut result19 = _rt::Vec::with_capacity(len19);
+                    for i in 0..len19 {
+                        let base = base19
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        let e19 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let base15 = l7;
+                            let len15 = l8;
+                            let mut result15 = _rt::Vec::with_capacity(len15);
+                            for i in 0..len15 {
+                                let base = base15
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e15 = {
+                                    let l9 = *base.add(0).cast::<*mut u8>();
+                                    let l10 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len11 = l10;
+                                    let bytes11 = _rt::Vec::from_raw_parts(
+                                        l9.cast(),
+                                        len11,
+                                        len11,
+                                    );
+                                    let l12 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l13 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len14 = l13;
+                                    (
+                                        _rt::string_lift(bytes11),
+                                        <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l12.cast(), len14, len14)),
+                                    )
+                                };
+                                result15.push(e15);
+                            }
+                            _rt::cabi_dealloc(
+                                base15,
+                                len15 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let l16 = *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l17 = *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len18 = l17;
+                            (
+                                _rt::string_lift(bytes6),
+                                super::super::super::sandglass::workflow::types::Payload {
+                                    metadata: result15,
+                                    data: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l16.cast(), len18, len18)),
+                                },
+                            )
+                        };
+                        result19.push(e19);
+                    }
+                    _rt::cabi_dealloc(
+                        base19,
+                        len19 * (6 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result20 = result19;
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns the search attributes as they are now, sorted by name. One that a client set to a
+            /// value that is of no type known here is left out.
+            ///
+            /// Replay: the same at the same place. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_search_attributes() -> _rt::Vec<(_rt::String, SearchValue)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-search-attributes"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base25 = l2;
+                    let len25 = l3;
+                    let mut result25 = _rt::Vec::with_capacity(len25);
+                    for i in 0..len25 {
+                        let base = base25
+                            .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
+                        let e25 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = i32::from(
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let v24 = match l7 {
+                                0 => {
+                                    let e24 = {
+                                        let l8 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l9 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len10 = l9;
+                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                            l8.cast(),
+                                            len10,
+                                            len10,
+                                        );
+                                        _rt::string_lift(bytes10)
+                                    };
+                                    SearchValue::Keyword(e24)
+                                }
+                                1 => {
+                                    let e24 = {
+                                        let l11 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l12 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base16 = l11;
+                                        let len16 = l12;
+                                        let mut result16 = _rt::Vec::with_capacity(len16);
+                                        for i in 0..len16 {
+                                            let base = base16
+                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                            let e16 = {
+                                                let l13 = *base.add(0).cast::<*mut u8>();
+                                                let l14 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len15 = l14;
+                                                let bytes15 = _rt::Vec::from_raw_parts(
+                                                    l13.cast(),
+                                                    len15,
+                                                    len15,
+                                                );
+                                                _rt::string_lift(bytes15)
+                                            };
+                                            result16.push(e16);
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base16,
+                                            len16 * (2 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        result16
+                                    };
+                                    SearchValue::KeywordList(e24)
+                                }
+                                2 => {
+                                    let e24 = {
+                                        let l17 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        _rt::string_lift(bytes19)
+                                    };
+                                    SearchValue::Text(e24)
+                                }
+                                3 => {
+                                    let e24 = {
+                                        let l20 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        l20
+                                    };
+                                    SearchValue::Int(e24)
+                                }
+                                4 => {
+                                    let e24 = {
+                                        let l21 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<f64>();
+                                        l21
+                                    };
+                                    SearchValue::Double(e24)
+                                }
+                                5 => {
+                                    let e24 = {
+                                        let l22 = i32::from(
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        _rt::bool_lift(l22 as u8)
+                                    };
+                                    SearchValue::Boolean(e24)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                    let e24 = {
+                                        let l23 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        l23 as u64
+                                    };
+                                    SearchValue::Datetime(e24)
+                                }
+                            };
+                            (_rt::string_lift(bytes6), v24)
+                        };
+                        result25.push(e25);
+                    }
+                    _rt::cabi_dealloc(
+                        base25,
+                        len25 * (8 + 4 * ::core::mem::size_of::<*const u8>()),
+                        8,
+                    );
+                    let result26 = result25;
+                    result26
+                }
+            }
+        }
         /// What a workflow may know about itself, and its deterministic clock and random numbers.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod info {
@@ -7185,6 +8537,68 @@ pub mod sandglass {
                         _rt::Vec<_>,
                     >>::from(_rt::Vec::from_raw_parts(l2.cast(), len4, len4));
                     result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Tells whether the code is to go the way of a patch: a change of the workflow that runs begun
+            /// before it must not see.
+            ///
+            /// Yes in new executions, where it is recorded (a marker `core_patch`, and the search attribute
+            /// `TemporalChangeVersion`). The first answer of a run stays for the whole run.
+            ///
+            /// Replay: yes just where it was recorded; a run that came by here before the patch existed is
+            /// answered no. A recorded patch that the code no longer asks about is a nondeterminism error,
+            /// unless it was recorded by `deprecate-patch`.
+            ///
+            /// Cancellation: works in a canceled run. In `query` and `validate-update` only a patch that
+            /// the run has asked about before is answered; another traps.
+            ///
+            /// Traps if the id is empty or longer than 1,000 bytes.
+            #[allow(async_fn_in_trait)]
+            pub fn patched(id: &str) -> bool {
+                unsafe {
+                    let vec0 = id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/info@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "patched"]
+                        fn wit_import1(_: *mut u8, _: usize) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import1(ptr0.cast_mut(), len0);
+                    _rt::bool_lift(ret as u8)
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says that no run is left that has to go the old way: the next version of the code may leave
+            /// out the patch altogether.
+            ///
+            /// Recorded like `patched`, but a replay by code that does not call it any more agrees. A
+            /// replay of a run without the record agrees, too.
+            ///
+            /// Cancellation: works in a canceled run. Traps as `patched`.
+            #[allow(async_fn_in_trait)]
+            pub fn deprecate_patch(id: &str) -> () {
+                unsafe {
+                    let vec0 = id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/info@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "deprecate-patch"]
+                        fn wit_import1(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0);
                 }
             }
         }
@@ -8073,6 +9487,34 @@ pub mod exports {
                             .finish()
                     }
                 }
+                /// A request that the workflow answers, and may act on.
+                #[derive(Clone, PartialEq)]
+                pub struct Update {
+                    /// Its id, unique in the run; `complete-update` names it.
+                    pub id: _rt::String,
+                    /// Which handler it is for.
+                    pub name: _rt::String,
+                    /// Its arguments.
+                    pub arguments: _rt::Vec<Payload>,
+                    /// Headers.
+                    pub header: _rt::Vec<(_rt::String, Payload)>,
+                    /// Who asks; empty if unknown.
+                    pub requester: _rt::String,
+                }
+                impl ::core::fmt::Debug for Update {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Update")
+                            .field("id", &self.id)
+                            .field("name", &self.name)
+                            .field("arguments", &self.arguments)
+                            .field("header", &self.header)
+                            .field("requester", &self.requester)
+                            .finish()
+                    }
+                }
                 /// How an activity ended.
                 #[derive(Clone, PartialEq)]
                 pub struct ActivityResolution {
@@ -8173,9 +9615,8 @@ pub mod exports {
                 /// A replayed run is given the same events in the same order and the same workflow tasks.
                 #[derive(Clone, PartialEq)]
                 pub enum Event {
-                    /// The run starts. The first event, except that signals recorded before the first workflow
-                    /// task
-                    /// come earlier.
+                    /// The run starts. The first event, except that signals and updates recorded before the
+                    /// first workflow task come earlier.
                     Initialize(Start),
                     /// A signal was recorded.
                     SignalReceived(Signal),
@@ -8202,6 +9643,10 @@ pub mod exports {
                     ExternalResolved(Resolution),
                     /// A `compensate` call has ended. Err names a compensation that failed.
                     Compensated(Resolution),
+                    /// An update was asked for. By this it is accepted; `complete-update` answers it, in this
+                    /// activation or a later one. `validate-update` has agreed to it, unless it was recorded
+                    /// before the first workflow task: then there was no code yet that could have.
+                    UpdateRequested(Update),
                 }
                 impl ::core::fmt::Debug for Event {
                     fn fmt(
@@ -8241,6 +9686,9 @@ pub mod exports {
                             }
                             Event::Compensated(e) => {
                                 f.debug_tuple("Event::Compensated").field(e).finish()
+                            }
+                            Event::UpdateRequested(e) => {
+                                f.debug_tuple("Event::UpdateRequested").field(e).finish()
                             }
                         }
                     }
@@ -8325,16 +9773,17 @@ pub mod exports {
                     arg4: *mut u8,
                     arg5: *mut u8,
                     arg6: i64,
-                    arg7: i64,
+                    arg7: ::core::mem::MaybeUninit<u64>,
                     arg8: i64,
-                    arg9: i64,
+                    arg9: ::core::mem::MaybeUninit<u64>,
+                    arg10: usize,
                 ) {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         {
-                            let v770 = match arg0 {
+                            let v802 = match arg0 {
                                 0 => {
-                                    let e770 = {
+                                    let e802 = {
                                         let len0 = arg2 as usize;
                                         let bytes0 = _rt::Vec::from_raw_parts(
                                             arg1.as_ptr().cast::<*mut u8>().read().cast(),
@@ -8416,10 +9865,10 @@ pub mod exports {
                                             arguments: result13,
                                         }
                                     };
-                                    Event::Initialize(e770)
+                                    Event::Initialize(e802)
                                 }
                                 1 => {
-                                    let e770 = {
+                                    let e802 = {
                                         let len14 = arg2 as usize;
                                         let bytes14 = _rt::Vec::from_raw_parts(
                                             arg1.as_ptr().cast::<*mut u8>().read().cast(),
@@ -8508,10 +9957,10 @@ pub mod exports {
                                             requester: _rt::string_lift(bytes28),
                                         }
                                     };
-                                    Event::SignalReceived(e770)
+                                    Event::SignalReceived(e802)
                                 }
                                 2 => {
-                                    let e770 = {
+                                    let e802 = {
                                         let len29 = arg3 as usize;
                                         let bytes29 = _rt::Vec::from_raw_parts(
                                             arg2.cast(),
@@ -8531,7 +9980,7 @@ pub mod exports {
                                             reason: _rt::string_lift(bytes29),
                                             requester: _rt::string_lift(bytes30),
                                             at: arg6 as u64,
-                                            deadline: match arg7 as i32 {
+                                            deadline: match arg7.assume_init() as i64 as i32 {
                                                 0 => None,
                                                 1 => {
                                                     let e = arg8 as u64;
@@ -8541,10 +9990,10 @@ pub mod exports {
                                             },
                                         }
                                     };
-                                    Event::CancelRequested(e770)
+                                    Event::CancelRequested(e802)
                                 }
                                 3 => {
-                                    let e770 = {
+                                    let e802 = {
                                         let len31 = arg4 as usize;
                                         let bytes31 = _rt::Vec::from_raw_parts(
                                             arg3.cast(),
@@ -8565,11 +10014,11 @@ pub mod exports {
                                                 ),
                                                 reason: _rt::string_lift(bytes31),
                                                 requester: _rt::string_lift(bytes32),
-                                                at: arg7 as u64,
+                                                at: arg7.assume_init() as i64 as u64,
                                                 deadline: match arg8 as i32 {
                                                     0 => None,
                                                     1 => {
-                                                        let e = arg9 as u64;
+                                                        let e = arg9.assume_init() as i64 as u64;
                                                         Some(e)
                                                     }
                                                     _ => _rt::invalid_enum_discriminant(),
@@ -8577,10 +10026,10 @@ pub mod exports {
                                             },
                                         }
                                     };
-                                    Event::ScopeCanceled(e770)
+                                    Event::ScopeCanceled(e802)
                                 }
                                 4 => {
-                                    let e770 = ActivityResolution {
+                                    let e802 = ActivityResolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -9324,10 +10773,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::ActivityResolved(e770)
+                                    Event::ActivityResolved(e802)
                                 }
                                 5 => {
-                                    let e770 = Resolution {
+                                    let e802 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -10035,10 +11484,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::TimerFired(e770)
+                                    Event::TimerFired(e802)
                                 }
                                 6 => {
-                                    let e770 = Resolution {
+                                    let e802 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -10746,10 +12195,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::WaitCanceled(e770)
+                                    Event::WaitCanceled(e802)
                                 }
                                 7 => {
-                                    let e770 = {
+                                    let e802 = {
                                         let len401 = arg3 as usize;
                                         let bytes401 = _rt::Vec::from_raw_parts(
                                             arg2.cast(),
@@ -10761,10 +12210,10 @@ pub mod exports {
                                             run_id: _rt::string_lift(bytes401),
                                         }
                                     };
-                                    Event::ChildStarted(e770)
+                                    Event::ChildStarted(e802)
                                 }
                                 8 => {
-                                    let e770 = ChildResolution {
+                                    let e802 = ChildResolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -11522,10 +12971,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::ChildResolved(e770)
+                                    Event::ChildResolved(e802)
                                 }
                                 9 => {
-                                    let e770 = Resolution {
+                                    let e802 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -12233,11 +13682,10 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::ExternalResolved(e770)
+                                    Event::ExternalResolved(e802)
                                 }
-                                n => {
-                                    debug_assert_eq!(n, 10, "invalid enum discriminant");
-                                    let e770 = Resolution {
+                                10 => {
+                                    let e802 = Resolution {
                                         operation: arg1.assume_init() as i64 as u64,
                                         outcome: match arg2 as i32 {
                                             0 => {
@@ -12945,11 +14393,2796 @@ pub mod exports {
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
                                     };
-                                    Event::Compensated(e770)
+                                    Event::Compensated(e802)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                    let e802 = {
+                                        let len770 = arg2 as usize;
+                                        let bytes770 = _rt::Vec::from_raw_parts(
+                                            arg1.as_ptr().cast::<*mut u8>().read().cast(),
+                                            len770,
+                                            len770,
+                                        );
+                                        let len771 = arg4 as usize;
+                                        let bytes771 = _rt::Vec::from_raw_parts(
+                                            arg3.cast(),
+                                            len771,
+                                            len771,
+                                        );
+                                        let base784 = arg5;
+                                        let len784 = arg6 as usize;
+                                        let mut result784 = _rt::Vec::with_capacity(len784);
+                                        for i in 0..len784 {
+                                            let base = base784
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            let e784 = {
+                                                let l772 = *base.add(0).cast::<*mut u8>();
+                                                let l773 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base780 = l772;
+                                                let len780 = l773;
+                                                let mut result780 = _rt::Vec::with_capacity(len780);
+                                                for i in 0..len780 {
+                                                    let base = base780
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e780 = {
+                                                        let l774 = *base.add(0).cast::<*mut u8>();
+                                                        let l775 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len776 = l775;
+                                                        let bytes776 = _rt::Vec::from_raw_parts(
+                                                            l774.cast(),
+                                                            len776,
+                                                            len776,
+                                                        );
+                                                        let l777 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l778 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len779 = l778;
+                                                        (
+                                                            _rt::string_lift(bytes776),
+                                                            <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(
+                                                                _rt::Vec::from_raw_parts(l777.cast(), len779, len779),
+                                                            ),
+                                                        )
+                                                    };
+                                                    result780.push(e780);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base780,
+                                                    len780 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l781 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l782 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len783 = l782;
+                                                super::super::super::super::sandglass::workflow::types::Payload {
+                                                    metadata: result780,
+                                                    data: <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(
+                                                        _rt::Vec::from_raw_parts(l781.cast(), len783, len783),
+                                                    ),
+                                                }
+                                            };
+                                            result784.push(e784);
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base784,
+                                            len784 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        let base800 = arg7.as_ptr().cast::<*mut u8>().read();
+                                        let len800 = arg8 as usize;
+                                        let mut result800 = _rt::Vec::with_capacity(len800);
+                                        for i in 0..len800 {
+                                            let base = base800
+                                                .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                            let e800 = {
+                                                let l785 = *base.add(0).cast::<*mut u8>();
+                                                let l786 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len787 = l786;
+                                                let bytes787 = _rt::Vec::from_raw_parts(
+                                                    l785.cast(),
+                                                    len787,
+                                                    len787,
+                                                );
+                                                let l788 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l789 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base796 = l788;
+                                                let len796 = l789;
+                                                let mut result796 = _rt::Vec::with_capacity(len796);
+                                                for i in 0..len796 {
+                                                    let base = base796
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e796 = {
+                                                        let l790 = *base.add(0).cast::<*mut u8>();
+                                                        let l791 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len792 = l791;
+                                                        let bytes792 = _rt::Vec::from_raw_parts(
+                                                            l790.cast(),
+                                                            len792,
+                                                            len792,
+                                                        );
+                                                        let l793 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l794 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len795 = l794;
+                                                        (
+                                                            _rt::string_lift(bytes792),
+                                                            <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(
+                                                                _rt::Vec::from_raw_parts(l793.cast(), len795, len795),
+                                                            ),
+                                                        )
+                                                    };
+                                                    result796.push(e796);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base796,
+                                                    len796 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l797 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l798 = *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len799 = l798;
+                                                (
+                                                    _rt::string_lift(bytes787),
+                                                    super::super::super::super::sandglass::workflow::types::Payload {
+                                                        metadata: result796,
+                                                        data: <_ as From<
+                                                            _rt::Vec<_>,
+                                                        >>::from(
+                                                            _rt::Vec::from_raw_parts(l797.cast(), len799, len799),
+                                                        ),
+                                                    },
+                                                )
+                                            };
+                                            result800.push(e800);
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base800,
+                                            len800 * (6 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        let len801 = arg10;
+                                        let bytes801 = _rt::Vec::from_raw_parts(
+                                            arg9.as_ptr().cast::<*mut u8>().read().cast(),
+                                            len801,
+                                            len801,
+                                        );
+                                        Update {
+                                            id: _rt::string_lift(bytes770),
+                                            name: _rt::string_lift(bytes771),
+                                            arguments: result784,
+                                            header: result800,
+                                            requester: _rt::string_lift(bytes801),
+                                        }
+                                    };
+                                    Event::UpdateRequested(e802)
                                 }
                             };
-                            T_::activate(v770)
+                            T_::activate(v802)
                         };
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_query_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: *mut u8,
+                    arg5: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result30 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let base13 = arg2;
+                            let len13 = arg3;
+                            let mut result13 = _rt::Vec::with_capacity(len13);
+                            for i in 0..len13 {
+                                let base = base13
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e13 = {
+                                    let l1 = *base.add(0).cast::<*mut u8>();
+                                    let l2 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base9 = l1;
+                                    let len9 = l2;
+                                    let mut result9 = _rt::Vec::with_capacity(len9);
+                                    for i in 0..len9 {
+                                        let base = base9
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e9 = {
+                                            let l3 = *base.add(0).cast::<*mut u8>();
+                                            let l4 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len5 = l4;
+                                            let bytes5 = _rt::Vec::from_raw_parts(
+                                                l3.cast(),
+                                                len5,
+                                                len5,
+                                            );
+                                            let l6 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l7 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            (
+                                                _rt::string_lift(bytes5),
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l6.cast(), len8, len8)),
+                                            )
+                                        };
+                                        result9.push(e9);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base9,
+                                        len9 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    let l10 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l11 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len12 = l11;
+                                    super::super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: result9,
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l10.cast(), len12, len12)),
+                                    }
+                                };
+                                result13.push(e13);
+                            }
+                            _rt::cabi_dealloc(
+                                base13,
+                                len13 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let base29 = arg4;
+                            let len29 = arg5;
+                            let mut result29 = _rt::Vec::with_capacity(len29);
+                            for i in 0..len29 {
+                                let base = base29
+                                    .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                let e29 = {
+                                    let l14 = *base.add(0).cast::<*mut u8>();
+                                    let l15 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len16 = l15;
+                                    let bytes16 = _rt::Vec::from_raw_parts(
+                                        l14.cast(),
+                                        len16,
+                                        len16,
+                                    );
+                                    let l17 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l18 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base25 = l17;
+                                    let len25 = l18;
+                                    let mut result25 = _rt::Vec::with_capacity(len25);
+                                    for i in 0..len25 {
+                                        let base = base25
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e25 = {
+                                            let l19 = *base.add(0).cast::<*mut u8>();
+                                            let l20 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
+                                            );
+                                            let l22 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l23 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            (
+                                                _rt::string_lift(bytes21),
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l22.cast(), len24, len24)),
+                                            )
+                                        };
+                                        result25.push(e25);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base25,
+                                        len25 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    let l26 = *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l27 = *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len28 = l27;
+                                    (
+                                        _rt::string_lift(bytes16),
+                                        super::super::super::super::sandglass::workflow::types::Payload {
+                                            metadata: result25,
+                                            data: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l26.cast(), len28, len28)),
+                                        },
+                                    )
+                                };
+                                result29.push(e29);
+                            }
+                            _rt::cabi_dealloc(
+                                base29,
+                                len29 * (6 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            T_::query(_rt::string_lift(bytes0), result13, result29)
+                        };
+                        let ptr31 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result30 {
+                            Ok(e) => {
+                                *ptr31.add(0).cast::<u8>() = (0i32) as u8;
+                                let super::super::super::super::sandglass::workflow::types::Payload {
+                                    metadata: metadata32,
+                                    data: data32,
+                                } = e;
+                                let vec36 = metadata32;
+                                let len36 = vec36.len();
+                                let layout36 = _rt::alloc::Layout::from_size_align(
+                                        vec36.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result36, _cleanup36) = wit_bindgen::rt::Cleanup::new(
+                                    layout36,
+                                );
+                                if let Some(cleanup) = _cleanup36 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec36.into_iter().enumerate() {
+                                    let base = result36
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let (t33_0, t33_1) = e;
+                                        let vec34 = (t33_0.into_bytes()).into_boxed_slice();
+                                        let ptr34 = vec34.as_ptr().cast::<u8>();
+                                        let len34 = vec34.len();
+                                        ::core::mem::forget(vec34);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len34;
+                                        *base.add(0).cast::<*mut u8>() = ptr34.cast_mut();
+                                        let vec35 = <_ as Into<_rt::Vec<_>>>::into(t33_1)
+                                            .into_boxed_slice();
+                                        let ptr35 = vec35.as_ptr().cast::<u8>();
+                                        let len35 = vec35.len();
+                                        ::core::mem::forget(vec35);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len35;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr35.cast_mut();
+                                    }
+                                }
+                                *ptr31
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len36;
+                                *ptr31
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result36;
+                                let vec37 = <_ as Into<_rt::Vec<_>>>::into(data32)
+                                    .into_boxed_slice();
+                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                let len37 = vec37.len();
+                                ::core::mem::forget(vec37);
+                                *ptr31
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len37;
+                                *ptr31
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr37.cast_mut();
+                            }
+                            Err(e) => {
+                                *ptr31.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec87 = e;
+                                let len87 = vec87.len();
+                                let layout87 = _rt::alloc::Layout::from_size_align(
+                                        vec87.len()
+                                            * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                        8,
+                                    )
+                                    .unwrap();
+                                let (result87, _cleanup87) = wit_bindgen::rt::Cleanup::new(
+                                    layout87,
+                                );
+                                if let Some(cleanup) = _cleanup87 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec87.into_iter().enumerate() {
+                                    let base = result87
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: message38,
+                                            source: source38,
+                                            stack_trace: stack_trace38,
+                                            encoded_attributes: encoded_attributes38,
+                                            info: info38,
+                                        } = e;
+                                        let vec39 = (message38.into_bytes()).into_boxed_slice();
+                                        let ptr39 = vec39.as_ptr().cast::<u8>();
+                                        let len39 = vec39.len();
+                                        ::core::mem::forget(vec39);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len39;
+                                        *base.add(0).cast::<*mut u8>() = ptr39.cast_mut();
+                                        let vec40 = (source38.into_bytes()).into_boxed_slice();
+                                        let ptr40 = vec40.as_ptr().cast::<u8>();
+                                        let len40 = vec40.len();
+                                        ::core::mem::forget(vec40);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len40;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr40.cast_mut();
+                                        let vec41 = (stack_trace38.into_bytes()).into_boxed_slice();
+                                        let ptr41 = vec41.as_ptr().cast::<u8>();
+                                        let len41 = vec41.len();
+                                        ::core::mem::forget(vec41);
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len41;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr41.cast_mut();
+                                        match encoded_attributes38 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::Payload {
+                                                    metadata: metadata42,
+                                                    data: data42,
+                                                } = e;
+                                                let vec46 = metadata42;
+                                                let len46 = vec46.len();
+                                                let layout46 = _rt::alloc::Layout::from_size_align(
+                                                        vec46.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result46, _cleanup46) = wit_bindgen::rt::Cleanup::new(
+                                                    layout46,
+                                                );
+                                                if let Some(cleanup) = _cleanup46 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec46.into_iter().enumerate() {
+                                                    let base = result46
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t43_0, t43_1) = e;
+                                                        let vec44 = (t43_0.into_bytes()).into_boxed_slice();
+                                                        let ptr44 = vec44.as_ptr().cast::<u8>();
+                                                        let len44 = vec44.len();
+                                                        ::core::mem::forget(vec44);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len44;
+                                                        *base.add(0).cast::<*mut u8>() = ptr44.cast_mut();
+                                                        let vec45 = <_ as Into<_rt::Vec<_>>>::into(t43_1)
+                                                            .into_boxed_slice();
+                                                        let ptr45 = vec45.as_ptr().cast::<u8>();
+                                                        let len45 = vec45.len();
+                                                        ::core::mem::forget(vec45);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len45;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr45.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len46;
+                                                *base
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result46;
+                                                let vec47 = <_ as Into<_rt::Vec<_>>>::into(data42)
+                                                    .into_boxed_slice();
+                                                let ptr47 = vec47.as_ptr().cast::<u8>();
+                                                let len47 = vec47.len();
+                                                ::core::mem::forget(vec47);
+                                                *base
+                                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len47;
+                                                *base
+                                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr47.cast_mut();
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                        use super::super::super::super::sandglass::workflow::types::FailureInfo as V86;
+                                        match info38 {
+                                            V86::Application(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                    failure_type: failure_type48,
+                                                    non_retryable: non_retryable48,
+                                                    details: details48,
+                                                    next_retry_delay: next_retry_delay48,
+                                                } = e;
+                                                let vec49 = (failure_type48.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr49 = vec49.as_ptr().cast::<u8>();
+                                                let len49 = vec49.len();
+                                                ::core::mem::forget(vec49);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len49;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr49.cast_mut();
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match non_retryable48 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                let vec56 = details48;
+                                                let len56 = vec56.len();
+                                                let layout56 = _rt::alloc::Layout::from_size_align(
+                                                        vec56.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result56, _cleanup56) = wit_bindgen::rt::Cleanup::new(
+                                                    layout56,
+                                                );
+                                                if let Some(cleanup) = _cleanup56 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec56.into_iter().enumerate() {
+                                                    let base = result56
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata50,
+                                                            data: data50,
+                                                        } = e;
+                                                        let vec54 = metadata50;
+                                                        let len54 = vec54.len();
+                                                        let layout54 = _rt::alloc::Layout::from_size_align(
+                                                                vec54.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result54, _cleanup54) = wit_bindgen::rt::Cleanup::new(
+                                                            layout54,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup54 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec54.into_iter().enumerate() {
+                                                            let base = result54
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t51_0, t51_1) = e;
+                                                                let vec52 = (t51_0.into_bytes()).into_boxed_slice();
+                                                                let ptr52 = vec52.as_ptr().cast::<u8>();
+                                                                let len52 = vec52.len();
+                                                                ::core::mem::forget(vec52);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len52;
+                                                                *base.add(0).cast::<*mut u8>() = ptr52.cast_mut();
+                                                                let vec53 = <_ as Into<_rt::Vec<_>>>::into(t51_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr53 = vec53.as_ptr().cast::<u8>();
+                                                                let len53 = vec53.len();
+                                                                ::core::mem::forget(vec53);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len53;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr53.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len54;
+                                                        *base.add(0).cast::<*mut u8>() = result54;
+                                                        let vec55 = <_ as Into<_rt::Vec<_>>>::into(data50)
+                                                            .into_boxed_slice();
+                                                        let ptr55 = vec55.as_ptr().cast::<u8>();
+                                                        let len55 = vec55.len();
+                                                        ::core::mem::forget(vec55);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len55;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr55.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len56;
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result56;
+                                                match next_retry_delay48 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                            }
+                                            V86::Canceled(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                    details: details57,
+                                                    identity: identity57,
+                                                    settled: settled57,
+                                                    request: request57,
+                                                } = e;
+                                                let vec64 = details57;
+                                                let len64 = vec64.len();
+                                                let layout64 = _rt::alloc::Layout::from_size_align(
+                                                        vec64.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result64, _cleanup64) = wit_bindgen::rt::Cleanup::new(
+                                                    layout64,
+                                                );
+                                                if let Some(cleanup) = _cleanup64 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec64.into_iter().enumerate() {
+                                                    let base = result64
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata58,
+                                                            data: data58,
+                                                        } = e;
+                                                        let vec62 = metadata58;
+                                                        let len62 = vec62.len();
+                                                        let layout62 = _rt::alloc::Layout::from_size_align(
+                                                                vec62.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result62, _cleanup62) = wit_bindgen::rt::Cleanup::new(
+                                                            layout62,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup62 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec62.into_iter().enumerate() {
+                                                            let base = result62
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t59_0, t59_1) = e;
+                                                                let vec60 = (t59_0.into_bytes()).into_boxed_slice();
+                                                                let ptr60 = vec60.as_ptr().cast::<u8>();
+                                                                let len60 = vec60.len();
+                                                                ::core::mem::forget(vec60);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len60;
+                                                                *base.add(0).cast::<*mut u8>() = ptr60.cast_mut();
+                                                                let vec61 = <_ as Into<_rt::Vec<_>>>::into(t59_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr61 = vec61.as_ptr().cast::<u8>();
+                                                                let len61 = vec61.len();
+                                                                ::core::mem::forget(vec61);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len61;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr61.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len62;
+                                                        *base.add(0).cast::<*mut u8>() = result62;
+                                                        let vec63 = <_ as Into<_rt::Vec<_>>>::into(data58)
+                                                            .into_boxed_slice();
+                                                        let ptr63 = vec63.as_ptr().cast::<u8>();
+                                                        let len63 = vec63.len();
+                                                        ::core::mem::forget(vec63);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len63;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr63.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len64;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result64;
+                                                let vec65 = (identity57.into_bytes()).into_boxed_slice();
+                                                let ptr65 = vec65.as_ptr().cast::<u8>();
+                                                let len65 = vec65.len();
+                                                ::core::mem::forget(vec65);
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len65;
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr65.cast_mut();
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match settled57 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match request57 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::sandglass::workflow::types::CancelInfo {
+                                                            cause: cause66,
+                                                            reason: reason66,
+                                                            requester: requester66,
+                                                            at: at66,
+                                                            deadline: deadline66,
+                                                        } = e;
+                                                        *base
+                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (cause66.clone() as i32) as u8;
+                                                        let vec67 = (reason66.into_bytes()).into_boxed_slice();
+                                                        let ptr67 = vec67.as_ptr().cast::<u8>();
+                                                        let len67 = vec67.len();
+                                                        ::core::mem::forget(vec67);
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len67;
+                                                        *base
+                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr67.cast_mut();
+                                                        let vec68 = (requester66.into_bytes()).into_boxed_slice();
+                                                        let ptr68 = vec68.as_ptr().cast::<u8>();
+                                                        let len68 = vec68.len();
+                                                        ::core::mem::forget(vec68);
+                                                        *base
+                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len68;
+                                                        *base
+                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr68.cast_mut();
+                                                        *base
+                                                            .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(at66);
+                                                        match deadline66 {
+                                                            Some(e) => {
+                                                                *base
+                                                                    .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                *base
+                                                                    .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(e);
+                                                            }
+                                                            None => {
+                                                                *base
+                                                                    .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (0i32) as u8;
+                                                            }
+                                                        };
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                            }
+                                            V86::Timeout(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (2i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                    kind: kind69,
+                                                    last_heartbeat_details: last_heartbeat_details69,
+                                                } = e;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (kind69.clone() as i32) as u8;
+                                                let vec76 = last_heartbeat_details69;
+                                                let len76 = vec76.len();
+                                                let layout76 = _rt::alloc::Layout::from_size_align(
+                                                        vec76.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result76, _cleanup76) = wit_bindgen::rt::Cleanup::new(
+                                                    layout76,
+                                                );
+                                                if let Some(cleanup) = _cleanup76 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec76.into_iter().enumerate() {
+                                                    let base = result76
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata70,
+                                                            data: data70,
+                                                        } = e;
+                                                        let vec74 = metadata70;
+                                                        let len74 = vec74.len();
+                                                        let layout74 = _rt::alloc::Layout::from_size_align(
+                                                                vec74.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result74, _cleanup74) = wit_bindgen::rt::Cleanup::new(
+                                                            layout74,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup74 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec74.into_iter().enumerate() {
+                                                            let base = result74
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t71_0, t71_1) = e;
+                                                                let vec72 = (t71_0.into_bytes()).into_boxed_slice();
+                                                                let ptr72 = vec72.as_ptr().cast::<u8>();
+                                                                let len72 = vec72.len();
+                                                                ::core::mem::forget(vec72);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len72;
+                                                                *base.add(0).cast::<*mut u8>() = ptr72.cast_mut();
+                                                                let vec73 = <_ as Into<_rt::Vec<_>>>::into(t71_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr73 = vec73.as_ptr().cast::<u8>();
+                                                                let len73 = vec73.len();
+                                                                ::core::mem::forget(vec73);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len73;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr73.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len74;
+                                                        *base.add(0).cast::<*mut u8>() = result74;
+                                                        let vec75 = <_ as Into<_rt::Vec<_>>>::into(data70)
+                                                            .into_boxed_slice();
+                                                        let ptr75 = vec75.as_ptr().cast::<u8>();
+                                                        let len75 = vec75.len();
+                                                        ::core::mem::forget(vec75);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len75;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr75.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len76;
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result76;
+                                            }
+                                            V86::Terminated(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (3i32) as u8;
+                                                let vec77 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr77 = vec77.as_ptr().cast::<u8>();
+                                                let len77 = vec77.len();
+                                                ::core::mem::forget(vec77);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len77;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr77.cast_mut();
+                                            }
+                                            V86::Server(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (4i32) as u8;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match e {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                            }
+                                            V86::Activity(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (5i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                    scheduled_event_id: scheduled_event_id78,
+                                                    started_event_id: started_event_id78,
+                                                    identity: identity78,
+                                                    activity_type: activity_type78,
+                                                    activity_id: activity_id78,
+                                                    retry_state: retry_state78,
+                                                } = e;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(scheduled_event_id78);
+                                                *base
+                                                    .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(started_event_id78);
+                                                let vec79 = (identity78.into_bytes()).into_boxed_slice();
+                                                let ptr79 = vec79.as_ptr().cast::<u8>();
+                                                let len79 = vec79.len();
+                                                ::core::mem::forget(vec79);
+                                                *base
+                                                    .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len79;
+                                                *base
+                                                    .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr79.cast_mut();
+                                                let vec80 = (activity_type78.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr80 = vec80.as_ptr().cast::<u8>();
+                                                let len80 = vec80.len();
+                                                ::core::mem::forget(vec80);
+                                                *base
+                                                    .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len80;
+                                                *base
+                                                    .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr80.cast_mut();
+                                                let vec81 = (activity_id78.into_bytes()).into_boxed_slice();
+                                                let ptr81 = vec81.as_ptr().cast::<u8>();
+                                                let len81 = vec81.len();
+                                                ::core::mem::forget(vec81);
+                                                *base
+                                                    .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len81;
+                                                *base
+                                                    .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr81.cast_mut();
+                                                *base
+                                                    .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (retry_state78.clone() as i32) as u8;
+                                            }
+                                            V86::ChildWorkflow(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (6i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                    workflow_id: workflow_id82,
+                                                    run_id: run_id82,
+                                                    workflow_type: workflow_type82,
+                                                    initiated_event_id: initiated_event_id82,
+                                                    started_event_id: started_event_id82,
+                                                    retry_state: retry_state82,
+                                                } = e;
+                                                let vec83 = (workflow_id82.into_bytes()).into_boxed_slice();
+                                                let ptr83 = vec83.as_ptr().cast::<u8>();
+                                                let len83 = vec83.len();
+                                                ::core::mem::forget(vec83);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len83;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr83.cast_mut();
+                                                let vec84 = (run_id82.into_bytes()).into_boxed_slice();
+                                                let ptr84 = vec84.as_ptr().cast::<u8>();
+                                                let len84 = vec84.len();
+                                                ::core::mem::forget(vec84);
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len84;
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr84.cast_mut();
+                                                let vec85 = (workflow_type82.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr85 = vec85.as_ptr().cast::<u8>();
+                                                let len85 = vec85.len();
+                                                ::core::mem::forget(vec85);
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len85;
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr85.cast_mut();
+                                                *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(initiated_event_id82);
+                                                *base
+                                                    .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(started_event_id82);
+                                                *base
+                                                    .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (retry_state82.clone() as i32) as u8;
+                                            }
+                                        }
+                                    }
+                                }
+                                *ptr31
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len87;
+                                *ptr31
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result87;
+                            }
+                        };
+                        ptr31
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_query<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base8 = l1;
+                                let len8 = l2;
+                                for i in 0..len8 {
+                                    let base = base8
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l3 = *base.add(0).cast::<*mut u8>();
+                                        let l4 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l3, l4, 1);
+                                        let l5 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l6 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base7 = l5;
+                                        let len7 = l6;
+                                        _rt::cabi_dealloc(base7, len7 * 1, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base8,
+                                    len8 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l9 = *arg0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *arg0
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base11 = l9;
+                                let len11 = l10;
+                                _rt::cabi_dealloc(base11, len11 * 1, 1);
+                            }
+                            _ => {
+                                let l12 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base98 = l12;
+                                let len98 = l13;
+                                for i in 0..len98 {
+                                    let base = base98
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l14 = *base.add(0).cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l14, l15, 1);
+                                        let l16 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l17 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l16, l17, 1);
+                                        let l18 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l19 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l18, l19, 1);
+                                        let l20 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l20 {
+                                            0 => {}
+                                            _ => {
+                                                let l21 = *base
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l22 = *base
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base28 = l21;
+                                                let len28 = l22;
+                                                for i in 0..len28 {
+                                                    let base = base28
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l23 = *base.add(0).cast::<*mut u8>();
+                                                        let l24 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l23, l24, 1);
+                                                        let l25 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l26 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base27 = l25;
+                                                        let len27 = l26;
+                                                        _rt::cabi_dealloc(base27, len27 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base28,
+                                                    len28 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l29 = *base
+                                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l30 = *base
+                                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base31 = l29;
+                                                let len31 = l30;
+                                                _rt::cabi_dealloc(base31, len31 * 1, 1);
+                                            }
+                                        }
+                                        let l32 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l32 {
+                                            0 => {
+                                                let l33 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l34 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l33, l34, 1);
+                                                let l35 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l36 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base48 = l35;
+                                                let len48 = l36;
+                                                for i in 0..len48 {
+                                                    let base = base48
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l37 = *base.add(0).cast::<*mut u8>();
+                                                        let l38 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base44 = l37;
+                                                        let len44 = l38;
+                                                        for i in 0..len44 {
+                                                            let base = base44
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l39 = *base.add(0).cast::<*mut u8>();
+                                                                let l40 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l39, l40, 1);
+                                                                let l41 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l42 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base43 = l41;
+                                                                let len43 = l42;
+                                                                _rt::cabi_dealloc(base43, len43 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base44,
+                                                            len44 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l45 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l46 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base47 = l45;
+                                                        let len47 = l46;
+                                                        _rt::cabi_dealloc(base47, len47 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base48,
+                                                    len48 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            1 => {
+                                                let l49 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l50 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base62 = l49;
+                                                let len62 = l50;
+                                                for i in 0..len62 {
+                                                    let base = base62
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l51 = *base.add(0).cast::<*mut u8>();
+                                                        let l52 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base58 = l51;
+                                                        let len58 = l52;
+                                                        for i in 0..len58 {
+                                                            let base = base58
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l53 = *base.add(0).cast::<*mut u8>();
+                                                                let l54 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l53, l54, 1);
+                                                                let l55 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l56 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base57 = l55;
+                                                                let len57 = l56;
+                                                                _rt::cabi_dealloc(base57, len57 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base58,
+                                                            len58 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l59 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l60 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base61 = l59;
+                                                        let len61 = l60;
+                                                        _rt::cabi_dealloc(base61, len61 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base62,
+                                                    len62 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l63 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l64 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l63, l64, 1);
+                                                let l65 = i32::from(
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l65 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l66 = *base
+                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l67 = *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l66, l67, 1);
+                                                        let l68 = *base
+                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l69 = *base
+                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l68, l69, 1);
+                                                    }
+                                                }
+                                            }
+                                            2 => {
+                                                let l70 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l71 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base83 = l70;
+                                                let len83 = l71;
+                                                for i in 0..len83 {
+                                                    let base = base83
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l72 = *base.add(0).cast::<*mut u8>();
+                                                        let l73 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base79 = l72;
+                                                        let len79 = l73;
+                                                        for i in 0..len79 {
+                                                            let base = base79
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l74 = *base.add(0).cast::<*mut u8>();
+                                                                let l75 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l74, l75, 1);
+                                                                let l76 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l77 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base78 = l76;
+                                                                let len78 = l77;
+                                                                _rt::cabi_dealloc(base78, len78 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base79,
+                                                            len79 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l80 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l81 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base82 = l80;
+                                                        let len82 = l81;
+                                                        _rt::cabi_dealloc(base82, len82 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base83,
+                                                    len83 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            3 => {
+                                                let l84 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l85 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l84, l85, 1);
+                                            }
+                                            4 => {}
+                                            5 => {
+                                                let l86 = *base
+                                                    .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l87 = *base
+                                                    .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l86, l87, 1);
+                                                let l88 = *base
+                                                    .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l89 = *base
+                                                    .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l88, l89, 1);
+                                                let l90 = *base
+                                                    .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l91 = *base
+                                                    .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l90, l91, 1);
+                                            }
+                                            _ => {
+                                                let l92 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l93 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l92, l93, 1);
+                                                let l94 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l95 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l94, l95, 1);
+                                                let l96 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l97 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l96, l97, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base98,
+                                    len98 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_validate_update_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: *mut u8,
+                    arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result32 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let len1 = arg3;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg2.cast(),
+                                len1,
+                                len1,
+                            );
+                            let base14 = arg4;
+                            let len14 = arg5;
+                            let mut result14 = _rt::Vec::with_capacity(len14);
+                            for i in 0..len14 {
+                                let base = base14
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e14 = {
+                                    let l2 = *base.add(0).cast::<*mut u8>();
+                                    let l3 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base10 = l2;
+                                    let len10 = l3;
+                                    let mut result10 = _rt::Vec::with_capacity(len10);
+                                    for i in 0..len10 {
+                                        let base = base10
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e10 = {
+                                            let l4 = *base.add(0).cast::<*mut u8>();
+                                            let l5 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len6 = l5;
+                                            let bytes6 = _rt::Vec::from_raw_parts(
+                                                l4.cast(),
+                                                len6,
+                                                len6,
+                                            );
+                                            let l7 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l8 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len9 = l8;
+                                            (
+                                                _rt::string_lift(bytes6),
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                                            )
+                                        };
+                                        result10.push(e10);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base10,
+                                        len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    let l11 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l12 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len13 = l12;
+                                    super::super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: result10,
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l11.cast(), len13, len13)),
+                                    }
+                                };
+                                result14.push(e14);
+                            }
+                            _rt::cabi_dealloc(
+                                base14,
+                                len14 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let base30 = arg6;
+                            let len30 = arg7;
+                            let mut result30 = _rt::Vec::with_capacity(len30);
+                            for i in 0..len30 {
+                                let base = base30
+                                    .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                let e30 = {
+                                    let l15 = *base.add(0).cast::<*mut u8>();
+                                    let l16 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len17 = l16;
+                                    let bytes17 = _rt::Vec::from_raw_parts(
+                                        l15.cast(),
+                                        len17,
+                                        len17,
+                                    );
+                                    let l18 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l19 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base26 = l18;
+                                    let len26 = l19;
+                                    let mut result26 = _rt::Vec::with_capacity(len26);
+                                    for i in 0..len26 {
+                                        let base = base26
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e26 = {
+                                            let l20 = *base.add(0).cast::<*mut u8>();
+                                            let l21 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            let l23 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l24 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len25 = l24;
+                                            (
+                                                _rt::string_lift(bytes22),
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l23.cast(), len25, len25)),
+                                            )
+                                        };
+                                        result26.push(e26);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base26,
+                                        len26 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    let l27 = *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l28 = *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len29 = l28;
+                                    (
+                                        _rt::string_lift(bytes17),
+                                        super::super::super::super::sandglass::workflow::types::Payload {
+                                            metadata: result26,
+                                            data: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l27.cast(), len29, len29)),
+                                        },
+                                    )
+                                };
+                                result30.push(e30);
+                            }
+                            _rt::cabi_dealloc(
+                                base30,
+                                len30 * (6 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let len31 = arg9;
+                            let bytes31 = _rt::Vec::from_raw_parts(
+                                arg8.cast(),
+                                len31,
+                                len31,
+                            );
+                            T_::validate_update(Update {
+                                id: _rt::string_lift(bytes0),
+                                name: _rt::string_lift(bytes1),
+                                arguments: result14,
+                                header: result30,
+                                requester: _rt::string_lift(bytes31),
+                            })
+                        };
+                        let ptr33 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result32 {
+                            Ok(_) => {
+                                *ptr33.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr33.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec83 = e;
+                                let len83 = vec83.len();
+                                let layout83 = _rt::alloc::Layout::from_size_align(
+                                        vec83.len()
+                                            * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                        8,
+                                    )
+                                    .unwrap();
+                                let (result83, _cleanup83) = wit_bindgen::rt::Cleanup::new(
+                                    layout83,
+                                );
+                                if let Some(cleanup) = _cleanup83 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec83.into_iter().enumerate() {
+                                    let base = result83
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: message34,
+                                            source: source34,
+                                            stack_trace: stack_trace34,
+                                            encoded_attributes: encoded_attributes34,
+                                            info: info34,
+                                        } = e;
+                                        let vec35 = (message34.into_bytes()).into_boxed_slice();
+                                        let ptr35 = vec35.as_ptr().cast::<u8>();
+                                        let len35 = vec35.len();
+                                        ::core::mem::forget(vec35);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len35;
+                                        *base.add(0).cast::<*mut u8>() = ptr35.cast_mut();
+                                        let vec36 = (source34.into_bytes()).into_boxed_slice();
+                                        let ptr36 = vec36.as_ptr().cast::<u8>();
+                                        let len36 = vec36.len();
+                                        ::core::mem::forget(vec36);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len36;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr36.cast_mut();
+                                        let vec37 = (stack_trace34.into_bytes()).into_boxed_slice();
+                                        let ptr37 = vec37.as_ptr().cast::<u8>();
+                                        let len37 = vec37.len();
+                                        ::core::mem::forget(vec37);
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len37;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr37.cast_mut();
+                                        match encoded_attributes34 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::Payload {
+                                                    metadata: metadata38,
+                                                    data: data38,
+                                                } = e;
+                                                let vec42 = metadata38;
+                                                let len42 = vec42.len();
+                                                let layout42 = _rt::alloc::Layout::from_size_align(
+                                                        vec42.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result42, _cleanup42) = wit_bindgen::rt::Cleanup::new(
+                                                    layout42,
+                                                );
+                                                if let Some(cleanup) = _cleanup42 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec42.into_iter().enumerate() {
+                                                    let base = result42
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t39_0, t39_1) = e;
+                                                        let vec40 = (t39_0.into_bytes()).into_boxed_slice();
+                                                        let ptr40 = vec40.as_ptr().cast::<u8>();
+                                                        let len40 = vec40.len();
+                                                        ::core::mem::forget(vec40);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len40;
+                                                        *base.add(0).cast::<*mut u8>() = ptr40.cast_mut();
+                                                        let vec41 = <_ as Into<_rt::Vec<_>>>::into(t39_1)
+                                                            .into_boxed_slice();
+                                                        let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                        let len41 = vec41.len();
+                                                        ::core::mem::forget(vec41);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len41;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr41.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len42;
+                                                *base
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result42;
+                                                let vec43 = <_ as Into<_rt::Vec<_>>>::into(data38)
+                                                    .into_boxed_slice();
+                                                let ptr43 = vec43.as_ptr().cast::<u8>();
+                                                let len43 = vec43.len();
+                                                ::core::mem::forget(vec43);
+                                                *base
+                                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len43;
+                                                *base
+                                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr43.cast_mut();
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                        use super::super::super::super::sandglass::workflow::types::FailureInfo as V82;
+                                        match info34 {
+                                            V82::Application(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                    failure_type: failure_type44,
+                                                    non_retryable: non_retryable44,
+                                                    details: details44,
+                                                    next_retry_delay: next_retry_delay44,
+                                                } = e;
+                                                let vec45 = (failure_type44.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr45 = vec45.as_ptr().cast::<u8>();
+                                                let len45 = vec45.len();
+                                                ::core::mem::forget(vec45);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len45;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr45.cast_mut();
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match non_retryable44 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                let vec52 = details44;
+                                                let len52 = vec52.len();
+                                                let layout52 = _rt::alloc::Layout::from_size_align(
+                                                        vec52.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result52, _cleanup52) = wit_bindgen::rt::Cleanup::new(
+                                                    layout52,
+                                                );
+                                                if let Some(cleanup) = _cleanup52 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec52.into_iter().enumerate() {
+                                                    let base = result52
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata46,
+                                                            data: data46,
+                                                        } = e;
+                                                        let vec50 = metadata46;
+                                                        let len50 = vec50.len();
+                                                        let layout50 = _rt::alloc::Layout::from_size_align(
+                                                                vec50.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result50, _cleanup50) = wit_bindgen::rt::Cleanup::new(
+                                                            layout50,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup50 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec50.into_iter().enumerate() {
+                                                            let base = result50
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t47_0, t47_1) = e;
+                                                                let vec48 = (t47_0.into_bytes()).into_boxed_slice();
+                                                                let ptr48 = vec48.as_ptr().cast::<u8>();
+                                                                let len48 = vec48.len();
+                                                                ::core::mem::forget(vec48);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len48;
+                                                                *base.add(0).cast::<*mut u8>() = ptr48.cast_mut();
+                                                                let vec49 = <_ as Into<_rt::Vec<_>>>::into(t47_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr49 = vec49.as_ptr().cast::<u8>();
+                                                                let len49 = vec49.len();
+                                                                ::core::mem::forget(vec49);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len49;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr49.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len50;
+                                                        *base.add(0).cast::<*mut u8>() = result50;
+                                                        let vec51 = <_ as Into<_rt::Vec<_>>>::into(data46)
+                                                            .into_boxed_slice();
+                                                        let ptr51 = vec51.as_ptr().cast::<u8>();
+                                                        let len51 = vec51.len();
+                                                        ::core::mem::forget(vec51);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len51;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr51.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len52;
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result52;
+                                                match next_retry_delay44 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                            }
+                                            V82::Canceled(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                    details: details53,
+                                                    identity: identity53,
+                                                    settled: settled53,
+                                                    request: request53,
+                                                } = e;
+                                                let vec60 = details53;
+                                                let len60 = vec60.len();
+                                                let layout60 = _rt::alloc::Layout::from_size_align(
+                                                        vec60.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result60, _cleanup60) = wit_bindgen::rt::Cleanup::new(
+                                                    layout60,
+                                                );
+                                                if let Some(cleanup) = _cleanup60 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec60.into_iter().enumerate() {
+                                                    let base = result60
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata54,
+                                                            data: data54,
+                                                        } = e;
+                                                        let vec58 = metadata54;
+                                                        let len58 = vec58.len();
+                                                        let layout58 = _rt::alloc::Layout::from_size_align(
+                                                                vec58.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result58, _cleanup58) = wit_bindgen::rt::Cleanup::new(
+                                                            layout58,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup58 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec58.into_iter().enumerate() {
+                                                            let base = result58
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t55_0, t55_1) = e;
+                                                                let vec56 = (t55_0.into_bytes()).into_boxed_slice();
+                                                                let ptr56 = vec56.as_ptr().cast::<u8>();
+                                                                let len56 = vec56.len();
+                                                                ::core::mem::forget(vec56);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len56;
+                                                                *base.add(0).cast::<*mut u8>() = ptr56.cast_mut();
+                                                                let vec57 = <_ as Into<_rt::Vec<_>>>::into(t55_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr57 = vec57.as_ptr().cast::<u8>();
+                                                                let len57 = vec57.len();
+                                                                ::core::mem::forget(vec57);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len57;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr57.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len58;
+                                                        *base.add(0).cast::<*mut u8>() = result58;
+                                                        let vec59 = <_ as Into<_rt::Vec<_>>>::into(data54)
+                                                            .into_boxed_slice();
+                                                        let ptr59 = vec59.as_ptr().cast::<u8>();
+                                                        let len59 = vec59.len();
+                                                        ::core::mem::forget(vec59);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len59;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr59.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len60;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result60;
+                                                let vec61 = (identity53.into_bytes()).into_boxed_slice();
+                                                let ptr61 = vec61.as_ptr().cast::<u8>();
+                                                let len61 = vec61.len();
+                                                ::core::mem::forget(vec61);
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len61;
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr61.cast_mut();
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match settled53 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match request53 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::sandglass::workflow::types::CancelInfo {
+                                                            cause: cause62,
+                                                            reason: reason62,
+                                                            requester: requester62,
+                                                            at: at62,
+                                                            deadline: deadline62,
+                                                        } = e;
+                                                        *base
+                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (cause62.clone() as i32) as u8;
+                                                        let vec63 = (reason62.into_bytes()).into_boxed_slice();
+                                                        let ptr63 = vec63.as_ptr().cast::<u8>();
+                                                        let len63 = vec63.len();
+                                                        ::core::mem::forget(vec63);
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len63;
+                                                        *base
+                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr63.cast_mut();
+                                                        let vec64 = (requester62.into_bytes()).into_boxed_slice();
+                                                        let ptr64 = vec64.as_ptr().cast::<u8>();
+                                                        let len64 = vec64.len();
+                                                        ::core::mem::forget(vec64);
+                                                        *base
+                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len64;
+                                                        *base
+                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr64.cast_mut();
+                                                        *base
+                                                            .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>() = _rt::as_i64(at62);
+                                                        match deadline62 {
+                                                            Some(e) => {
+                                                                *base
+                                                                    .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                *base
+                                                                    .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<i64>() = _rt::as_i64(e);
+                                                            }
+                                                            None => {
+                                                                *base
+                                                                    .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>() = (0i32) as u8;
+                                                            }
+                                                        };
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                            }
+                                            V82::Timeout(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (2i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                    kind: kind65,
+                                                    last_heartbeat_details: last_heartbeat_details65,
+                                                } = e;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (kind65.clone() as i32) as u8;
+                                                let vec72 = last_heartbeat_details65;
+                                                let len72 = vec72.len();
+                                                let layout72 = _rt::alloc::Layout::from_size_align(
+                                                        vec72.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result72, _cleanup72) = wit_bindgen::rt::Cleanup::new(
+                                                    layout72,
+                                                );
+                                                if let Some(cleanup) = _cleanup72 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec72.into_iter().enumerate() {
+                                                    let base = result72
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let super::super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: metadata66,
+                                                            data: data66,
+                                                        } = e;
+                                                        let vec70 = metadata66;
+                                                        let len70 = vec70.len();
+                                                        let layout70 = _rt::alloc::Layout::from_size_align(
+                                                                vec70.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            )
+                                                            .unwrap();
+                                                        let (result70, _cleanup70) = wit_bindgen::rt::Cleanup::new(
+                                                            layout70,
+                                                        );
+                                                        if let Some(cleanup) = _cleanup70 {
+                                                            cleanup.forget();
+                                                        }
+                                                        for (i, e) in vec70.into_iter().enumerate() {
+                                                            let base = result70
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let (t67_0, t67_1) = e;
+                                                                let vec68 = (t67_0.into_bytes()).into_boxed_slice();
+                                                                let ptr68 = vec68.as_ptr().cast::<u8>();
+                                                                let len68 = vec68.len();
+                                                                ::core::mem::forget(vec68);
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len68;
+                                                                *base.add(0).cast::<*mut u8>() = ptr68.cast_mut();
+                                                                let vec69 = <_ as Into<_rt::Vec<_>>>::into(t67_1)
+                                                                    .into_boxed_slice();
+                                                                let ptr69 = vec69.as_ptr().cast::<u8>();
+                                                                let len69 = vec69.len();
+                                                                ::core::mem::forget(vec69);
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len69;
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr69.cast_mut();
+                                                            }
+                                                        }
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len70;
+                                                        *base.add(0).cast::<*mut u8>() = result70;
+                                                        let vec71 = <_ as Into<_rt::Vec<_>>>::into(data66)
+                                                            .into_boxed_slice();
+                                                        let ptr71 = vec71.as_ptr().cast::<u8>();
+                                                        let len71 = vec71.len();
+                                                        ::core::mem::forget(vec71);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len71;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr71.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len72;
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result72;
+                                            }
+                                            V82::Terminated(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (3i32) as u8;
+                                                let vec73 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr73 = vec73.as_ptr().cast::<u8>();
+                                                let len73 = vec73.len();
+                                                ::core::mem::forget(vec73);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len73;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr73.cast_mut();
+                                            }
+                                            V82::Server(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (4i32) as u8;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match e {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                            }
+                                            V82::Activity(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (5i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                    scheduled_event_id: scheduled_event_id74,
+                                                    started_event_id: started_event_id74,
+                                                    identity: identity74,
+                                                    activity_type: activity_type74,
+                                                    activity_id: activity_id74,
+                                                    retry_state: retry_state74,
+                                                } = e;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(scheduled_event_id74);
+                                                *base
+                                                    .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(started_event_id74);
+                                                let vec75 = (identity74.into_bytes()).into_boxed_slice();
+                                                let ptr75 = vec75.as_ptr().cast::<u8>();
+                                                let len75 = vec75.len();
+                                                ::core::mem::forget(vec75);
+                                                *base
+                                                    .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len75;
+                                                *base
+                                                    .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr75.cast_mut();
+                                                let vec76 = (activity_type74.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr76 = vec76.as_ptr().cast::<u8>();
+                                                let len76 = vec76.len();
+                                                ::core::mem::forget(vec76);
+                                                *base
+                                                    .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len76;
+                                                *base
+                                                    .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                                                let vec77 = (activity_id74.into_bytes()).into_boxed_slice();
+                                                let ptr77 = vec77.as_ptr().cast::<u8>();
+                                                let len77 = vec77.len();
+                                                ::core::mem::forget(vec77);
+                                                *base
+                                                    .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len77;
+                                                *base
+                                                    .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr77.cast_mut();
+                                                *base
+                                                    .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (retry_state74.clone() as i32) as u8;
+                                            }
+                                            V82::ChildWorkflow(e) => {
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (6i32) as u8;
+                                                let super::super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                    workflow_id: workflow_id78,
+                                                    run_id: run_id78,
+                                                    workflow_type: workflow_type78,
+                                                    initiated_event_id: initiated_event_id78,
+                                                    started_event_id: started_event_id78,
+                                                    retry_state: retry_state78,
+                                                } = e;
+                                                let vec79 = (workflow_id78.into_bytes()).into_boxed_slice();
+                                                let ptr79 = vec79.as_ptr().cast::<u8>();
+                                                let len79 = vec79.len();
+                                                ::core::mem::forget(vec79);
+                                                *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len79;
+                                                *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr79.cast_mut();
+                                                let vec80 = (run_id78.into_bytes()).into_boxed_slice();
+                                                let ptr80 = vec80.as_ptr().cast::<u8>();
+                                                let len80 = vec80.len();
+                                                ::core::mem::forget(vec80);
+                                                *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len80;
+                                                *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr80.cast_mut();
+                                                let vec81 = (workflow_type78.into_bytes())
+                                                    .into_boxed_slice();
+                                                let ptr81 = vec81.as_ptr().cast::<u8>();
+                                                let len81 = vec81.len();
+                                                ::core::mem::forget(vec81);
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len81;
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr81.cast_mut();
+                                                *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(initiated_event_id78);
+                                                *base
+                                                    .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(started_event_id78);
+                                                *base
+                                                    .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (retry_state78.clone() as i32) as u8;
+                                            }
+                                        }
+                                    }
+                                }
+                                *ptr33
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len83;
+                                *ptr33
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result83;
+                            }
+                        };
+                        ptr33
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_validate_update<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base87 = l1;
+                                let len87 = l2;
+                                for i in 0..len87 {
+                                    let base = base87
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l3 = *base.add(0).cast::<*mut u8>();
+                                        let l4 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l3, l4, 1);
+                                        let l5 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l6 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l5, l6, 1);
+                                        let l7 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l8 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l7, l8, 1);
+                                        let l9 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l9 {
+                                            0 => {}
+                                            _ => {
+                                                let l10 = *base
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l11 = *base
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base17 = l10;
+                                                let len17 = l11;
+                                                for i in 0..len17 {
+                                                    let base = base17
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l12 = *base.add(0).cast::<*mut u8>();
+                                                        let l13 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l12, l13, 1);
+                                                        let l14 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l15 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base16 = l14;
+                                                        let len16 = l15;
+                                                        _rt::cabi_dealloc(base16, len16 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base17,
+                                                    len17 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l18 = *base
+                                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *base
+                                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base20 = l18;
+                                                let len20 = l19;
+                                                _rt::cabi_dealloc(base20, len20 * 1, 1);
+                                            }
+                                        }
+                                        let l21 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l21 {
+                                            0 => {
+                                                let l22 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l23 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l22, l23, 1);
+                                                let l24 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l25 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base37 = l24;
+                                                let len37 = l25;
+                                                for i in 0..len37 {
+                                                    let base = base37
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l26 = *base.add(0).cast::<*mut u8>();
+                                                        let l27 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base33 = l26;
+                                                        let len33 = l27;
+                                                        for i in 0..len33 {
+                                                            let base = base33
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l28 = *base.add(0).cast::<*mut u8>();
+                                                                let l29 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l28, l29, 1);
+                                                                let l30 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l31 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base32 = l30;
+                                                                let len32 = l31;
+                                                                _rt::cabi_dealloc(base32, len32 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base33,
+                                                            len33 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l34 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l35 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base36 = l34;
+                                                        let len36 = l35;
+                                                        _rt::cabi_dealloc(base36, len36 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base37,
+                                                    len37 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            1 => {
+                                                let l38 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l39 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base51 = l38;
+                                                let len51 = l39;
+                                                for i in 0..len51 {
+                                                    let base = base51
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l40 = *base.add(0).cast::<*mut u8>();
+                                                        let l41 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base47 = l40;
+                                                        let len47 = l41;
+                                                        for i in 0..len47 {
+                                                            let base = base47
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l42 = *base.add(0).cast::<*mut u8>();
+                                                                let l43 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l42, l43, 1);
+                                                                let l44 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l45 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base46 = l44;
+                                                                let len46 = l45;
+                                                                _rt::cabi_dealloc(base46, len46 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base47,
+                                                            len47 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l48 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l49 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base50 = l48;
+                                                        let len50 = l49;
+                                                        _rt::cabi_dealloc(base50, len50 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base51,
+                                                    len51 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l52 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l53 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l52, l53, 1);
+                                                let l54 = i32::from(
+                                                    *base
+                                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l54 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l55 = *base
+                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l56 = *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l55, l56, 1);
+                                                        let l57 = *base
+                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l58 = *base
+                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l57, l58, 1);
+                                                    }
+                                                }
+                                            }
+                                            2 => {
+                                                let l59 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l60 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base72 = l59;
+                                                let len72 = l60;
+                                                for i in 0..len72 {
+                                                    let base = base72
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l61 = *base.add(0).cast::<*mut u8>();
+                                                        let l62 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base68 = l61;
+                                                        let len68 = l62;
+                                                        for i in 0..len68 {
+                                                            let base = base68
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            {
+                                                                let l63 = *base.add(0).cast::<*mut u8>();
+                                                                let l64 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l63, l64, 1);
+                                                                let l65 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l66 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base67 = l65;
+                                                                let len67 = l66;
+                                                                _rt::cabi_dealloc(base67, len67 * 1, 1);
+                                                            }
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base68,
+                                                            len68 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l69 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l70 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base71 = l69;
+                                                        let len71 = l70;
+                                                        _rt::cabi_dealloc(base71, len71 * 1, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base72,
+                                                    len72 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            3 => {
+                                                let l73 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l74 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l73, l74, 1);
+                                            }
+                                            4 => {}
+                                            5 => {
+                                                let l75 = *base
+                                                    .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l76 = *base
+                                                    .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l75, l76, 1);
+                                                let l77 = *base
+                                                    .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l78 = *base
+                                                    .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l77, l78, 1);
+                                                let l79 = *base
+                                                    .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l80 = *base
+                                                    .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l79, l80, 1);
+                                            }
+                                            _ => {
+                                                let l81 = *base
+                                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l82 = *base
+                                                    .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l81, l82, 1);
+                                                let l83 = *base
+                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l84 = *base
+                                                    .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l83, l84, 1);
+                                                let l85 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l86 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l85, l86, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base87,
+                                    len87 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                            }
+                        }
                     }
                 }
                 pub trait Guest {
@@ -12975,6 +17208,34 @@ pub mod exports {
                     /// what it has asked for in this task is discarded.
                     #[allow(async_fn_in_trait)]
                     fn activate(occurred: Event) -> ();
+                    /// Answers a question about the run's state. Changes nothing.
+                    ///
+                    /// Called in an instance that the history was replayed in for that purpose and that will get no
+                    /// further event, also of a run that has ended. What the call changes in memory is lost to the
+                    /// run; a later question may be asked in the same instance. The answer is not recorded. A name
+                    /// that is not known is a failure that says which ones are.
+                    ///
+                    /// Every import that commands, draws randomness or registers something traps here, as does one
+                    /// that takes too long. The caller is told; nothing happens to the run.
+                    ///
+                    /// Replay: never called again. Cancellation: works in a canceled run.
+                    #[allow(async_fn_in_trait)]
+                    fn query(
+                        name: _rt::String,
+                        arguments: _rt::Vec<Payload>,
+                        header: _rt::Vec<(_rt::String, Payload)>,
+                    ) -> ::core::result::Result<Payload, Failure>;
+                    /// Agrees to an update, or refuses it with a failure. Changes nothing.
+                    ///
+                    /// Called like `query`, with the state that the update will meet. A refused update leaves no
+                    /// trace in the history. An update that nobody handles is refused with a failure that says
+                    /// which ones are handled.
+                    ///
+                    /// Replay: never called again. Cancellation: works in a canceled run.
+                    #[allow(async_fn_in_trait)]
+                    fn validate_update(
+                        requested: Update,
+                    ) -> ::core::result::Result<(), Failure>;
                 }
                 #[doc(hidden)]
                 #[macro_export]
@@ -12992,10 +17253,31 @@ pub mod exports {
                         "sandglass:workflow/guest@0.1.0#activate")] unsafe extern "C" fn
                         export_activate(arg0 : i32, arg1 : ::core::mem::MaybeUninit::<
                         u64 >, arg2 : * mut u8, arg3 : * mut u8, arg4 : * mut u8, arg5 :
-                        * mut u8, arg6 : i64, arg7 : i64, arg8 : i64, arg9 : i64,) {
-                        unsafe { $($path_to_types)*:: _export_activate_cabi::<$ty >
-                        (arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9) } }
-                        };
+                        * mut u8, arg6 : i64, arg7 : ::core::mem::MaybeUninit::< u64 >,
+                        arg8 : i64, arg9 : ::core::mem::MaybeUninit::< u64 >, arg10 :
+                        usize,) { unsafe { $($path_to_types)*::
+                        _export_activate_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4,
+                        arg5, arg6, arg7, arg8, arg9, arg10) } } #[unsafe (export_name =
+                        "sandglass:workflow/guest@0.1.0#query")] unsafe extern "C" fn
+                        export_query(arg0 : * mut u8, arg1 : usize, arg2 : * mut u8, arg3
+                        : usize, arg4 : * mut u8, arg5 : usize,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_query_cabi::<$ty > (arg0, arg1,
+                        arg2, arg3, arg4, arg5) } } #[unsafe (export_name =
+                        "cabi_post_sandglass:workflow/guest@0.1.0#query")] unsafe extern
+                        "C" fn _post_return_query(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_query::<$ty > (arg0) } }
+                        #[unsafe (export_name =
+                        "sandglass:workflow/guest@0.1.0#validate-update")] unsafe extern
+                        "C" fn export_validate_update(arg0 : * mut u8, arg1 : usize, arg2
+                        : * mut u8, arg3 : usize, arg4 : * mut u8, arg5 : usize, arg6 : *
+                        mut u8, arg7 : usize, arg8 : * mut u8, arg9 : usize,) -> * mut u8
+                        { unsafe { $($path_to_types)*::
+                        _export_validate_update_cabi::<$ty > (arg0, arg1, arg2, arg3,
+                        arg4, arg5, arg6, arg7, arg8, arg9) } } #[unsafe (export_name =
+                        "cabi_post_sandglass:workflow/guest@0.1.0#validate-update")]
+                        unsafe extern "C" fn _post_return_validate_update(arg0 : * mut
+                        u8,) { unsafe { $($path_to_types)*::
+                        __post_return_validate_update::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -13005,10 +17287,10 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 2 * ::core::mem::size_of::<*const u8>()],
+                    >; 5 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 2
+                    [::core::mem::MaybeUninit::uninit(); 5
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
@@ -13192,17 +17474,17 @@ macro_rules! __export_workflow_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:workflow:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4960] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5627] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1%\x01A\x02\x01A\"\
-\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\
-\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\
-\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
-\0\x07payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\
-\x09requested\x06parent\x04code\x07timeout\x04\0\x0ccancel-cause\x03\0\x11\x01k\x01\
-\x01r\x05\x05cause\x12\x06reasons\x09requesters\x02at\x01\x08deadline\x13\x04\0\x0b\
-cancel-info\x03\0\x14\x01m\x04\x0estart-to-close\x11schedule-to-start\x11schedul\
-e-to-close\x09heartbeat\x04\0\x0ctimeout-kind\x03\0\x16\x01m\x07\x0bin-progress\x15\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc*\x01A\x02\x01A&\x01\
+B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
+operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
+\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
+payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\x09re\
+quested\x06parent\x04code\x07timeout\x04\0\x0ccancel-cause\x03\0\x11\x01k\x01\x01\
+r\x05\x05cause\x12\x06reasons\x09requesters\x02at\x01\x08deadline\x13\x04\0\x0bc\
+ancel-info\x03\0\x14\x01m\x04\x0estart-to-close\x11schedule-to-start\x11schedule\
+-to-close\x09heartbeat\x04\0\x0ctimeout-kind\x03\0\x16\x01m\x07\x0bin-progress\x15\
 non-retryable-failure\x07timeout\x18maximum-attempts-reached\x14retry-policy-not\
 -set\x15internal-server-error\x10cancel-requested\x04\0\x0bretry-state\x03\0\x18\
 \x01p\x0e\x01k\x03\x01r\x04\x0cfailure-types\x0dnon-retryable\x7f\x07details\x1a\
@@ -13273,36 +17555,52 @@ call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01
 \x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
 t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
 \x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x02\x03\0\0\x07instant\x01B\x0b\x02\x03\x02\x01\x10\x04\0\x07\
-instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0atask-qu\
-eues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01\
-@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-byte\
-s\x01\x07\x03\0\x1dsandglass:workflow/info@0.1.0\x05\x11\x01B\x04\x01m\x05\x05tr\
-ace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severit\
-y\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:wor\
-kflow/log@0.1.0\x05\x12\x01B\x08\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\
-\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06f\
-ailed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08co\
-mplete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\x05\x13\x02\x03\0\0\x0a\
-definition\x01B$\x02\x03\x02\x01\x0c\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\
-\x14\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x04\
-\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x07p\
-ayload\x03\0\x08\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x0a\x01p\x09\x01r\x02\x0d\
-workflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\x01r\x03\x04names\x09ar\
-guments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01j\x01\x09\x01\x05\x01r\x02\
-\x09operation\x07\x07outcome\x11\x04\0\x13activity-resolution\x03\0\x12\x01r\x02\
-\x09operation\x07\x06run-ids\x04\0\x0bchild-start\x03\0\x14\x01r\x02\x09operatio\
-n\x07\x07outcome\x11\x04\0\x10child-resolution\x03\0\x16\x01j\0\x01\x05\x01r\x02\
-\x09operation\x07\x07outcome\x18\x04\0\x0aresolution\x03\0\x19\x01r\x02\x05scope\
-\x0b\x04info\x01\x04\0\x12scope-cancellation\x03\0\x1b\x01q\x0b\x0ainitialize\x01\
-\x0e\0\x0fsignal-received\x01\x10\0\x10cancel-requested\x01\x01\0\x0escope-cance\
-led\x01\x1c\0\x11activity-resolved\x01\x13\0\x0btimer-fired\x01\x1a\0\x0dwait-ca\
-nceled\x01\x1a\0\x0dchild-started\x01\x15\0\x0echild-resolved\x01\x17\0\x11exter\
-nal-resolved\x01\x1a\0\x0bcompensated\x01\x1a\0\x04\0\x05event\x03\0\x1d\x01p\x03\
-\x01@\0\0\x1f\x04\0\x0bdefinitions\x01\x20\x01@\x01\x08occurred\x1e\x01\0\x04\0\x08\
-activate\x01!\x04\0\x1esandglass:workflow/guest@0.1.0\x05\x15\x04\0!sandglass:wo\
-rkflow/workflow@0.1.0\x04\0\x0b\x0e\x01\0\x08workflow\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\
+\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
+outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
+pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
+instant\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01ps\x01q\x07\x07\
+keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\x03int\x01x\0\x06double\x01\
+u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\x0csearch-value\x03\0\x05\x01\
+k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\x01\0\x04\0\x0bupsert-memo\x01\
+\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07entries\x0d\x01\0\x04\0\x18upse\
+rt-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\x01@\0\0\x10\x04\0\x08get-me\
+mo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\x15get-search-attributes\x01\
+\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x12\x01B\x0f\x02\x03\x02\x01\x11\
+\x04\0\x07instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0a\
+task-queues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\
+\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0cran\
+dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids\
+\x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
+\x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
+\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
+\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x02\x04\
+\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
+completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
+ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\
+\x05\x15\x02\x03\0\0\x0adefinition\x01B,\x02\x03\x02\x01\x0c\x04\0\x0bcancel-inf\
+o\x03\0\0\x02\x03\x02\x01\x16\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x02\x04\
+\0\x07failure\x03\0\x04\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x06\x02\x03\
+\x02\x01\x07\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\
+\x0a\x01p\x09\x01r\x02\x0dworkflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\
+\x01r\x03\x04names\x09arguments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01o\
+\x02s\x09\x01p\x11\x01r\x05\x02ids\x04names\x09arguments\x0c\x06header\x12\x09re\
+questers\x04\0\x06update\x03\0\x13\x01j\x01\x09\x01\x05\x01r\x02\x09operation\x07\
+\x07outcome\x15\x04\0\x13activity-resolution\x03\0\x16\x01r\x02\x09operation\x07\
+\x06run-ids\x04\0\x0bchild-start\x03\0\x18\x01r\x02\x09operation\x07\x07outcome\x15\
+\x04\0\x10child-resolution\x03\0\x1a\x01j\0\x01\x05\x01r\x02\x09operation\x07\x07\
+outcome\x1c\x04\0\x0aresolution\x03\0\x1d\x01r\x02\x05scope\x0b\x04info\x01\x04\0\
+\x12scope-cancellation\x03\0\x1f\x01q\x0c\x0ainitialize\x01\x0e\0\x0fsignal-rece\
+ived\x01\x10\0\x10cancel-requested\x01\x01\0\x0escope-canceled\x01\x20\0\x11acti\
+vity-resolved\x01\x17\0\x0btimer-fired\x01\x1e\0\x0dwait-canceled\x01\x1e\0\x0dc\
+hild-started\x01\x19\0\x0echild-resolved\x01\x1b\0\x11external-resolved\x01\x1e\0\
+\x0bcompensated\x01\x1e\0\x10update-requested\x01\x14\0\x04\0\x05event\x03\0!\x01\
+p\x03\x01@\0\0#\x04\0\x0bdefinitions\x01$\x01@\x01\x08occurred\"\x01\0\x04\0\x08\
+activate\x01%\x01@\x03\x04names\x09arguments\x0c\x06header\x12\0\x15\x04\0\x05qu\
+ery\x01&\x01@\x01\x09requested\x14\0\x1c\x04\0\x0fvalidate-update\x01'\x04\0\x1e\
+sandglass:workflow/guest@0.1.0\x05\x17\x04\0!sandglass:workflow/workflow@0.1.0\x04\
+\0\x0b\x0e\x01\0\x08workflow\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -13315,16 +17613,16 @@ pub use __export_workflow_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4287] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa0\x20\x01A\x02\x01\
-A\x1f\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
-\0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
-on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
-\0\x07payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\
-\x09requested\x06parent\x04code\x07timeout\x04\0\x0ccancel-cause\x03\0\x11\x01k\x01\
-\x01r\x05\x05cause\x12\x06reasons\x09requesters\x02at\x01\x08deadline\x13\x04\0\x0b\
-cancel-info\x03\0\x14\x01m\x04\x0estart-to-close\x11schedule-to-start\x11schedul\
-e-to-close\x09heartbeat\x04\0\x0ctimeout-kind\x03\0\x16\x01m\x07\x0bin-progress\x15\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4795] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9c$\x01A\x02\x01A#\x01\
+B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
+operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
+\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
+payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\x09re\
+quested\x06parent\x04code\x07timeout\x04\0\x0ccancel-cause\x03\0\x11\x01k\x01\x01\
+r\x05\x05cause\x12\x06reasons\x09requesters\x02at\x01\x08deadline\x13\x04\0\x0bc\
+ancel-info\x03\0\x14\x01m\x04\x0estart-to-close\x11schedule-to-start\x11schedule\
+-to-close\x09heartbeat\x04\0\x0ctimeout-kind\x03\0\x16\x01m\x07\x0bin-progress\x15\
 non-retryable-failure\x07timeout\x18maximum-attempts-reached\x14retry-policy-not\
 -set\x15internal-server-error\x10cancel-requested\x04\0\x0bretry-state\x03\0\x18\
 \x01p\x0e\x01k\x03\x01r\x04\x0cfailure-types\x0dnon-retryable\x7f\x07details\x1a\
@@ -13395,20 +17693,33 @@ call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01
 \x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
 t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
 \x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x02\x03\0\0\x07instant\x01B\x0b\x02\x03\x02\x01\x10\x04\0\x07\
-instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0atask-qu\
-eues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\x04\x01\
-@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0crandom-byte\
-s\x01\x07\x03\0\x1dsandglass:workflow/info@0.1.0\x05\x11\x01B\x04\x01m\x05\x05tr\
-ace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severit\
-y\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:wor\
-kflow/log@0.1.0\x05\x12\x01B\x08\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\
-\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09completed\x01\x03\0\x06f\
-ailed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03how\x05\x01\0\x04\0\x08co\
-mplete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\x05\x13\x04\0Asandglass\
-:workflow/workflow-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(workfl\
-ow-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\
+\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
+outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
+pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
+instant\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01ps\x01q\x07\x07\
+keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\x03int\x01x\0\x06double\x01\
+u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\x0csearch-value\x03\0\x05\x01\
+k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\x01\0\x04\0\x0bupsert-memo\x01\
+\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07entries\x0d\x01\0\x04\0\x18upse\
+rt-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\x01@\0\0\x10\x04\0\x08get-me\
+mo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\x15get-search-attributes\x01\
+\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x12\x01B\x0f\x02\x03\x02\x01\x11\
+\x04\0\x07instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0a\
+task-queues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\
+\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0cran\
+dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids\
+\x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
+\x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
+\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
+\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x02\x04\
+\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
+completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
+ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\
+\x05\x15\x04\0Asandglass:workflow/workflow-with-all-of-its-exports-removed@0.1.0\
+\x04\0\x0b.\x01\0(workflow-with-all-of-its-exports-removed\x03\0\0\0G\x09produce\
+rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.\
+61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

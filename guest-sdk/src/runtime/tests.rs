@@ -11,6 +11,8 @@ use sandglass_guest_bindings::workflow::exports::sandglass::workflow::guest::{
     ActivityResolution, Resolution, ScopeCancellation, Signal,
 };
 
+mod messages;
+
 use super::*;
 use crate::fake::{self, take};
 use crate::prelude::*;
@@ -31,10 +33,12 @@ where
 fn fresh() {
     with(|run| {
         run.completed.set(false);
+        run.begun.set(false);
         run.signals.take();
         run.cancel_waiters.take();
         run.operations.take();
     });
+    handlers::forget();
     fake::reset();
 }
 

@@ -5,37 +5,7 @@ use sandglass_engine::{Millis, Timestamp};
 /// RFC 3339 with milliseconds: `2026-03-01T12:00:00.250Z`.
 #[must_use]
 pub fn rfc3339(time: Timestamp) -> String {
-    let millis = time.0 % 1000;
-    let seconds = time.0 / 1000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Years are counted from March, so that the leap day is the last of its year and months have a
-/// regular pattern: 153 days in every five.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468; // from 0000-03-01
-    let era = days / 146_097; // 400 years
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
+    time.to_rfc3339()
 }
 
 /// Three units of time at most: `250ms`, `1.500s`, `2m05s`, `3h07m`, `2d04h`.

@@ -1,6 +1,9 @@
 //! What a frame changes outside the history: rows to write and effects to run after the commit.
 
-use crate::{Effect, EventId, Frame, HistoryEvent, OperationId, PendingActivity, Timestamp};
+use crate::{
+    Effect, EventId, Fields, Frame, HistoryEvent, OperationId, PendingActivity, Timestamp,
+    UpdateProgress,
+};
 use std::collections::BTreeSet;
 
 /// One frame with all that must be stored with it and done after it.
@@ -34,6 +37,10 @@ pub struct Changes {
     pub effects: Vec<(EventId, Effect)>,
     /// The local activities that go on, if there were any: others are forgotten.
     pub locals_open: Option<BTreeSet<OperationId>>,
+    /// Updates that came further, in order.
+    pub updates: Vec<(String, UpdateProgress)>,
+    /// All search attributes of the run, if they changed: they replace the stored ones.
+    pub search_attributes: Option<Fields>,
     /// Whether running attempts of activities are to be killed rather than told.
     pub kill: bool,
     /// Whether the run closed: delete all its rows, tell its attempts, answer those who wait.
@@ -68,6 +75,8 @@ impl FrameOutput {
             timers_ended,
             effects,
             locals_open,
+            updates,
+            search_attributes,
             kill,
             closed,
         } = later.changes;
@@ -78,6 +87,8 @@ impl FrameOutput {
         self.changes.timers_ended.extend(timers_ended);
         self.changes.effects.extend(effects);
         self.changes.locals_open = locals_open.or(self.changes.locals_open);
+        self.changes.updates.extend(updates);
+        self.changes.search_attributes = search_attributes.or(self.changes.search_attributes);
         self.changes.kill |= kill;
         self.changes.closed |= closed;
         self

@@ -1,7 +1,8 @@
 //! What a guest asks for. These types are persisted in frames: append variants, never reorder.
 
 use crate::{
-    ChildCall, CompensationId, Failure, Millis, OperationId, Payload, ScopeId, Target, Timestamp,
+    ChildCall, CompensationId, Failure, Millis, OperationId, Payload, ScopeId, SearchValue, Target,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +125,58 @@ pub enum Command {
         /// The longest wait before an attempt that is not made a timer. Default: the host's.
         retry_threshold: Option<Millis>,
     },
+    /// Answer an update.
+    CompleteUpdate {
+        /// The update.
+        id: String,
+        /// The answer.
+        outcome: Result<Payload, Failure>,
+    },
+    /// Set or, without a value, remove entries of the memo.
+    UpsertMemo {
+        /// The entries.
+        entries: Vec<(String, Option<Payload>)>,
+    },
+    /// Set or, without a value, remove search attributes.
+    UpsertSearchAttributes {
+        /// The attributes.
+        entries: Vec<(String, Option<SearchValue>)>,
+    },
+    /// Ask whether to go the way of a patch. Recorded where the answer is first yes.
+    Patched {
+        /// Names the patch.
+        id: String,
+        /// No code is left that goes the other way.
+        deprecated: bool,
+    },
+}
+
+impl Command {
+    /// The import that guests issue it by.
+    pub(crate) fn import(&self) -> &'static str {
+        match self {
+            Self::ScheduleActivity { .. } => "activities.schedule-activity",
+            Self::StartTimer { .. } => "timers.start-timer",
+            Self::OpenWait { .. } => "waits.open-wait",
+            Self::CloseWait { .. } => "waits.close-wait",
+            Self::OpenScope { .. } => "cancellation.open-scope",
+            Self::CancelScope { .. } => "cancellation.cancel-scope",
+            Self::CloseScope { .. } => "cancellation.close-scope",
+            Self::CancelOperation { .. } => "cancellation.cancel-operation",
+            Self::PushCompensation { .. } => "compensation.push-compensation",
+            Self::SetCompensationArguments { .. } => "compensation.set-compensation-arguments",
+            Self::Compensate { .. } => "compensation.compensate",
+            Self::Complete { .. } => "execution.complete",
+            Self::StartChild { .. } => "children.start-child",
+            Self::SignalExternal { .. } => "externals.signal-external",
+            Self::CancelExternal { .. } => "externals.cancel-external",
+            Self::CompleteUpdate { .. } => "updates.complete-update",
+            Self::UpsertMemo { .. } => "attributes.upsert-memo",
+            Self::UpsertSearchAttributes { .. } => "attributes.upsert-search-attributes",
+            Self::Patched { .. } => "info.patched",
+            Self::ScheduleLocalActivity { .. } => "activities.schedule-local-activity",
+        }
+    }
 }
 
 /// A complete description of one activity to run.
@@ -323,4 +376,6 @@ pub enum Answer {
     Compensation(CompensationId),
     /// The scope is canceled or closed: nothing was started.
     Refused(Failure),
+    /// Whether the code is to go the way of the patch.
+    Patched(bool),
 }

@@ -158,6 +158,14 @@ pub enum TaskFailedCause {
     PendingRequestCancelLimitExceeded,
     /// A run that cannot be continued as new like this.
     BadContinueAsNewAttributes,
+    /// An answer to an update that does not wait for one.
+    BadUpdateWorkflowExecutionMessage,
+    /// Malformed or too large search attributes.
+    BadSearchAttributes,
+    /// A malformed or too large memo.
+    BadModifyWorkflowPropertiesAttributes,
+    /// A malformed patch.
+    BadRecordMarkerAttributes,
 }
 
 impl TaskFailedCause {
@@ -188,6 +196,12 @@ impl TaskFailedCause {
             Self::PendingSignalsLimitExceeded => "PENDING_SIGNALS_LIMIT_EXCEEDED",
             Self::PendingRequestCancelLimitExceeded => "PENDING_REQUEST_CANCEL_LIMIT_EXCEEDED",
             Self::BadContinueAsNewAttributes => "BAD_CONTINUE_AS_NEW_ATTRIBUTES",
+            Self::BadUpdateWorkflowExecutionMessage => "BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE",
+            Self::BadSearchAttributes => "BAD_SEARCH_ATTRIBUTES",
+            Self::BadModifyWorkflowPropertiesAttributes => {
+                "BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES"
+            }
+            Self::BadRecordMarkerAttributes => "BAD_RECORD_MARKER_ATTRIBUTES",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a guest is told, one event per activation.
 
-use crate::{CancelInfo, Failure, OperationId, Payload, ScopeId, Signal};
+use crate::{CancelInfo, Failure, OperationId, Payload, ScopeId, Signal, Update};
 
 /// One thing that a run's code is told. Derived again in replay, never stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,4 +32,6 @@ pub enum GuestEvent {
     ExternalResolved(OperationId, Result<(), Failure>),
     /// A `compensate` call has ended.
     Compensated(OperationId, Result<(), Failure>),
+    /// An update was asked for, and is thereby accepted.
+    UpdateRequested(Update),
 }

@@ -10,7 +10,7 @@ pub use shorthand::{shorthand, skeleton};
 use crate::{
     ActivityCall, CancelRequest, ChildCall, Digest, EventId, ExternalFailedCause, Failure,
     ForceRequest, Millis, Payload, RetryState, Signal, Start, StartChildFailedCause, Target,
-    TaskFailedCause, Timestamp,
+    TaskFailedCause, Timestamp, Update,
 };
 use serde::Serialize;
 
@@ -357,9 +357,39 @@ pub enum EventAttributes {
         /// The run.
         target: Target,
     },
+    /// An update has reached the run's code.
+    WorkflowExecutionUpdateAccepted {
+        /// The update.
+        update: Box<Update>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// The run's code has answered an update.
+    WorkflowExecutionUpdateCompleted {
+        /// The update.
+        update_id: String,
+        /// The event of its acceptance.
+        accepted_event_id: EventId,
+        /// The answer.
+        outcome: Result<Payload, Failure>,
+    },
+    /// Entries of the memo were set or, without a value, removed.
+    WorkflowPropertiesModified {
+        /// The entries.
+        upserted_memo: Vec<(String, Option<Payload>)>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
+    /// Search attributes were set or, without a value, removed.
+    UpsertWorkflowSearchAttributes {
+        /// The attributes.
+        search_attributes: Vec<(String, Option<Payload>)>,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
     /// Something that the code is to find again in a replay.
     MarkerRecorded {
-        /// What kind of thing: `core_local_activity`.
+        /// What kind of thing: `core_patch` or `core_local_activity`.
         marker_name: String,
         /// What there is to find.
         details: Vec<(String, Vec<Payload>)>,
@@ -433,6 +463,10 @@ impl EventAttributes {
             Self::ExternalWorkflowExecutionCancelRequested { .. } => {
                 "ExternalWorkflowExecutionCancelRequested"
             }
+            Self::WorkflowExecutionUpdateAccepted { .. } => "WorkflowExecutionUpdateAccepted",
+            Self::WorkflowExecutionUpdateCompleted { .. } => "WorkflowExecutionUpdateCompleted",
+            Self::WorkflowPropertiesModified { .. } => "WorkflowPropertiesModified",
+            Self::UpsertWorkflowSearchAttributes { .. } => "UpsertWorkflowSearchAttributes",
             Self::MarkerRecorded { .. } => "MarkerRecorded",
             Self::WorkflowExecutionForceCancelRequested(_) => {
                 "WorkflowExecutionForceCancelRequested"

@@ -2,7 +2,7 @@
 
 use crate::{
     Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis, Origin,
-    Payload, RetryState, StartChildFailedCause, Timestamp, frame::since_v3,
+    Payload, RetryState, StartChildFailedCause, Timestamp, Update, frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,9 @@ pub enum Input {
         /// Why it cannot.
         outcome: Result<(), ExternalFailedCause>,
     },
+    /// An update was asked for. It has no event of its own: the workflow task that delivers it
+    /// writes that it is accepted.
+    UpdateRequested(Update),
 }
 
 /// How and why a run was started.

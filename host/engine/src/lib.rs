@@ -28,8 +28,10 @@ mod payload;
 mod retry;
 mod run;
 mod scopes;
+mod search;
 mod task;
 mod time;
+mod update;
 
 pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
 #[doc(hidden)]
@@ -62,5 +64,7 @@ pub use limits::{LimitError, LimitSetting, LimitUnit, Limits};
 pub use local::{LocalActivity, LocalOrder, LocalOutcome, LocalResolution, LocalVerdict};
 pub use payload::Payload;
 pub use run::{CancelState, InputError, Run, RunSummary, Status};
+pub use search::SearchValue;
 pub use task::Task;
 pub use time::{Millis, Timestamp};
+pub use update::{Query, Update, UpdateCounts, UpdateProgress};

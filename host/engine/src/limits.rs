@@ -152,6 +152,12 @@ limits! {
     /// Updates that one run takes.
     updates_per_run, "updates-per-run", Count, 2_000, Some(2_000),
         "the update is refused";
+    /// Bytes in the memo of one run, names included.
+    memo_bytes, "memo-bytes", Bytes, 2 << 20, Some(2 << 20),
+        "the workflow task fails: BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES";
+    /// Bytes in the search attributes of one run, names and types included.
+    search_attribute_bytes, "search-attribute-bytes", Bytes, 40 << 10, Some(40 << 10),
+        "the workflow task fails: BAD_SEARCH_ATTRIBUTES";
     /// Bytes of an id or a name.
     name_bytes, "name-bytes", Bytes, 1_000, Some(1_000),
         "the request is refused; a command fails its workflow task";

@@ -14,7 +14,8 @@ use crate::{
     CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
     Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
     LocalResolution, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
-    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
+    Timestamp, UpdateCounts, compensation::Compensations, frame::Issued, local::OpenLocal,
+    scopes::Scopes, update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +49,10 @@ pub struct Run {
     pub(crate) search_attributes: Fields,
     /// The run that follows this one, which has ended.
     pub(crate) successor: Option<String>,
+    /// Updates by id, completed ones included: asked for again, they are the same.
+    pub(crate) updates: BTreeMap<String, UpdateState>,
+    /// Patches that the code has asked about, with the answer.
+    pub(crate) patches: BTreeMap<String, bool>,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -145,6 +150,8 @@ impl Run {
             memo: Fields::new(),
             search_attributes: Fields::new(),
             successor: None,
+            updates: BTreeMap::new(),
+            patches: BTreeMap::new(),
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
@@ -220,6 +227,9 @@ impl Run {
             return;
         };
         let at = *at;
+        let only_updates = taken
+            .iter()
+            .all(|(_, input)| matches!(input, Input::UpdateRequested(_)));
         self.recording.records.push(match taken.len() {
             1 => {
                 let (at, input) = taken.remove(0);
@@ -228,7 +238,7 @@ impl Run {
             _ => Record::Inputs(taken),
         });
         if self.status == Status::Running {
-            self.schedule_task(at);
+            self.schedule_task(at, only_updates);
         }
     }
 
@@ -248,6 +258,10 @@ impl Run {
             (Input::Signaled(_), _) if self.signals >= self.limits.signals_per_run => {
                 Err(InputError::TooManySignals(self.limits.signals_per_run))
             }
+            (Input::UpdateRequested(update), _) if self.updates.contains_key(&update.id) => {
+                Err(InputError::Duplicate)
+            }
+            (Input::UpdateRequested(_), _) => self.takes_update(),
             (Input::CancelRequested(_), _) if self.cancel.is_some() && !crate::broken("R2") => {
                 Err(InputError::AlreadyRequested)
             }
@@ -298,7 +312,18 @@ impl Run {
         }
     }
 
-    fn schedule_task(&mut self, at: Timestamp) {
+    fn takes_update(&self) -> Result<(), InputError> {
+        let (limits, counts) = (&self.limits, self.update_counts());
+        if counts.in_flight as usize >= limits.updates_in_flight {
+            return Err(InputError::TooManyUpdatesInFlight(limits.updates_in_flight));
+        }
+        if counts.total as usize >= limits.updates_per_run {
+            return Err(InputError::TooManyUpdates(limits.updates_per_run));
+        }
+        Ok(())
+    }
+
+    fn schedule_task(&mut self, at: Timestamp, only_updates: bool) {
         match &mut self.task {
             PendingTask::Idle | PendingTask::Due => {
                 let attributes = EventAttributes::WorkflowTaskScheduled { attempt: 1 };
@@ -308,7 +333,8 @@ impl Run {
                 self.emit(at, EventAttributes::WorkflowTaskScheduled { attempt: 1 });
             }
             PendingTask::Scheduled(_) => {}
-            // A new event ends the streak of failing attempts (R38).
+            // A new event ends the streak of failing attempts (R38); an update brings none yet.
+            PendingTask::Retrying { .. } if only_updates => {}
             PendingTask::Retrying { attempt, .. } => *attempt = 1,
         }
     }
@@ -348,7 +374,15 @@ impl Run {
             self.wants_task(),
             "a workflow task is begun only when one is pending"
         );
-        Task::new(self, started_at, digest, None, Vec::new())
+        Task::new(self, started_at, digest, None, Vec::new(), false)
+    }
+
+    /// Begins to look at the run: a task in which the guest can ask and not command, and which leaves
+    /// nothing behind. [`Task::into_run`] ends it.
+    #[must_use]
+    pub fn look(self) -> Task {
+        let at = self.clock;
+        Task::new(self, at, Digest::default(), None, Vec::new(), true)
     }
 
     /// Begins a recorded workflow task again. Each command must equal the recorded one.
@@ -359,7 +393,7 @@ impl Run {
         recorded: Vec<Issued>,
         resolutions: Vec<LocalResolution>,
     ) -> Task {
-        Task::new(self, started_at, digest, Some(recorded), resolutions)
+        Task::new(self, started_at, digest, Some(recorded), resolutions, false)
     }
 
     /// Records that the pending workflow task failed; it stays pending as the next attempt.
@@ -529,6 +563,8 @@ impl Run {
             chain: self.chain_summary(),
             memo: self.memo.clone(),
             search_attributes: self.search_attributes.clone(),
+            updates: self.update_counts(),
+            begun: self.first_task_done,
         }
     }
 
@@ -545,6 +581,17 @@ impl Run {
             cron: chain.cron.clone(),
             expires_at: chain.expires_at,
             successor: self.successor.clone(),
+        }
+    }
+
+    /// How many updates it has had.
+    #[must_use]
+    pub fn update_counts(&self) -> UpdateCounts {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let in_flight = self.updates.values().filter(|update| !update.answered);
+        UpdateCounts {
+            total: count(self.updates.len()),
+            in_flight: count(in_flight.count()),
         }
     }
 

@@ -9,14 +9,15 @@ mod compensate;
 mod deliver;
 mod finish;
 mod local;
+mod messages;
 mod record;
 mod relatives;
 mod validate;
 
 use crate::{
-    Answer, CancelInfo, Command, Digest, EventId, Failure, GuestEvent, LocalOrder, LocalResolution,
-    OperationId, Payload, Run, ScopeId, Signal, Start, Target, TaskFailedCause, TaskFailure,
-    Timestamp,
+    Answer, CancelInfo, Command, Digest, EventId, Failure, GuestEvent, Input, LocalOrder,
+    LocalResolution, OperationId, Payload, Run, ScopeId, SearchValue, Signal, Start, Target,
+    TaskFailedCause, TaskFailure, Timestamp, Update,
     frame::Issued,
     local::LocalPhase,
     run::{ExternalKind, Undelivered},
@@ -58,6 +59,8 @@ pub struct Task {
     resolved: VecDeque<LocalResolution>,
     resolutions: Vec<LocalResolution>,
     failure: Option<TaskFailure>,
+    /// The guest only looks: it must not command.
+    read_only: bool,
 }
 
 /// A command that becomes an event when the task ends, in this order.
@@ -104,6 +107,13 @@ enum Planned {
         failure: Option<Failure>,
     },
     Close(crate::Outcome),
+    AcceptUpdate(Box<Update>),
+    CompleteUpdate {
+        id: String,
+        outcome: Result<Payload, Failure>,
+    },
+    Memo(Vec<(String, Option<Payload>)>),
+    SearchAttributes(Vec<(String, Option<SearchValue>)>),
 }
 
 impl Task {
@@ -113,11 +123,18 @@ impl Task {
         digest: Digest,
         recorded: Option<Vec<Issued>>,
         resolutions: Vec<LocalResolution>,
+        read_only: bool,
     ) -> Self {
-        let mut inputs = std::mem::take(&mut run.undelivered);
+        // Who only looks takes nothing away.
+        let mut inputs = match read_only {
+            true => Vec::new(),
+            false => std::mem::take(&mut run.undelivered),
+        };
         if !run.first_task_done && !crate::broken("R6") {
-            // Signals recorded before the first task come before the main function starts (R6).
-            inputs.sort_by_key(|item| !matches!(item.input, crate::Input::Signaled(_)));
+            // Messages recorded before the first task come before the main function starts (R6).
+            inputs.sort_by_key(|item| {
+                !matches!(item.input, Input::Signaled(_) | Input::UpdateRequested(_))
+            });
         }
         // What the guest sees as time never goes back, whatever the wall clock does.
         run.clock = run.clock.max(started_at);
@@ -148,6 +165,7 @@ impl Task {
             resolved: resolutions.into(),
             resolutions: Vec::new(),
             failure: None,
+            read_only,
         }
     }
 
@@ -180,7 +198,10 @@ impl Task {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let result = self.take_command(command);
+        let result = match self.read_only && !matches!(command, Command::Patched { .. }) {
+            true => Err(only_looks(&command)),
+            false => self.take_command(command),
+        };
         if let Err(failure) = &result {
             self.failure = Some(failure.clone());
         }
@@ -229,6 +250,32 @@ impl Task {
         self.run.cancel_requested()
     }
 
+    /// The memo, as the task has made it so far.
+    pub fn memo(&self) -> impl Iterator<Item = (&String, &Payload)> {
+        self.run.memo.iter()
+    }
+
+    /// The search attributes, as the task has made them so far.
+    pub fn search_attributes(&self) -> impl Iterator<Item = (&String, &Payload)> {
+        self.run.search_attributes.iter()
+    }
+
+    /// Whether the guest is only to look: what it must not do traps it.
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Ends a task that [`Run::look`] began. The run is as it was.
+    ///
+    /// # Panics
+    /// If it is another task: that one must be finished.
+    #[must_use]
+    pub fn into_run(self) -> Run {
+        assert!(self.read_only, "a workflow task ends by being finished");
+        self.run
+    }
+
     /// Whether this is a replay, in which logs are muted.
     #[must_use]
     pub fn replaying(&self) -> bool {
@@ -249,6 +296,19 @@ impl Task {
     pub(crate) fn failure(&self) -> Option<&TaskFailure> {
         self.failure.as_ref()
     }
+}
+
+/// The failure of a guest that commands where it may only look.
+fn only_looks(command: &Command) -> TaskFailure {
+    TaskFailure::new(
+        TaskFailedCause::WorkflowWorkerUnhandledFailure,
+        "ReadOnly",
+        format!(
+            "`{}` must not be called in a query or by the validator of an update: they may only \
+             look",
+            command.import()
+        ),
+    )
 }
 
 fn bad_scope(message: String) -> TaskFailure {

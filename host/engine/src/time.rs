@@ -2,6 +2,8 @@
 //!
 //! The engine has no clock: every time it knows was given to it and is recorded.
 
+mod rfc3339;
+
 use serde::{Deserialize, Serialize};
 use std::{ops, time::Duration};
 
@@ -26,6 +28,19 @@ impl Millis {
 }
 
 impl Timestamp {
+    /// As RFC 3339 writes it, in UTC with milliseconds: `2026-03-01T12:00:00.250Z`.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        rfc3339::format(self)
+    }
+
+    /// Reads RFC 3339, whatever its offset. What is below a millisecond is cut off, and a time
+    /// before 1970 is none that can be written here.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        rfc3339::parse(text)
+    }
+
     /// The time from `earlier` to this, zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Millis {

@@ -16,6 +16,8 @@ mod force;
 mod limits;
 #[path = "scenarios/local.rs"]
 mod local;
+#[path = "scenarios/messages.rs"]
+mod messages;
 #[path = "scenarios/random.rs"]
 mod random;
 #[path = "scenarios/relatives.rs"]

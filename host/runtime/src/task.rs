@@ -542,5 +542,6 @@ fn event_name(event: &GuestEvent) -> &'static str {
         GuestEvent::ChildResolved(..) => "child-resolved",
         GuestEvent::ExternalResolved(..) => "external-resolved",
         GuestEvent::Compensated(..) => "compensated",
+        GuestEvent::UpdateRequested(_) => "update-requested",
     }
 }

@@ -19,6 +19,8 @@ const WORKFLOW: &[&str] = &[
     "waits",
     "cancellation",
     "compensation",
+    "updates",
+    "attributes",
     "info",
     "log",
     "execution",

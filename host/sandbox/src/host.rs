@@ -2,6 +2,7 @@
 //! command to the task and converts the answer; what a call means is decided by the engine.
 
 mod activities;
+mod attributes;
 mod cancellation;
 mod children;
 mod compensation;
@@ -10,6 +11,7 @@ mod externals;
 mod info;
 mod log;
 mod timers;
+mod updates;
 mod waits;
 
 use crate::{
@@ -37,7 +39,7 @@ fn operation(answer: Answer) -> Result<u64, types::Failure> {
     match answer {
         Answer::Operation(operation) => Ok(operation.0),
         Answer::Refused(failure) => Err(failure_out(failure)),
-        Answer::Done | Answer::Scope(_) | Answer::Compensation(_) => {
+        Answer::Done | Answer::Scope(_) | Answer::Compensation(_) | Answer::Patched(_) => {
             unreachable!("the engine answers such a command with an operation or a refusal")
         }
     }

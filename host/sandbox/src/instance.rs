@@ -4,14 +4,22 @@
 //! instance is plain memory; it can be kept, moved to another thread or dropped.
 
 use crate::{
-    bindings::workflow::{Workflow, WorkflowPre},
+    bindings::{
+        types,
+        workflow::{
+            Workflow, WorkflowPre, exports::sandglass::workflow::guest::Update as WitUpdate,
+        },
+    },
     config::Pace,
+    convert::{failure_in, header, list},
     limits::Limits,
     log::LogSink,
     state::{GuestState, Watch},
     trap,
 };
-use sandglass_engine::{Driver, GuestEvent, Task, TaskFailedCause, TaskFailure};
+use sandglass_engine::{
+    Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailedCause, TaskFailure, Update,
+};
 use std::{
     fmt,
     sync::{
@@ -120,17 +128,48 @@ impl Instance {
         self.store.data().limits.resident_bytes(self.data_bytes)
     }
 
-    fn call(&mut self, event: GuestEvent) -> wasmtime::Result<()> {
-        self.store.data().watch.check()?;
-        self.store.set_epoch_deadline(1);
-        self.guest
-            .sandglass_workflow_guest()
-            .call_activate(&mut self.store, &event.into())
+    /// Asks the guest a question. The task is one that only looks
+    /// ([`sandglass_engine::Run::look`]), and the instance must not be given any event afterwards.
+    ///
+    /// # Errors
+    /// The guest trapped, called an import that is not for looking, or overran its time. A failure
+    /// that it answered with is the inner one.
+    pub fn query(
+        &mut self,
+        query: &Query,
+        task: Task,
+    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        let (arguments, headers) = (list(query.arguments.clone()), header(query.header.clone()));
+        self.enter(task, |instance| {
+            let guest = instance.guest.sandglass_workflow_guest();
+            let answer =
+                guest.call_query(&mut instance.store, &query.name, &arguments, &headers)?;
+            answered(answer.map(Into::into))
+        })
     }
-}
 
-impl Driver for Instance {
-    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+    /// Asks the guest whether it agrees to an update, as [`Self::query`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate_update(
+        &mut self,
+        update: &Update,
+        task: Task,
+    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        let update = WitUpdate::from(update.clone());
+        self.enter(task, |instance| {
+            let guest = instance.guest.sandglass_workflow_guest();
+            answered(guest.call_validate_update(&mut instance.store, &update)?)
+        })
+    }
+
+    /// Makes one call into the guest.
+    fn enter<T>(
+        &mut self,
+        task: Task,
+        call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
+    ) -> (Task, Result<T, TaskFailure>) {
         if self.dead {
             let failure = TaskFailure::new(
                 TaskFailedCause::WorkflowWorkerUnhandledFailure,
@@ -140,13 +179,34 @@ impl Driver for Instance {
             return (task, Err(failure));
         }
         self.store.data_mut().enter(task);
-        let result = self.call(event);
+        let result = self.store.data().watch.check().map_err(Into::into);
+        let result = result.and_then(|()| {
+            self.store.set_epoch_deadline(1);
+            call(self)
+        });
         let (task, last_error) = self.store.data_mut().leave();
         let result = result.map_err(|error| {
             self.dead = true;
             trap::task_failure(&error, last_error.as_deref())
         });
         (task, result)
+    }
+}
+
+/// What a guest has answered with.
+fn answered<T>(answer: Result<T, types::Failure>) -> wasmtime::Result<Result<T, Failure>> {
+    match answer {
+        Ok(value) => Ok(Ok(value)),
+        Err(failure) => Ok(Err(failure_in(failure)?)),
+    }
+}
+
+impl Driver for Instance {
+    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+        self.enter(task, |instance| {
+            let guest = instance.guest.sandglass_workflow_guest();
+            guest.call_activate(&mut instance.store, &event.into())
+        })
     }
 }
 

@@ -91,7 +91,13 @@ impl GuestState {
 
     /// The next random bytes of the run.
     pub(crate) fn draw(&mut self, len: usize) -> Result<Vec<u8>> {
-        let seed = self.task()?.start().seed;
+        let task = self.task()?;
+        if task.read_only() {
+            let message = "`info.random-bytes` must not be called in a query or by the validator \
+                           of an update: they may only look";
+            return Err(BadCall::new("ReadOnly", message).into());
+        }
+        let seed = task.start().seed;
         let random = self
             .random
             .get_or_insert_with(|| ChaCha8Rng::from_seed(seed));

@@ -120,6 +120,10 @@ impl Run {
                 initiated_event_id,
                 outcome,
             } => self.record_external(at, *initiated_event_id, *outcome),
+            // Its event is written when it is delivered.
+            Input::UpdateRequested(update) => {
+                self.updates.entry(update.id.clone()).or_default();
+            }
         }
         EventId(0)
     }

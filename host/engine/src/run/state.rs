@@ -2,7 +2,7 @@
 
 use crate::{
     CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Origin,
-    Payload, TaskFailedCause, Timestamp, frame::since_v3,
+    Payload, TaskFailedCause, Timestamp, UpdateCounts, frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,12 @@ pub enum InputError {
     /// It has taken as many signals as one run may.
     #[error("the run has taken {0} signals, the most that one run takes")]
     TooManySignals(usize),
+    /// The run has as many updates that are not completed as it may have.
+    #[error("{0} updates of the run are not completed yet, and no more may be")]
+    TooManyUpdatesInFlight(usize),
+    /// The run has had as many updates as it may have.
+    #[error("the run has had {0} updates, and may have no more")]
+    TooManyUpdates(usize),
     /// The activity is not pending.
     #[error("no activity with scheduled event {0} is pending")]
     UnknownActivity(EventId),
@@ -128,4 +134,10 @@ pub struct RunSummary {
     /// Values by which it can be found.
     #[serde(deserialize_with = "since_v3")]
     pub search_attributes: Fields,
+    /// How many updates it has had.
+    #[serde(deserialize_with = "since_v3")]
+    pub updates: UpdateCounts,
+    /// Whether its first workflow task has completed.
+    #[serde(deserialize_with = "since_v3")]
+    pub begun: bool,
 }

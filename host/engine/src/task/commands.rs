@@ -15,6 +15,10 @@ impl Task {
             // Destructors that run after the end have nothing more to say (rule 12).
             return Ok(ignored(&command));
         }
+        if let Command::Patched { id, deprecated } = command {
+            return self.patched(id, deprecated);
+        }
+        self.skip_deprecated(None);
         if let Some(failure) = self.refusal(&command)? {
             return Ok(Answer::Refused(failure));
         }
@@ -63,7 +67,7 @@ impl Task {
         })
     }
 
-    fn execute(&mut self, command: Command) -> Answer {
+    pub(super) fn execute(&mut self, command: Command) -> Answer {
         match command {
             Command::ScheduleActivity { scope, call } => {
                 Answer::Operation(self.schedule_activity(scope, call))
@@ -135,6 +139,22 @@ impl Task {
                 target,
                 reason,
             } => Answer::Operation(self.cancel_external(scope, target, reason)),
+            Command::CompleteUpdate { id, outcome } => {
+                self.complete_update(id, outcome);
+                Answer::Done
+            }
+            Command::UpsertMemo { entries } => {
+                self.upsert_memo(entries);
+                Answer::Done
+            }
+            Command::UpsertSearchAttributes { entries } => {
+                self.upsert_search_attributes(entries);
+                Answer::Done
+            }
+            Command::Patched { id, deprecated } => {
+                self.mark_patch(id, deprecated);
+                Answer::Patched(true)
+            }
         }
     }
 
@@ -337,6 +357,7 @@ fn ignored(command: &Command) -> Answer {
         Command::OpenScope { .. } => Answer::Scope(ScopeId::ROOT),
         Command::PushCompensation { .. } => Answer::Compensation(CompensationId(0)),
         Command::Compensate { .. } => Answer::Operation(OperationId(0)),
+        Command::Patched { .. } => Answer::Patched(false),
         _ => Answer::Done,
     }
 }

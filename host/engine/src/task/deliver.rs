@@ -83,6 +83,7 @@ impl Task {
                 close,
             } => self.apply_child_close(resolves?, (initiated_event_id, started_event_id), close),
             Input::ExternalResolved { outcome, .. } => self.apply_external(concerns?, outcome),
+            Input::UpdateRequested(update) => self.deliver_update(update),
             // A closed run has no further task.
             Input::Terminated { .. } | Input::TimedOut | Input::Forced(_) => None,
         }

@@ -181,6 +181,12 @@ impl Task {
                 failure,
             } => self.write_marker(name, details, failure, completed_event_id),
             Planned::Close(outcome) => self.close(outcome, completed_event_id),
+            Planned::AcceptUpdate(update) => self.write_acceptance(*update, completed_event_id),
+            Planned::CompleteUpdate { id, outcome } => self.write_completion(id, outcome),
+            Planned::Memo(entries) => self.write_memo(entries, completed_event_id),
+            Planned::SearchAttributes(entries) => {
+                self.write_search_attributes(entries, completed_event_id);
+            }
         }
     }
 

@@ -64,6 +64,12 @@ impl Task {
                 }
             }
             Command::CancelOperation { operation } => self.known_operation(*operation),
+            Command::CompleteUpdate { id, .. } => self.answerable(id),
+            Command::UpsertMemo { entries } => self.valid_memo(entries, limit),
+            Command::UpsertSearchAttributes { entries } => {
+                self.valid_search_attributes(entries, limit)
+            }
+            Command::Patched { id, .. } => valid_patch(id, limit),
             Command::PushCompensation {
                 scope,
                 undoes,
@@ -233,6 +239,22 @@ impl Task {
     }
 }
 
+fn valid_patch(id: &str, limit: usize) -> Result<(), TaskFailure> {
+    if (1..=limit).contains(&id.len()) {
+        return Ok(());
+    }
+    let cause = TaskFailedCause::BadRecordMarkerAttributes;
+    let message = format!(
+        "the id of a patch has 1 to {limit} bytes, this one has {}",
+        id.len()
+    );
+    Err(TaskFailure::new(
+        cause,
+        "BadRecordMarkerAttributes",
+        message,
+    ))
+}
+
 fn valid_target(
     cause: TaskFailedCause,
     kind: &str,
@@ -282,7 +304,15 @@ fn payload_bytes(command: &Command) -> usize {
         Command::StartChild { call, .. } => call.arguments.iter().map(Payload::size).sum(),
         Command::Complete {
             outcome: Outcome::Completed(result),
+        }
+        | Command::CompleteUpdate {
+            outcome: Ok(result),
+            ..
         } => result.size(),
+        Command::UpsertMemo { entries } => {
+            let values = entries.iter().filter_map(|(_, value)| value.as_ref());
+            values.map(Payload::size).sum()
+        }
         Command::OpenWait { label: text, .. }
         | Command::CancelScope { reason: text, .. }
         | Command::CancelExternal { reason: text, .. } => text.len(),

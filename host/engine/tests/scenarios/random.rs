@@ -66,7 +66,7 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
     };
     let nth = usize::try_from(random.below(1 + known.activities.len() as u64)).unwrap();
     let undone = known.activities.get(nth).copied();
-    let command = match random.below(26) {
+    let command = match random.below(29) {
         0..=5 => Command::ScheduleActivity {
             scope,
             call: call("Work", cancellation),
@@ -111,6 +111,16 @@ fn random_command(random: &mut Random, guest: &mut Guest<'_>, known: &mut Known)
             };
             Command::Complete { outcome }
         }
+        26 => Command::Patched {
+            id: random.below(3).to_string(),
+            deprecated: random.below(3) == 0,
+        },
+        27 => Command::UpsertMemo {
+            entries: vec![("note".into(), Some(Payload::json(operation.to_string())))],
+        },
+        28 => Command::UpsertSearchAttributes {
+            entries: vec![("Seen".into(), Some(SearchValue::Bool(true)))],
+        },
         _ => return,
     };
     let is_activity = matches!(

@@ -1,8 +1,8 @@
 //! What a guest is told: the engine's events as those of interface `guest`.
 
-use super::{failure_out, list, outcome_out};
+use super::{failure_out, header, list, outcome_out};
 use crate::bindings::workflow::exports::sandglass::workflow::guest as wit;
-use sandglass_engine::GuestEvent;
+use sandglass_engine::{GuestEvent, Update};
 
 impl From<GuestEvent> for wit::Event {
     fn from(event: GuestEvent) -> Self {
@@ -56,6 +56,19 @@ impl From<GuestEvent> for wit::Event {
             GuestEvent::Compensated(operation, outcome) => {
                 Self::Compensated(resolution(operation, outcome))
             }
+            GuestEvent::UpdateRequested(update) => Self::UpdateRequested(update.into()),
+        }
+    }
+}
+
+impl From<Update> for wit::Update {
+    fn from(update: Update) -> Self {
+        Self {
+            id: update.id,
+            name: update.name,
+            arguments: list(update.arguments),
+            header: header(update.header),
+            requester: update.identity,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     state::GuestState,
     trap::BadCall,
 };
+use sandglass_engine::{Answer, Command};
 use wasmtime::Result;
 
 /// Most random bytes of one call.
@@ -31,5 +32,19 @@ impl Host for GuestState {
             return Err(BadCall::new("BadCall", message).into());
         }
         self.draw(len as usize)
+    }
+
+    fn patched(&mut self, id: String) -> Result<bool> {
+        let deprecated = false;
+        match self.command(Command::Patched { id, deprecated })? {
+            Answer::Patched(patched) => Ok(patched),
+            answer => unreachable!("the engine answers `patched` with yes or no, not {answer:?}"),
+        }
+    }
+
+    fn deprecate_patch(&mut self, id: String) -> Result<()> {
+        let deprecated = true;
+        self.command(Command::Patched { id, deprecated })?;
+        Ok(())
     }
 }

@@ -45,13 +45,24 @@ const IMPORTS: &str = r#"
 /// A core module of a workflow guest: `activate` has the event's case in `$event`, and whatever
 /// else the module needs (functions, tables, data) is in `more`.
 pub(crate) fn workflow_module(activate: &str, more: &str) -> Vec<u8> {
+    asked_module(activate, "unreachable", more)
+}
+
+/// The same with `asked` as the body of both `query` and `validate-update`.
+fn asked_module(activate: &str, asked: &str, more: &str) -> Vec<u8> {
     let text = format!(
         r#"(module {IMPORTS} {COMMON}
         {more}
         (export "sandglass:workflow/guest@0.1.0#definitions" (func $definitions))
         (func $activate (export "sandglass:workflow/guest@0.1.0#activate")
-          (param $event i32) (param i64 i32 i32 i32 i32 i64 i64 i64 i64)
-          {activate}))"#
+          (param $event i32) (param i64 i32 i32 i32 i32 i64 i64 i64 i64 i32)
+          {activate})
+        (func $query (export "sandglass:workflow/guest@0.1.0#query")
+          (param i32 i32 i32 i32 i32 i32) (result i32)
+          {asked})
+        (func $validate (export "sandglass:workflow/guest@0.1.0#validate-update")
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+          {asked}))"#
     );
     with_world(&text, "workflow")
 }
@@ -59,6 +70,11 @@ pub(crate) fn workflow_module(activate: &str, more: &str) -> Vec<u8> {
 /// A workflow component with one workflow type, `t`.
 pub(crate) fn workflow_with(activate: &str, more: &str) -> Vec<u8> {
     to_component(&workflow_module(activate, more), ComponentKind::Workflow).unwrap()
+}
+
+/// A workflow component that does nothing but this when it is asked or has to agree to an update.
+pub(crate) fn asked(asked: &str, more: &str) -> Vec<u8> {
+    to_component(&asked_module("", asked, more), ComponentKind::Workflow).unwrap()
 }
 
 /// A workflow component without anything but `activate`.

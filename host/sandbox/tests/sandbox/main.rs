@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod activities;
+mod asked;
 mod cache;
 mod componentize;
 mod determinism;

@@ -7,13 +7,16 @@
 mod cancel;
 
 use cancel::{OnCancel, RUN};
-use sandglass_guest_bindings::workflow::exports::sandglass::workflow::guest::{Event, Guest};
+use sandglass_guest_bindings::workflow::exports::sandglass::workflow::guest::{
+    Event, Guest, Update,
+};
 use sandglass_guest_bindings::workflow::sandglass::workflow::activities::schedule_activity;
 use sandglass_guest_bindings::workflow::sandglass::workflow::execution::{Outcome, complete};
 use sandglass_guest_bindings::workflow::sandglass::workflow::log;
 use sandglass_guest_bindings::workflow::sandglass::workflow::timers::start_timer;
 use sandglass_guest_bindings::workflow::sandglass::workflow::types::{
-    ActivityCall, CancellationType, Definition, Payload, RetryPolicy,
+    ActivityCall, ApplicationFailure, CancellationType, Definition, FailureInfo, FailureLink,
+    Payload, RetryPolicy,
 };
 use sandglass_guest_bindings::workflow::sandglass::workflow::waits::open_wait;
 
@@ -39,6 +42,38 @@ impl Guest for Component {
             _ => {}
         }
     }
+
+    fn query(
+        name: String,
+        _: Vec<Payload>,
+        _: Vec<(String, Payload)>,
+    ) -> Result<Payload, Vec<FailureLink>> {
+        Err(nobody(&format!("no query `{name}`; there are none")))
+    }
+
+    fn validate_update(update: Update) -> Result<(), Vec<FailureLink>> {
+        Err(nobody(&format!(
+            "no update `{}`; there are none",
+            update.name
+        )))
+    }
+}
+
+/// The failure of a message that nobody answers.
+fn nobody(message: &str) -> Vec<FailureLink> {
+    let info = ApplicationFailure {
+        failure_type: "Unknown".to_owned(),
+        non_retryable: true,
+        details: Vec::new(),
+        next_retry_delay: None,
+    };
+    vec![FailureLink {
+        message: message.to_owned(),
+        source: "guest".to_owned(),
+        stack_trace: String::new(),
+        encoded_attributes: None,
+        info: FailureInfo::Application(info),
+    }]
 }
 
 /// Starts what the workflow type awaits. Its first cancellation ends it, unless said otherwise.

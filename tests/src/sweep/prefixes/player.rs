@@ -199,7 +199,8 @@ impl Player {
             | Input::ChildStarted { .. }
             | Input::ChildStartFailed { .. }
             | Input::ChildClosed { .. }
-            | Input::ExternalResolved { .. } => panic!("{input:?} is not of a run alone"),
+            | Input::ExternalResolved { .. }
+            | Input::UpdateRequested(_) => panic!("{input:?} is not of a run alone"),
         }
     }
 

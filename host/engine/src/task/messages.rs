@@ -1,0 +1,300 @@
+//! Updates, patches, memo and search attributes: what a task does with them.
+
+use super::{Planned, Task};
+use crate::{
+    Answer, Command, EventAttributes, EventId, Failure, GuestEvent, Payload, SearchValue,
+    TaskFailedCause, TaskFailure, Update, UpdateProgress, frame::Issued,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The marker of a patch, as Temporal's SDKs name it, and the key of its details.
+const PATCH_MARKER: &str = "core_patch";
+const PATCH_DETAILS: &str = "patch-data";
+
+/// The search attribute that lists a run's patches, as in Temporal.
+const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
+/// Updates.
+impl Task {
+    /// Gives the guest an update, which thereby is accepted.
+    pub(super) fn deliver_update(&mut self, update: Update) -> Option<GuestEvent> {
+        // Nobody is there any more to answer it: it is as if it had not been accepted.
+        if self.run.guest_done {
+            return None;
+        }
+        self.run
+            .updates
+            .entry(update.id.clone())
+            .or_default()
+            .delivered = true;
+        self.planned
+            .push(Planned::AcceptUpdate(Box::new(update.clone())));
+        Some(GuestEvent::UpdateRequested(update))
+    }
+
+    pub(super) fn complete_update(&mut self, id: String, outcome: Result<Payload, Failure>) {
+        self.run.updates.entry(id.clone()).or_default().answered = true;
+        self.planned.push(Planned::CompleteUpdate { id, outcome });
+    }
+
+    pub(super) fn write_acceptance(
+        &mut self,
+        update: Update,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let id = update.id.clone();
+        let attributes = EventAttributes::WorkflowExecutionUpdateAccepted {
+            update: Box::new(update),
+            workflow_task_completed_event_id,
+        };
+        let event_id = self.run.emit(self.started_at, attributes);
+        self.run
+            .updates
+            .entry(id.clone())
+            .or_default()
+            .accepted_event_id = event_id;
+        let progress = UpdateProgress::Accepted { event_id };
+        self.run.changes().updates.push((id, progress));
+    }
+
+    pub(super) fn write_completion(&mut self, id: String, outcome: Result<Payload, Failure>) {
+        let accepted_event_id = self
+            .run
+            .updates
+            .entry(id.clone())
+            .or_default()
+            .accepted_event_id;
+        let attributes = EventAttributes::WorkflowExecutionUpdateCompleted {
+            update_id: id.clone(),
+            accepted_event_id,
+            outcome: outcome.clone(),
+        };
+        self.run.emit(self.started_at, attributes);
+        let progress = UpdateProgress::Completed { outcome };
+        self.run.changes().updates.push((id, progress));
+    }
+
+    /// Whether the guest has an update of this id to answer.
+    pub(super) fn answerable(&self, id: &str) -> Result<(), TaskFailure> {
+        let what = match self.run.updates.get(id) {
+            Some(update) if update.answered => "was answered before",
+            Some(update) if update.delivered => return Ok(()),
+            _ => "was never delivered",
+        };
+        let cause = TaskFailedCause::BadUpdateWorkflowExecutionMessage;
+        let message = format!("update {id:?} {what}");
+        let kind = "BadUpdateWorkflowExecutionMessage";
+        Err(TaskFailure::new(cause, kind, message))
+    }
+}
+
+/// Patches.
+impl Task {
+    /// Whether the code is to go the way of a patch. The first answer of a run stays.
+    ///
+    /// In a replay the answer is yes only where the patch was recorded, so that a run which came
+    /// by here before the patch existed goes on as it began.
+    pub(super) fn patched(&mut self, id: String, deprecated: bool) -> Result<Answer, TaskFailure> {
+        if let Some(known) = self.run.patches.get(&id) {
+            return Ok(Answer::Patched(*known));
+        }
+        if self.read_only {
+            let command = Command::Patched { id, deprecated };
+            return Err(super::only_looks(&command));
+        }
+        self.skip_deprecated(Some(&id));
+        let recorded = match self.recorded_here() {
+            Some(Command::Patched { id: recorded, .. }) => *recorded == id,
+            _ => false,
+        };
+        if self.replaying() && !recorded {
+            if !deprecated {
+                self.run.patches.insert(id, false);
+            }
+            return Ok(Answer::Patched(false));
+        }
+        let command = if self.replaying() {
+            // As it was recorded: code that calls the patch deprecated now goes on.
+            self.take_recorded()
+        } else {
+            Command::Patched { id, deprecated }
+        };
+        self.validate(&command)?;
+        self.check_limits(&command)?;
+        Ok(self.issue(command))
+    }
+
+    /// In replay, makes up for calls of deprecated patches that the code does not make any more.
+    pub(super) fn skip_deprecated(&mut self, wanted: Option<&str>) {
+        while let Some(Command::Patched {
+            id,
+            deprecated: true,
+        }) = self.recorded_here()
+            && wanted != Some(id.as_str())
+        {
+            let command = self.take_recorded();
+            self.issue(command);
+        }
+    }
+
+    /// Counts the next recorded command as made.
+    fn take_recorded(&mut self) -> Command {
+        let recorded = self.recorded.as_mut().and_then(|recorded| recorded.take());
+        recorded.expect("the caller has seen that it is there")
+    }
+
+    fn issue(&mut self, command: Command) -> Answer {
+        let delivery = self.deliveries.saturating_sub(1);
+        self.issued.push(Issued {
+            delivery,
+            command: command.clone(),
+        });
+        self.execute(command)
+    }
+
+    pub(super) fn mark_patch(&mut self, id: String, deprecated: bool) {
+        let data = format!(
+            "{{\"id\":{},\"deprecated\":{deprecated}}}",
+            serde_json::Value::from(id.as_str())
+        );
+        self.run.patches.insert(id, true);
+        self.planned.push(Planned::Marker {
+            name: PATCH_MARKER.into(),
+            details: vec![(PATCH_DETAILS.into(), vec![Payload::json(data)])],
+            failure: None,
+        });
+        let patches = self.run.patches.iter();
+        let made: BTreeSet<String> = patches
+            .filter(|(_, made)| **made)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let list = SearchValue::KeywordList(made.into_iter().collect());
+        self.upsert_search_attributes(vec![(CHANGE_VERSION.into(), Some(list))]);
+    }
+}
+
+/// Memo and search attributes.
+impl Task {
+    pub(super) fn upsert_memo(&mut self, entries: Vec<(String, Option<Payload>)>) {
+        merge(&mut self.run.memo, &entries);
+        self.planned.push(Planned::Memo(entries));
+    }
+
+    pub(super) fn upsert_search_attributes(&mut self, entries: Vec<(String, Option<SearchValue>)>) {
+        merge(&mut self.run.search_attributes, &payloads(&entries));
+        self.planned.push(Planned::SearchAttributes(entries));
+    }
+
+    pub(super) fn valid_memo(
+        &self,
+        entries: &[(String, Option<Payload>)],
+        name_bytes: usize,
+    ) -> Result<(), TaskFailure> {
+        let bad = |reason: String| {
+            let cause = TaskFailedCause::BadModifyWorkflowPropertiesAttributes;
+            let kind = "BadModifyWorkflowPropertiesAttributes";
+            Err(TaskFailure::new(cause, kind, reason))
+        };
+        let limit = self.run.limits.memo_bytes;
+        let size = |(name, value): (&String, &Payload)| name.len() + value.size();
+        let mut after = self.run.memo.clone();
+        merge(&mut after, entries);
+        let size: usize = after.iter().map(size).sum();
+        match bad_name(entries.iter().map(|(name, _)| name), name_bytes) {
+            Some(reason) => bad(format!("memo: {reason}")),
+            None if size > limit && !self.replaying() => {
+                bad(format!("the memo would have {size} bytes, at most {limit}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn valid_search_attributes(
+        &self,
+        entries: &[(String, Option<SearchValue>)],
+        name_bytes: usize,
+    ) -> Result<(), TaskFailure> {
+        let bad = |reason: String| {
+            let cause = TaskFailedCause::BadSearchAttributes;
+            Err(TaskFailure::new(cause, "BadSearchAttributes", reason))
+        };
+        if let Some(reason) = bad_name(entries.iter().map(|(name, _)| name), name_bytes) {
+            return bad(format!("search attributes: {reason}"));
+        }
+        let limit = self.run.limits.search_attribute_bytes;
+        let mut after = self.run.search_attributes.clone();
+        for (name, value) in entries {
+            match (after.get(name), value) {
+                (_, Some(SearchValue::Double(number))) if !number.is_finite() => {
+                    return bad(format!("search attribute {name:?}: {number} is not finite"));
+                }
+                (Some(before), Some(now)) if !now.is_of_type_of(before) => {
+                    let now = now.type_name();
+                    return bad(format!(
+                        "search attribute {name:?} is not of type {now} in this run"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        merge(&mut after, &payloads(entries));
+        let size = |(name, value): (&String, &Payload)| name.len() + value.size();
+        let size: usize = after.iter().map(size).sum();
+        if size > limit && !self.replaying() {
+            return bad(format!(
+                "the search attributes would have {size} bytes, at most {limit}"
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_memo(
+        &mut self,
+        upserted_memo: Vec<(String, Option<Payload>)>,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::WorkflowPropertiesModified {
+            upserted_memo,
+            workflow_task_completed_event_id,
+        };
+        self.run.emit(self.started_at, attributes);
+    }
+
+    pub(super) fn write_search_attributes(
+        &mut self,
+        search_attributes: Vec<(String, Option<SearchValue>)>,
+        workflow_task_completed_event_id: EventId,
+    ) {
+        let attributes = EventAttributes::UpsertWorkflowSearchAttributes {
+            search_attributes: payloads(&search_attributes),
+            workflow_task_completed_event_id,
+        };
+        self.run.emit(self.started_at, attributes);
+        let all = self.run.search_attributes.clone();
+        self.run.changes().search_attributes = Some(all);
+    }
+}
+
+/// The same as they are stored and shown.
+fn payloads(entries: &[(String, Option<SearchValue>)]) -> Vec<(String, Option<Payload>)> {
+    let entries = entries.iter();
+    entries
+        .map(|(name, value)| (name.clone(), value.as_ref().map(SearchValue::to_payload)))
+        .collect()
+}
+
+/// Sets or, without a value, removes entries.
+fn merge<T: Clone>(all: &mut BTreeMap<String, T>, entries: &[(String, Option<T>)]) {
+    for (name, value) in entries {
+        match value {
+            Some(value) => drop(all.insert(name.clone(), value.clone())),
+            None => drop(all.remove(name)),
+        }
+    }
+}
+
+fn bad_name<'a>(mut names: impl Iterator<Item = &'a String>, max: usize) -> Option<String> {
+    names
+        .find(|name| !(1..=max).contains(&name.len()))
+        .map(|name| format!("a name has 1 to {max} bytes, not {}", name.len()))
+}
