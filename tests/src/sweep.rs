@@ -2,10 +2,14 @@
 //! swept workflow with a ledger of their effects, and attempts that wait to be told how to end.
 
 mod gate;
+pub mod invariants;
 mod ledger;
+mod lenient;
 mod normal;
 pub mod prefixes;
+pub mod programs;
 mod random;
+pub mod stage;
 pub mod steps;
 
 pub use gate::{Ending, Gate};

@@ -24,10 +24,9 @@ struct Live {
     end: oneshot::Sender<Ending>,
 }
 
-/// The attempts of one host that wait, by the event that scheduled each. Of one run: the tests that
-/// use it have one.
+/// The attempts of one host that wait, by run id and the event that scheduled each.
 #[derive(Default)]
-pub struct Gate(watch::Sender<BTreeMap<EventId, Live>>);
+pub struct Gate(watch::Sender<BTreeMap<(String, EventId), Live>>);
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,8 +39,10 @@ impl Gate {
     pub async fn wait(&self, context: &ActivityContext) -> Option<Ending> {
         let (end, told) = oneshot::channel();
         let context = context.clone();
+        let info = context.info();
+        let key = (info.run_id.clone(), info.scheduled_event_id);
         self.0.send_modify(|live| {
-            live.insert(context.info().scheduled_event_id, Live { context, end });
+            live.insert(key, Live { context, end });
         });
         told.await.ok()
     }
@@ -50,19 +51,21 @@ impl Gate {
     ///
     /// # Panics
     /// If it does not begin.
-    pub async fn begun(&self, id: EventId) {
+    pub async fn begun(&self, run_id: &str, id: EventId) {
+        let key = (run_id.to_owned(), id);
         let mut live = self.0.subscribe();
         // Only whether: what is waited for is locked while it is looked at.
-        let begun = async { live.wait_for(|live| live.contains_key(&id)).await.is_ok() };
+        let begun = async { live.wait_for(|live| live.contains_key(&key)).await.is_ok() };
         if !matches!(tokio::time::timeout(PATIENCE, begun).await, Ok(true)) {
             panic!("no attempt of activity {id} began; there are {self:?}");
         }
     }
 
     /// Tells the attempt of an activity how to end, if one is there.
-    pub fn end(&self, id: EventId, ending: Ending) {
+    pub fn end(&self, run_id: &str, id: EventId, ending: Ending) {
+        let key = (run_id.to_owned(), id);
         let mut found = None;
-        self.0.send_modify(|live| found = live.remove(&id));
+        self.0.send_modify(|live| found = live.remove(&key));
         if let Some(attempt) = found {
             // It may have been killed meanwhile; then the test sees what became of it.
             let _gone = attempt.end.send(ending);

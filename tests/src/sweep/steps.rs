@@ -201,8 +201,10 @@ impl Stage {
             self.host().idle().await;
             return;
         }
-        self.gate.begun(activity.scheduled_event_id).await;
-        self.gate.end(activity.scheduled_event_id, Ending::Go);
+        let run_id = run.run_id().expect("the handle is of one run");
+        self.gate.begun(run_id, activity.scheduled_event_id).await;
+        self.gate
+            .end(run_id, activity.scheduled_event_id, Ending::Go);
         let same = |now: &ActivityDescription| {
             (now.scheduled_event_id, now.attempt) == (activity.scheduled_event_id, activity.attempt)
         };

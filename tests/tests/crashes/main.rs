@@ -9,5 +9,6 @@
 mod cancel;
 mod kills;
 mod points;
+mod programs;
 mod shipped;
 mod support;

@@ -22,4 +22,24 @@ async fn sleeper() -> Result<(), Failure> {
     sleep(Duration::from_secs(1_000_000)).await
 }
 
-sandglass_guest::export! { workflows: [sequence, sleeper] }
+/// Works until it is told to stop.
+#[activity(name = "Wait")]
+async fn wait() -> Result<(), Failure>;
+
+/// Waits for an activity that ends when it is told to.
+#[workflow]
+async fn waiter() -> Result<(), Failure> {
+    wait().await
+}
+
+/// Sleeps; when it is canceled, cleans up with one activity.
+#[workflow]
+async fn cleaner() -> Result<(), Failure> {
+    let slept = sleep(Duration::from_secs(1_000_000)).await;
+    if slept.is_err() {
+        scope::detached(async { echo(1).await }).await?;
+    }
+    slept
+}
+
+sandglass_guest::export! { workflows: [sequence, sleeper, waiter, cleaner] }

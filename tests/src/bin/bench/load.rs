@@ -123,7 +123,8 @@ pub(crate) async fn lone(runs: usize, interleaved: bool) -> Result<Value> {
     Ok(figures)
 }
 
-fn sync_once(file: &mut File) -> Result<f64> {
+/// Writes 4 KiB and syncs them; how long that took, in microseconds.
+pub(crate) fn sync_once(file: &mut File) -> Result<f64> {
     let begun = Instant::now();
     file.write_all(&[7; 4096])?;
     file.sync_data()?;

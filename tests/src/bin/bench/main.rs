@@ -5,6 +5,7 @@
 //! The loads are those of workloads W1 and W2: a real file with real syncs, a native worker and the
 //! client in the same process through the embedding API. CPU is that of the whole process.
 
+mod cancel;
 mod load;
 mod memory;
 mod summary;
@@ -22,6 +23,9 @@ const LOADS: [(usize, usize); 3] = [(1, 200), (8, 800), (64, 1920)];
 
 /// Runs of one activity, one after another.
 const LONE: usize = 200;
+
+/// Runs that are canceled one after another, and all at once.
+const CANCELED: (usize, usize) = (200, 1000);
 
 /// Runs that are open at once when memory is measured.
 const OPEN: usize = 4000;
@@ -42,11 +46,15 @@ fn main() -> Result<()> {
         }
         ["lone", runs] => runtime()?.block_on(load::lone(runs.parse()?, false))?,
         ["interleaved", runs] => runtime()?.block_on(load::lone(runs.parse()?, true))?,
+        ["cancel", runs] => runtime()?.block_on(cancel::alone(runs.parse()?))?,
+        ["cancel-at-once", runs] => runtime()?.block_on(cancel::at_once(runs.parse()?))?,
         ["memory", kind, runs] => {
             ensure!(["cached", "evicted"].contains(&kind), "what is {kind}?");
             runtime()?.block_on(memory::open_runs(kind == "cached", runs.parse()?))?
         }
-        _ => bail!("usage: bench [load IN_FLIGHT RUNS | lone RUNS | memory KIND RUNS]"),
+        _ => {
+            bail!("usage: bench [load IN_FLIGHT RUNS | lone RUNS | cancel RUNS | memory KIND RUNS]")
+        }
     };
     println!("{figures}");
     Ok(())
@@ -68,6 +76,15 @@ fn measure_all() -> Result<()> {
         }
         for (name, value) in child(&["interleaved", &LONE.to_string()])? {
             summary.add(&name, value);
+        }
+        let (alone, at_once) = CANCELED;
+        for load in [
+            ["cancel", &alone.to_string()],
+            ["cancel-at-once", &at_once.to_string()],
+        ] {
+            for (name, value) in child(&load)? {
+                summary.add(&name, value);
+            }
         }
         for kind in ["cached", "evicted"] {
             for (name, value) in child(&["memory", kind, &OPEN.to_string()])? {

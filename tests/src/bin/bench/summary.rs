@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, process::Command};
 
 /// What must hold of a median.
-const BOUNDS: [(&str, f64); 4] = [
+const BOUNDS: [(&str, f64); 5] = [
     ("w1_commits", 2.0),
     ("w2_syncs_per_activity_64", 0.1),
     ("w2_cpu_us_per_activity", 100.0),
     ("replay_flatness_1k_100k", 1.3),
+    // Of two syncs and 2 ms: what tells an attempt of a cancel.
+    ("cancel_push_bound_p99", 1.0),
 ];
 
 /// Benchmarks of `benches/micro.rs`: where criterion puts them, the figure's name, and how many units
@@ -135,7 +137,10 @@ fn unit(name: &str) -> &'static str {
     let units = [
         ("_per_s", "1/s"),
         ("latency_syncs", "syncs of this disk"),
+        ("_syncs_p", "syncs of this disk"),
+        ("_ms", "ms"),
         ("flatness", "ratio"),
+        ("bound", "ratio"),
         ("_us", "us"),
         ("bytes", "bytes"),
         ("commits", "commits"),

@@ -155,7 +155,9 @@ impl Player {
                 .iter()
                 .filter(|activity| activity.started_at.is_some());
             for activity in begun {
-                self.gate.begun(activity.scheduled_event_id).await;
+                self.gate
+                    .begun(&found.run_id, activity.scheduled_event_id)
+                    .await;
             }
             self.gate.beat();
             let next = (self.host.now().0 + step).min(to.0);
@@ -224,7 +226,8 @@ impl Player {
             ActivityClose::Canceled { details, .. } => Ending::Cancel(details.clone()),
             ActivityClose::TimedOut { .. } => panic!("no history of the tests has a time-out"),
         };
-        self.gate.begun(id).await;
+        let run_id = self.run.run_id().expect("the handle is of one run");
+        self.gate.begun(run_id, id).await;
         let begun = Instant::now();
         while self.is_pending(id).await {
             assert!(
@@ -232,7 +235,7 @@ impl Player {
                 "the end of activity {id} was not recorded"
             );
             // One that was given up meanwhile does not count: then the next one is told.
-            self.gate.end(id, ending.clone());
+            self.gate.end(run_id, id, ending.clone());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.host.idle().await;
