@@ -184,6 +184,14 @@ impl HostBuilder {
         self
     }
 
+    /// How often a guest that computes is looked at: a budget that is used up, and an interruption,
+    /// are noticed within two of these. Default: 10 ms.
+    #[must_use]
+    pub fn epoch_tick(mut self, tick: Duration) -> Self {
+        self.sandbox.epoch_tick = tick.max(Duration::from_millis(1));
+        self
+    }
+
     /// Bytes of memory that one guest may use. Default: 256 MiB.
     #[must_use]
     pub fn memory_bytes_max(mut self, bytes: usize) -> Self {

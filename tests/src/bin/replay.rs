@@ -26,9 +26,10 @@ async fn main() -> Result<()> {
     };
     let store = Path::new(store);
     let memory_bytes_max = memory.parse::<usize>()? << 20;
+    let epoch_tick = Duration::from_millis(tick.parse()?);
     let config = SandboxConfig {
         memory_bytes_max,
-        epoch_tick: Duration::from_millis(tick.parse()?),
+        epoch_tick,
         ..SandboxConfig::default()
     };
     let open = in_the_sandbox(store, config)?;
@@ -38,6 +39,7 @@ async fn main() -> Result<()> {
         .clock(clock.clone())
         .identity("replay")
         .memory_bytes_max(memory_bytes_max)
+        .epoch_tick(epoch_tick)
         .instance_cache_bytes(cache.parse()?)
         .activity("Echo", |_, arguments: Vec<Payload>| async move {
             Ok(arguments.into_iter().next().unwrap_or_else(Payload::null))

@@ -70,28 +70,38 @@ fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
         Record::Input { .. } | Record::Inputs(_) => false,
     };
     let lines = normal(events);
-    if frames.iter().flat_map(|frame| &frame.records).any(failed) {
+    let tasks_failed = frames.iter().flat_map(|frame| &frame.records).any(failed);
+    if tasks_failed || is_told_by_another(frames) {
         return vec![skeleton(events)];
     }
     lines
 }
 
-/// Whether a history can be continued from the frames of its run alone: no other run takes part, and
-/// nobody ends it by force.
+/// Whether a history can be continued from the frames of its run alone: it starts, signals and cancels
+/// no other run. Those that do are recovered from each commit by the scenarios with a host for each
+/// commit, and by the cancel sweep, where all runs of a store are as they were together.
 fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
     let of_others = |event: &HistoryEvent| {
         let name = event.attributes.event_type();
         name.contains("Child") || name.contains("External")
     };
-    let from_others = |input: &Input| match input {
-        Input::Started(start) => start.parent.is_some(),
-        Input::CancelRequested(request) => request.origin.is_some() || request.escalation.is_some(),
-        Input::Forced(_) => true,
-        _ => false,
-    };
+    let asked = |input: &Input| matches!(input, Input::UpdateRequested(_));
     let records = frames.iter().flat_map(|frame| &frame.records);
     let mut inputs = records.flat_map(Record::inputs);
-    !events.iter().any(of_others) && !inputs.any(|(_, input)| from_others(input))
+    !events.iter().any(of_others) && !inputs.any(|(_, input)| asked(input))
+}
+
+/// Whether another run has started or canceled this one. Here a client does, so that the events do
+/// not say who.
+fn is_told_by_another(frames: &[Frame]) -> bool {
+    let records = frames.iter().flat_map(|frame| &frame.records);
+    records
+        .flat_map(Record::inputs)
+        .any(|(_, input)| match input {
+            Input::Started(start) => start.parent.is_some(),
+            Input::CancelRequested(request) => request.origin.is_some(),
+            _ => false,
+        })
 }
 
 /// What makes two histories the same here: the component, the events, and which of them came in one

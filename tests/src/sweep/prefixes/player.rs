@@ -5,10 +5,10 @@
 
 use super::store;
 use crate::sweep::{Ending, Gate};
-use sandglass::{CancelOptions, Host, ManualClock, RunHandle};
+use sandglass::{CancelOptions, ForceOptions, Host, ManualClock, RunHandle};
 use sandglass_engine::{
-    ActivityClose, Digest, EventAttributes, EventId, Frame, HistoryEvent, Input, Record, Status,
-    TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, history,
+    ActivityClose, Digest, Escalation, EventAttributes, EventId, Frame, HistoryEvent, Input,
+    Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger, history,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -194,11 +194,26 @@ impl Player {
             Input::Terminated {
                 reason, identity, ..
             } => {
-                let ended = self.run.terminate(reason, identity).await;
-                ended.expect("the run is open");
+                self.host.idle().await;
+                // The deadline of its cancellation may have done it just now.
+                if self.is_open().await {
+                    let ended = self.run.terminate(reason, identity).await;
+                    ended.expect("the run is open");
+                }
             }
-            Input::Forced(_)
-            | Input::ChildStarted { .. }
+            Input::Forced(request) if request.trigger == Trigger::Deadline => {
+                self.host.idle().await;
+            }
+            Input::Forced(request) => {
+                let options = ForceOptions {
+                    reason: request.reason.clone(),
+                    identity: request.identity.clone(),
+                    request_id: Some(request.request_id.clone()),
+                    kill: request.rung == Escalation::Kill,
+                };
+                self.run.force(options).await.expect("the run is known");
+            }
+            Input::ChildStarted { .. }
             | Input::ChildStartFailed { .. }
             | Input::ChildClosed { .. }
             | Input::ExternalResolved { .. }

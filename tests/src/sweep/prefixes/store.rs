@@ -137,6 +137,11 @@ impl Pending {
                     self.timers.remove(&request);
                 }
             }
+            EventAttributes::WorkflowExecutionCancelRequested(request) => {
+                if let (Some(due), Some(_)) = (request.deadline, request.escalation) {
+                    self.timers.insert(event.event_id, due);
+                }
+            }
             EventAttributes::TimerStarted {
                 start_to_fire_timeout,
                 ..
