@@ -6,7 +6,7 @@ use crate::{
     binary::{compiled, component},
     host::{HandleUnderTest, HostUnderTest},
     log,
-    sweep::prefixes,
+    sweep::{invariants, prefixes},
 };
 use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// Replays every run of this world in a new instance: each command must come again as recorded.
-    /// Then continues each from prefixes of its frames.
+    /// Checks what must hold of every history, and continues each from prefixes of its frames.
     ///
     /// # Panics
     /// If a history does not replay, or comes to another end. A run whose component was replaced is
@@ -209,6 +209,9 @@ impl World {
         let handles = lock(&self.runs).clone();
         for handle in handles {
             let frames = self.frames(&handle);
+            if let Err(reason) = invariants::check(&frames) {
+                panic!("{}: {reason}", handle.workflow_id());
+            }
             prefixes::check(&frames).await;
             let Some(component) = self.only_component(&frames) else {
                 continue;

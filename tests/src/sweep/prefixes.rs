@@ -62,16 +62,18 @@ fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
     })
 }
 
-/// The form in which the outcome is compared. Of workflow tasks that failed only some attempts are
-/// recorded: such histories are compared without the events of workflow tasks.
+/// The form in which the outcome is compared. Where it depends on when something came, it is compared
+/// without the events of workflow tasks: of tasks that failed only some attempts are recorded, and what
+/// came while a task ran was recorded together and comes one after another now.
 fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
-    let failed = |record: &Record| match record {
+    let depends = |record: &Record| match record {
         Record::Task(task) => matches!(task.outcome, TaskOutcome::Failed { .. }),
-        Record::Input { .. } | Record::Inputs(_) => false,
+        Record::Inputs(_) => true,
+        Record::Input { .. } => false,
     };
     let lines = normal(events);
-    let tasks_failed = frames.iter().flat_map(|frame| &frame.records).any(failed);
-    if tasks_failed || is_told_by_another(frames) {
+    let mut records = frames.iter().flat_map(|frame| &frame.records);
+    if records.any(depends) || is_told_by_another(frames) {
         return vec![skeleton(events)];
     }
     lines
