@@ -13,7 +13,11 @@ use std::fmt;
 /// error the driver is of no further use: the instance must be dropped.
 pub trait Driver {
     /// Delivers one event.
-    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>);
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>);
 }
 
 /// Why a workflow task failed. The run stays open and the task is tried again.
@@ -94,7 +98,7 @@ pub enum ReplayError {
 }
 
 /// Delivers all events of a task. Afterwards either the task can be finished or the driver is dead.
-pub fn drive(mut task: Task, driver: &mut dyn Driver) -> (Task, Result<(), TaskFailure>) {
+pub fn drive(mut task: Box<Task>, driver: &mut dyn Driver) -> (Box<Task>, Result<(), TaskFailure>) {
     loop {
         match task.next() {
             Err(failure) => return (task, Err(failure)),
@@ -253,7 +257,11 @@ fn replay_completed(
 struct AsRecorded;
 
 impl Driver for AsRecorded {
-    fn deliver(&mut self, _: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        _: GuestEvent,
+        mut task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         while let Some(command) = task.recorded_here() {
             let command = command.clone();
             if let Err(failure) = task.command(command) {

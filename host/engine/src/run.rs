@@ -369,7 +369,7 @@ impl Run {
     /// # Panics
     /// If no workflow task is pending.
     #[must_use]
-    pub fn begin(self, started_at: Timestamp, digest: Digest) -> Task {
+    pub fn begin(self, started_at: Timestamp, digest: Digest) -> Box<Task> {
         assert!(
             self.wants_task(),
             "a workflow task is begun only when one is pending"
@@ -380,7 +380,7 @@ impl Run {
     /// Begins to look at the run: a task in which the guest can ask and not command, and which leaves
     /// nothing behind. [`Task::into_run`] ends it.
     #[must_use]
-    pub fn look(self) -> Task {
+    pub fn look(self) -> Box<Task> {
         let at = self.clock;
         Task::new(self, at, Digest::default(), None, Vec::new(), true)
     }
@@ -392,7 +392,7 @@ impl Run {
         digest: Digest,
         recorded: Vec<Issued>,
         resolutions: Vec<LocalResolution>,
-    ) -> Task {
+    ) -> Box<Task> {
         Task::new(self, started_at, digest, Some(recorded), resolutions, false)
     }
 

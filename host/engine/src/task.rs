@@ -124,7 +124,7 @@ impl Task {
         recorded: Option<Vec<Issued>>,
         resolutions: Vec<LocalResolution>,
         read_only: bool,
-    ) -> Self {
+    ) -> Box<Self> {
         // Who only looks takes nothing away.
         let mut inputs = match read_only {
             true => Vec::new(),
@@ -143,7 +143,7 @@ impl Task {
         let running = run.locals.iter();
         let running = running.filter(|(_, open)| open.phase == LocalPhase::Running);
         let orders = running.map(|(id, open)| open.begin(*id)).collect();
-        Self {
+        Box::new(Self {
             run,
             started_at,
             digest,
@@ -166,7 +166,7 @@ impl Task {
             resolutions: Vec::new(),
             failure: None,
             read_only,
-        }
+        })
     }
 
     /// The next event for the guest; `None` when there is nothing left to deliver.

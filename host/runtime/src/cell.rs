@@ -14,7 +14,7 @@ use sandglass_engine::{Digest, EventId, Input, InputError, Run, RunSummary, Stat
 use sandglass_store::{RunKey, RunRow};
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -67,7 +67,7 @@ pub(crate) struct CellState {
     pub(crate) phase: Phase,
     pub(crate) mailbox: Vec<Mail>,
     pub(crate) resident: Option<Resident>,
-    pub(crate) head: Head,
+    pub(crate) head: Arc<Head>,
     pub(crate) activities: BTreeMap<EventId, Slot>,
     pub(crate) timers: BTreeMap<EventId, Timestamp>,
     /// What ends the running delivery, while there is one.
@@ -217,7 +217,7 @@ impl RunCell {
                 phase,
                 mailbox: Vec::new(),
                 resident: None,
-                head,
+                head: Arc::new(head),
                 activities: BTreeMap::new(),
                 timers: BTreeMap::new(),
                 interrupt: None,

@@ -69,8 +69,12 @@ impl Pool {
         let mut queue = lock(&self.queue);
         queue.runs.push_back(cell);
         let call = !queue.watched && (queue.runs.len() > queue.idle || queue.overdue().is_some());
+        let wake = queue.idle > 0;
         drop(queue);
-        self.changed.notify_one();
+        // A call costs a system call, also if nobody waits.
+        if wake {
+            self.changed.notify_one();
+        }
         if call {
             self.all_busy.notify_one();
         }

@@ -85,7 +85,7 @@ struct Step<'a> {
     host: &'a Arc<Inner>,
     cell: &'a Arc<RunCell>,
     token: Token,
-    head: Head,
+    head: Arc<Head>,
     run: Option<Run>,
     instance: Option<Box<dyn GuestInstance>>,
     facts: Vec<Fact>,
@@ -128,7 +128,7 @@ impl<'a> Step<'a> {
             host,
             cell,
             token,
-            head: state.head.clone(),
+            head: Arc::clone(&state.head),
             run,
             instance,
             facts: Vec::new(),
@@ -198,7 +198,7 @@ impl<'a> Step<'a> {
                 continue;
             };
             if self.head.row.digest != digest {
-                self.head.row.digest = digest;
+                Arc::make_mut(&mut self.head).row.digest = digest;
                 self.instance = None;
                 self.row_changed = true;
                 self.retry_at = None;
@@ -353,7 +353,7 @@ impl<'a> Step<'a> {
             }
             Settled::Committed => {
                 self.host.counters.early_commits.add(1);
-                self.head = self.cell.lock().head.clone();
+                self.head = Arc::clone(&self.cell.lock().head);
                 self.before = None;
                 self.facts.clear();
                 Ok(())
@@ -522,7 +522,11 @@ fn prevents_close(
 struct Activations<'a>(&'a mut dyn GuestInstance);
 
 impl Driver for Activations<'_> {
-    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         let span = tracing::debug_span!("activation", event = event_name(&event));
         let _entered = span.enter();
         self.0.deliver(event, task)

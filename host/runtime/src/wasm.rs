@@ -27,7 +27,11 @@ impl Component for WasmComponent {
 struct WasmInstance(Instance);
 
 impl Driver for WasmInstance {
-    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         self.0.deliver(event, task)
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Submission {
     pub(crate) write: Write,
     pub(crate) changes: Changes,
     /// The run's head once this is committed; `None` if it only overwrites rows of activities.
-    pub(crate) head: Option<Head>,
+    pub(crate) head: Option<Arc<Head>>,
     pub(crate) acks: Vec<(Ack, Delivery)>,
     pub(crate) part: Part,
 }
@@ -91,6 +91,8 @@ struct Queue {
     running: BTreeMap<u64, Running>,
     next_token: u64,
     committing: bool,
+    /// While the writer waits: when it looks again by itself; `None` for only when it is called.
+    waiting: Option<Option<Instant>>,
     stopped: bool,
 }
 
@@ -139,13 +141,11 @@ impl Writer {
 
     /// Offers the inputs of the running workflow task for a commit of their own.
     pub(crate) fn offer(&self, token: Token, slot: Option<Arc<EarlySlot>>) {
-        let offered = slot.is_some();
-        if let Some(running) = self.lock().running.get_mut(&token.0) {
+        let mut queue = self.lock();
+        if let Some(running) = queue.running.get_mut(&token.0) {
             running.slot = slot.map(|slot| (Instant::now(), slot));
         }
-        if offered {
-            self.changed.notify_all();
-        }
+        self.call(queue);
     }
 
     /// The step has ended, with something to write or without.
@@ -155,13 +155,28 @@ impl Writer {
         if let Some(submission) = submission {
             queue.add(submission);
         }
-        drop(queue);
-        self.changed.notify_all();
+        self.call(queue);
     }
 
     pub(crate) fn submit(&self, submission: Submission) {
-        self.lock().add(submission);
-        self.changed.notify_all();
+        let mut queue = self.lock();
+        queue.add(submission);
+        self.call(queue);
+    }
+
+    /// Calls the writer, unless it is at work or looks soon enough by itself: a thread that wakes up
+    /// for nothing costs more than a frame.
+    fn call(&self, queue: MutexGuard<'_, Queue>) {
+        let Some(looks_at) = queue.waiting else {
+            return;
+        };
+        let now = Instant::now();
+        let ready = queue.ready_in(now).or_else(|| queue.overdue_in(now));
+        let late = ready.is_some_and(|ready| looks_at.is_none_or(|at| now + ready < at));
+        drop(queue);
+        if late {
+            self.changed.notify_all();
+        }
     }
 
     /// Runs something on the writer thread, between two commits. Dropped if the writer has been
@@ -235,16 +250,19 @@ impl Writer {
             };
             let resting = wait.is_none();
             let wait = wait.or(idle.wait());
+            queue.waiting = Some(wait.map(|wait| now + wait));
             let Some(wait) = wait else {
                 queue = self
                     .changed
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
+                queue.waiting = None;
                 continue;
             };
             let waited = self.changed.wait_timeout(queue, wait);
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = woken;
+            queue.waiting = None;
             if timeout.timed_out() && resting && queue.batch.is_empty() {
                 drop(queue);
                 checkpoint(store);

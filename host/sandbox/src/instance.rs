@@ -137,8 +137,8 @@ impl Instance {
     pub fn query(
         &mut self,
         query: &Query,
-        task: Task,
-    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<Payload, Failure>, TaskFailure>) {
         let (arguments, headers) = (list(query.arguments.clone()), header(query.header.clone()));
         self.enter(task, |instance| {
             let guest = instance.guest.sandglass_workflow_guest();
@@ -155,8 +155,8 @@ impl Instance {
     pub fn validate_update(
         &mut self,
         update: &Update,
-        task: Task,
-    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
         let update = WitUpdate::from(update.clone());
         self.enter(task, |instance| {
             let guest = instance.guest.sandglass_workflow_guest();
@@ -167,9 +167,9 @@ impl Instance {
     /// Makes one call into the guest.
     fn enter<T>(
         &mut self,
-        task: Task,
+        task: Box<Task>,
         call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
-    ) -> (Task, Result<T, TaskFailure>) {
+    ) -> (Box<Task>, Result<T, TaskFailure>) {
         if self.dead {
             let failure = TaskFailure::new(
                 TaskFailedCause::WorkflowWorkerUnhandledFailure,
@@ -202,7 +202,11 @@ fn answered<T>(answer: Result<T, types::Failure>) -> wasmtime::Result<Result<T, 
 }
 
 impl Driver for Instance {
-    fn deliver(&mut self, event: GuestEvent, task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         self.enter(task, |instance| {
             let guest = instance.guest.sandglass_workflow_guest();
             guest.call_activate(&mut instance.store, &event.into())

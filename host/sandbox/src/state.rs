@@ -24,7 +24,7 @@ use wasmtime::{Result, UpdateDeadline};
 /// The data of a workflow instance's store.
 pub(crate) struct GuestState {
     /// The task, while a call into the guest is under way.
-    task: Option<Task>,
+    task: Option<Box<Task>>,
     pub(crate) limits: Limits,
     /// Seeded by the run's start at the first use; replay makes the same calls.
     random: Option<ChaCha8Rng>,
@@ -51,7 +51,7 @@ impl GuestState {
     }
 
     /// Begins a call into the guest.
-    pub(crate) fn enter(&mut self, task: Task) {
+    pub(crate) fn enter(&mut self, task: Box<Task>) {
         if task.now() != self.log_of {
             self.log_of = task.now();
             self.log = LogBudget::default();
@@ -62,7 +62,7 @@ impl GuestState {
     }
 
     /// Ends the call, giving back the task and the last error that the guest logged in it.
-    pub(crate) fn leave(&mut self) -> (Task, Option<String>) {
+    pub(crate) fn leave(&mut self) -> (Box<Task>, Option<String>) {
         let task = self.task.take().expect("every call begins with `enter`");
         (task, self.last_error.take())
     }
@@ -78,7 +78,7 @@ impl GuestState {
     /// Traps a guest that calls imports in `definitions` or while it is instantiated: nothing that
     /// it learns or does there would be replayed.
     pub(crate) fn task(&mut self) -> Result<&mut Task> {
-        self.task.as_mut().ok_or_else(|| {
+        self.task.as_deref_mut().ok_or_else(|| {
             let message = "only `log` may be called outside `activate`";
             BadCall::new("BadCall", message).into()
         })
@@ -111,7 +111,7 @@ impl GuestState {
         if level == Level::Error {
             self.last_error = Some(cut(message, crate::log::MESSAGE_BYTES_MAX).to_owned());
         }
-        if !self.task.as_ref().is_some_and(Task::replaying) {
+        if !self.task.as_deref().is_some_and(Task::replaying) {
             self.log.write(level, target, message, &*self.sink);
         }
     }

@@ -120,7 +120,11 @@ pub(crate) fn call(name: &str, cancellation: CancellationType) -> ActivityCall {
 struct Scripted(Script);
 
 impl Driver for Scripted {
-    fn deliver(&mut self, event: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        mut task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         let mut guest = Guest {
             task: &mut task,
             failure: None,
@@ -137,7 +141,7 @@ pub(crate) struct World {
     run: Option<Run>,
     guest: Scripted,
     /// A workflow task that waits for local activities.
-    hosting: Option<Task>,
+    hosting: Option<Box<Task>>,
     /// Those that run.
     pub(crate) locals: BTreeMap<OperationId, LocalActivity>,
     /// Those that were told to stop.
@@ -225,7 +229,7 @@ impl World {
         self
     }
 
-    fn drive(&mut self, task: Task) {
+    fn drive(&mut self, task: Box<Task>) {
         let (mut task, result) = drive(task, &mut self.guest);
         let mut ended = Vec::new();
         for order in task.take_local_orders() {
@@ -241,7 +245,7 @@ impl World {
         }
     }
 
-    fn finish(&mut self, task: Task, result: Result<(), TaskFailure>) {
+    fn finish(&mut self, task: Box<Task>, result: Result<(), TaskFailure>) {
         let attempt = task.attempt();
         let pending = &self.pending;
         let finished = result.and_then(|()| {

@@ -8,6 +8,7 @@ use sandglass_engine::{EventId, Timestamp};
 use sandglass_store::RunKey;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    pin::Pin,
     sync::{Arc, Mutex},
 };
 use tokio::sync::watch;
@@ -47,13 +48,19 @@ struct State {
 pub(crate) struct Dispatch {
     limit: usize,
     state: Mutex<State>,
+    /// Attempts that have begun and are no task yet.
+    begun: Mutex<Vec<Supervised>>,
 }
+
+/// An attempt with what looks after it.
+type Supervised = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Dispatch {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
             state: Mutex::new(State::default()),
+            begun: Mutex::default(),
         }
     }
 
@@ -149,6 +156,23 @@ impl Dispatch {
         }
     }
 
+    /// Puts an attempt to work. A commit begins many, on a thread that is not tokio's, where each
+    /// spawn wakes one of its threads: so one task spawns all that have come together.
+    fn spawn(&self, host: &Arc<Inner>, attempt: Supervised) {
+        let mut begun = lock(&self.begun);
+        let first = begun.is_empty();
+        begun.push(attempt);
+        drop(begun);
+        if first {
+            let host = Arc::clone(host);
+            host.tokio.clone().spawn(async move {
+                for attempt in std::mem::take(&mut *lock(&host.dispatch.begun)) {
+                    tokio::spawn(attempt);
+                }
+            });
+        }
+    }
+
     /// An attempt has really ended: there is room for another.
     pub(crate) fn release(&self, host: &Arc<Inner>) {
         loop {
@@ -225,7 +249,8 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
         attempt,
         info,
     };
-    host.tokio.spawn(supervise(context, worker));
+    host.dispatch
+        .spawn(host, Box::pin(supervise(context, worker)));
     crate::crash::point("dispatch.after");
     true
 }

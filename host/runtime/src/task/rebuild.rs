@@ -3,6 +3,7 @@
 use super::{Fact, Step};
 use crate::{component::Interrupt, error::Error};
 use sandglass_engine::{Driver, ReplayError, Run, TaskFailedCause, TaskFailure, replay};
+use std::sync::Arc;
 
 impl Step<'_> {
     /// Rebuilds the run without a guest.
@@ -69,7 +70,7 @@ impl Step<'_> {
             let _phase = crate::crash::phase(crate::crash::Phase::Replay);
             crate::crash::point("replay.before");
             let frames = self.host.frames(self.cell.key, &self.cell.run_id)?;
-            self.head.next_seq = frames.len() as u64 + 1;
+            Arc::make_mut(&mut self.head).next_seq = frames.len() as u64 + 1;
             match replay(frames, driver) {
                 Ok(run) => run.with_limits(limits),
                 Err(ReplayError::Task(failure)) => return Ok(Err(failure)),

@@ -12,8 +12,8 @@ use sandglass_store::{OutboxRow, RunStatus, Write};
 use std::sync::Arc;
 
 impl Step<'_> {
-    pub(super) fn head_after(&self, run: &Run, output: Option<&FrameOutput>) -> Head {
-        head_after(&self.head, run, output, self.host.clock.now())
+    pub(super) fn head_after(&self, run: &Run, output: Option<&FrameOutput>) -> Arc<Head> {
+        Arc::new(head_after(&self.head, run, output, self.host.clock.now()))
     }
 
     /// Hands the step to the writer; if there is nothing to write, the step is over now.
@@ -25,7 +25,7 @@ impl Step<'_> {
         };
         let head = match &self.run {
             Some(run) => self.head_after(run, output.as_ref()),
-            None => self.head.clone(),
+            None => Arc::clone(&self.head),
         };
         let write = (output.is_some() || self.row_changed)
             .then(|| write_of(self.cell, &self.head, &head, output.as_ref()));

@@ -71,7 +71,11 @@ struct Guest {
 }
 
 impl Driver for Guest {
-    fn deliver(&mut self, event: GuestEvent, mut task: Task) -> (Task, Result<(), TaskFailure>) {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        mut task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
         let mut calls = Calls {
             task: &mut task,
             failure: None,

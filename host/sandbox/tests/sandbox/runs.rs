@@ -56,7 +56,7 @@ pub(crate) fn instance(sandbox: &Sandbox, component: &[u8]) -> Instance {
 }
 
 /// The first task of a new run.
-pub(crate) fn first_task() -> Task {
+pub(crate) fn first_task() -> Box<Task> {
     let mut run = Run::new(Limits::default());
     let start = Start {
         workflow_type: "t".into(),
