@@ -3,8 +3,9 @@
 
 use crate::lives::{Life, OneCommit};
 use sandglass::{
-    CancelOptions, CancelResponse, Error, ForceOptions, Host, HostBuilder, RunDescription,
-    RunHandle, StartError, StartOptions, Stats, UpgradeError,
+    CancelOptions, CancelResponse, Error, ForceOptions, Host, HostBuilder, MessageError,
+    QueryOptions, RunDescription, RunHandle, StartError, StartOptions, Stats, UpdateOptions,
+    UpdateResponse, UpgradeError,
 };
 use sandglass_engine::{Digest, EventId, HistoryEvent, Payload, Signal, Status};
 use std::{
@@ -419,6 +420,24 @@ impl HandleUnderTest {
     pub async fn signal_named(&self, name: &str, arguments: Vec<Payload>) -> Result<(), Error> {
         self.ask(async |run| run.signal_named(name, arguments.clone()).await)
             .await
+    }
+
+    /// As [`RunHandle::query`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn query(&self, options: QueryOptions) -> Result<Payload, MessageError> {
+        let asked = async |host: &Host| self.of(host).query(options.clone()).await;
+        self.host.ask(asked).await
+    }
+
+    /// As [`RunHandle::update`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn update(&self, options: UpdateOptions) -> Result<UpdateResponse, MessageError> {
+        let asked = async |host: &Host| self.of(host).update(options.clone()).await;
+        self.host.ask(asked).await
     }
 
     /// As [`RunHandle::result`].

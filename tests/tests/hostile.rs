@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass::StartOptions;
+use sandglass::{MessageError, QueryOptions, StartOptions, UpdateOptions};
 use sandglass_engine::{Failure, Payload, Status, TaskFailedCause};
 use sandglass_tests::{RunUnderTest, World, WorldBuilder, repository, sandglass};
 use std::time::{Duration, Instant};
@@ -301,4 +301,106 @@ async fn what_is_no_component_is_refused_at_load() {
             .to_string();
         assert!(error.contains(said), "{error}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_asked_and_does_what_he_must_not_harms_nobody() {
+    let settings = WorldBuilder::default().activation_budget(Duration::from_millis(300));
+    let w = settings.build().await;
+    w.load("hostile").await;
+    let run = w.start("asked").await;
+    run.until("WES,T").await;
+    for (name, told) in [
+        (
+            "start_timer",
+            "`timers.start-timer` must not be called in a query",
+        ),
+        (
+            "open_scope",
+            "`cancellation.open-scope` must not be called in a query",
+        ),
+        (
+            "random",
+            "`info.random-bytes` must not be called in a query",
+        ),
+        ("patch", "`info.patched` must not be called in a query"),
+        (
+            "memo",
+            "`attributes.upsert-memo` must not be called in a query",
+        ),
+        (
+            "complete",
+            "`execution.complete` must not be called in a query",
+        ),
+        ("spin", "one event took longer than 300 ms"),
+        ("trap", "on purpose"),
+    ] {
+        let error = run.handle.query(QueryOptions::new(name)).await.unwrap_err();
+        assert!(matches!(error, MessageError::Trapped(_)), "{name}: {error}");
+        assert!(error.to_string().contains(told), "{name}: {error}");
+        let fine = run.handle.query(QueryOptions::new("fine")).await.unwrap();
+        assert_eq!(fine.data, b"\"fine\"", "after {name}");
+    }
+    for (name, told) in [
+        (
+            "start_timer",
+            "`timers.start-timer` must not be called in a query",
+        ),
+        ("spin", "one event took longer than 300 ms"),
+    ] {
+        let error = run
+            .handle
+            .update(UpdateOptions::new(name))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(told), "{name}: {error}");
+    }
+    run.until("WES,T").await;
+    let fine = run.handle.update(UpdateOptions::new("fine").id("u")).await;
+    assert_eq!(fine.unwrap().outcome.unwrap().unwrap().data, b"\"fine\"");
+    run.handle.signal_named("go", vec![]).await.unwrap();
+    run.closed().await;
+    run.until("WES,T,T,UA,UC,SG,T,WC").await;
+    w.replay_all().await;
+}
+
+#[tokio::test]
+async fn a_query_ends_with_its_deadline() {
+    let w = World::new().await;
+    w.load("hostile").await;
+    let run = w.start("asked").await;
+    run.until("WES,T").await;
+    let options = QueryOptions {
+        timeout: Some(Duration::from_millis(200)),
+        ..QueryOptions::new("spin")
+    };
+    let error = run.handle.query(options).await.unwrap_err();
+    assert!(
+        matches!(error, MessageError::DeadlineExceeded(200)),
+        "{error}"
+    );
+    let fine = run.handle.query(QueryOptions::new("fine")).await.unwrap();
+    assert_eq!(fine.data, b"\"fine\"");
+}
+
+#[tokio::test]
+async fn a_run_whose_workflow_tasks_fail_cannot_be_asked() {
+    let w = World::new().await;
+    w.load("hostile").await;
+    let run = start(&w, "trap").await;
+    failed(&run).await;
+    for error in [
+        run.handle
+            .query(QueryOptions::new("fine"))
+            .await
+            .unwrap_err(),
+        run.handle
+            .update(UpdateOptions::new("fine"))
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, MessageError::Failing { .. }), "{error}");
+        assert!(error.to_string().contains("on purpose"), "{error}");
+    }
+    run.handle.terminate("hostile", "op").await.unwrap();
 }

@@ -216,6 +216,10 @@ pub enum WorkflowCommand {
     Terminate(TerminateArgs),
     /// Send a message to a run
     Signal(SignalArgs),
+    /// Ask a run a question; nothing in it changes
+    Query(QueryArgs),
+    /// Ask a run to do something, and wait for its answer
+    Update(UpdateArgs),
 }
 
 /// Which run.
@@ -350,6 +354,75 @@ pub struct SignalArgs {
     /// An argument in JSON, or @FILE to read it; may be repeated
     #[arg(short, long, value_name = "JSON|@FILE")]
     pub input: Vec<String>,
+}
+
+/// `sandglass workflow query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The name of the query
+    #[arg(
+        short = 't',
+        long = "type",
+        visible_alias = "name",
+        value_name = "NAME"
+    )]
+    pub query_type: String,
+    /// An argument in JSON, or @FILE to read it; may be repeated
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+    /// Do not ask a run that stands like this
+    #[arg(long, value_enum, value_name = "CONDITION")]
+    pub reject_condition: Option<RejectCondition>,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    pub timeout: Duration,
+}
+
+/// Runs that a query is not put to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RejectCondition {
+    /// It has ended.
+    NotOpen,
+    /// It has ended otherwise than by returning a value.
+    NotCompletedCleanly,
+}
+
+/// `sandglass workflow update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The name of the update
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// An argument in JSON, or @FILE to read it; may be repeated
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+    /// The id of the update: asked again, it is the same one [default: random]
+    #[arg(long, value_name = "ID")]
+    pub update_id: Option<String>,
+    /// How far it must have come
+    #[arg(long, value_enum, default_value_t, value_name = "STAGE")]
+    pub wait_for_stage: Stage,
+    /// How long to wait for that; the update goes on afterwards
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    pub timeout: Duration,
+}
+
+/// How far an update has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Stage {
+    /// The host has it.
+    Admitted,
+    /// The run's code has it, and it is on disk.
+    Accepted,
+    /// The run's code has answered it.
+    #[default]
+    Completed,
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         }).collect::<Vec<_>>(),
         "compensations_failed": run.uncompensated,
         "trouble": run.trouble,
+        "memo": payload::fields(&run.memo),
+        "search_attributes": payload::fields(&run.search_attributes),
+        "updates": { "total": run.updates.total, "in_flight": run.updates.in_flight },
         "owner": owner.map(|owner| json!({ "pid": owner.pid, "command": owner.command })),
     });
     if let Value::Object(map) = &mut document {
@@ -95,6 +98,18 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
     }
     if !run.uncompensated.is_empty() {
         rows.push(("compensations failed", run.uncompensated.join(", ")));
+    }
+    for (label, fields) in [
+        ("memo", &run.memo),
+        ("search attributes", &run.search_attributes),
+    ] {
+        if !fields.is_empty() {
+            rows.push((label, payload::fields_text(fields)));
+        }
+    }
+    if run.updates.total > 0 {
+        let (total, open) = (run.updates.total, run.updates.in_flight);
+        rows.push(("updates", format!("{total}, {open} of them not completed")));
     }
     rows.extend(waiting(run, now));
     if let Some(owner) = owner {

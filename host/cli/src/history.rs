@@ -2,6 +2,7 @@
 //!
 //! `workflow show`, the progress of `run` and the documents all use it.
 
+mod messages;
 mod relatives;
 
 use crate::{description::force_text, output, payload, time};
@@ -106,7 +107,9 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
             format!("timer {timer_id}")
         }
         attributes => {
-            relatives::describe(attributes, history).unwrap_or_else(|| run_news(attributes))
+            let said = relatives::describe(attributes, history);
+            let said = said.or_else(|| messages::describe(attributes));
+            said.unwrap_or_else(|| run_news(attributes))
         }
     }
 }

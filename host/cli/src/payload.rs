@@ -2,7 +2,7 @@
 
 use crate::{output, time};
 use anyhow::Context;
-use sandglass_engine::{Payload, Timestamp};
+use sandglass_engine::{Fields, Payload, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -25,6 +25,26 @@ pub fn value(payload: &Payload) -> Value {
 #[must_use]
 pub fn values(payloads: &[Payload]) -> Value {
     payloads.iter().map(value).collect()
+}
+
+/// Named payloads as an object of values.
+#[must_use]
+pub fn fields(fields: &Fields) -> Value {
+    let entries = fields.iter();
+    Value::Object(
+        entries
+            .map(|(name, payload)| (name.clone(), value(payload)))
+            .collect(),
+    )
+}
+
+/// Named payloads in a line.
+#[must_use]
+pub fn fields_text(fields: &Fields) -> String {
+    let texts = fields.iter();
+    let texts =
+        texts.map(|(name, payload)| format!("{name} = {}", short(std::slice::from_ref(payload))));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn raw(payload: &Payload) -> Value {

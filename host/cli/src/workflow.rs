@@ -5,6 +5,7 @@
 
 mod describe;
 mod list;
+mod message;
 mod request;
 mod show;
 pub mod stored;
@@ -26,5 +27,7 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::Cancel(args) => request::cancel(args, form),
         WorkflowCommand::Terminate(args) => request::terminate(args, form),
         WorkflowCommand::Signal(args) => request::signal(args, form),
+        WorkflowCommand::Query(args) => message::query(args, form),
+        WorkflowCommand::Update(args) => message::update(args, form),
     }
 }

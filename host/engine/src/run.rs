@@ -584,6 +584,12 @@ impl Run {
         }
     }
 
+    /// Whether its first workflow task has completed.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.first_task_done
+    }
+
     /// How many updates it has had.
     #[must_use]
     pub fn update_counts(&self) -> UpdateCounts {

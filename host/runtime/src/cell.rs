@@ -9,8 +9,11 @@ use crate::{
     clock::lock,
     component::{GuestInstance, Interrupt},
     error::Error,
+    update::Updates,
 };
-use sandglass_engine::{Digest, EventId, Input, InputError, Run, RunSummary, Status, Timestamp};
+use sandglass_engine::{
+    Digest, EventId, Input, InputError, Run, RunSummary, Status, Timestamp, Update,
+};
 use sandglass_store::{RunKey, RunRow};
 use std::{
     collections::BTreeMap,
@@ -26,6 +29,7 @@ pub(crate) struct RunCell {
     pub(crate) workflow_type: String,
     pub(crate) request_id: String,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) updates: Updates,
     state: Mutex<CellState>,
 }
 
@@ -120,6 +124,9 @@ pub(crate) enum Letter {
     Barrier,
     /// Go on with this component.
     Repin(Digest),
+    /// An update, to be recorded if the next event still has the id that it had when the update was
+    /// validated; without one, if no workflow task has completed.
+    Update(Box<Update>, Option<EventId>),
 }
 
 /// Where the answer to a mail goes, after the commit.
@@ -213,6 +220,7 @@ impl RunCell {
             workflow_type: head.row.workflow_type.clone(),
             request_id,
             progress: watch::Sender::new(progress),
+            updates: Updates::default(),
             state: Mutex::new(CellState {
                 phase,
                 mailbox: Vec::new(),

@@ -3,7 +3,7 @@
 //! The host itself knows only these two traits. Wasm components fill them, and so
 //! does anything else that can take events and issue commands deterministically.
 
-use sandglass_engine::{Digest, Driver, TaskFailure};
+use sandglass_engine::{Digest, Driver, Failure, Payload, Query, Task, TaskFailure, Update};
 use std::sync::Arc;
 
 /// Workflow code that the host can run.
@@ -26,6 +26,30 @@ pub trait GuestInstance: Driver + Send {
     /// What ends a running [`Driver::deliver`] from another thread, with a task failure, within
     /// a fraction of a second.
     fn interrupter(&self) -> Interrupt;
+
+    /// Asks the code a question, in a task that only looks ([`sandglass_engine::Run::look`]). The
+    /// instance gets no event afterwards. The inner error is the code's own.
+    fn query(
+        &mut self,
+        query: &Query,
+        task: Task,
+    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        let message = format!("no query `{}`; there are none", query.name);
+        (task, Ok(Err(Failure::application("UnknownQuery", message))))
+    }
+
+    /// Asks the code whether it agrees to an update, as [`GuestInstance::query`].
+    fn validate_update(
+        &mut self,
+        update: &Update,
+        task: Task,
+    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        let message = format!("no update `{}`; there are none", update.name);
+        (
+            task,
+            Ok(Err(Failure::application("UnknownUpdate", message))),
+        )
+    }
 
     /// Bytes of memory that this instance keeps resident.
     fn resident_bytes(&self) -> usize;

@@ -7,8 +7,9 @@ use crate::{
     recovery::{decode_activity, decode_summary},
 };
 use sandglass_engine::{
-    CancelState, Digest, Escalation, EventId, Failure, ForceRequest, Input, Origin, Payload,
-    PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, broken, decode,
+    CancelState, Digest, Escalation, EventId, Failure, Fields, ForceRequest, Input, Origin,
+    Payload, PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts, broken,
+    decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,15 @@ pub struct RunDescription {
     pub uncompensated: Vec<String>,
     /// What keeps it from going on, if the store failed it.
     pub trouble: Option<String>,
+    /// Values that are shown with it.
+    #[serde(default)]
+    pub memo: Fields,
+    /// Values by which it can be found.
+    #[serde(default)]
+    pub search_attributes: Fields,
+    /// How many updates it has had.
+    #[serde(default)]
+    pub updates: UpdateCounts,
 }
 
 /// A request to cancel a run.
@@ -136,6 +146,12 @@ pub struct RunListing {
     pub undeliverable: Option<u32>,
     /// Activity types of compensations that failed.
     pub uncompensated: Vec<String>,
+    /// Values that are shown with it.
+    #[serde(default)]
+    pub memo: Fields,
+    /// Values by which it can be found.
+    #[serde(default)]
+    pub search_attributes: Fields,
 }
 
 /// Workflow tasks that have to fail before a request to cancel counts as undeliverable.
@@ -206,6 +222,9 @@ impl RunDescription {
             timers: Vec::new(),
             uncompensated: summary.uncompensated,
             trouble: None,
+            memo: summary.memo,
+            search_attributes: summary.search_attributes,
+            updates: summary.updates,
         }
     }
 
@@ -260,6 +279,8 @@ impl RunListing {
             closed_at: row.closed_at,
             cancel_state: summary.cancel_state,
             uncompensated: summary.uncompensated,
+            memo: summary.memo,
+            search_attributes: summary.search_attributes,
         })
     }
 }

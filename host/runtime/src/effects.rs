@@ -140,7 +140,12 @@ fn apply(
         }
     }
     after.effects = changes.effects;
+    for (id, progress) in changes.updates {
+        cell.updates.note(&id, progress);
+    }
     if changes.closed {
+        cell.updates.close();
+        host.sides.forget(cell.key);
         for (_, slot) in std::mem::take(&mut state.activities) {
             if changes.kill
                 && let Some(attempt) = &slot.attempt

@@ -122,7 +122,7 @@ pub enum Disposition {
 }
 
 /// A run as it is found.
-enum Found {
+pub(crate) enum Found {
     Open(Arc<RunCell>),
     Closed(Box<RunRow>),
 }
@@ -148,7 +148,11 @@ impl RunHandle {
         self.run_id.as_deref()
     }
 
-    fn find(&self) -> Result<Found, Error> {
+    pub(crate) fn host(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn find(&self) -> Result<Found, Error> {
         let wanted = self.run_id.as_deref().filter(|_| !broken("R4"));
         let open = |run: &Arc<RunCell>| wanted.is_none_or(|run_id| run_id == run.run_id);
         if let Some(cell) = self.inner.open_run_of(&self.workflow_id).filter(open) {
@@ -192,15 +196,17 @@ impl RunHandle {
         receiver.await.map_err(|_| self.inner.gone())?
     }
 
+    /// The error for what needs an open run.
+    pub(crate) fn closed(&self, status: Status) -> Error {
+        Error::Closed {
+            workflow_id: self.workflow_id.clone(),
+            status: Box::new(status),
+        }
+    }
+
     /// Sends an input that needs an open run.
     async fn input(&self, input: Input) -> Result<(), Error> {
-        let closed = |status| {
-            let workflow_id = self.workflow_id.clone();
-            Err(Error::Closed {
-                workflow_id,
-                status: Box::new(status),
-            })
-        };
+        let closed = |status| Err(self.closed(status));
         match self.find()? {
             Found::Closed(row) => closed(summary_of(&row)?.status),
             Found::Open(cell) => match self.send(&cell, Letter::Input(input)).await? {
@@ -365,7 +371,7 @@ impl RunHandle {
         self.history_of(key, &run_id)
     }
 
-    fn history_of(&self, key: RunKey, run_id: &str) -> Result<Vec<HistoryEvent>, Error> {
+    pub(crate) fn history_of(&self, key: RunKey, run_id: &str) -> Result<Vec<HistoryEvent>, Error> {
         let frames = self.inner.frames(key, run_id)?;
         sandglass_engine::history(frames).map_err(|error| Error::Damaged {
             run_id: run_id.into(),

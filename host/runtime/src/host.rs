@@ -17,6 +17,7 @@ use crate::{
     pool::Pool,
     recovery::read_frames,
     shutdown::Guard,
+    side::Sides,
     stats::{Counters, Stats},
     timers::Timers,
     writer::Writer,
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) outbox: Outbox,
     pub(crate) cache: Cache,
     pub(crate) components: Components,
+    pub(crate) sides: Sides,
     pub(crate) counters: Counters,
     /// Notified whenever something ended that [`Host::idle`] waits for.
     pub(crate) quiet: Notify,
@@ -123,6 +125,7 @@ impl Inner {
             outbox: Outbox::default(),
             cache: Cache::new(cache_bytes),
             components,
+            sides: Sides::default(),
             counters: Counters::default(),
             quiet: Notify::new(),
             next_key: AtomicU64::new(next_key.0),

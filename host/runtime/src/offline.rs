@@ -5,12 +5,17 @@ use crate::{
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{CancelOptions, CancelResponse, Disposition, ForceOptions},
+    message::MessageError,
+    query::QueryOptions,
     recovery::{decode_summary, read_frames},
+    side,
     task::{head_after, write_of},
+    wasm::WasmComponent,
 };
-use sandglass_engine::{Input, InputError, Signal, Status, Timestamp, replay};
-use sandglass_store::{OwnerLock, SqliteStore, Store as _};
-use std::path::Path;
+use sandglass_engine::{Input, InputError, Payload, Signal, Status, Timestamp, replay};
+use sandglass_sandbox::{Sandbox, SandboxConfig};
+use sandglass_store::{OwnerLock, Reader as _, SqliteStore, Store as _};
+use std::path::{Path, PathBuf};
 
 /// Asks a run to end by itself, as [`crate::RunHandle::cancel`].
 ///
@@ -85,6 +90,51 @@ pub fn terminate(
             details: Vec::new(),
         },
     )
+}
+
+/// Asks a run's code a question, as [`crate::RunHandle::query`], with the component that the store
+/// keeps for it. Nothing is written, and a host that owns the store is not disturbed. `cache`: a
+/// directory for compiled components.
+///
+/// What was recorded and not handled yet is not in the answer: nobody runs the run's code on. The
+/// query's timeout does not apply; each event that is replayed may take as long as on a host.
+///
+/// # Errors
+/// As there, and [`Error::UnknownComponent`] if the store does not keep the component.
+pub fn query(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    options: QueryOptions,
+    cache: Option<PathBuf>,
+) -> Result<Payload, MessageError> {
+    let not_found = || Error::not_found(workflow_id, run_id);
+    if !db.exists() {
+        return Err(not_found().into());
+    }
+    let reader = SqliteStore::open_read_only(db).map_err(Error::from)?;
+    let row = reader.find(workflow_id, run_id).map_err(Error::from)?;
+    let row = row.ok_or_else(not_found)?;
+    let summary = decode_summary(db, &row)?;
+    options.reject.check(&summary.status)?;
+    if let Some(error) = side::failing(&summary) {
+        return Err(error);
+    }
+    let bytes = reader.component(row.digest).map_err(Error::from)?;
+    let bytes = bytes.ok_or(Error::UnknownComponent(row.digest))?;
+    let config = SandboxConfig {
+        cache_dir: cache,
+        ..SandboxConfig::default()
+    };
+    let unusable = |error: sandglass_sandbox::Error| Error::Component(error.to_string());
+    let sandbox = Sandbox::new(config).map_err(unusable)?;
+    let component = WasmComponent(sandbox.load_workflow(&bytes).map_err(unusable)?);
+    let frames = read_frames(&reader, row.key, &row.run_id)?;
+    let query = options.into_query();
+    let answer = side::look_offline(frames, &component, &row, move |instance, task| {
+        instance.query(&query, task)
+    })?;
+    answer.map_err(MessageError::Failed)
 }
 
 /// Sends a run a message, as [`crate::RunHandle::signal`].

@@ -164,6 +164,18 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             .await
             .map(|()| Response::Done),
         Op::Signal(signal) => run.signal(signal).await.map(|()| Response::Done),
+        Op::Query(options) => {
+            return run
+                .query(options)
+                .await
+                .map_or_else(Into::into, Response::Answer);
+        }
+        Op::Update(options) => {
+            return run
+                .update(options)
+                .await
+                .map_or_else(Into::into, Response::Updated);
+        }
         Op::Describe => run
             .describe()
             .await

@@ -4,8 +4,11 @@ use crate::{
     describe::RunDescription,
     error::Error,
     handle::{CancelOptions, CancelResponse, ForceOptions},
+    message::MessageError,
+    query::QueryOptions,
+    update::{UpdateOptions, UpdateResponse},
 };
-use sandglass_engine::{Signal, Status};
+use sandglass_engine::{Payload, Signal, Status};
 use serde::{Deserialize, Serialize};
 
 /// A request to the owner.
@@ -27,20 +30,39 @@ pub(crate) enum Op {
         identity: String,
     },
     Signal(Signal),
+    Query(QueryOptions),
+    Update(UpdateOptions),
     Describe,
     /// Answered when the run has ended.
     Result,
 }
 
 /// The owner's answer, after its commit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
     Canceled(CancelResponse),
     Done,
     Description(Box<RunDescription>),
+    Answer(Payload),
+    Updated(UpdateResponse),
+    /// What became of a query or update.
+    Unanswered(Unanswered),
     Ended(Status),
     Refused(Refusal),
+}
+
+/// Why a query or update was not answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Unanswered(pub(crate) MessageError);
+
+impl From<MessageError> for Response {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Host(error) => Self::Refused(error.into()),
+            error => Self::Unanswered(Unanswered(error)),
+        }
+    }
 }
 
 /// An error that has crossed between processes.

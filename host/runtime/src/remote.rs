@@ -4,9 +4,12 @@ use crate::{
     describe::RunDescription,
     error::Error,
     handle::{CancelOptions, CancelResponse, ForceOptions},
+    message::MessageError,
     protocol::{Op, Request, Response},
+    query::QueryOptions,
+    update::{UpdateOptions, UpdateResponse},
 };
-use sandglass_engine::{Signal, Status};
+use sandglass_engine::{Payload, Signal, Status};
 use sandglass_store::Owner;
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -129,6 +132,41 @@ impl Client {
         match self.ask(workflow_id, run_id, Op::Signal(signal))? {
             Response::Done => Ok(()),
             other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::RunHandle::query`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn query(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        options: QueryOptions,
+    ) -> Result<Payload, MessageError> {
+        match self.ask(workflow_id, run_id, Op::Query(options))? {
+            Response::Answer(answer) => Ok(answer),
+            Response::Unanswered(error) => Err(error.0),
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// As [`crate::RunHandle::update`]. If the connection breaks, the same update can be asked for
+    /// again, provided that it has an id.
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn update(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        options: UpdateOptions,
+    ) -> Result<UpdateResponse, MessageError> {
+        match self.ask(workflow_id, run_id, Op::Update(options))? {
+            Response::Updated(response) => Ok(response),
+            Response::Unanswered(error) => Err(error.0),
+            other => Err(unexpected(&other).into()),
         }
     }
 

@@ -26,6 +26,7 @@ use std::{
 
 mod rebuild;
 mod submit;
+mod updates;
 
 pub(crate) use submit::{head_after, write_of};
 
@@ -180,7 +181,7 @@ impl<'a> Step<'a> {
         let task_likely = self.head.summary.task_pending
             || mails
                 .iter()
-                .any(|mail| matches!(mail.letter, Letter::Input(_)));
+                .any(|mail| matches!(mail.letter, Letter::Input(_) | Letter::Update(..)));
         let forced = mails.iter().any(Mail::is_forced);
         let backing_off = self.retry_at.is_some() && mails.is_empty();
         if task_likely && !forced && !backing_off && !self.host.is_paused() {
@@ -209,7 +210,8 @@ impl<'a> Step<'a> {
     }
 
     /// Records inputs. What is not taken is answered with the rest, after the commit.
-    fn append(&mut self, mut mails: Vec<Mail>) {
+    fn append(&mut self, mails: Vec<Mail>) {
+        let mut mails = self.admit_updates(mails);
         // What waited for a task to end is recorded at once: the next task is scheduled after the
         // last of it, and not after the first (semantics A3 b).
         let waited = mails.iter().take_while(|mail| mail.buffered).count();
@@ -229,7 +231,7 @@ impl<'a> Step<'a> {
             .iter()
             .filter_map(|mail| match &mail.letter {
                 Letter::Input(input) => Some((mail.at, input.clone())),
-                Letter::Barrier | Letter::Repin(_) => None,
+                Letter::Barrier | Letter::Repin(_) | Letter::Update(..) => None,
             })
             .collect();
         let mut results = run.append_all(inputs).into_iter();
@@ -245,7 +247,7 @@ impl<'a> Step<'a> {
                     }
                     Err(error) => Delivery::Refused(error, status.clone()),
                 },
-                Letter::Barrier | Letter::Repin(_) => Delivery::Recorded,
+                Letter::Barrier | Letter::Repin(_) | Letter::Update(..) => Delivery::Recorded,
             };
             self.acks.extend(mail.ack.map(|ack| (ack, delivery)));
         }

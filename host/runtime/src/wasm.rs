@@ -1,7 +1,9 @@
 //! Wasm components as the host's [`Component`]s, and guests' log lines as tracing events.
 
 use crate::component::{Component, GuestInstance, Interrupt};
-use sandglass_engine::{Digest, Driver, GuestEvent, Task, TaskFailure};
+use sandglass_engine::{
+    Digest, Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailure, Update,
+};
 use sandglass_sandbox::{Instance, Level, WorkflowComponent};
 use std::sync::Arc;
 
@@ -40,6 +42,22 @@ impl GuestInstance for WasmInstance {
     fn interrupter(&self) -> Interrupt {
         let interrupter = self.0.interrupter();
         Arc::new(move || interrupter.interrupt())
+    }
+
+    fn query(
+        &mut self,
+        query: &Query,
+        task: Task,
+    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        self.0.query(query, task)
+    }
+
+    fn validate_update(
+        &mut self,
+        update: &Update,
+        task: Task,
+    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        self.0.validate_update(update, task)
     }
 
     fn resident_bytes(&self) -> usize {

@@ -4,11 +4,11 @@ use super::stored;
 use crate::{
     args::{ListArgs, OutputForm, StatusFilter},
     exit::{Exit, Outcome},
-    output,
+    output, payload,
     time::{length, rfc3339},
 };
 use sandglass::RunListing;
-use sandglass_engine::Timestamp;
+use sandglass_engine::{Fields, Timestamp};
 use sandglass_store::{ListFilter, Reader as _, RunRow, RunStatus};
 use serde_json::{Value, json};
 
@@ -54,6 +54,8 @@ struct Listed {
     compensation_failed: bool,
     /// Failed workflow tasks that keep a request to cancel from the run's code.
     undeliverable: Option<u32>,
+    memo: Fields,
+    search_attributes: Fields,
 }
 
 impl Listed {
@@ -64,7 +66,9 @@ impl Listed {
             compensation_failed: listing
                 .as_ref()
                 .is_some_and(|l| !l.uncompensated.is_empty()),
-            undeliverable: listing.and_then(|listing| listing.undeliverable),
+            undeliverable: listing.as_ref().and_then(|listing| listing.undeliverable),
+            memo: listing.as_ref().map(|l| l.memo.clone()).unwrap_or_default(),
+            search_attributes: listing.map(|l| l.search_attributes).unwrap_or_default(),
             row,
         }
     }
@@ -79,6 +83,8 @@ impl Listed {
             "cancel_requested": row.cancel_requested,
             "compensation_failed": self.compensation_failed,
             "undeliverable": self.undeliverable,
+            "memo": payload::fields(&self.memo),
+            "search_attributes": payload::fields(&self.search_attributes),
             "digest": row.digest.to_string(),
             "started_at": rfc3339(row.started_at),
             "closed_at": row.closed_at.map(rfc3339),

@@ -67,8 +67,32 @@ async fn stubborn() -> Result<(), Failure> {
     scope::shielded(async { work().await }).await
 }
 
+/// Adds up what updates bring, until the signal `end`.
+#[workflow]
+async fn sums() -> Result<u32, Failure> {
+    let sum = std::rc::Rc::new(std::cell::Cell::new(0));
+    sandglass_guest::attributes::set_memo("note", &"adds up")?;
+    sandglass_guest::attributes::set_search("Kind", "sum");
+    let asked = sum.clone();
+    query("sum", move |()| Ok(asked.get()));
+    let kept = sum.clone();
+    update("add", move |more: u32| {
+        let kept = kept.clone();
+        async move {
+            kept.set(kept.get() + more);
+            Ok(kept.get())
+        }
+    })
+    .validated(|more: &u32| match more {
+        0 => Err(Failure::application("Nothing", "nothing to add")),
+        _ => Ok(()),
+    });
+    signals::<()>("end").recv().await?;
+    Ok(sum.get())
+}
+
 sandglass_guest::export! {
-    workflows: [hello, fails, traps, waits, works, stubborn, tries],
+    workflows: [hello, fails, traps, waits, works, stubborn, tries, sums],
     activities: [greet, work, flaky],
 }
 "#;

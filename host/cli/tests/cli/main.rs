@@ -7,6 +7,7 @@ mod build;
 mod force;
 mod guests;
 mod limits;
+mod messages;
 mod resume;
 mod run;
 mod support;

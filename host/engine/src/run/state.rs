@@ -86,6 +86,9 @@ pub enum InputError {
     /// The run has had as many updates as it may have.
     #[error("the run has had {0} updates, and may have no more")]
     TooManyUpdates(usize),
+    /// The run is not any more where it was when an update was validated.
+    #[error("the run has gone on since the update was validated")]
+    Moved,
     /// The activity is not pending.
     #[error("no activity with scheduled event {0} is pending")]
     UnknownActivity(EventId),

@@ -174,6 +174,53 @@ async fn failure_of(activity_type: String) -> Result<String, Failure> {
     }
 }
 
+/// Answers queries, and refuses updates, by doing what must not be done there.
+#[workflow]
+async fn asked() -> Result<(), Failure> {
+    query("start_timer", |()| {
+        Ok(host::timers::start_timer(0, HOUR_MS).is_ok())
+    });
+    query("open_scope", |()| {
+        Ok(host::cancellation::open_scope(
+            0,
+            host::cancellation::ScopeKind::Detached,
+        ))
+    });
+    query("random", |()| Ok(random::number()));
+    query("patch", |()| Ok(patched("never asked about before")));
+    query("memo", |()| {
+        sandglass_guest::attributes::set_memo("a", &1)?;
+        Ok(())
+    });
+    query("complete", |()| {
+        let (metadata, data) = (Vec::new(), Vec::new());
+        let outcome = host::execution::Outcome::Completed(Payload { metadata, data });
+        host::execution::complete(&outcome);
+        Ok(())
+    });
+    query("spin", |()| Ok(turn_for_ever()));
+    query("trap", |()| -> Result<(), Failure> { panic!("on purpose") });
+    query("fine", |()| Ok("fine"));
+    update("start_timer", |()| async { Ok(()) }).validated(|()| {
+        black_box(host::timers::start_timer(0, HOUR_MS).is_ok());
+        Ok(())
+    });
+    update("spin", |()| async { Ok(()) }).validated(|()| {
+        turn_for_ever();
+        Ok(())
+    });
+    update("fine", |()| async { Ok("fine") });
+    go().await
+}
+
+#[inline(never)]
+fn turn_for_ever() -> u64 {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
 /// Writes as many log lines as it is told to, of 1 KiB each.
 #[workflow]
 async fn log_flood(lines: u64) -> Result<u64, Failure> {
@@ -187,6 +234,6 @@ async fn log_flood(lines: u64) -> Result<u64, Failure> {
 sandglass_guest::export! {
     workflows: [
         spin, memory_bomb, stack_overflow, trap, trap_in_cancel_handler, huge_payload, huge_result,
-        billion_timers, use_up, failure_of, log_flood,
+        billion_timers, use_up, failure_of, log_flood, asked,
     ]
 }

@@ -5,7 +5,9 @@
 
 use super::store;
 use crate::sweep::{Ending, Gate};
-use sandglass::{CancelOptions, ForceOptions, Host, ManualClock, RunHandle};
+use sandglass::{
+    CancelOptions, ForceOptions, Host, ManualClock, RunHandle, UpdateOptions, UpdateStage,
+};
 use sandglass_engine::{
     ActivityClose, Digest, Escalation, EventAttributes, EventId, Frame, HistoryEvent, Input,
     Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger, history,
@@ -184,6 +186,25 @@ impl Player {
                 };
                 self.run.cancel(options).await.expect("the run is known");
             }
+            Input::UpdateRequested(update) => {
+                let options = UpdateOptions {
+                    name: update.name.clone(),
+                    arguments: update.arguments.clone(),
+                    update_id: Some(update.id.clone()),
+                    identity: update.identity.clone(),
+                    wait_for: UpdateStage::Admitted,
+                    ..UpdateOptions::default()
+                };
+                let before = self.updates().await;
+                let admitted = self.run.update(options).await;
+                admitted.expect("the run is open");
+                let begun = Instant::now();
+                while self.updates().await == before {
+                    assert!(begun.elapsed() < PATIENCE, "the update was not recorded");
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                self.host.idle().await;
+            }
             Input::ActivityClosed {
                 scheduled_event_id,
                 close,
@@ -216,9 +237,13 @@ impl Player {
             Input::ChildStarted { .. }
             | Input::ChildStartFailed { .. }
             | Input::ChildClosed { .. }
-            | Input::ExternalResolved { .. }
-            | Input::UpdateRequested(_) => panic!("{input:?} is not of a run alone"),
+            | Input::ExternalResolved { .. } => panic!("{input:?} is not of a run alone"),
         }
+    }
+
+    async fn updates(&self) -> u32 {
+        let found = self.run.describe().await.expect("the run is known");
+        found.updates.total
     }
 
     async fn is_pending(&self, id: EventId) -> bool {
