@@ -4,6 +4,7 @@
 //! grows, live and in replay alike.
 
 mod inputs;
+mod messages;
 mod relatives;
 mod state;
 
@@ -14,8 +15,8 @@ use crate::{
     CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
     Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
     LocalResolution, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
-    Timestamp, UpdateCounts, compensation::Compensations, frame::Issued, local::OpenLocal,
-    scopes::Scopes, update::UpdateState,
+    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
+    update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -312,17 +313,6 @@ impl Run {
         }
     }
 
-    fn takes_update(&self) -> Result<(), InputError> {
-        let (limits, counts) = (&self.limits, self.update_counts());
-        if counts.in_flight as usize >= limits.updates_in_flight {
-            return Err(InputError::TooManyUpdatesInFlight(limits.updates_in_flight));
-        }
-        if counts.total as usize >= limits.updates_per_run {
-            return Err(InputError::TooManyUpdates(limits.updates_per_run));
-        }
-        Ok(())
-    }
-
     fn schedule_task(&mut self, at: Timestamp, only_updates: bool) {
         match &mut self.task {
             PendingTask::Idle | PendingTask::Due => {
@@ -375,14 +365,6 @@ impl Run {
             "a workflow task is begun only when one is pending"
         );
         Task::new(self, started_at, digest, None, Vec::new(), false)
-    }
-
-    /// Begins to look at the run: a task in which the guest can ask and not command, and which leaves
-    /// nothing behind. [`Task::into_run`] ends it.
-    #[must_use]
-    pub fn look(self) -> Box<Task> {
-        let at = self.clock;
-        Task::new(self, at, Digest::default(), None, Vec::new(), true)
     }
 
     /// Begins a recorded workflow task again. Each command must equal the recorded one.
@@ -581,23 +563,6 @@ impl Run {
             cron: chain.cron.clone(),
             expires_at: chain.expires_at,
             successor: self.successor.clone(),
-        }
-    }
-
-    /// Whether its first workflow task has completed.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.first_task_done
-    }
-
-    /// How many updates it has had.
-    #[must_use]
-    pub fn update_counts(&self) -> UpdateCounts {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let in_flight = self.updates.values().filter(|update| !update.answered);
-        UpdateCounts {
-            total: count(self.updates.len()),
-            in_flight: count(in_flight.count()),
         }
     }
 

@@ -28,8 +28,8 @@ pub enum MessageError {
         /// What happened.
         failure: Failure,
     },
-    /// The code that was to answer trapped: it called what is not for looking, took too long, or has
-    /// a bug. Also if the history cannot be replayed with the run's component.
+    /// The code that was to answer trapped: it called what is not for looking, took too long, or
+    /// has a bug. Also if the history cannot be replayed with the run's component.
     #[error("the run's code trapped when it was asked: {0}")]
     Trapped(Failure),
     /// No answer came in time. An update that was accepted goes on.

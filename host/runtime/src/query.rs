@@ -95,7 +95,8 @@ impl RunHandle {
     /// # Errors
     /// [`MessageError::Failed`] if the code answers with a failure, [`MessageError::Trapped`] if it
     /// does what a query must not, [`MessageError::Failing`] if the run's workflow tasks fail,
-    /// [`MessageError::Rejected`], [`MessageError::DeadlineExceeded`], or that there is no such run.
+    /// [`MessageError::Rejected`], [`MessageError::DeadlineExceeded`], or that there is no such
+    /// run.
     pub async fn query(&self, options: QueryOptions) -> Result<Payload, MessageError> {
         let host = self.host();
         host.check_size("the arguments", &options.arguments)?;

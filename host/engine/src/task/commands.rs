@@ -3,7 +3,8 @@
 use super::{Planned, Task, cancel::canceled};
 use crate::{
     ActivityCall, Answer, CancelCause, CancelInfo, Command, CompensateWhen, CompensationId,
-    Failure, FailureInfo, Issued, Millis, OperationId, Outcome, ScopeId, ScopeKind, TaskFailure,
+    Failure, FailureInfo, Issued, Millis, OperationId, Outcome, Payload, ScopeId, ScopeKind,
+    TaskFailure,
     compensation::{Entry, Purpose},
     run::ExternalKind,
     scopes::{OperationKind, OperationState},
@@ -100,11 +101,7 @@ impl Task {
                 self.close_scope(scope);
                 Answer::Done
             }
-            Command::CancelOperation { operation } => {
-                let info = self.by_code("operation canceled".into());
-                self.cancel_operation(operation, &info);
-                Answer::Done
-            }
+            Command::CancelOperation { operation } => self.cancel_by_code(operation),
             Command::PushCompensation {
                 scope,
                 undoes,
@@ -115,10 +112,7 @@ impl Task {
                 compensation,
                 arguments,
             } => {
-                // One that has run, or is about to, keeps the arguments it ran with.
-                if let Some(entry) = self.run.compensations.entries.get_mut(&compensation) {
-                    entry.call.arguments = arguments;
-                }
+                self.set_compensation_arguments(compensation, arguments);
                 Answer::Done
             }
             Command::Compensate { scope } => Answer::Operation(self.compensate(scope)),
@@ -139,22 +133,20 @@ impl Task {
                 target,
                 reason,
             } => Answer::Operation(self.cancel_external(scope, target, reason)),
-            Command::CompleteUpdate { id, outcome } => {
-                self.complete_update(id, outcome);
-                Answer::Done
-            }
-            Command::UpsertMemo { entries } => {
-                self.upsert_memo(entries);
-                Answer::Done
-            }
-            Command::UpsertSearchAttributes { entries } => {
-                self.upsert_search_attributes(entries);
-                Answer::Done
-            }
-            Command::Patched { id, deprecated } => {
-                self.mark_patch(id, deprecated);
-                Answer::Patched(true)
-            }
+            command => self.execute_message(command),
+        }
+    }
+
+    fn cancel_by_code(&mut self, operation: OperationId) -> Answer {
+        let info = self.by_code("operation canceled".into());
+        self.cancel_operation(operation, &info);
+        Answer::Done
+    }
+
+    /// One that has run, or is about to, keeps the arguments it ran with.
+    fn set_compensation_arguments(&mut self, id: CompensationId, arguments: Vec<Payload>) {
+        if let Some(entry) = self.run.compensations.entries.get_mut(&id) {
+            entry.call.arguments = arguments;
         }
     }
 

@@ -14,6 +14,64 @@ const PATCH_DETAILS: &str = "patch-data";
 /// The search attribute that lists a run's patches, as in Temporal.
 const CHANGE_VERSION: &str = "TemporalChangeVersion";
 
+/// Commands.
+impl Task {
+    pub(super) fn execute_message(&mut self, command: Command) -> Answer {
+        match command {
+            Command::CompleteUpdate { id, outcome } => self.complete_update(id, outcome),
+            Command::UpsertMemo { entries } => self.upsert_memo(entries),
+            Command::UpsertSearchAttributes { entries } => self.upsert_search_attributes(entries),
+            Command::Patched { id, deprecated } => {
+                self.mark_patch(id, deprecated);
+                return Answer::Patched(true);
+            }
+            other => unreachable!("{} is executed elsewhere", other.import()),
+        }
+        Answer::Done
+    }
+
+    pub(super) fn validate_message(
+        &self,
+        command: &Command,
+        limit: usize,
+    ) -> Result<(), TaskFailure> {
+        match command {
+            Command::CompleteUpdate { id, .. } => self.answerable(id),
+            Command::UpsertMemo { entries } => self.valid_memo(entries, limit),
+            Command::UpsertSearchAttributes { entries } => {
+                self.valid_search_attributes(entries, limit)
+            }
+            Command::Patched { id, .. } => valid_patch(id, limit),
+            other => unreachable!("{} is validated elsewhere", other.import()),
+        }
+    }
+}
+
+/// A command in a few words, if it is one of these.
+pub(super) fn show(command: &Command) -> Option<String> {
+    Some(match command {
+        Command::CompleteUpdate { id, outcome } => {
+            let how = if outcome.is_ok() {
+                "a value"
+            } else {
+                "a failure"
+            };
+            format!("answer update {id:?} with {how}")
+        }
+        Command::UpsertMemo { entries } => format!("upsert memo {}", names(entries)),
+        Command::UpsertSearchAttributes { entries } => {
+            format!("upsert search attributes {}", names(entries))
+        }
+        Command::Patched { id, .. } => format!("patch {id:?}"),
+        _ => return None,
+    })
+}
+
+fn names<T>(entries: &[(String, T)]) -> String {
+    let names = entries.iter().map(|(name, _)| name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// Updates.
 impl Task {
     /// Gives the guest an update, which thereby is accepted.
@@ -297,4 +355,20 @@ fn bad_name<'a>(mut names: impl Iterator<Item = &'a String>, max: usize) -> Opti
     names
         .find(|name| !(1..=max).contains(&name.len()))
         .map(|name| format!("a name has 1 to {max} bytes, not {}", name.len()))
+}
+
+fn valid_patch(id: &str, limit: usize) -> Result<(), TaskFailure> {
+    if (1..=limit).contains(&id.len()) {
+        return Ok(());
+    }
+    let cause = TaskFailedCause::BadRecordMarkerAttributes;
+    let message = format!(
+        "the id of a patch has 1 to {limit} bytes, this one has {}",
+        id.len()
+    );
+    Err(TaskFailure::new(
+        cause,
+        "BadRecordMarkerAttributes",
+        message,
+    ))
 }

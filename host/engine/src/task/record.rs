@@ -125,6 +125,9 @@ fn clip(mut text: String) -> String {
 
 /// A command in a few words, without payloads.
 fn show(command: &Command) -> String {
+    if let Some(text) = super::messages::show(command) {
+        return text;
+    }
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = match command {
@@ -145,13 +148,7 @@ fn show(command: &Command) -> String {
         Command::OpenWait { scope, label } => write!(text, "open wait {label:?} in scope {scope}"),
         Command::CloseWait { wait } => write!(text, "close wait {wait}"),
         Command::OpenScope { parent, kind } => {
-            let kind = match kind {
-                ScopeKind::Cancellable => "cancellable".into(),
-                ScopeKind::Shielded => "shielded".into(),
-                ScopeKind::Detached => "detached".into(),
-                ScopeKind::Timeout(limit) => format!("timeout ({} ms)", limit.0),
-            };
-            write!(text, "open {kind} scope in scope {parent}")
+            write!(text, "open {} scope in scope {parent}", show_kind(*kind))
         }
         Command::CancelScope { scope, reason } => write!(text, "cancel scope {scope}: {reason:?}"),
         Command::CloseScope { scope } => write!(text, "close scope {scope}"),
@@ -177,19 +174,6 @@ fn show(command: &Command) -> String {
         Command::CancelExternal { scope, target, .. } => {
             write!(text, "cancel {:?} in scope {scope}", target.workflow_id)
         }
-        Command::CompleteUpdate { id, outcome } => {
-            let how = if outcome.is_ok() {
-                "a value"
-            } else {
-                "a failure"
-            };
-            write!(text, "answer update {id:?} with {how}")
-        }
-        Command::UpsertMemo { entries } => write!(text, "upsert memo {}", names(entries)),
-        Command::UpsertSearchAttributes { entries } => {
-            write!(text, "upsert search attributes {}", names(entries))
-        }
-        Command::Patched { id, .. } => write!(text, "patch {id:?}"),
         Command::Compensate { scope } => write!(text, "compensate scope {scope}"),
         Command::Complete {
             outcome: crate::Outcome::Completed(_),
@@ -201,11 +185,17 @@ fn show(command: &Command) -> String {
         } => {
             write!(text, "complete with failure {failure}")
         }
+        // Those were shown before.
+        _ => Ok(()),
     };
     text
 }
 
-fn names<T>(entries: &[(String, T)]) -> String {
-    let names = entries.iter().map(|(name, _)| name.as_str());
-    names.collect::<Vec<_>>().join(", ")
+fn show_kind(kind: ScopeKind) -> String {
+    match kind {
+        ScopeKind::Cancellable => "cancellable".into(),
+        ScopeKind::Shielded => "shielded".into(),
+        ScopeKind::Detached => "detached".into(),
+        ScopeKind::Timeout(limit) => format!("timeout ({} ms)", limit.0),
+    }
 }

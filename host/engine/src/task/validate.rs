@@ -2,8 +2,8 @@
 
 use super::{Task, bad_scope};
 use crate::{
-    ActivityCall, ChildCall, Command, OperationId, Outcome, Payload, ScopeId, ScopeKind, Target,
-    TaskFailedCause, TaskFailure, retry, scopes::OperationKind,
+    ActivityCall, ChildCall, Command, CompensationId, OperationId, Outcome, Payload, ScopeId,
+    ScopeKind, Target, TaskFailedCause, TaskFailure, retry, scopes::OperationKind,
 };
 
 impl Task {
@@ -54,22 +54,12 @@ impl Task {
                 }
                 self.known_scope(*scope)
             }
-            Command::CloseWait { wait } => {
-                self.known_operation(*wait)?;
-                match self.run.scopes.operation(*wait) {
-                    Some(open) if open.kind != OperationKind::Wait => {
-                        Err(bad_scope(format!("operation {wait} is not a wait")))
-                    }
-                    _ => Ok(()),
-                }
-            }
+            Command::CloseWait { wait } => self.is_wait(*wait),
             Command::CancelOperation { operation } => self.known_operation(*operation),
-            Command::CompleteUpdate { id, .. } => self.answerable(id),
-            Command::UpsertMemo { entries } => self.valid_memo(entries, limit),
-            Command::UpsertSearchAttributes { entries } => {
-                self.valid_search_attributes(entries, limit)
-            }
-            Command::Patched { id, .. } => valid_patch(id, limit),
+            Command::CompleteUpdate { .. }
+            | Command::UpsertMemo { .. }
+            | Command::UpsertSearchAttributes { .. }
+            | Command::Patched { .. } => self.validate_message(command, limit),
             Command::PushCompensation {
                 scope,
                 undoes,
@@ -81,13 +71,26 @@ impl Task {
                 valid_call(call, limit)
             }
             Command::SetCompensationArguments { compensation, .. } => {
-                if self.run.compensations.knows(*compensation) {
-                    return Ok(());
-                }
-                Err(bad_scope(format!(
-                    "compensation {compensation} was never registered"
-                )))
+                self.known_compensation(*compensation)
             }
+        }
+    }
+
+    fn known_compensation(&self, compensation: CompensationId) -> Result<(), TaskFailure> {
+        if self.run.compensations.knows(compensation) {
+            return Ok(());
+        }
+        let message = format!("compensation {compensation} was never registered");
+        Err(bad_scope(message))
+    }
+
+    fn is_wait(&self, wait: OperationId) -> Result<(), TaskFailure> {
+        self.known_operation(wait)?;
+        match self.run.scopes.operation(wait) {
+            Some(open) if open.kind != OperationKind::Wait => {
+                Err(bad_scope(format!("operation {wait} is not a wait")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -237,22 +240,6 @@ impl Task {
         let message = format!("more than {limit} {what} in one run");
         Err(TaskFailure::new(cause, kind, message))
     }
-}
-
-fn valid_patch(id: &str, limit: usize) -> Result<(), TaskFailure> {
-    if (1..=limit).contains(&id.len()) {
-        return Ok(());
-    }
-    let cause = TaskFailedCause::BadRecordMarkerAttributes;
-    let message = format!(
-        "the id of a patch has 1 to {limit} bytes, this one has {}",
-        id.len()
-    );
-    Err(TaskFailure::new(
-        cause,
-        "BadRecordMarkerAttributes",
-        message,
-    ))
 }
 
 fn valid_target(

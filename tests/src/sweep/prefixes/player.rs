@@ -10,7 +10,7 @@ use sandglass::{
 };
 use sandglass_engine::{
     ActivityClose, Digest, Escalation, EventAttributes, EventId, Frame, HistoryEvent, Input,
-    Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger, history,
+    Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger, Update, history,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -186,25 +186,7 @@ impl Player {
                 };
                 self.run.cancel(options).await.expect("the run is known");
             }
-            Input::UpdateRequested(update) => {
-                let options = UpdateOptions {
-                    name: update.name.clone(),
-                    arguments: update.arguments.clone(),
-                    update_id: Some(update.id.clone()),
-                    identity: update.identity.clone(),
-                    wait_for: UpdateStage::Admitted,
-                    ..UpdateOptions::default()
-                };
-                let before = self.updates().await;
-                let admitted = self.run.update(options).await;
-                admitted.expect("the run is open");
-                let begun = Instant::now();
-                while self.updates().await == before {
-                    assert!(begun.elapsed() < PATIENCE, "the update was not recorded");
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                self.host.idle().await;
-            }
+            Input::UpdateRequested(update) => self.update(update).await,
             Input::ActivityClosed {
                 scheduled_event_id,
                 close,
@@ -239,6 +221,27 @@ impl Player {
             | Input::ChildClosed { .. }
             | Input::ExternalResolved { .. } => panic!("{input:?} is not of a run alone"),
         }
+    }
+
+    /// Asks for an update, and waits until it is recorded.
+    async fn update(&self, update: &Update) {
+        let options = UpdateOptions {
+            name: update.name.clone(),
+            arguments: update.arguments.clone(),
+            update_id: Some(update.id.clone()),
+            identity: update.identity.clone(),
+            wait_for: UpdateStage::Admitted,
+            ..UpdateOptions::default()
+        };
+        let before = self.updates().await;
+        let admitted = self.run.update(options).await;
+        admitted.expect("the run is open");
+        let begun = Instant::now();
+        while self.updates().await == before {
+            assert!(begun.elapsed() < PATIENCE, "the update was not recorded");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.host.idle().await;
     }
 
     async fn updates(&self) -> u32 {
