@@ -138,6 +138,28 @@ fn a_run_that_ends_leaves_its_updates_unanswered() {
 }
 
 #[test]
+fn an_update_that_comes_while_compensations_run_is_not_accepted() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                let done = guest.activity(ROOT, "Work", CancellationType::default());
+                guest.compensation(done, "Undo");
+            }
+            GuestEvent::ActivityResolved(..) => guest.fail(&Failure::application("E", "e")),
+            other => panic!("the code has ended: {other:?}"),
+        })
+    });
+    w.task();
+    w.complete("Work");
+    w.task();
+    w.append(update("u1", "quick")).unwrap();
+    w.task();
+    w.complete("Undo");
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,AS,AB,AC,T,AS,T,AB,AC,T,WF");
+}
+
+#[test]
 fn what_an_update_waits_for_is_canceled_with_the_run() {
     let mut w = World::start(|| {
         Box::new(move |event, guest| match event {
@@ -368,4 +390,9 @@ fn who_only_looks_cannot_command_and_changes_nothing() {
     let mut run = w.run().clone().look().into_run();
     assert_eq!(run.summary(), before, "the signal waits as before");
     assert!(run.take_frame().is_none());
+    let event = run.begin(w.now, Digest::default()).next().unwrap();
+    assert!(
+        matches!(event, Some(GuestEvent::SignalReceived(_))),
+        "{event:?}"
+    );
 }
