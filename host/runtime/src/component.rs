@@ -32,8 +32,8 @@ pub trait GuestInstance: Driver + Send {
     fn query(
         &mut self,
         query: &Query,
-        task: Task,
-    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<Payload, Failure>, TaskFailure>) {
         let message = format!("no query `{}`; there are none", query.name);
         (task, Ok(Err(Failure::application("UnknownQuery", message))))
     }
@@ -42,8 +42,8 @@ pub trait GuestInstance: Driver + Send {
     fn validate_update(
         &mut self,
         update: &Update,
-        task: Task,
-    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
         let message = format!("no update `{}`; there are none", update.name);
         (
             task,

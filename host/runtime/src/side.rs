@@ -172,12 +172,14 @@ impl Drop for Asker {
 
 /// A question to a side instance.
 pub(crate) trait Ask<T>:
-    FnOnce(&mut dyn GuestInstance, Task) -> (Task, Result<T, TaskFailure>) + Send + 'static
+    FnOnce(&mut dyn GuestInstance, Box<Task>) -> (Box<Task>, Result<T, TaskFailure>) + Send + 'static
 {
 }
 
 impl<T, F> Ask<T> for F where
-    F: FnOnce(&mut dyn GuestInstance, Task) -> (Task, Result<T, TaskFailure>) + Send + 'static
+    F: FnOnce(&mut dyn GuestInstance, Box<Task>) -> (Box<Task>, Result<T, TaskFailure>)
+        + Send
+        + 'static
 {
 }
 

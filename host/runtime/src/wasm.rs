@@ -47,16 +47,16 @@ impl GuestInstance for WasmInstance {
     fn query(
         &mut self,
         query: &Query,
-        task: Task,
-    ) -> (Task, Result<Result<Payload, Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<Payload, Failure>, TaskFailure>) {
         self.0.query(query, task)
     }
 
     fn validate_update(
         &mut self,
         update: &Update,
-        task: Task,
-    ) -> (Task, Result<Result<(), Failure>, TaskFailure>) {
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
         self.0.validate_update(update, task)
     }
 
