@@ -18,7 +18,7 @@ demo: ## the main job: real orders to the end, through kill -9, and canceled
 test: ## all checks: fmt, clippy, docs, tests
 	@scripts/test.sh
 
-sweep: ## all that make test samples, in full: crashes, kills, cancellations, prefixes
+sweep: ## all that make test samples, in full, and the scenarios in the release build
 	@$(WASM); scripts/sweep.sh
 
 bench: ## all figures and their bounds, written to target/bench/summary.json

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The scenario table and the comparison of commands in the release build, and what hostile guests cost
-# their neighbors. Needs WASM_RUSTC, as scripts/wasm-toolchain.sh prints it.
+# The fourth way: the scenario table in the release build, and the commands of both builds compared.
+# Needs WASM_RUSTC, as scripts/wasm-toolchain.sh prints it.
 #
 # The packages are those of scripts/bench.sh, so that both share the dependencies: compiling wasmtime for
 # release is most of the time that this takes (7 minutes on two cores, then none).
@@ -14,8 +14,3 @@ cargo test "${packages[@]}" --test scenarios
 # The debug build records, and each build replays.
 SANDGLASS_OTHER_BUILD=$(realpath "$target/release/replay") \
   cargo test --workspace --locked --test determinism
-mkdir -p "$target/bench"
-for guest in bench hostile; do
-  "$target/release/sandglass" build "tests/guests/$guest" --only workflows --out "$target/bench" >&2
-done
-"$target/release/neighbors" "$target/bench"
