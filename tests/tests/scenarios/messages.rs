@@ -7,6 +7,7 @@ use sandglass::{
 use sandglass_engine::{Payload, Status, UpdateCounts};
 use sandglass_semantics::scenario;
 use sandglass_tests::{RunUnderTest, World, WorldBuilder};
+use std::time::Duration;
 
 /// The answer to a query, as JSON text.
 async fn asked(run: &RunUnderTest, name: &str) -> Result<String, MessageError> {
@@ -50,6 +51,25 @@ async fn queries_see_what_was_acknowledged_before_and_leave_no_trace() {
         assert_eq!(asked(&run, "notes").await.unwrap(), r#"["a","b"]"#);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_query_waits_for_the_workflow_task_that_is_pending() {
+    let w = World::new().await;
+    w.load("scenarios").await;
+    let run = w.start("holder").await;
+    run.until("WES,T").await;
+    w.host.pause_workflow_tasks();
+    note(&run, "a").await;
+    let hurried = QueryOptions {
+        timeout: Some(Duration::from_millis(300)),
+        ..QueryOptions::new("notes")
+    };
+    // An answer without the note would be one of the past.
+    let late = run.handle.query(hurried).await.unwrap_err();
+    assert!(matches!(late, MessageError::DeadlineExceeded(_)), "{late}");
+    w.host.resume_workflow_tasks();
+    assert_eq!(asked(&run, "notes").await.unwrap(), r#"["a"]"#);
 }
 
 #[tokio::test]
