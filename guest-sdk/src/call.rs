@@ -1,5 +1,6 @@
 //! Calls of activities: described, started, awaited.
 
+mod local;
 mod options;
 
 use std::marker::PhantomData;
@@ -15,7 +16,11 @@ use crate::payload::{self, Payload};
 use crate::runtime::{self, Operation, OperationKind};
 use crate::{Failure, host};
 
+pub use local::{LocalActivityCall, local_activity};
 pub use options::{ActivityOptions, CancellationType, RetryPolicy};
+
+/// A failure as the host writes it.
+type FailureLinks = sandglass_guest_bindings::workflow::sandglass::workflow::types::Failure;
 
 /// A complete description of one activity to run, not started yet.
 ///
@@ -71,17 +76,20 @@ impl<T> ActivityCall<T> {
     /// Outside a workflow, and if the host refuses the options (as an empty type name).
     pub fn start(self) -> Activity<T> {
         runtime::assert_active("an activity");
-        let state = match self.into_host() {
-            Ok(call) => match activities::schedule_activity(runtime::current_scope(), &call) {
-                Ok(id) => State::Scheduled(Operation::new(id, OperationKind::Work)),
-                Err(failure) => State::Refused(Some(Failure::from_links(failure))),
-            },
-            Err(failure) => State::Refused(Some(failure)),
-        };
-        Activity {
-            state,
-            value: PhantomData,
+        match self.into_host() {
+            Ok(call) => Activity::begun(activities::schedule_activity(
+                runtime::current_scope(),
+                &call,
+            )),
+            Err(failure) => Activity::refused(failure),
         }
+    }
+
+    /// The same work as a local activity: done by the host itself, inside of the workflow task.
+    /// A task queue, a schedule-to-start limit and a heartbeat have no meaning there and are left
+    /// out.
+    pub fn local(self) -> LocalActivityCall<T> {
+        LocalActivityCall::of(self)
     }
 
     /// The arguments.
@@ -123,6 +131,24 @@ enum State {
 }
 
 impl<T> Activity<T> {
+    /// What the host has answered.
+    fn begun(answer: Result<u64, FailureLinks>) -> Self {
+        match answer {
+            Ok(id) => Self {
+                state: State::Scheduled(Operation::new(id, OperationKind::Work)),
+                value: PhantomData,
+            },
+            Err(failure) => Self::refused(Failure::from_links(failure)),
+        }
+    }
+
+    fn refused(failure: Failure) -> Self {
+        Self {
+            state: State::Refused(Some(failure)),
+            value: PhantomData,
+        }
+    }
+
     /// Lets the activity go on although nobody waits for it. It still ends with the workflow.
     pub fn detach(mut self) {
         if let State::Scheduled(operation) = &mut self.state {

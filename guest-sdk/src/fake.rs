@@ -102,6 +102,19 @@ pub(crate) mod activities {
             format!("activity {}({})", call.activity_type, text(&call.arguments)),
         )
     }
+
+    pub(crate) fn schedule_local_activity(
+        parent: u32,
+        call: &ActivityCall,
+        retry_threshold: Option<u64>,
+    ) -> Result<u64, Failure> {
+        let (name, arguments) = (&call.activity_type, text(&call.arguments));
+        let limits = (call.start_to_close, retry_threshold);
+        operation(
+            parent,
+            format!("local activity {name}({arguments}) {limits:?}"),
+        )
+    }
 }
 
 pub(crate) mod children {

@@ -80,7 +80,10 @@ use fake as host;
 #[cfg(not(test))]
 use sandglass_guest_bindings::workflow::sandglass::workflow as host;
 
-pub use call::{Activity, ActivityCall, ActivityOptions, CancellationType, RetryPolicy};
+pub use call::{
+    Activity, ActivityCall, ActivityOptions, CancellationType, LocalActivityCall, RetryPolicy,
+    local_activity,
+};
 pub use child::{Child, ChildCall, ChildCancellation, ChildOptions, ParentClosePolicy};
 pub use compensation::{Compensation, RunWhen, compensate};
 pub use failure::{

@@ -606,6 +606,7 @@ pub mod sandglass {
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             pub type ActivityCall = super::super::super::sandglass::workflow::types::ActivityCall;
+            pub type Duration = super::super::super::sandglass::workflow::types::Duration;
             pub type Failure = super::super::super::sandglass::workflow::types::Failure;
             pub type Operation = super::super::super::sandglass::workflow::types::Operation;
             pub type Scope = super::super::super::sandglass::workflow::types::Scope;
@@ -1012,6 +1013,1143 @@ pub mod sandglass {
                     #[link(wasm_import_module = "sandglass:workflow/activities@0.1.0")]
                     unsafe extern "C" {
                         #[link_name = "schedule-activity"]
+                        fn wit_import25(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import25(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import25(ptr0, ptr24);
+                    let l26 = i32::from(*ptr24.add(0).cast::<u8>());
+                    let result150 = match l26 {
+                        0 => {
+                            let e = {
+                                let l27 = *ptr24.add(8).cast::<i64>();
+                                l27 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l28 = *ptr24.add(8).cast::<*mut u8>();
+                                let l29 = *ptr24
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base149 = l28;
+                                let len149 = l29;
+                                let mut result149 = _rt::Vec::with_capacity(len149);
+                                for i in 0..len149 {
+                                    let base = base149
+                                        .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                    let e149 = {
+                                        let l30 = *base.add(0).cast::<*mut u8>();
+                                        let l31 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len32 = l31;
+                                        let bytes32 = _rt::Vec::from_raw_parts(
+                                            l30.cast(),
+                                            len32,
+                                            len32,
+                                        );
+                                        let l33 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l34 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len35 = l34;
+                                        let bytes35 = _rt::Vec::from_raw_parts(
+                                            l33.cast(),
+                                            len35,
+                                            len35,
+                                        );
+                                        let l36 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l37 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len38 = l37;
+                                        let bytes38 = _rt::Vec::from_raw_parts(
+                                            l36.cast(),
+                                            len38,
+                                            len38,
+                                        );
+                                        let l39 = i32::from(
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let l52 = i32::from(
+                                            *base
+                                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        use super::super::super::sandglass::workflow::types::FailureInfo as V148;
+                                        let v148 = match l52 {
+                                            0 => {
+                                                let e148 = {
+                                                    let l53 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l54 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len55 = l54;
+                                                    let bytes55 = _rt::Vec::from_raw_parts(
+                                                        l53.cast(),
+                                                        len55,
+                                                        len55,
+                                                    );
+                                                    let l56 = i32::from(
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l57 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l58 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base71 = l57;
+                                                    let len71 = l58;
+                                                    let mut result71 = _rt::Vec::with_capacity(len71);
+                                                    for i in 0..len71 {
+                                                        let base = base71
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e71 = {
+                                                            let l59 = *base.add(0).cast::<*mut u8>();
+                                                            let l60 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base67 = l59;
+                                                            let len67 = l60;
+                                                            let mut result67 = _rt::Vec::with_capacity(len67);
+                                                            for i in 0..len67 {
+                                                                let base = base67
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e67 = {
+                                                                    let l61 = *base.add(0).cast::<*mut u8>();
+                                                                    let l62 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len63 = l62;
+                                                                    let bytes63 = _rt::Vec::from_raw_parts(
+                                                                        l61.cast(),
+                                                                        len63,
+                                                                        len63,
+                                                                    );
+                                                                    let l64 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l65 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len66 = l65;
+                                                                    (
+                                                                        _rt::string_lift(bytes63),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l64.cast(), len66, len66)),
+                                                                    )
+                                                                };
+                                                                result67.push(e67);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base67,
+                                                                len67 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l68 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l69 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len70 = l69;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result67,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l68.cast(), len70, len70)),
+                                                            }
+                                                        };
+                                                        result71.push(e71);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base71,
+                                                        len71 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l72 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                        failure_type: _rt::string_lift(bytes55),
+                                                        non_retryable: _rt::bool_lift(l56 as u8),
+                                                        details: result71,
+                                                        next_retry_delay: match l72 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l73 = *base
+                                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    l73 as u64
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V148::Application(e148)
+                                            }
+                                            1 => {
+                                                let e148 = {
+                                                    let l74 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l75 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base88 = l74;
+                                                    let len88 = l75;
+                                                    let mut result88 = _rt::Vec::with_capacity(len88);
+                                                    for i in 0..len88 {
+                                                        let base = base88
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e88 = {
+                                                            let l76 = *base.add(0).cast::<*mut u8>();
+                                                            let l77 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base84 = l76;
+                                                            let len84 = l77;
+                                                            let mut result84 = _rt::Vec::with_capacity(len84);
+                                                            for i in 0..len84 {
+                                                                let base = base84
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e84 = {
+                                                                    let l78 = *base.add(0).cast::<*mut u8>();
+                                                                    let l79 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len80 = l79;
+                                                                    let bytes80 = _rt::Vec::from_raw_parts(
+                                                                        l78.cast(),
+                                                                        len80,
+                                                                        len80,
+                                                                    );
+                                                                    let l81 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l82 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len83 = l82;
+                                                                    (
+                                                                        _rt::string_lift(bytes80),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l81.cast(), len83, len83)),
+                                                                    )
+                                                                };
+                                                                result84.push(e84);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base84,
+                                                                len84 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l85 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l86 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len87 = l86;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result84,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l85.cast(), len87, len87)),
+                                                            }
+                                                        };
+                                                        result88.push(e88);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base88,
+                                                        len88 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    let l89 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l90 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len91 = l90;
+                                                    let bytes91 = _rt::Vec::from_raw_parts(
+                                                        l89.cast(),
+                                                        len91,
+                                                        len91,
+                                                    );
+                                                    let l92 = i32::from(
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l93 = i32::from(
+                                                        *base
+                                                            .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                        details: result88,
+                                                        identity: _rt::string_lift(bytes91),
+                                                        settled: _rt::bool_lift(l92 as u8),
+                                                        request: match l93 {
+                                                            0 => None,
+                                                            1 => {
+                                                                let e = {
+                                                                    let l94 = i32::from(
+                                                                        *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    let l95 = *base
+                                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l96 = *base
+                                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len97 = l96;
+                                                                    let bytes97 = _rt::Vec::from_raw_parts(
+                                                                        l95.cast(),
+                                                                        len97,
+                                                                        len97,
+                                                                    );
+                                                                    let l98 = *base
+                                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l99 = *base
+                                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len100 = l99;
+                                                                    let bytes100 = _rt::Vec::from_raw_parts(
+                                                                        l98.cast(),
+                                                                        len100,
+                                                                        len100,
+                                                                    );
+                                                                    let l101 = *base
+                                                                        .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<i64>();
+                                                                    let l102 = i32::from(
+                                                                        *base
+                                                                            .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<u8>(),
+                                                                    );
+                                                                    super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                        cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                            l94 as u8,
+                                                                        ),
+                                                                        reason: _rt::string_lift(bytes97),
+                                                                        requester: _rt::string_lift(bytes100),
+                                                                        at: l101 as u64,
+                                                                        deadline: match l102 {
+                                                                            0 => None,
+                                                                            1 => {
+                                                                                let e = {
+                                                                                    let l103 = *base
+                                                                                        .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<i64>();
+                                                                                    l103 as u64
+                                                                                };
+                                                                                Some(e)
+                                                                            }
+                                                                            _ => _rt::invalid_enum_discriminant(),
+                                                                        },
+                                                                    }
+                                                                };
+                                                                Some(e)
+                                                            }
+                                                            _ => _rt::invalid_enum_discriminant(),
+                                                        },
+                                                    }
+                                                };
+                                                V148::Canceled(e148)
+                                            }
+                                            2 => {
+                                                let e148 = {
+                                                    let l104 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    let l105 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l106 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let base119 = l105;
+                                                    let len119 = l106;
+                                                    let mut result119 = _rt::Vec::with_capacity(len119);
+                                                    for i in 0..len119 {
+                                                        let base = base119
+                                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                        let e119 = {
+                                                            let l107 = *base.add(0).cast::<*mut u8>();
+                                                            let l108 = *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base115 = l107;
+                                                            let len115 = l108;
+                                                            let mut result115 = _rt::Vec::with_capacity(len115);
+                                                            for i in 0..len115 {
+                                                                let base = base115
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e115 = {
+                                                                    let l109 = *base.add(0).cast::<*mut u8>();
+                                                                    let l110 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len111 = l110;
+                                                                    let bytes111 = _rt::Vec::from_raw_parts(
+                                                                        l109.cast(),
+                                                                        len111,
+                                                                        len111,
+                                                                    );
+                                                                    let l112 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l113 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len114 = l113;
+                                                                    (
+                                                                        _rt::string_lift(bytes111),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(
+                                                                            _rt::Vec::from_raw_parts(l112.cast(), len114, len114),
+                                                                        ),
+                                                                    )
+                                                                };
+                                                                result115.push(e115);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base115,
+                                                                len115 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l116 = *base
+                                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l117 = *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len118 = l117;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result115,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(
+                                                                    _rt::Vec::from_raw_parts(l116.cast(), len118, len118),
+                                                                ),
+                                                            }
+                                                        };
+                                                        result119.push(e119);
+                                                    }
+                                                    _rt::cabi_dealloc(
+                                                        base119,
+                                                        len119 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                        kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                            l104 as u8,
+                                                        ),
+                                                        last_heartbeat_details: result119,
+                                                    }
+                                                };
+                                                V148::Timeout(e148)
+                                            }
+                                            3 => {
+                                                let e148 = {
+                                                    let l120 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l121 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len122 = l121;
+                                                    let bytes122 = _rt::Vec::from_raw_parts(
+                                                        l120.cast(),
+                                                        len122,
+                                                        len122,
+                                                    );
+                                                    _rt::string_lift(bytes122)
+                                                };
+                                                V148::Terminated(e148)
+                                            }
+                                            4 => {
+                                                let e148 = {
+                                                    let l123 = i32::from(
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    _rt::bool_lift(l123 as u8)
+                                                };
+                                                V148::Server(e148)
+                                            }
+                                            5 => {
+                                                let e148 = {
+                                                    let l124 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l125 = *base
+                                                        .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l126 = *base
+                                                        .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l127 = *base
+                                                        .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len128 = l127;
+                                                    let bytes128 = _rt::Vec::from_raw_parts(
+                                                        l126.cast(),
+                                                        len128,
+                                                        len128,
+                                                    );
+                                                    let l129 = *base
+                                                        .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l130 = *base
+                                                        .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len131 = l130;
+                                                    let bytes131 = _rt::Vec::from_raw_parts(
+                                                        l129.cast(),
+                                                        len131,
+                                                        len131,
+                                                    );
+                                                    let l132 = *base
+                                                        .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l133 = *base
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len134 = l133;
+                                                    let bytes134 = _rt::Vec::from_raw_parts(
+                                                        l132.cast(),
+                                                        len134,
+                                                        len134,
+                                                    );
+                                                    let l135 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                        scheduled_event_id: l124 as u64,
+                                                        started_event_id: l125 as u64,
+                                                        identity: _rt::string_lift(bytes128),
+                                                        activity_type: _rt::string_lift(bytes131),
+                                                        activity_id: _rt::string_lift(bytes134),
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l135 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V148::Activity(e148)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                let e148 = {
+                                                    let l136 = *base
+                                                        .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l137 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len138 = l137;
+                                                    let bytes138 = _rt::Vec::from_raw_parts(
+                                                        l136.cast(),
+                                                        len138,
+                                                        len138,
+                                                    );
+                                                    let l139 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l140 = *base
+                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len141 = l140;
+                                                    let bytes141 = _rt::Vec::from_raw_parts(
+                                                        l139.cast(),
+                                                        len141,
+                                                        len141,
+                                                    );
+                                                    let l142 = *base
+                                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l143 = *base
+                                                        .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len144 = l143;
+                                                    let bytes144 = _rt::Vec::from_raw_parts(
+                                                        l142.cast(),
+                                                        len144,
+                                                        len144,
+                                                    );
+                                                    let l145 = *base
+                                                        .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l146 = *base
+                                                        .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>();
+                                                    let l147 = i32::from(
+                                                        *base
+                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
+                                                    );
+                                                    super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                        workflow_id: _rt::string_lift(bytes138),
+                                                        run_id: _rt::string_lift(bytes141),
+                                                        workflow_type: _rt::string_lift(bytes144),
+                                                        initiated_event_id: l145 as u64,
+                                                        started_event_id: l146 as u64,
+                                                        retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                            l147 as u8,
+                                                        ),
+                                                    }
+                                                };
+                                                V148::ChildWorkflow(e148)
+                                            }
+                                        };
+                                        super::super::super::sandglass::workflow::types::FailureLink {
+                                            message: _rt::string_lift(bytes32),
+                                            source: _rt::string_lift(bytes35),
+                                            stack_trace: _rt::string_lift(bytes38),
+                                            encoded_attributes: match l39 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l40 = *base
+                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l41 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base48 = l40;
+                                                        let len48 = l41;
+                                                        let mut result48 = _rt::Vec::with_capacity(len48);
+                                                        for i in 0..len48 {
+                                                            let base = base48
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e48 = {
+                                                                let l42 = *base.add(0).cast::<*mut u8>();
+                                                                let l43 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len44 = l43;
+                                                                let bytes44 = _rt::Vec::from_raw_parts(
+                                                                    l42.cast(),
+                                                                    len44,
+                                                                    len44,
+                                                                );
+                                                                let l45 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l46 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len47 = l46;
+                                                                (
+                                                                    _rt::string_lift(bytes44),
+                                                                    <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l45.cast(), len47, len47)),
+                                                                )
+                                                            };
+                                                            result48.push(e48);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base48,
+                                                            len48 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l49 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l50 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len51 = l50;
+                                                        super::super::super::sandglass::workflow::types::Payload {
+                                                            metadata: result48,
+                                                            data: <_ as From<
+                                                                _rt::Vec<_>,
+                                                            >>::from(_rt::Vec::from_raw_parts(l49.cast(), len51, len51)),
+                                                        }
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                            info: v148,
+                                        }
+                                    };
+                                    result149.push(e149);
+                                }
+                                _rt::cabi_dealloc(
+                                    base149,
+                                    len149 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result149
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result150
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Starts an activity that this host runs at once, inside of the workflow task, and returns
+            /// with its number. For short work: the task stays started until it ends, and what reaches the
+            /// run meanwhile waits, but for a request to cancel.
+            ///
+            /// It begins when the run has nothing else to do; canceled before that, it never runs. Its
+            /// result is stored with the task, and arrives later as the event `activity-resolved`. An
+            /// attempt that fails is made again in the same task, unless the wait before it is longer than
+            /// `retry-threshold` (default: the host's limit on a workflow task); then a timer is started.
+            /// In a canceled or closed scope nothing is started and the canceled failure is returned.
+            ///
+            /// Replay: compared with the recorded call; a different call traps. The recorded result is
+            /// delivered again. One whose result is not recorded yet runs again after a crash, under the
+            /// same idempotency key.
+            ///
+            /// Cancellation: of the scope or the operation acts as `activity-call.cancellation` says. The
+            /// attempt is told at once; it needs no heartbeat.
+            ///
+            /// Traps as `schedule-activity`, and if a task queue, a schedule-to-start or a heartbeat is
+            /// given.
+            #[allow(async_fn_in_trait)]
+            pub fn schedule_local_activity(
+                parent: Scope,
+                call: &ActivityCall,
+                retry_threshold: ::core::option::Option<Duration>,
+            ) -> ::core::result::Result<Operation, Failure> {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 160 + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 160
+                            + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    *ptr0.add(0).cast::<i32>() = _rt::as_i32(parent);
+                    let super::super::super::sandglass::workflow::types::ActivityCall {
+                        activity_type: activity_type1,
+                        activity_id: activity_id1,
+                        task_queue: task_queue1,
+                        arguments: arguments1,
+                        header: header1,
+                        schedule_to_close: schedule_to_close1,
+                        schedule_to_start: schedule_to_start1,
+                        start_to_close: start_to_close1,
+                        heartbeat: heartbeat1,
+                        retry: retry1,
+                        cancellation: cancellation1,
+                        wait_timeout: wait_timeout1,
+                    } = call;
+                    let vec2 = activity_type1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    *ptr0
+                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len2;
+                    *ptr0.add(8).cast::<*mut u8>() = ptr2.cast_mut();
+                    match activity_id1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec3 = e;
+                            let ptr3 = vec3.as_ptr().cast::<u8>();
+                            let len3 = vec3.len();
+                            *ptr0
+                                .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len3;
+                            *ptr0
+                                .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr3.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match task_queue1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *ptr0
+                                .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *ptr0
+                                .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr4.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec11 = arguments1;
+                    let len11 = vec11.len();
+                    let layout11 = _rt::alloc::Layout::from_size_align(
+                            vec11.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(layout11);
+                    for (i, e) in vec11.into_iter().enumerate() {
+                        let base = result11
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata5,
+                                data: data5,
+                            } = e;
+                            let vec9 = metadata5;
+                            let len9 = vec9.len();
+                            let layout9 = _rt::alloc::Layout::from_size_align(
+                                    vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(
+                                layout9,
+                            );
+                            cleanup_list.extend(_cleanup9);
+                            for (i, e) in vec9.into_iter().enumerate() {
+                                let base = result9
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t6_0, t6_1) = e;
+                                    let vec7 = t6_0;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len7;
+                                    *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                                    let vec8 = t6_1;
+                                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                                    let len8 = vec8.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len8;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr8.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len9;
+                            *base.add(0).cast::<*mut u8>() = result9;
+                            let vec10 = data5;
+                            let ptr10 = vec10.as_ptr().cast::<u8>();
+                            let len10 = vec10.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len10;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr10.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len11;
+                    *ptr0
+                        .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result11;
+                    let vec20 = header1;
+                    let len20 = vec20.len();
+                    let layout20 = _rt::alloc::Layout::from_size_align(
+                            vec20.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result20, _cleanup20) = wit_bindgen::rt::Cleanup::new(layout20);
+                    for (i, e) in vec20.into_iter().enumerate() {
+                        let base = result20
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t12_0, t12_1) = e;
+                            let vec13 = t12_0;
+                            let ptr13 = vec13.as_ptr().cast::<u8>();
+                            let len13 = vec13.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len13;
+                            *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata14,
+                                data: data14,
+                            } = t12_1;
+                            let vec18 = metadata14;
+                            let len18 = vec18.len();
+                            let layout18 = _rt::alloc::Layout::from_size_align(
+                                    vec18.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result18, _cleanup18) = wit_bindgen::rt::Cleanup::new(
+                                layout18,
+                            );
+                            cleanup_list.extend(_cleanup18);
+                            for (i, e) in vec18.into_iter().enumerate() {
+                                let base = result18
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t15_0, t15_1) = e;
+                                    let vec16 = t15_0;
+                                    let ptr16 = vec16.as_ptr().cast::<u8>();
+                                    let len16 = vec16.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len16;
+                                    *base.add(0).cast::<*mut u8>() = ptr16.cast_mut();
+                                    let vec17 = t15_1;
+                                    let ptr17 = vec17.as_ptr().cast::<u8>();
+                                    let len17 = vec17.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len17;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr17.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len18;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result18;
+                            let vec19 = data14;
+                            let ptr19 = vec19.as_ptr().cast::<u8>();
+                            let len19 = vec19.len();
+                            *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len19;
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr19.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(8 + 11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len20;
+                    *ptr0
+                        .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result20;
+                    match schedule_to_close1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match schedule_to_start1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(24 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(24 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match start_to_close1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(40 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(48 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(40 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match heartbeat1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(64 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match retry1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(72 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let super::super::super::sandglass::workflow::types::RetryPolicy {
+                                initial_interval: initial_interval21,
+                                backoff_coefficient: backoff_coefficient21,
+                                maximum_interval: maximum_interval21,
+                                maximum_attempts: maximum_attempts21,
+                                non_retryable_types: non_retryable_types21,
+                            } = e;
+                            *ptr0
+                                .add(80 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(initial_interval21);
+                            *ptr0
+                                .add(88 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<f64>() = _rt::as_f64(backoff_coefficient21);
+                            match maximum_interval21 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(96 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    *ptr0
+                                        .add(104 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(e);
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(96 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            *ptr0
+                                .add(112 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>() = _rt::as_i32(maximum_attempts21);
+                            let vec23 = non_retryable_types21;
+                            let len23 = vec23.len();
+                            let layout23 = _rt::alloc::Layout::from_size_align(
+                                    vec23.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result23, _cleanup23) = wit_bindgen::rt::Cleanup::new(
+                                layout23,
+                            );
+                            cleanup_list.extend(_cleanup23);
+                            for (i, e) in vec23.into_iter().enumerate() {
+                                let base = result23
+                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let vec22 = e;
+                                    let ptr22 = vec22.as_ptr().cast::<u8>();
+                                    let len22 = vec22.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len22;
+                                    *base.add(0).cast::<*mut u8>() = ptr22.cast_mut();
+                                }
+                            }
+                            *ptr0
+                                .add(112 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len23;
+                            *ptr0
+                                .add(112 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result23;
+                        }
+                        None => {
+                            *ptr0
+                                .add(72 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    *ptr0
+                        .add(120 + 14 * ::core::mem::size_of::<*const u8>())
+                        .cast::<u8>() = (cancellation1.clone() as i32) as u8;
+                    match wait_timeout1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(128 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(136 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(128 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match retry_threshold {
+                        Some(e) => {
+                            *ptr0
+                                .add(144 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(152 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(144 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let ptr24 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/activities@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "schedule-local-activity"]
                         fn wit_import25(_: *mut u8, _: *mut u8);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
@@ -17474,9 +18612,9 @@ macro_rules! __export_workflow_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:workflow:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5627] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5713] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc*\x01A\x02\x01A&\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2+\x01A\x02\x01A&\x01\
 B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
 operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
 \0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
@@ -17506,16 +18644,18 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x0dactivity-call\x02\x03\0\0\x07\
-failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01B\x0b\x02\x03\x02\x01\x01\
-\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\
-\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\
-\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x04call\x01\0\x08\x04\0\x11\
-schedule-activity\x01\x09\x03\0#sandglass:workflow/activities@0.1.0\x05\x05\x02\x03\
-\0\0\x08duration\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x06\x04\0\x08du\
-ration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x0dactivity-call\x02\x03\0\0\x08\
+duration\x02\x03\0\0\x07failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01\
+B\x10\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04\
+\0\x08duration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\x02\
+\x01\x04\x04\0\x09operation\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\
+\x01j\x01\x07\x01\x05\x01@\x02\x06parent\x09\x04call\x01\0\x0a\x04\0\x11schedule\
+-activity\x01\x0b\x01k\x03\x01@\x03\x06parent\x09\x04call\x01\x0fretry-threshold\
+\x0c\0\x0a\x04\0\x17schedule-local-activity\x01\x0d\x03\0#sandglass:workflow/act\
+ivities@0.1.0\x05\x06\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x02\x04\0\x08\
+duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
 \x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
-\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
+\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
 d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
 ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
 parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
@@ -17523,24 +18663,24 @@ r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x0
 header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
 hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
 \x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
-B\x13\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\x04\0\x09\
+B\x13\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09\
 operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
-\x04\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
+\x05\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
 \x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
 \x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
 signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
 cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
-\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07fail\
-ure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\
+\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fail\
+ure\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\
 \x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
 g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
-0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\
-\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x04\x01j\x01\
+0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\
+\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\
 \x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
 @\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
 waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
-\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\x02\x02\x03\x02\
-\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\
+\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\
+\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\
 \x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
 \x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
 open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
@@ -17549,13 +18689,13 @@ arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x0
 \0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
 \x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
 call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
-\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
-\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
+\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
+\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
 \0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
 \x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
 t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
 \x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\
+ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\
 \x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
 outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
 pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
@@ -17574,14 +18714,14 @@ dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids
 \x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
 \x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
 \x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
-\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x02\x04\
+\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x03\x04\
 \0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
 completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
 ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\
 \x05\x15\x02\x03\0\0\x0adefinition\x01B,\x02\x03\x02\x01\x0c\x04\0\x0bcancel-inf\
-o\x03\0\0\x02\x03\x02\x01\x16\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x02\x04\
-\0\x07failure\x03\0\x04\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x06\x02\x03\
-\x02\x01\x07\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\
+o\x03\0\0\x02\x03\x02\x01\x16\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x03\x04\
+\0\x07failure\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x06\x02\x03\
+\x02\x01\x07\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\
 \x0a\x01p\x09\x01r\x02\x0dworkflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\
 \x01r\x03\x04names\x09arguments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01o\
 \x02s\x09\x01p\x11\x01r\x05\x02ids\x04names\x09arguments\x0c\x06header\x12\x09re\
@@ -17613,8 +18753,8 @@ pub use __export_workflow_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4795] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9c$\x01A\x02\x01A#\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4881] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf2$\x01A\x02\x01A#\x01\
 B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
 operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
 \0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
@@ -17644,16 +18784,18 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x0dactivity-call\x02\x03\0\0\x07\
-failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01B\x0b\x02\x03\x02\x01\x01\
-\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\
-\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\
-\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x04call\x01\0\x08\x04\0\x11\
-schedule-activity\x01\x09\x03\0#sandglass:workflow/activities@0.1.0\x05\x05\x02\x03\
-\0\0\x08duration\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x06\x04\0\x08du\
-ration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x03\
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x0dactivity-call\x02\x03\0\0\x08\
+duration\x02\x03\0\0\x07failure\x02\x03\0\0\x09operation\x02\x03\0\0\x05scope\x01\
+B\x10\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04\
+\0\x08duration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\x02\
+\x01\x04\x04\0\x09operation\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\
+\x01j\x01\x07\x01\x05\x01@\x02\x06parent\x09\x04call\x01\0\x0a\x04\0\x11schedule\
+-activity\x01\x0b\x01k\x03\x01@\x03\x06parent\x09\x04call\x01\x0fretry-threshold\
+\x0c\0\x0a\x04\0\x17schedule-local-activity\x01\x0d\x03\0#sandglass:workflow/act\
+ivities@0.1.0\x05\x06\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x02\x04\0\x08\
+duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
 \x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
-\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
+\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
 d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
 ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
 parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
@@ -17661,24 +18803,24 @@ r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x0
 header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
 hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
 \x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
-B\x13\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\x04\0\x09\
+B\x13\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09\
 operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
-\x04\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
+\x05\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
 \x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
 \x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
 signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
 cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
-\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07fail\
-ure\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\
+\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fail\
+ure\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\
 \x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
 g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
-0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x03\
-\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x04\x01j\x01\
+0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\
+\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\
 \x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
 @\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
 waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
-\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\x02\x02\x03\x02\
-\x01\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x06\
+\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\
+\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\
 \x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
 \x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
 open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
@@ -17687,13 +18829,13 @@ arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x0
 \0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
 \x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
 call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
-\x03\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
-\x02\x03\x02\x01\x04\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
+\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
+\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
 \0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
 \x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
 t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
 \x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x02\x04\0\x07failure\x03\0\0\x02\x03\
+ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\
 \x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
 outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
 pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
@@ -17712,7 +18854,7 @@ dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids
 \x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
 \x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
 \x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
-\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x02\x04\
+\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x03\x04\
 \0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
 completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
 ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\

@@ -176,6 +176,16 @@ impl ActivityOptions {
         set(&mut self.wait_timeout, wait_timeout);
     }
 
+    /// Without what has no meaning for a local activity.
+    pub(super) fn local(self) -> Self {
+        Self {
+            task_queue: None,
+            schedule_to_start: None,
+            heartbeat: None,
+            ..self
+        }
+    }
+
     /// The call that the host takes, without arguments.
     pub(super) fn into_host(self, activity_type: String) -> types::ActivityCall {
         let start_to_close = match (self.start_to_close, self.schedule_to_close) {
