@@ -44,6 +44,10 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
             json!({ "started_event_id": event.0, "due": rfc3339(*due) })
         }).collect::<Vec<_>>(),
         "compensations_failed": run.uncompensated,
+        "local_activities": run.local_activities.iter().map(|(name, attempt)| {
+            json!({ "activity_type": name, "attempt": attempt })
+        }).collect::<Vec<_>>(),
+        "buffered_inputs": run.buffered_inputs,
         "trouble": run.trouble,
         "memo": payload::fields(&run.memo),
         "search_attributes": payload::fields(&run.search_attributes),
@@ -136,6 +140,10 @@ pub fn waiting(
         .activities
         .iter()
         .map(move |a| ("activity", activity_text(a, now)));
+    let local = run.local_activities.iter().map(|(name, attempt)| {
+        let text = format!("{name}, attempt {attempt}, in the workflow task");
+        ("local activity", text)
+    });
     let timers = run
         .timers
         .iter()
@@ -144,7 +152,11 @@ pub fn waiting(
         .trouble
         .iter()
         .map(|trouble| ("trouble", trouble.clone()));
-    trouble.chain(task).chain(activities).chain(timers)
+    trouble
+        .chain(task)
+        .chain(activities)
+        .chain(local)
+        .chain(timers)
 }
 
 /// The status that people are shown: an open run with a recorded request is *canceling*.

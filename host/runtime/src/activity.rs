@@ -8,6 +8,7 @@ mod bounds;
 mod context;
 mod dispatch;
 mod heartbeat;
+pub(crate) mod local;
 mod native;
 mod supervise;
 mod wasm;

@@ -52,7 +52,7 @@ impl Cache {
         let victims = lock(&self.lru).touch(cell, bytes, self.bytes_max);
         for victim in victims.iter().filter_map(Weak::upgrade) {
             let mut state = victim.lock();
-            if matches!(state.phase, Phase::Idle) {
+            if matches!(state.phase, Phase::Idle) && !state.hosts_locals() {
                 let evicted = state.resident.take();
                 drop(state);
                 counters.evictions.add(u64::from(evicted.is_some()));

@@ -5,14 +5,16 @@
 //! eviction.
 
 use crate::{
-    activity::Slot,
+    activity::{Slot, local::LocalSlot},
     clock::lock,
     component::{GuestInstance, Interrupt},
     error::Error,
+    task::hosting::Hosting,
     update::Updates,
 };
 use sandglass_engine::{
-    Digest, EventId, Input, InputError, Run, RunSummary, Status, Timestamp, Update,
+    Digest, EventId, Input, InputError, OperationId, Run, RunSummary, Status, Task, Timestamp,
+    Update,
 };
 use sandglass_store::{RunKey, RunRow};
 use std::{
@@ -61,6 +63,8 @@ pub(crate) enum Phase {
     Queued,
     /// A thread of the pool.
     Running,
+    /// Nobody: its workflow task waits for local activities.
+    Waiting,
     /// The writer.
     Committing,
     /// Nobody any more.
@@ -73,6 +77,12 @@ pub(crate) struct CellState {
     pub(crate) resident: Option<Resident>,
     pub(crate) head: Arc<Head>,
     pub(crate) activities: BTreeMap<EventId, Slot>,
+    /// Local activities that have not ended, or whose end is not committed.
+    pub(crate) locals: BTreeMap<OperationId, LocalSlot>,
+    /// How many of them have ended so far.
+    pub(crate) locals_ended: u64,
+    /// The workflow task that waits for them.
+    pub(crate) hosting: Option<Box<Hosting>>,
     pub(crate) timers: BTreeMap<EventId, Timestamp>,
     /// What ends the running delivery, while there is one.
     pub(crate) interrupt: Option<Interrupt>,
@@ -191,6 +201,15 @@ impl Mail {
         )
     }
 
+    /// Whether the workflow task does not wait for local activities any longer because of it.
+    pub(crate) fn ends_hosting(&self, task: &Task) -> bool {
+        match &self.letter {
+            Letter::Input(Input::CancelRequested(_)) => !task.cancel_requested(),
+            Letter::Input(_) => false,
+            Letter::Barrier | Letter::Repin(_) => true,
+        }
+    }
+
     /// The activity whose end it brings.
     pub(crate) fn closes(&self) -> Option<EventId> {
         match self.letter {
@@ -227,6 +246,9 @@ impl RunCell {
                 resident: None,
                 head: Arc::new(head),
                 activities: BTreeMap::new(),
+                locals: BTreeMap::new(),
+                locals_ended: 0,
+                hosting: None,
                 timers: BTreeMap::new(),
                 interrupt: None,
                 force: false,
@@ -252,7 +274,7 @@ impl CellState {
                 mail.refuse_closed(&self.head.summary.status, self.trouble.as_deref());
                 continue;
             }
-            mail.buffered = self.phase == Phase::Running;
+            mail.buffered = matches!(self.phase, Phase::Running | Phase::Waiting);
             if mail.is_forced() {
                 self.force = true;
                 if let Some(interrupt) = &self.interrupt {
@@ -261,7 +283,21 @@ impl CellState {
             }
             self.mailbox.push(mail);
         }
+        if self.phase == Phase::Waiting {
+            // When its time has passed is the timers' matter.
+            return self.take_up_if_due(Timestamp(0));
+        }
         self.wake()
+    }
+
+    /// Queues the run if its workflow task waits for local activities and has something to do.
+    pub(crate) fn take_up_if_due(&mut self, now: Timestamp) -> Posted {
+        let is_due = |hosting: &Hosting| hosting.is_due(self, now);
+        if self.phase == Phase::Waiting && self.hosting.as_deref().is_some_and(is_due) {
+            self.phase = Phase::Queued;
+            return Posted::Queue;
+        }
+        Posted::Waiting
     }
 
     /// The host has stopped: nobody will read the mail that waits, nor any that comes.

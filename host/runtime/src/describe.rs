@@ -1,7 +1,7 @@
 //! What people are shown of a run, live from the host or from the rows of a store.
 
 use crate::{
-    cell::RunCell,
+    cell::{Phase, RunCell},
     error::Error,
     host::Inner,
     recovery::{decode_activity, decode_summary},
@@ -45,6 +45,12 @@ pub struct RunDescription {
     pub task: Option<TaskDescription>,
     /// Its pending activities, in the order in which they were scheduled.
     pub activities: Vec<ActivityDescription>,
+    /// Local activities that its workflow task waits for: type and attempt.
+    #[serde(default)]
+    pub local_activities: Vec<(String, u32)>,
+    /// Inputs that wait for its workflow task to end. They are not acknowledged yet.
+    #[serde(default)]
+    pub buffered_inputs: usize,
     /// Its pending timers: started event and due time. Event 1 is the run's own timeout.
     pub timers: Vec<(EventId, Timestamp)>,
     /// Activity types of compensations that failed.
@@ -221,6 +227,8 @@ impl RunDescription {
             activities: Vec::new(),
             timers: Vec::new(),
             uncompensated: summary.uncompensated,
+            local_activities: Vec::new(),
+            buffered_inputs: 0,
             trouble: None,
             memo: summary.memo,
             search_attributes: summary.search_attributes,
@@ -328,5 +336,9 @@ pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
     description.activities = pending.collect();
     description.timers = state.timers.iter().map(|(id, due)| (*id, *due)).collect();
     description.trouble.clone_from(&state.trouble);
+    description.local_activities = state.shown_locals();
+    if matches!(state.phase, Phase::Running | Phase::Waiting) {
+        description.buffered_inputs = state.mailbox.len();
+    }
     description
 }

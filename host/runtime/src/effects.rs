@@ -88,6 +88,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     });
     if let Part::Inputs(slot) = &part {
         slot.finish(Ok(()));
+        activity::local::begin_due(host, &cell);
     }
     for ticket in after.tickets {
         host.dispatch.offer(host, ticket);
@@ -143,9 +144,13 @@ fn apply(
     for (id, progress) in changes.updates {
         cell.updates.note(&id, progress);
     }
+    if let Some(open) = &changes.locals_open {
+        activity::local::keep(state, open);
+    }
     if changes.closed {
         cell.updates.close();
         host.sides.forget(cell.key);
+        activity::local::end_all(state, &AttemptState::NotFound, changes.kill);
         for (_, slot) in std::mem::take(&mut state.activities) {
             if changes.kill
                 && let Some(attempt) = &slot.attempt
@@ -222,7 +227,8 @@ fn end_step(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState, after
     let again = !state.mailbox.is_empty() || task_due;
     state.phase = Phase::Idle;
     activity::flush(host, cell, state);
-    if host.config.evict_always && state.resident.take().is_some() {
+    // One whose local activities go on has another workflow task at once.
+    if host.config.evict_always && !state.hosts_locals() && state.resident.take().is_some() {
         host.counters.evictions.add(1);
     }
     if let Some(resident) = &state.resident {
@@ -256,6 +262,7 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
     if state.head.next_seq == 1 {
         // It was to be started: as if it had never been asked for.
         state.phase = Phase::Closed;
+        activity::local::end_all(&mut state, &AttemptState::NotFound, false);
         let mails = std::mem::take(&mut state.mailbox);
         drop(state);
         host.forget(cell);

@@ -28,7 +28,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::{Notify, oneshot};
@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) quiet: Notify,
     pub(crate) next_key: AtomicU64,
     pub(crate) stopping: AtomicBool,
+    /// Local activities that run.
+    pub(crate) locals_running: AtomicUsize,
     pub(crate) runs: Mutex<Runs>,
     /// Held while a run is started by a request that may be a repeated one.
     pub(crate) starting: Mutex<()>,
@@ -130,6 +132,7 @@ impl Inner {
             quiet: Notify::new(),
             next_key: AtomicU64::new(next_key.0),
             stopping: AtomicBool::new(false),
+            locals_running: AtomicUsize::new(0),
             runs: Mutex::new(Runs::default()),
             starting: Mutex::new(()),
             readers: (Mutex::new(readers), Condvar::new()),
@@ -267,6 +270,11 @@ impl Inner {
         self.read(|reader| Ok(read_frames(reader, key, run_id)))?
     }
 
+    /// Attempts that are running, those of local activities included.
+    pub(crate) fn attempts_in_flight(&self) -> usize {
+        self.dispatch.in_flight() + self.locals_running.load(Ordering::Acquire)
+    }
+
     fn is_quiet(&self) -> bool {
         let epoch = self.epoch.load(Ordering::Acquire);
         let idle = || self.active.load(Ordering::Acquire) == 0;
@@ -337,7 +345,7 @@ impl Host {
     /// Attempts of activities that are running, those that were killed and have not ended included.
     #[must_use]
     pub fn attempts_in_flight(&self) -> usize {
-        self.inner.dispatch.in_flight()
+        self.inner.attempts_in_flight()
     }
 
     /// Native activities that sleep on the host's clock.

@@ -181,7 +181,9 @@ impl Host {
         inner.stopping.store(true, Ordering::Release);
         inner.dispatch.stop();
         for cell in inner.open_runs() {
-            for slot in cell.lock().activities.values() {
+            let state = cell.lock();
+            activity::local::stop(&state);
+            for slot in state.activities.values() {
                 if let Some(attempt) = &slot.attempt {
                     attempt.kill(AttemptState::WorkerShutdown);
                 }
@@ -192,7 +194,7 @@ impl Host {
                 let notified = inner.quiet.notified();
                 tokio::pin!(notified);
                 notified.as_mut().enable();
-                if inner.dispatch.in_flight() == 0 {
+                if inner.attempts_in_flight() == 0 {
                     return;
                 }
                 notified.await;
@@ -200,10 +202,12 @@ impl Host {
         };
         if with_timeout(inner, attempts_ended).await.is_none() {
             tracing::warn!(
-                attempts = inner.dispatch.in_flight(),
+                attempts = inner.attempts_in_flight(),
                 "attempts did not end in time"
             );
         }
+        // What local activities have given is stored.
+        task::hosting::end_all(inner);
         inner.timers.stop();
         if with_timeout(inner, inner.idle()).await.is_none() {
             interrupt_all(inner);

@@ -24,10 +24,12 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) mod hosting;
 mod rebuild;
 mod submit;
 mod updates;
 
+use hosting::Hosted;
 pub(crate) use submit::{head_after, write_of};
 
 /// Does what a queued run needs next.
@@ -41,8 +43,12 @@ pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     let _entered = span.enter();
     let token = host.writer.begin();
     let step = || {
-        let (mut step, mails) = Step::begin(host, cell, token);
+        let (mut step, mails) = match Step::take_up(host, cell, token) {
+            Some(step) => (step, Vec::new()),
+            None => Step::begin(host, cell, token),
+        };
         match step.run(mails) {
+            Ok(()) if step.hosted.is_some() => step.put_aside(),
             Ok(()) => step.submit(),
             Err(error) => step.give_up(error),
         }
@@ -106,6 +112,8 @@ struct Step<'a> {
     guest_failure: Option<TaskFailure>,
     /// The component could not be had when the guest was last to be rebuilt.
     component_missing: bool,
+    /// Its workflow task waits for local activities.
+    hosted: Option<Hosted>,
 }
 
 /// How a workflow task ended.
@@ -114,6 +122,8 @@ enum Ended {
     Done,
     /// It must be run again, with what arrived meanwhile.
     Again,
+    /// Not yet: it waits for local activities.
+    Hosting,
 }
 
 impl<'a> Step<'a> {
@@ -142,11 +152,21 @@ impl<'a> Step<'a> {
             retry_at: state.retry_at,
             guest_failure: None,
             component_missing: false,
+            hosted: None,
         };
         (step, mails)
     }
 
     fn run(&mut self, mut mails: Vec<Mail>) -> Result<(), Error> {
+        if let Some(hosted) = self.hosted.take() {
+            if self.slot.as_ref().is_some_and(|slot| slot.is_lost()) {
+                self.take_inputs_back()?;
+            }
+            return match self.serve(hosted)? {
+                Ended::Done | Ended::Hosting => Ok(()),
+                Ended::Again => self.run_tasks(),
+            };
+        }
         self.repin(&mut mails);
         let task_due = self.head.summary.task_pending && self.retry_at.is_none();
         if mails.is_empty() && (!task_due || self.host.is_paused()) {
@@ -155,9 +175,13 @@ impl<'a> Step<'a> {
         let prepared = self.prepare(&mails);
         self.reached(prepared, &mut mails)?;
         self.append(mails);
+        self.run_tasks()
+    }
+
+    fn run_tasks(&mut self) -> Result<(), Error> {
         while self.may_run_task() {
             match self.workflow_task()? {
-                Ended::Done => break,
+                Ended::Done | Ended::Hosting => break,
                 Ended::Again => {}
             }
         }
@@ -297,12 +321,12 @@ impl<'a> Step<'a> {
         drop(activating);
         crate::crash::point("task.after");
         self.cell.lock().interrupt = None;
-        match driven.and_then(|()| task.finish_with(|id| self.is_started(id))) {
-            Ok(run) => {
-                self.instance = Some(instance);
-                self.host.counters.tasks.add(1);
-                self.task_completed(run, started_at)
-            }
+        match driven {
+            Ok(()) => self.serve(Hosted {
+                task,
+                instance,
+                started_at,
+            }),
             Err(failure) => self.task_failed(started_at, failure),
         }
     }
@@ -378,7 +402,11 @@ impl<'a> Step<'a> {
 
     fn task_completed(&mut self, mut run: Run, started_at: Timestamp) -> Result<Ended, Error> {
         self.take_inputs_back()?;
-        let output = run.take_frame();
+        let mut output = run.take_frame();
+        if let Some(output) = &mut output {
+            // Those that it did not ask for any more, when it was tried again, are forgotten.
+            output.changes.locals_open.get_or_insert_default();
+        }
         log_completed(output.as_ref(), run.status());
         let closing = run.status() != &Status::Running;
         let mut state = self.cell.lock();

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     TaskRetry,
     /// Another try after the store failed.
     StoreRetry,
+    /// 80 % of the time of a workflow task that waits for local activities.
+    TaskOver,
     /// A sleeping native activity; the event id is the number of the sleep.
     Sleep,
 }

@@ -148,6 +148,19 @@ impl Writer {
         self.call(queue);
     }
 
+    /// The step is put aside: its workflow task waits for local activities, but its inputs do not
+    /// wait for it.
+    pub(crate) fn wait(&self, token: Token) {
+        let mut queue = self.lock();
+        let running = queue.running.remove(&token.0);
+        let slot = running.and_then(|running| running.slot);
+        if let Some(submission) = slot.and_then(|(_, slot)| slot.take()) {
+            queue.add(*submission);
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
     /// The step has ended, with something to write or without.
     pub(crate) fn end(&self, token: Token, submission: Option<Submission>) {
         let mut queue = self.lock();
@@ -388,7 +401,10 @@ fn lost(host: &Arc<Inner>, mut submission: Submission, error: Error) {
     let acks = std::mem::take(&mut submission.acks);
     match submission.part {
         Part::Step => crate::effects::lost(host, &cell, &error),
-        Part::Inputs(slot) => slot.finish(Err(error.clone())),
+        Part::Inputs(slot) => {
+            slot.finish(Err(error.clone()));
+            crate::task::hosting::look(host, &cell);
+        }
         Part::Aside(ids) => {
             tracing::warn!(run_id = cell.run_id, %error, "activity rows were not stored");
             crate::activity::not_stored(host, &cell, &ids);

@@ -10,6 +10,7 @@ mod host {
     mod children;
     mod commits;
     mod force;
+    mod local;
     mod owner;
     mod recovery;
     mod runs;

@@ -108,7 +108,7 @@ fn row_16_wait_records_how_it_ended() {
         (w.replayed_history(), markers(&w).remove(0).0)
     };
     let (history, failure) = ends(Report::Canceled(vec![]));
-    assert_eq!(history, "WES,T,CR,T,MR,WX");
+    assert_eq!(history, scenario("row16_local_wait"));
     assert!(matches!(
         failure.unwrap().info,
         FailureInfo::Canceled { .. }

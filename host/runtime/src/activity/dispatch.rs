@@ -1,10 +1,8 @@
 //! Who makes attempts, and how many at once: first come first served.
 
-use super::{
-    ActivityContext, ActivityInfo, Attempt, AttemptState, Slot, Worker, supervise::supervise,
-};
+use super::{ActivityContext, ActivityInfo, Attempt, AttemptState, Worker, supervise::supervise};
 use crate::{cell::RunCell, clock::lock, host::Inner};
-use sandglass_engine::{EventId, Timestamp};
+use sandglass_engine::{EventId, PendingActivity, Timestamp};
 use sandglass_store::RunKey;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -121,6 +119,11 @@ impl Dispatch {
     /// An activity is pending no more.
     pub(crate) fn forget(&self, run: RunKey, event_id: EventId) {
         lock(&self.state).unserved.remove(&(run, event_id));
+    }
+
+    /// Who makes attempts of an activity type.
+    pub(super) fn worker(&self, activity_type: &str) -> Option<Arc<dyn Worker>> {
+        lock(&self.state).workers.get(activity_type).cloned()
     }
 
     /// Whether an activity type has a worker.
@@ -240,7 +243,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
         at_once: false.into(),
     });
     slot.attempt = Some(Arc::clone(&attempt));
-    let info = Arc::new(info(cell, slot));
+    let info = Arc::new(info(cell, &slot.pending));
     drop(state);
     host.counters.attempts.add(1);
     let context = ActivityContext {
@@ -255,8 +258,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     true
 }
 
-fn info(cell: &RunCell, slot: &Slot) -> ActivityInfo {
-    let pending = &slot.pending;
+pub(super) fn info(cell: &RunCell, pending: &PendingActivity) -> ActivityInfo {
     let call = &pending.call;
     let started = pending
         .started

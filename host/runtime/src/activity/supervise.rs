@@ -21,25 +21,50 @@ const GRACE: Duration = Duration::from_millis(500);
 
 type Joined = Result<Result<Payload, Failure>, JoinError>;
 
-/// Runs an attempt to its end.
+/// Runs an attempt to its end and reports how it ended.
 pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>) {
+    let span = span(&context);
+    let running = crate::crash::phase(crate::crash::Phase::Activity);
+    let reporting = async {
+        let Some(outcome) = make(&context, worker).await else {
+            return;
+        };
+        let ActivityContext {
+            host,
+            cell,
+            attempt,
+            info,
+        } = &context;
+        if report(host, cell, info.scheduled_event_id, attempt, outcome).is_err() {
+            tracing::info!("the attempt's result was refused: it is not the current one any more");
+        }
+    };
+    reporting.instrument(span).await;
+    drop(running);
+    context.host.dispatch.release(&context.host);
+    context.host.attempt_ended();
+}
+
+/// Runs an attempt of a local activity to its end. `None`: it was stopped, its result is not wanted.
+pub(super) async fn make_one(context: ActivityContext, worker: Arc<dyn Worker>) -> Option<Report> {
+    let span = span(&context);
+    let _running = crate::crash::phase(crate::crash::Phase::Activity);
+    make(&context, worker).instrument(span).await
+}
+
+fn span(context: &ActivityContext) -> tracing::Span {
     let info = &context.info;
-    let span = tracing::info_span!(
+    tracing::info_span!(
         "attempt",
         run_id = info.run_id,
         workflow_id = info.workflow_id,
         activity_type = info.activity_type,
         event_id = info.scheduled_event_id.0,
         attempt = info.attempt,
-    );
-    let running = crate::crash::phase(crate::crash::Phase::Activity);
-    run(&context, worker).instrument(span).await;
-    drop(running);
-    context.host.dispatch.release(&context.host);
-    context.host.attempt_ended();
+    )
 }
 
-async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
+async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Report> {
     let killable = worker.is_killable();
     // In a task of its own, so that a panic is a failure and a killed one can be left behind.
     let work = {
@@ -67,26 +92,15 @@ async fn run(context: &ActivityContext, worker: Arc<dyn Worker>) {
             Ok(result) => Report::Completed(result),
             Err(failure) => Report::Failed(bounds::failure(failure, limits)),
         },
-        Err(error) if error.is_cancelled() => return,
+        Err(error) if error.is_cancelled() => return None,
         Err(error) => Report::Failed(panicked(error)),
     };
     let stopping = *context.attempt.state.borrow() == AttemptState::WorkerShutdown;
     if stopping && !matches!(outcome, Report::Completed(_)) {
         // It was told to stop, and will be made again.
-        return;
+        return None;
     }
-    let event_id = context.info.scheduled_event_id;
-    if report(
-        &context.host,
-        &context.cell,
-        event_id,
-        &context.attempt,
-        outcome,
-    )
-    .is_err()
-    {
-        tracing::info!("the attempt's result was refused: it is not the current one any more");
-    }
+    Some(outcome)
 }
 
 async fn kill_native(

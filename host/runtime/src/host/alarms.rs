@@ -6,6 +6,7 @@ use crate::{
     cell::{Mail, Posted, RunCell},
     clock::lock,
     recovery,
+    task::hosting,
     timers::{Alarm, Kind},
 };
 use sandglass_engine::{Escalation, EventId, ForceRequest, Input, Millis, Trigger};
@@ -94,6 +95,7 @@ impl Inner {
                     }
                 }
             }
+            Kind::TaskOver => hosting::look(self, cell),
             Kind::StoreRetry => recovery::after_store_failure(self, cell),
             Kind::Timer | Kind::Sleep => {}
         }

@@ -37,6 +37,16 @@ impl EarlySlot {
         slot
     }
 
+    /// Whether they are on disk.
+    pub(crate) fn is_committed(&self) -> bool {
+        matches!(&*lock(&self.state), Early::Done(Ok(())))
+    }
+
+    /// Whether their commit has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(&*lock(&self.state), Early::Done(Err(_)))
+    }
+
     pub(super) fn take(&self) -> Option<Box<Submission>> {
         let mut state = lock(&self.state);
         match std::mem::replace(&mut *state, Early::Taken) {

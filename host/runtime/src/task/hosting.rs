@@ -1,0 +1,249 @@
+//! Workflow tasks that wait for local activities: they give their thread back, keep their guest,
+//! and are taken up when one ends, when a request to cancel arrives, or at 80 % of their time.
+
+use super::{Ended, Fact, Step};
+use crate::{
+    activity::local,
+    cell::{Ack, Delivery, Head, Phase, Posted, RunCell},
+    component::GuestInstance,
+    error::Error,
+    host::Inner,
+    timers::{Alarm, Kind},
+    writer::{EarlySlot, Token},
+};
+use sandglass_engine::{
+    EventId, FrameOutput, Millis, Task, TaskFailedCause, TaskFailure, Timestamp, drive,
+};
+use sandglass_store::RunKey;
+use std::sync::Arc;
+
+/// A workflow task with its guest, between two events.
+pub(super) struct Hosted {
+    pub(super) task: Task,
+    pub(super) instance: Box<dyn GuestInstance>,
+    pub(super) started_at: Timestamp,
+}
+
+/// A step whose workflow task waits for local activities.
+pub(crate) struct Hosting {
+    hosted: Hosted,
+    /// When the task is to end, whatever still runs.
+    over_at: Timestamp,
+    /// Inputs that may wait for it.
+    inputs_max: usize,
+    head: Head,
+    facts: Vec<Fact>,
+    acks: Vec<(Ack, Delivery)>,
+    settled: Vec<(RunKey, EventId)>,
+    before: Option<FrameOutput>,
+    slot: Option<Arc<EarlySlot>>,
+    row_changed: bool,
+}
+
+impl Hosting {
+    /// Whether what was recorded before the task is on disk: local activities may begin.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.slot.as_ref().is_none_or(|slot| slot.is_committed())
+    }
+
+    /// Whether it is to be taken up.
+    pub(crate) fn is_due(&self, state: &crate::cell::CellState, now: Timestamp) -> bool {
+        state.force || local::any_told(state) || self.must_end(state, now) || self.is_lost()
+    }
+
+    /// Whether what was recorded before the task could not be stored.
+    fn is_lost(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.is_lost())
+    }
+
+    fn must_end(&self, state: &crate::cell::CellState, now: Timestamp) -> bool {
+        now >= self.over_at || ends(&self.hosted.task, state, self.inputs_max)
+    }
+
+    fn alarm(&self, run: RunKey) -> Alarm {
+        Alarm {
+            due: self.over_at,
+            run,
+            event: EventId(0),
+            kind: Kind::TaskOver,
+        }
+    }
+}
+
+/// Whether what has arrived is not made to wait for local activities.
+fn ends(task: &Task, state: &crate::cell::CellState, inputs_max: usize) -> bool {
+    let mails = &state.mailbox;
+    mails.len() >= inputs_max || mails.iter().any(|mail| mail.ends_hosting(task))
+}
+
+/// A waiting workflow task may have something to do.
+pub(crate) fn look(host: &Inner, cell: &Arc<RunCell>) {
+    let mut state = cell.lock();
+    let posted = state.take_up_if_due(host.clock.now());
+    drop(state);
+    if posted == Posted::Queue {
+        host.enqueue(Arc::clone(cell));
+    }
+}
+
+/// Ends every waiting workflow task: the host is stopping.
+pub(crate) fn end_all(host: &Inner) {
+    for cell in host.open_runs() {
+        let mut state = cell.lock();
+        if state.phase == Phase::Waiting {
+            state.phase = Phase::Queued;
+            drop(state);
+            host.enqueue(Arc::clone(&cell));
+        }
+    }
+}
+
+impl<'a> Step<'a> {
+    /// Takes up a step whose workflow task was waiting.
+    pub(super) fn take_up(
+        host: &'a Arc<Inner>,
+        cell: &'a Arc<RunCell>,
+        token: Token,
+    ) -> Option<Self> {
+        let mut state = cell.lock();
+        let hosting = state.hosting.take()?;
+        state.phase = Phase::Running;
+        host.timers.disarm(hosting.alarm(cell.key));
+        Some(Self {
+            host,
+            cell,
+            token,
+            head: hosting.head,
+            run: None,
+            instance: None,
+            facts: hosting.facts,
+            acks: hosting.acks,
+            settled: hosting.settled,
+            before: hosting.before,
+            slot: hosting.slot,
+            fresh_input: false,
+            row_changed: hosting.row_changed,
+            retry_at: None,
+            guest_failure: None,
+            component_missing: false,
+            hosted: Some(hosting.hosted),
+        })
+    }
+
+    /// Goes on with a workflow task until it has ended, or waits for local activities again.
+    pub(super) fn serve(&mut self, hosted: Hosted) -> Result<Ended, Error> {
+        let Hosted {
+            mut task,
+            mut instance,
+            started_at,
+        } = hosted;
+        loop {
+            if self.must_be_given_up() {
+                drop(instance);
+                let cause = TaskFailedCause::ForceCloseCommand;
+                let failure = TaskFailure::new(cause, "ForceCloseCommand", "ended by force");
+                return self.task_failed(started_at, failure);
+            }
+            for order in task.take_local_orders() {
+                local::obey(self.host, self.cell, order);
+            }
+            if task.is_full() {
+                break;
+            }
+            let told = local::take_told(&mut self.cell.lock());
+            if told.is_empty() {
+                break;
+            }
+            for resolution in told {
+                task.resolve_local(resolution);
+            }
+            let mut state = self.cell.lock();
+            if state.force {
+                continue;
+            }
+            state.interrupt = Some(instance.interrupter());
+            drop(state);
+            let (returned, driven) = drive(task, &mut super::Activations(instance.as_mut()));
+            task = returned;
+            self.cell.lock().interrupt = None;
+            if let Err(failure) = driven {
+                return self.task_failed(started_at, failure);
+            }
+        }
+        if task.waits_for_local() && !self.must_end(&task, started_at) {
+            self.hosted = Some(Hosted {
+                task,
+                instance,
+                started_at,
+            });
+            return Ok(Ended::Hosting);
+        }
+        match task.finish_with(|id| self.is_started(id)) {
+            Ok(run) => {
+                self.instance = Some(instance);
+                self.host.counters.tasks.add(1);
+                self.task_completed(run, started_at)
+            }
+            Err(failure) => self.task_failed(started_at, failure),
+        }
+    }
+
+    /// The run is ended by force: its code is not asked.
+    fn must_be_given_up(&self) -> bool {
+        self.cell.lock().force
+    }
+
+    fn must_end(&self, task: &Task, started_at: Timestamp) -> bool {
+        let inputs_max = self.host.config.limits.buffered_inputs;
+        self.host.is_stopping()
+            || task.is_full()
+            || self.host.clock.now() >= self.over_at(started_at)
+            || ends(task, &self.cell.lock(), inputs_max)
+    }
+
+    /// 80 % of the time that a workflow task has.
+    fn over_at(&self, started_at: Timestamp) -> Timestamp {
+        started_at + Millis(self.host.config.limits.workflow_task_timeout as u64 / 5 * 4)
+    }
+
+    /// Puts the step aside. What was recorded before the task is committed at once, and then local
+    /// activities begin.
+    pub(super) fn put_aside(mut self) {
+        let hosted = self
+            .hosted
+            .take()
+            .expect("only a task that waits is put aside");
+        let over_at = self.over_at(hosted.started_at);
+        // Whoever was refused has nothing to wait for.
+        let refused =
+            |(_, delivery): &mut (Ack, Delivery)| matches!(delivery, Delivery::Refused(..));
+        for (ack, delivery) in self.acks.extract_if(.., refused) {
+            drop(ack.send(Ok(delivery)));
+        }
+        let hosting = Hosting {
+            hosted,
+            over_at,
+            inputs_max: self.host.config.limits.buffered_inputs,
+            head: self.head.clone(),
+            facts: std::mem::take(&mut self.facts),
+            acks: std::mem::take(&mut self.acks),
+            settled: std::mem::take(&mut self.settled),
+            before: self.before.take(),
+            slot: self.slot.take(),
+            row_changed: self.row_changed,
+        };
+        let (host, cell) = (self.host, self.cell);
+        host.timers.arm(hosting.alarm(cell.key));
+        let mut state = cell.lock();
+        state.hosting = Some(Box::new(hosting));
+        state.phase = Phase::Waiting;
+        let posted = state.take_up_if_due(host.clock.now());
+        drop(state);
+        host.writer.wait(self.token);
+        local::begin_due(host, cell);
+        if posted == Posted::Queue {
+            host.enqueue(Arc::clone(cell));
+        }
+        host.left_step();
+    }
+}
