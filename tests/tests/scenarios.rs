@@ -8,6 +8,8 @@
 
 #[path = "scenarios/force.rs"]
 mod force;
+#[path = "scenarios/local.rs"]
+mod local;
 #[path = "scenarios/messages.rs"]
 mod messages;
 #[path = "scenarios/relatives.rs"]

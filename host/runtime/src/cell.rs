@@ -274,7 +274,8 @@ impl CellState {
                 mail.refuse_closed(&self.head.summary.status, self.trouble.as_deref());
                 continue;
             }
-            mail.buffered = matches!(self.phase, Phase::Running | Phase::Waiting);
+            let hosting = self.hosting.is_some();
+            mail.buffered = self.phase == Phase::Running || hosting;
             if mail.is_forced() {
                 self.force = true;
                 if let Some(interrupt) = &self.interrupt {

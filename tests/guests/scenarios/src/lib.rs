@@ -5,6 +5,7 @@
 
 mod activities;
 mod cleanup;
+mod local;
 mod messages;
 mod relatives;
 mod saga;
@@ -12,6 +13,7 @@ mod scopes;
 mod simple;
 
 use cleanup::{a04, a04_then_sleep, a05, a06, a17, a20};
+use local::{a22, a22_wait, local_in_turn};
 use messages::{holder, labeled, waits_twice};
 use relatives::{a13, a14, a15, a16, s24};
 use saga::{a21, a21_then_sleep};
@@ -21,6 +23,6 @@ use simple::{a01, a02_caught, a08, a09, a10, a18, a27, r23};
 sandglass_guest::export! {
     workflows: [
         a01, a02_caught, a04, a04_then_sleep, a05, a06, a07, a08, a09, a10, a13, a14, a15, a16, a17, a18, a20, a21,
-        a21_then_sleep, a23, a24, a27, r23, s24, holder, labeled, waits_twice,
+        a21_then_sleep, a22, a22_wait, a23, a24, a27, r23, s24, holder, labeled, local_in_turn, waits_twice,
     ],
 }
