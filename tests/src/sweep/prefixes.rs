@@ -80,12 +80,15 @@ fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
 }
 
 /// Whether a history can be continued from the frames of its run alone: it starts, signals and cancels
-/// no other run. Those that do are recovered from each commit by the scenarios with a host for each
+/// no other run, and has no local activities. Those that do are recovered from each commit by the scenarios with a host for each
 /// commit, and by the cancel sweep, where all runs of a store are as they were together.
 fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
     let of_others = |event: &HistoryEvent| {
         let name = event.attributes.event_type();
-        name.contains("Child") || name.contains("External")
+        // How a local activity ended is no input that could be played: the task itself has it.
+        let is_local = matches!(&event.attributes, EventAttributes::MarkerRecorded { marker_name, .. }
+            if marker_name == "core_local_activity");
+        is_local || name.contains("Child") || name.contains("External")
     };
     let asked = |input: &Input| matches!(input, Input::UpdateRequested(_));
     let records = frames.iter().flat_map(|frame| &frame.records);

@@ -170,7 +170,8 @@ impl<'a> Step<'a> {
                 return self.task_failed(started_at, failure);
             }
         }
-        if task.waits_for_local() && !self.must_end(&task, started_at) {
+        let waits = task.waits_for_local();
+        if waits && !self.must_end(&task, started_at) {
             self.hosted = Some(Hosted {
                 task,
                 instance,
@@ -182,10 +183,21 @@ impl<'a> Step<'a> {
             Ok(run) => {
                 self.instance = Some(instance);
                 self.host.counters.tasks.add(1);
-                self.task_completed(run, started_at)
+                let ended = self.task_completed(run, started_at)?;
+                if waits {
+                    self.record_waiting();
+                }
+                Ok(ended)
             }
             Err(failure) => self.task_failed(started_at, failure),
         }
+    }
+
+    /// What waited for the task is recorded in the same commit: it may have ended because of that.
+    fn record_waiting(&mut self) {
+        let mut mails = self.cell.lock().take_mail();
+        self.repin(&mut mails);
+        self.append(mails);
     }
 
     /// The run is ended by force: its code is not asked.
