@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// A workflow task with its guest, between two events.
 pub(super) struct Hosted {
-    pub(super) task: Task,
+    pub(super) task: Box<Task>,
     pub(super) instance: Box<dyn GuestInstance>,
     pub(super) started_at: Timestamp,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Hosting {
     over_at: Timestamp,
     /// Inputs that may wait for it.
     inputs_max: usize,
-    head: Head,
+    head: Arc<Head>,
     facts: Vec<Fact>,
     acks: Vec<(Ack, Delivery)>,
     settled: Vec<(RunKey, EventId)>,
@@ -236,7 +236,7 @@ impl<'a> Step<'a> {
             hosted,
             over_at,
             inputs_max: self.host.config.limits.buffered_inputs,
-            head: self.head.clone(),
+            head: Arc::clone(&self.head),
             facts: std::mem::take(&mut self.facts),
             acks: std::mem::take(&mut self.acks),
             settled: std::mem::take(&mut self.settled),
