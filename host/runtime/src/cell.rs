@@ -205,7 +205,7 @@ impl Mail {
     pub(crate) fn ends_hosting(&self, task: &Task) -> bool {
         match &self.letter {
             Letter::Input(Input::CancelRequested(_)) => !task.cancel_requested(),
-            Letter::Input(_) => false,
+            Letter::Input(_) | Letter::Update(..) => false,
             Letter::Barrier | Letter::Repin(_) => true,
         }
     }
