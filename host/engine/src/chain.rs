@@ -29,7 +29,7 @@ pub struct Chain {
     pub execution_timeout: Option<Millis>,
     /// When that limit passes.
     pub expires_at: Option<Timestamp>,
-    /// How long after the start its first workflow task is scheduled. A cancel does not wait for it.
+    /// How long after the start its first workflow task is scheduled. A cancel does not wait.
     pub first_task_backoff: Millis,
     /// The failure of the run before it, if that failed.
     pub continued_failure: Option<Failure>,

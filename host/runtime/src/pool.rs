@@ -2,9 +2,9 @@
 //!
 //! Guest code cannot be taken off a thread before its time is up, and eight guests that loop would
 //! hold a small pool for seconds. So a thread that has been at one run for long while others have
-//! something to do gives up its seat: another thread takes it, and the first goes on beside the pool,
-//! as [`turns`] says, and ends after its step. Nobody waits longer than [`PATIENCE`] for each row of
-//! slow runs before it.
+//! something to do gives up its seat: another thread takes it, and the first goes on beside the
+//! pool, as [`turns`] says, and ends after its step. Nobody waits longer than [`PATIENCE`] for each
+//! row of slow runs before it.
 
 use crate::{cell::RunCell, clock::lock};
 use std::{
@@ -48,8 +48,8 @@ struct Busy {
     seat: Arc<Seat>,
 }
 
-/// The niceness of a thread beside the pool: the least. Linux's class for idle threads would be less,
-/// but on a busy machine a guest that is interrupted would get no time to end for a second.
+/// The niceness of a thread beside the pool: the least. Linux's class for idle threads would be
+/// less, but on a busy machine a guest that is interrupted would get no time to end for a second.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
 
@@ -173,8 +173,8 @@ impl Queue {
         ))
     }
 
-    /// A thread that is to go on beside the pool. Also while a seat is free: it would compete for the
-    /// processors with those who have one.
+    /// A thread that is to go on beside the pool. Also while a seat is free: it would compete for
+    /// the processors with those who have one.
     fn overdue(&self) -> Option<u64> {
         let (number, left) = self.first_due()?;
         (left.is_zero() && self.beside < BESIDE_MAX).then_some(number)

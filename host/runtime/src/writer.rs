@@ -177,8 +177,8 @@ impl Writer {
         self.call(queue);
     }
 
-    /// Calls the writer, unless it is at work or looks soon enough by itself: a thread that wakes up
-    /// for nothing costs more than a frame.
+    /// Calls the writer, unless it is at work or looks soon enough by itself: a thread that wakes
+    /// up for nothing costs more than a frame.
     fn call(&self, queue: MutexGuard<'_, Queue>) {
         let Some(looks_at) = queue.waiting else {
             return;

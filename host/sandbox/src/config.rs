@@ -18,9 +18,9 @@ pub(crate) const IMAGE_DATA_BYTES_MIN: usize = 1 << 20;
 /// Host stack that a call needs beside the guest's.
 const HOST_STACK_BYTES: usize = 512 << 10;
 
-/// What a guest that computes calls on its own thread at each tick of the epoch. It may wait, so that
-/// others get the processor, and returns at once when the flag says that the call is to be ended.
-/// Time that it waits is not counted as the guest's.
+/// What a guest that computes calls on its own thread at each tick of the epoch. It may wait, so
+/// that others get the processor, and returns at once when the flag says that the call is to be
+/// ended. Time that it waits is not counted as the guest's.
 pub type Pace = fn(interrupted: &AtomicBool);
 
 /// Limits on guests and where compiled components are kept.

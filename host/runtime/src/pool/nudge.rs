@@ -1,9 +1,9 @@
 //! Interrupts a processor now and then, so that a guest that computes does not hold it.
 //!
-//! A Linux that preempts lazily (measured: 6.18) sends no interrupt to a processor on which a thread
-//! is woken by another processor: who computes there goes on until the kernel's tick, up to 4 ms,
-//! whatever his priority. Any interrupt makes the kernel look. The timer of a thread that sleeps on
-//! that processor is one.
+//! A Linux that preempts lazily (measured: 6.18) sends no interrupt to a processor on which a
+//! thread is woken by another processor: who computes there goes on until the kernel's tick, up to
+//! 4 ms, whatever his priority. Any interrupt makes the kernel look. The timer of a thread that
+//! sleeps on that processor is one.
 
 use std::{
     sync::{
@@ -37,7 +37,8 @@ impl Nudge {
         }
     }
 
-    /// Ties a thread to the processor, which is interrupted until [`Self::end`] was called as often.
+    /// Ties a thread to the processor, which is interrupted until [`Self::end`] was called as
+    /// often.
     pub(super) fn begin(&mut self, thread: super::Thread) {
         thread.stay_on(self.cpu);
         self.wanted.fetch_add(1, Ordering::AcqRel);

@@ -79,7 +79,7 @@ fn store_alone(
     Ok(Err(refused.error))
 }
 
-/// Rusqlite's own savepoints are parsed anew each time, which is a fifth of what a frame costs here.
+/// Rusqlite's own savepoints are parsed anew each time, a fifth of what a frame costs here.
 fn mark(transaction: &Transaction<'_>, sql: &str) -> rusqlite::Result<()> {
     transaction.prepare_cached(sql)?.execute([]).map(drop)
 }
