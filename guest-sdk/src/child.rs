@@ -9,14 +9,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Failure;
+use crate::attributes::SearchValue;
 use crate::host::children;
 use crate::payload::{self, Payload};
 use crate::runtime::{self, Operation, OperationKind};
 use crate::time::millis;
+use crate::{Failure, RetryPolicy};
 
 pub use sandglass_guest_bindings::workflow::sandglass::workflow::children::{
-    ChildCancellationType as ChildCancellation, ParentClosePolicy,
+    ChildCancellationType as ChildCancellation, IdReusePolicy, ParentClosePolicy,
 };
 
 /// Options of a child workflow. What is not set keeps its default.
@@ -28,6 +29,12 @@ pub struct ChildOptions {
     run_timeout: Option<Duration>,
     cancellation: Option<ChildCancellation>,
     parent_close: Option<ParentClosePolicy>,
+    execution_timeout: Option<Duration>,
+    retry: Option<RetryPolicy>,
+    cron: Option<String>,
+    id_reuse: Option<IdReusePolicy>,
+    memo: Vec<(String, Payload)>,
+    search_attributes: Vec<(String, SearchValue)>,
 }
 
 impl ChildOptions {
@@ -57,6 +64,43 @@ impl ChildOptions {
     /// Sets what cancellation does to it. Default: it is asked to end, and how it ends is awaited.
     pub fn cancellation(mut self, kind: ChildCancellation) -> Self {
         self.cancellation = Some(kind);
+        self
+    }
+
+    /// Limits all runs of the child together, where one follows another. Default: no limit.
+    pub fn execution_timeout(mut self, limit: Duration) -> Self {
+        self.execution_timeout = Some(limit);
+        self
+    }
+
+    /// Sets when a failed run of it is followed by another; how the last one ended is awaited.
+    /// Default: a failure ends it.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets the cron schedule by which it is repeated, in UTC.
+    pub fn cron(mut self, schedule: impl Into<String>) -> Self {
+        self.cron = Some(schedule.into());
+        self
+    }
+
+    /// Sets whether its workflow id may have been used before. Default: it may.
+    pub fn id_reuse(mut self, policy: IdReusePolicy) -> Self {
+        self.id_reuse = Some(policy);
+        self
+    }
+
+    /// Adds a value that is shown with it.
+    pub fn memo(mut self, name: impl Into<String>, value: Payload) -> Self {
+        self.memo.push((name.into(), value));
+        self
+    }
+
+    /// Adds a value by which it can be found.
+    pub fn search(mut self, name: impl Into<String>, value: impl Into<SearchValue>) -> Self {
+        self.search_attributes.push((name.into(), value.into()));
         self
     }
 
@@ -145,6 +189,16 @@ impl<T> ChildCall<T> {
                 .cancellation
                 .unwrap_or(ChildCancellation::WaitCancellationCompleted),
             parent_close: options.parent_close.unwrap_or(ParentClosePolicy::Terminate),
+            execution_timeout: options.execution_timeout.map(millis),
+            retry: options.retry.map(RetryPolicy::into_host),
+            cron: options.cron,
+            id_reuse: options.id_reuse.unwrap_or(IdReusePolicy::AllowDuplicate),
+            memo: options.memo,
+            search_attributes: options
+                .search_attributes
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
         })
     }
 }

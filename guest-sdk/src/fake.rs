@@ -232,7 +232,7 @@ pub(crate) mod compensation {
 }
 
 pub(crate) mod info {
-    pub(crate) use super::real::info::Execution;
+    pub(crate) use super::real::info::{Chain, Execution, HistorySize};
     use super::*;
 
     pub(crate) fn get_execution() -> Execution {
@@ -241,6 +241,25 @@ pub(crate) mod info {
             run_id: "r".into(),
             workflow_type: "t".into(),
             task_queue: "q".into(),
+        }
+    }
+
+    pub(crate) fn get_history() -> HistorySize {
+        HistorySize {
+            length: 3,
+            bytes: 100,
+            suggest_continue_as_new: true,
+        }
+    }
+
+    pub(crate) fn get_chain() -> Chain {
+        Chain {
+            first_run_id: "f".into(),
+            continued_from: Some("r0".into()),
+            attempt: 2,
+            cron: None,
+            last_result: None,
+            last_failure: None,
         }
     }
 
@@ -321,7 +340,7 @@ pub(crate) mod log {
 }
 
 pub(crate) mod execution {
-    pub(crate) use super::real::execution::Outcome;
+    pub(crate) use super::real::execution::{Continuation, Outcome};
     use super::*;
 
     pub(crate) fn complete(how: &Outcome) {
@@ -329,6 +348,12 @@ pub(crate) mod execution {
             Outcome::Completed(value) => {
                 note(format!("completed {}", text(std::slice::from_ref(value))));
             }
+            Outcome::ContinueAsNew(how) => note(format!(
+                "continue as {:?} {} drop-cancel {}",
+                how.workflow_type,
+                text(&how.arguments),
+                how.drop_cancel,
+            )),
             Outcome::Failed(links) => note(format!("failed {}", links[0].message)),
         }
     }

@@ -55,6 +55,7 @@ pub mod attributes;
 mod call;
 pub mod child;
 pub mod compensation;
+mod continuation;
 mod export;
 pub mod external;
 mod failure;
@@ -84,8 +85,11 @@ pub use call::{
     Activity, ActivityCall, ActivityOptions, CancellationType, LocalActivityCall, RetryPolicy,
     local_activity,
 };
-pub use child::{Child, ChildCall, ChildCancellation, ChildOptions, ParentClosePolicy};
+pub use child::{
+    Child, ChildCall, ChildCancellation, ChildOptions, IdReusePolicy, ParentClosePolicy,
+};
 pub use compensation::{Compensation, RunWhen, compensate};
+pub use continuation::ContinueAsNew;
 pub use failure::{
     ActivityFailure, ApplicationFailure, CanceledFailure, Failure, FailureInfo, FailureLink,
     RetryState, TimeoutKind,
@@ -108,9 +112,10 @@ pub mod prelude {
 
     pub use crate::{
         Activity, ActivityCall, ActivityOptions, CancellationType, Child, ChildCall,
-        ChildCancellation, ChildOptions, Failure, ParentClosePolicy, RetryPolicy, RunWhen, Scope,
-        activity, all_handlers_finished, compensate, deprecate_patch, external, log, now, patched,
-        query, random, scope, signals, sleep, spawn, update, wait_until, workflow,
+        ChildCancellation, ChildOptions, ContinueAsNew, Failure, IdReusePolicy, ParentClosePolicy,
+        RetryPolicy, RunWhen, Scope, activity, all_handlers_finished, compensate, deprecate_patch,
+        external, info, log, now, patched, query, random, scope, signals, sleep, spawn, update,
+        wait_until, workflow,
     };
 }
 

@@ -148,8 +148,13 @@ fn begin(definitions: &[Definition], start: Start) {
             Err(failure) => Outcome::Failed(failure.into_links()),
         };
         complete(&outcome);
-        with(|run| run.completed.set(true));
+        end();
     });
+}
+
+/// The host was told how the run ends: nothing runs after this.
+pub(crate) fn end() {
+    with(|run| run.completed.set(true));
 }
 
 /// The scope that new operations belong to.

@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "scenarios/chains.rs"]
+mod chains;
 #[path = "scenarios/force.rs"]
 mod force;
 #[path = "scenarios/local.rs"]

@@ -2862,6 +2862,637 @@ pub mod sandglass {
                 }
             }
         }
+        /// What is shown with a run, and by which it can be found: its memo and its search attributes.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod attributes {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Instant = super::super::super::sandglass::workflow::types::Instant;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            /// The value of a search attribute; the case is its type.
+            #[derive(Clone, PartialEq)]
+            pub enum SearchValue {
+                /// A text that is compared as a whole.
+                Keyword(_rt::String),
+                /// Several such texts; each is found by itself.
+                KeywordList(_rt::Vec<_rt::String>),
+                /// A text in which words are searched.
+                Text(_rt::String),
+                /// A whole number.
+                Int(i64),
+                /// A finite number.
+                Double(f64),
+                /// True or false.
+                Boolean(bool),
+                /// A point in time.
+                Datetime(Instant),
+            }
+            impl ::core::fmt::Debug for SearchValue {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        SearchValue::Keyword(e) => {
+                            f.debug_tuple("SearchValue::Keyword").field(e).finish()
+                        }
+                        SearchValue::KeywordList(e) => {
+                            f.debug_tuple("SearchValue::KeywordList").field(e).finish()
+                        }
+                        SearchValue::Text(e) => {
+                            f.debug_tuple("SearchValue::Text").field(e).finish()
+                        }
+                        SearchValue::Int(e) => {
+                            f.debug_tuple("SearchValue::Int").field(e).finish()
+                        }
+                        SearchValue::Double(e) => {
+                            f.debug_tuple("SearchValue::Double").field(e).finish()
+                        }
+                        SearchValue::Boolean(e) => {
+                            f.debug_tuple("SearchValue::Boolean").field(e).finish()
+                        }
+                        SearchValue::Datetime(e) => {
+                            f.debug_tuple("SearchValue::Datetime").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets entries of the memo; an entry without a value is removed. Others stay.
+            ///
+            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
+            ///
+            /// Traps if a name is empty or longer than 1,000 bytes, or the memo becomes larger than its
+            /// limit.
+            #[allow(async_fn_in_trait)]
+            pub fn upsert_memo(
+                entries: &[(_rt::String, ::core::option::Option<Payload>)],
+            ) -> () {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    let vec8 = entries;
+                    let len8 = vec8.len();
+                    let layout8 = _rt::alloc::Layout::from_size_align(
+                            vec8.len() * (7 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result8, _cleanup8) = wit_bindgen::rt::Cleanup::new(layout8);
+                    for (i, e) in vec8.into_iter().enumerate() {
+                        let base = result8
+                            .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t0_0, t0_1) = e;
+                            let vec1 = t0_0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            match t0_1 {
+                                Some(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: metadata2,
+                                        data: data2,
+                                    } = e;
+                                    let vec6 = metadata2;
+                                    let len6 = vec6.len();
+                                    let layout6 = _rt::alloc::Layout::from_size_align(
+                                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(
+                                        layout6,
+                                    );
+                                    cleanup_list.extend(_cleanup6);
+                                    for (i, e) in vec6.into_iter().enumerate() {
+                                        let base = result6
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t3_0, t3_1) = e;
+                                            let vec4 = t3_0;
+                                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                                            let len4 = vec4.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len4;
+                                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
+                                            let vec5 = t3_1;
+                                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                                            let len5 = vec5.len();
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len5;
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr5.cast_mut();
+                                        }
+                                    }
+                                    *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len6;
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result6;
+                                    let vec7 = data2;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    *base
+                                        .add(6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len7;
+                                    *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr7.cast_mut();
+                                }
+                                None => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                        }
+                    }
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "upsert-memo"]
+                        fn wit_import9(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import9(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import9(result8, len8);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets search attributes; one without a value is removed. Others stay.
+            ///
+            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
+            ///
+            /// Traps if a name is empty or longer than 1,000 bytes, a value is of another type than the one
+            /// it replaces or not finite, or the attributes become larger than their limit.
+            #[allow(async_fn_in_trait)]
+            pub fn upsert_search_attributes(
+                entries: &[(_rt::String, ::core::option::Option<SearchValue>)],
+            ) -> () {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    let vec6 = entries;
+                    let len6 = vec6.len();
+                    let layout6 = _rt::alloc::Layout::from_size_align(
+                            vec6.len() * (16 + 4 * ::core::mem::size_of::<*const u8>()),
+                            8,
+                        )
+                        .unwrap();
+                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
+                    for (i, e) in vec6.into_iter().enumerate() {
+                        let base = result6
+                            .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t0_0, t0_1) = e;
+                            let vec1 = t0_0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            match t0_1 {
+                                Some(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    match e {
+                                        SearchValue::Keyword(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (0i32) as u8;
+                                            let vec2 = e;
+                                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                                            let len2 = vec2.len();
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len2;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr2.cast_mut();
+                                        }
+                                        SearchValue::KeywordList(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (1i32) as u8;
+                                            let vec4 = e;
+                                            let len4 = vec4.len();
+                                            let layout4 = _rt::alloc::Layout::from_size_align(
+                                                    vec4.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result4, _cleanup4) = wit_bindgen::rt::Cleanup::new(
+                                                layout4,
+                                            );
+                                            cleanup_list.extend(_cleanup4);
+                                            for (i, e) in vec4.into_iter().enumerate() {
+                                                let base = result4
+                                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let vec3 = e;
+                                                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                                                    let len3 = vec3.len();
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len3;
+                                                    *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len4;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result4;
+                                        }
+                                        SearchValue::Text(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (2i32) as u8;
+                                            let vec5 = e;
+                                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                                            let len5 = vec5.len();
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len5;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr5.cast_mut();
+                                        }
+                                        SearchValue::Int(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (3i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(e);
+                                        }
+                                        SearchValue::Double(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (4i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<f64>() = _rt::as_f64(e);
+                                        }
+                                        SearchValue::Boolean(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (5i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match e {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                        }
+                                        SearchValue::Datetime(e) => {
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (6i32) as u8;
+                                            *base
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(e);
+                                        }
+                                    }
+                                }
+                                None => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                        }
+                    }
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "upsert-search-attributes"]
+                        fn wit_import7(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import7(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import7(result6, len6);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns the memo as it is now, sorted by name.
+            ///
+            /// Replay: the same at the same place. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_memo() -> _rt::Vec<(_rt::String, Payload)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-memo"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base19 = l2;
+                    let len19 = l3;
+                    let mut result19 = _rt::Vec::with_capacity(len19);
+                    for i in 0..len19 {
+                        let base = base19
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        let e19 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let base15 = l7;
+                            let len15 = l8;
+                            let mut result15 = _rt::Vec::with_capacity(len15);
+                            for i in 0..len15 {
+                                let base = base15
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e15 = {
+                                    let l9 = *base.add(0).cast::<*mut u8>();
+                                    let l10 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len11 = l10;
+                                    let bytes11 = _rt::Vec::from_raw_parts(
+                                        l9.cast(),
+                                        len11,
+                                        len11,
+                                    );
+                                    let l12 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l13 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len14 = l13;
+                                    (
+                                        _rt::string_lift(bytes11),
+                                        <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l12.cast(), len14, len14)),
+                                    )
+                                };
+                                result15.push(e15);
+                            }
+                            _rt::cabi_dealloc(
+                                base15,
+                                len15 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let l16 = *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l17 = *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len18 = l17;
+                            (
+                                _rt::string_lift(bytes6),
+                                super::super::super::sandglass::workflow::types::Payload {
+                                    metadata: result15,
+                                    data: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l16.cast(), len18, len18)),
+                                },
+                            )
+                        };
+                        result19.push(e19);
+                    }
+                    _rt::cabi_dealloc(
+                        base19,
+                        len19 * (6 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result20 = result19;
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns the search attributes as they are now, sorted by name. One that a client set to a
+            /// value that is of no type known here is left out.
+            ///
+            /// Replay: the same at the same place. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_search_attributes() -> _rt::Vec<(_rt::String, SearchValue)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-search-attributes"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base25 = l2;
+                    let len25 = l3;
+                    let mut result25 = _rt::Vec::with_capacity(len25);
+                    for i in 0..len25 {
+                        let base = base25
+                            .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
+                        let e25 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = i32::from(
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let v24 = match l7 {
+                                0 => {
+                                    let e24 = {
+                                        let l8 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l9 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len10 = l9;
+                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                            l8.cast(),
+                                            len10,
+                                            len10,
+                                        );
+                                        _rt::string_lift(bytes10)
+                                    };
+                                    SearchValue::Keyword(e24)
+                                }
+                                1 => {
+                                    let e24 = {
+                                        let l11 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l12 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base16 = l11;
+                                        let len16 = l12;
+                                        let mut result16 = _rt::Vec::with_capacity(len16);
+                                        for i in 0..len16 {
+                                            let base = base16
+                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                            let e16 = {
+                                                let l13 = *base.add(0).cast::<*mut u8>();
+                                                let l14 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len15 = l14;
+                                                let bytes15 = _rt::Vec::from_raw_parts(
+                                                    l13.cast(),
+                                                    len15,
+                                                    len15,
+                                                );
+                                                _rt::string_lift(bytes15)
+                                            };
+                                            result16.push(e16);
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base16,
+                                            len16 * (2 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        result16
+                                    };
+                                    SearchValue::KeywordList(e24)
+                                }
+                                2 => {
+                                    let e24 = {
+                                        let l17 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        _rt::string_lift(bytes19)
+                                    };
+                                    SearchValue::Text(e24)
+                                }
+                                3 => {
+                                    let e24 = {
+                                        let l20 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        l20
+                                    };
+                                    SearchValue::Int(e24)
+                                }
+                                4 => {
+                                    let e24 = {
+                                        let l21 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<f64>();
+                                        l21
+                                    };
+                                    SearchValue::Double(e24)
+                                }
+                                5 => {
+                                    let e24 = {
+                                        let l22 = i32::from(
+                                            *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        _rt::bool_lift(l22 as u8)
+                                    };
+                                    SearchValue::Boolean(e24)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                    let e24 = {
+                                        let l23 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        l23 as u64
+                                    };
+                                    SearchValue::Datetime(e24)
+                                }
+                            };
+                            (_rt::string_lift(bytes6), v24)
+                        };
+                        result25.push(e25);
+                    }
+                    _rt::cabi_dealloc(
+                        base25,
+                        len25 * (8 + 4 * ::core::mem::size_of::<*const u8>()),
+                        8,
+                    );
+                    let result26 = result25;
+                    result26
+                }
+            }
+        }
         /// Starts child workflows: runs of their own that this run waits for.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod children {
@@ -2869,10 +3500,12 @@ pub mod sandglass {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type SearchValue = super::super::super::sandglass::workflow::attributes::SearchValue;
             pub type Duration = super::super::super::sandglass::workflow::types::Duration;
             pub type Failure = super::super::super::sandglass::workflow::types::Failure;
             pub type Operation = super::super::super::sandglass::workflow::types::Operation;
             pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            pub type RetryPolicy = super::super::super::sandglass::workflow::types::RetryPolicy;
             pub type Scope = super::super::super::sandglass::workflow::types::Scope;
             /// What canceling a child workflow means to the run that waits for it.
             #[repr(u8)]
@@ -2972,6 +3605,50 @@ pub mod sandglass {
                     }
                 }
             }
+            /// Whether a workflow id may be used again once its last run has ended.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum IdReusePolicy {
+                /// It may. The default.
+                AllowDuplicate,
+                /// Only if the last run failed, was canceled or terminated, or timed out.
+                AllowDuplicateFailedOnly,
+                /// It may not.
+                RejectDuplicate,
+            }
+            impl ::core::fmt::Debug for IdReusePolicy {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        IdReusePolicy::AllowDuplicate => {
+                            f.debug_tuple("IdReusePolicy::AllowDuplicate").finish()
+                        }
+                        IdReusePolicy::AllowDuplicateFailedOnly => {
+                            f.debug_tuple("IdReusePolicy::AllowDuplicateFailedOnly")
+                                .finish()
+                        }
+                        IdReusePolicy::RejectDuplicate => {
+                            f.debug_tuple("IdReusePolicy::RejectDuplicate").finish()
+                        }
+                    }
+                }
+            }
+            impl IdReusePolicy {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> IdReusePolicy {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => IdReusePolicy::AllowDuplicate,
+                        1 => IdReusePolicy::AllowDuplicateFailedOnly,
+                        2 => IdReusePolicy::RejectDuplicate,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
             /// A complete description of one child workflow to start.
             #[derive(Clone, PartialEq)]
             pub struct ChildCall {
@@ -2991,6 +3668,19 @@ pub mod sandglass {
                 pub cancellation: ChildCancellationType,
                 /// What becomes of it when this run ends before it.
                 pub parent_close: ParentClosePolicy,
+                /// Limit for all runs of the child together, where one follows another.
+                pub execution_timeout: ::core::option::Option<Duration>,
+                /// Whether and when a failed run of it is followed by another. This run hears only how the
+                /// last one ended. Default: it is not.
+                pub retry: ::core::option::Option<RetryPolicy>,
+                /// The cron schedule by which it is repeated, in UTC.
+                pub cron: ::core::option::Option<_rt::String>,
+                /// Whether its workflow id may have been used before.
+                pub id_reuse: IdReusePolicy,
+                /// Its memo.
+                pub memo: _rt::Vec<(_rt::String, Payload)>,
+                /// Its search attributes.
+                pub search_attributes: _rt::Vec<(_rt::String, SearchValue)>,
             }
             impl ::core::fmt::Debug for ChildCall {
                 fn fmt(
@@ -3006,6 +3696,12 @@ pub mod sandglass {
                         .field("run-timeout", &self.run_timeout)
                         .field("cancellation", &self.cancellation)
                         .field("parent-close", &self.parent_close)
+                        .field("execution-timeout", &self.execution_timeout)
+                        .field("retry", &self.retry)
+                        .field("cron", &self.cron)
+                        .field("id-reuse", &self.id_reuse)
+                        .field("memo", &self.memo)
+                        .field("search-attributes", &self.search_attributes)
                         .finish()
                 }
             }
@@ -3022,8 +3718,8 @@ pub mod sandglass {
             /// Cancellation: of the scope or the operation acts as `child-call.cancellation` says. A
             /// request that was sent reaches the child even if this run ends at once.
             ///
-            /// Traps if the scope is unknown, the type or the id is empty, a name is too long, or a limit
-            /// of the task or run is passed.
+            /// Traps if the scope is unknown, the type or the id is empty, a name is too long, the retry
+            /// policy or cron schedule is none, or a limit of the task or run is passed.
             #[allow(async_fn_in_trait)]
             pub fn start_child(
                 parent: Scope,
@@ -3035,11 +3731,11 @@ pub mod sandglass {
                     struct RetArea(
                         [::core::mem::MaybeUninit<
                             u8,
-                        >; 32 + 12 * ::core::mem::size_of::<*const u8>()],
+                        >; 96 + 22 * ::core::mem::size_of::<*const u8>()],
                     );
                     let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 32
-                            + 12 * ::core::mem::size_of::<*const u8>()],
+                        [::core::mem::MaybeUninit::uninit(); 96
+                            + 22 * ::core::mem::size_of::<*const u8>()],
                     );
                     let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     *ptr0.add(0).cast::<i32>() = _rt::as_i32(parent);
@@ -3052,6 +3748,12 @@ pub mod sandglass {
                         run_timeout: run_timeout1,
                         cancellation: cancellation1,
                         parent_close: parent_close1,
+                        execution_timeout: execution_timeout1,
+                        retry: retry1,
+                        cron: cron1,
+                        id_reuse: id_reuse1,
+                        memo: memo1,
+                        search_attributes: search_attributes1,
                     } = call;
                     let vec2 = workflow_type1;
                     let ptr2 = vec2.as_ptr().cast::<u8>();
@@ -3275,198 +3977,520 @@ pub mod sandglass {
                     *ptr0
                         .add(25 + 12 * ::core::mem::size_of::<*const u8>())
                         .cast::<u8>() = (parent_close1.clone() as i32) as u8;
-                    let ptr21 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    match execution_timeout1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(40 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match retry1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(48 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let super::super::super::sandglass::workflow::types::RetryPolicy {
+                                initial_interval: initial_interval21,
+                                backoff_coefficient: backoff_coefficient21,
+                                maximum_interval: maximum_interval21,
+                                maximum_attempts: maximum_attempts21,
+                                non_retryable_types: non_retryable_types21,
+                            } = e;
+                            *ptr0
+                                .add(56 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i64>() = _rt::as_i64(initial_interval21);
+                            *ptr0
+                                .add(64 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<f64>() = _rt::as_f64(backoff_coefficient21);
+                            match maximum_interval21 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(72 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    *ptr0
+                                        .add(80 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(e);
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(72 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            *ptr0
+                                .add(88 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>() = _rt::as_i32(maximum_attempts21);
+                            let vec23 = non_retryable_types21;
+                            let len23 = vec23.len();
+                            let layout23 = _rt::alloc::Layout::from_size_align(
+                                    vec23.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result23, _cleanup23) = wit_bindgen::rt::Cleanup::new(
+                                layout23,
+                            );
+                            cleanup_list.extend(_cleanup23);
+                            for (i, e) in vec23.into_iter().enumerate() {
+                                let base = result23
+                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let vec22 = e;
+                                    let ptr22 = vec22.as_ptr().cast::<u8>();
+                                    let len22 = vec22.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len22;
+                                    *base.add(0).cast::<*mut u8>() = ptr22.cast_mut();
+                                }
+                            }
+                            *ptr0
+                                .add(88 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len23;
+                            *ptr0
+                                .add(88 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result23;
+                        }
+                        None => {
+                            *ptr0
+                                .add(48 + 12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match cron1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(96 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec24 = e;
+                            let ptr24 = vec24.as_ptr().cast::<u8>();
+                            let len24 = vec24.len();
+                            *ptr0
+                                .add(96 + 16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len24;
+                            *ptr0
+                                .add(96 + 15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr24.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(96 + 14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    *ptr0
+                        .add(96 + 17 * ::core::mem::size_of::<*const u8>())
+                        .cast::<u8>() = (id_reuse1.clone() as i32) as u8;
+                    let vec33 = memo1;
+                    let len33 = vec33.len();
+                    let layout33 = _rt::alloc::Layout::from_size_align(
+                            vec33.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result33, _cleanup33) = wit_bindgen::rt::Cleanup::new(layout33);
+                    for (i, e) in vec33.into_iter().enumerate() {
+                        let base = result33
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t25_0, t25_1) = e;
+                            let vec26 = t25_0;
+                            let ptr26 = vec26.as_ptr().cast::<u8>();
+                            let len26 = vec26.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len26;
+                            *base.add(0).cast::<*mut u8>() = ptr26.cast_mut();
+                            let super::super::super::sandglass::workflow::types::Payload {
+                                metadata: metadata27,
+                                data: data27,
+                            } = t25_1;
+                            let vec31 = metadata27;
+                            let len31 = vec31.len();
+                            let layout31 = _rt::alloc::Layout::from_size_align(
+                                    vec31.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result31, _cleanup31) = wit_bindgen::rt::Cleanup::new(
+                                layout31,
+                            );
+                            cleanup_list.extend(_cleanup31);
+                            for (i, e) in vec31.into_iter().enumerate() {
+                                let base = result31
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let (t28_0, t28_1) = e;
+                                    let vec29 = t28_0;
+                                    let ptr29 = vec29.as_ptr().cast::<u8>();
+                                    let len29 = vec29.len();
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len29;
+                                    *base.add(0).cast::<*mut u8>() = ptr29.cast_mut();
+                                    let vec30 = t28_1;
+                                    let ptr30 = vec30.as_ptr().cast::<u8>();
+                                    let len30 = vec30.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len30;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr30.cast_mut();
+                                }
+                            }
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len31;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result31;
+                            let vec32 = data27;
+                            let ptr32 = vec32.as_ptr().cast::<u8>();
+                            let len32 = vec32.len();
+                            *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len32;
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr32.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(96 + 19 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len33;
+                    *ptr0
+                        .add(96 + 18 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result33;
+                    let vec41 = search_attributes1;
+                    let len41 = vec41.len();
+                    let layout41 = _rt::alloc::Layout::from_size_align(
+                            vec41.len() * (8 + 4 * ::core::mem::size_of::<*const u8>()),
+                            8,
+                        )
+                        .unwrap();
+                    let (result41, _cleanup41) = wit_bindgen::rt::Cleanup::new(layout41);
+                    for (i, e) in vec41.into_iter().enumerate() {
+                        let base = result41
+                            .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t34_0, t34_1) = e;
+                            let vec35 = t34_0;
+                            let ptr35 = vec35.as_ptr().cast::<u8>();
+                            let len35 = vec35.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len35;
+                            *base.add(0).cast::<*mut u8>() = ptr35.cast_mut();
+                            use super::super::super::sandglass::workflow::attributes::SearchValue as V40;
+                            match t34_1 {
+                                V40::Keyword(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                    let vec36 = e;
+                                    let ptr36 = vec36.as_ptr().cast::<u8>();
+                                    let len36 = vec36.len();
+                                    *base
+                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len36;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr36.cast_mut();
+                                }
+                                V40::KeywordList(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let vec38 = e;
+                                    let len38 = vec38.len();
+                                    let layout38 = _rt::alloc::Layout::from_size_align(
+                                            vec38.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result38, _cleanup38) = wit_bindgen::rt::Cleanup::new(
+                                        layout38,
+                                    );
+                                    cleanup_list.extend(_cleanup38);
+                                    for (i, e) in vec38.into_iter().enumerate() {
+                                        let base = result38
+                                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let vec37 = e;
+                                            let ptr37 = vec37.as_ptr().cast::<u8>();
+                                            let len37 = vec37.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len37;
+                                            *base.add(0).cast::<*mut u8>() = ptr37.cast_mut();
+                                        }
+                                    }
+                                    *base
+                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len38;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result38;
+                                }
+                                V40::Text(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (2i32) as u8;
+                                    let vec39 = e;
+                                    let ptr39 = vec39.as_ptr().cast::<u8>();
+                                    let len39 = vec39.len();
+                                    *base
+                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len39;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr39.cast_mut();
+                                }
+                                V40::Int(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (3i32) as u8;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(e);
+                                }
+                                V40::Double(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (4i32) as u8;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<f64>() = _rt::as_f64(e);
+                                }
+                                V40::Boolean(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (5i32) as u8;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (match e {
+                                        true => 1,
+                                        false => 0,
+                                    }) as u8;
+                                }
+                                V40::Datetime(e) => {
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (6i32) as u8;
+                                    *base
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(e);
+                                }
+                            }
+                        }
+                    }
+                    *ptr0
+                        .add(96 + 21 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len41;
+                    *ptr0
+                        .add(96 + 20 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result41;
+                    let ptr42 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "sandglass:workflow/children@0.1.0")]
                     unsafe extern "C" {
                         #[link_name = "start-child"]
-                        fn wit_import22(_: *mut u8, _: *mut u8);
+                        fn wit_import43(_: *mut u8, _: *mut u8);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import22(_: *mut u8, _: *mut u8) {
+                    unsafe extern "C" fn wit_import43(_: *mut u8, _: *mut u8) {
                         unreachable!()
                     }
-                    wit_import22(ptr0, ptr21);
-                    let l23 = i32::from(*ptr21.add(0).cast::<u8>());
-                    let result147 = match l23 {
+                    wit_import43(ptr0, ptr42);
+                    let l44 = i32::from(*ptr42.add(0).cast::<u8>());
+                    let result168 = match l44 {
                         0 => {
                             let e = {
-                                let l24 = *ptr21.add(8).cast::<i64>();
-                                l24 as u64
+                                let l45 = *ptr42.add(8).cast::<i64>();
+                                l45 as u64
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l25 = *ptr21.add(8).cast::<*mut u8>();
-                                let l26 = *ptr21
+                                let l46 = *ptr42.add(8).cast::<*mut u8>();
+                                let l47 = *ptr42
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base146 = l25;
-                                let len146 = l26;
-                                let mut result146 = _rt::Vec::with_capacity(len146);
-                                for i in 0..len146 {
-                                    let base = base146
+                                let base167 = l46;
+                                let len167 = l47;
+                                let mut result167 = _rt::Vec::with_capacity(len167);
+                                for i in 0..len167 {
+                                    let base = base167
                                         .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
-                                    let e146 = {
-                                        let l27 = *base.add(0).cast::<*mut u8>();
-                                        let l28 = *base
+                                    let e167 = {
+                                        let l48 = *base.add(0).cast::<*mut u8>();
+                                        let l49 = *base
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len29 = l28;
-                                        let bytes29 = _rt::Vec::from_raw_parts(
-                                            l27.cast(),
-                                            len29,
-                                            len29,
+                                        let len50 = l49;
+                                        let bytes50 = _rt::Vec::from_raw_parts(
+                                            l48.cast(),
+                                            len50,
+                                            len50,
                                         );
-                                        let l30 = *base
+                                        let l51 = *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l31 = *base
+                                        let l52 = *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len32 = l31;
-                                        let bytes32 = _rt::Vec::from_raw_parts(
-                                            l30.cast(),
-                                            len32,
-                                            len32,
+                                        let len53 = l52;
+                                        let bytes53 = _rt::Vec::from_raw_parts(
+                                            l51.cast(),
+                                            len53,
+                                            len53,
                                         );
-                                        let l33 = *base
+                                        let l54 = *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l34 = *base
+                                        let l55 = *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len35 = l34;
-                                        let bytes35 = _rt::Vec::from_raw_parts(
-                                            l33.cast(),
-                                            len35,
-                                            len35,
+                                        let len56 = l55;
+                                        let bytes56 = _rt::Vec::from_raw_parts(
+                                            l54.cast(),
+                                            len56,
+                                            len56,
                                         );
-                                        let l36 = i32::from(
+                                        let l57 = i32::from(
                                             *base
                                                 .add(6 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
-                                        let l49 = i32::from(
+                                        let l70 = i32::from(
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
-                                        use super::super::super::sandglass::workflow::types::FailureInfo as V145;
-                                        let v145 = match l49 {
+                                        use super::super::super::sandglass::workflow::types::FailureInfo as V166;
+                                        let v166 = match l70 {
                                             0 => {
-                                                let e145 = {
-                                                    let l50 = *base
+                                                let e166 = {
+                                                    let l71 = *base
                                                         .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l51 = *base
+                                                    let l72 = *base
                                                         .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len52 = l51;
-                                                    let bytes52 = _rt::Vec::from_raw_parts(
-                                                        l50.cast(),
-                                                        len52,
-                                                        len52,
+                                                    let len73 = l72;
+                                                    let bytes73 = _rt::Vec::from_raw_parts(
+                                                        l71.cast(),
+                                                        len73,
+                                                        len73,
                                                     );
-                                                    let l53 = i32::from(
+                                                    let l74 = i32::from(
                                                         *base
                                                             .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
-                                                    let l54 = *base
+                                                    let l75 = *base
                                                         .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l55 = *base
+                                                    let l76 = *base
                                                         .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let base68 = l54;
-                                                    let len68 = l55;
-                                                    let mut result68 = _rt::Vec::with_capacity(len68);
-                                                    for i in 0..len68 {
-                                                        let base = base68
+                                                    let base89 = l75;
+                                                    let len89 = l76;
+                                                    let mut result89 = _rt::Vec::with_capacity(len89);
+                                                    for i in 0..len89 {
+                                                        let base = base89
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                        let e68 = {
-                                                            let l56 = *base.add(0).cast::<*mut u8>();
-                                                            let l57 = *base
+                                                        let e89 = {
+                                                            let l77 = *base.add(0).cast::<*mut u8>();
+                                                            let l78 = *base
                                                                 .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let base64 = l56;
-                                                            let len64 = l57;
-                                                            let mut result64 = _rt::Vec::with_capacity(len64);
-                                                            for i in 0..len64 {
-                                                                let base = base64
+                                                            let base85 = l77;
+                                                            let len85 = l78;
+                                                            let mut result85 = _rt::Vec::with_capacity(len85);
+                                                            for i in 0..len85 {
+                                                                let base = base85
                                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                let e64 = {
-                                                                    let l58 = *base.add(0).cast::<*mut u8>();
-                                                                    let l59 = *base
+                                                                let e85 = {
+                                                                    let l79 = *base.add(0).cast::<*mut u8>();
+                                                                    let l80 = *base
                                                                         .add(::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len60 = l59;
-                                                                    let bytes60 = _rt::Vec::from_raw_parts(
-                                                                        l58.cast(),
-                                                                        len60,
-                                                                        len60,
+                                                                    let len81 = l80;
+                                                                    let bytes81 = _rt::Vec::from_raw_parts(
+                                                                        l79.cast(),
+                                                                        len81,
+                                                                        len81,
                                                                     );
-                                                                    let l61 = *base
+                                                                    let l82 = *base
                                                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
-                                                                    let l62 = *base
+                                                                    let l83 = *base
                                                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len63 = l62;
+                                                                    let len84 = l83;
                                                                     (
-                                                                        _rt::string_lift(bytes60),
+                                                                        _rt::string_lift(bytes81),
                                                                         <_ as From<
                                                                             _rt::Vec<_>,
-                                                                        >>::from(_rt::Vec::from_raw_parts(l61.cast(), len63, len63)),
+                                                                        >>::from(_rt::Vec::from_raw_parts(l82.cast(), len84, len84)),
                                                                     )
                                                                 };
-                                                                result64.push(e64);
+                                                                result85.push(e85);
                                                             }
                                                             _rt::cabi_dealloc(
-                                                                base64,
-                                                                len64 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                base85,
+                                                                len85 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             );
-                                                            let l65 = *base
+                                                            let l86 = *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<*mut u8>();
-                                                            let l66 = *base
+                                                            let l87 = *base
                                                                 .add(3 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len67 = l66;
+                                                            let len88 = l87;
                                                             super::super::super::sandglass::workflow::types::Payload {
-                                                                metadata: result64,
+                                                                metadata: result85,
                                                                 data: <_ as From<
                                                                     _rt::Vec<_>,
-                                                                >>::from(_rt::Vec::from_raw_parts(l65.cast(), len67, len67)),
+                                                                >>::from(_rt::Vec::from_raw_parts(l86.cast(), len88, len88)),
                                                             }
                                                         };
-                                                        result68.push(e68);
+                                                        result89.push(e89);
                                                     }
                                                     _rt::cabi_dealloc(
-                                                        base68,
-                                                        len68 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        base89,
+                                                        len89 * (4 * ::core::mem::size_of::<*const u8>()),
                                                         ::core::mem::size_of::<*const u8>(),
                                                     );
-                                                    let l69 = i32::from(
+                                                    let l90 = i32::from(
                                                         *base
                                                             .add(24 + 14 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
                                                     super::super::super::sandglass::workflow::types::ApplicationFailure {
-                                                        failure_type: _rt::string_lift(bytes52),
-                                                        non_retryable: _rt::bool_lift(l53 as u8),
-                                                        details: result68,
-                                                        next_retry_delay: match l69 {
+                                                        failure_type: _rt::string_lift(bytes73),
+                                                        non_retryable: _rt::bool_lift(l74 as u8),
+                                                        details: result89,
+                                                        next_retry_delay: match l90 {
                                                             0 => None,
                                                             1 => {
                                                                 let e = {
-                                                                    let l70 = *base
+                                                                    let l91 = *base
                                                                         .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<i64>();
-                                                                    l70 as u64
+                                                                    l91 as u64
                                                                 };
                                                                 Some(e)
                                                             }
@@ -3474,168 +4498,172 @@ pub mod sandglass {
                                                         },
                                                     }
                                                 };
-                                                V145::Application(e145)
+                                                V166::Application(e166)
                                             }
                                             1 => {
-                                                let e145 = {
-                                                    let l71 = *base
+                                                let e166 = {
+                                                    let l92 = *base
                                                         .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l72 = *base
+                                                    let l93 = *base
                                                         .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let base85 = l71;
-                                                    let len85 = l72;
-                                                    let mut result85 = _rt::Vec::with_capacity(len85);
-                                                    for i in 0..len85 {
-                                                        let base = base85
+                                                    let base106 = l92;
+                                                    let len106 = l93;
+                                                    let mut result106 = _rt::Vec::with_capacity(len106);
+                                                    for i in 0..len106 {
+                                                        let base = base106
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                        let e85 = {
-                                                            let l73 = *base.add(0).cast::<*mut u8>();
-                                                            let l74 = *base
+                                                        let e106 = {
+                                                            let l94 = *base.add(0).cast::<*mut u8>();
+                                                            let l95 = *base
                                                                 .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let base81 = l73;
-                                                            let len81 = l74;
-                                                            let mut result81 = _rt::Vec::with_capacity(len81);
-                                                            for i in 0..len81 {
-                                                                let base = base81
+                                                            let base102 = l94;
+                                                            let len102 = l95;
+                                                            let mut result102 = _rt::Vec::with_capacity(len102);
+                                                            for i in 0..len102 {
+                                                                let base = base102
                                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                let e81 = {
-                                                                    let l75 = *base.add(0).cast::<*mut u8>();
-                                                                    let l76 = *base
+                                                                let e102 = {
+                                                                    let l96 = *base.add(0).cast::<*mut u8>();
+                                                                    let l97 = *base
                                                                         .add(::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len77 = l76;
-                                                                    let bytes77 = _rt::Vec::from_raw_parts(
-                                                                        l75.cast(),
-                                                                        len77,
-                                                                        len77,
+                                                                    let len98 = l97;
+                                                                    let bytes98 = _rt::Vec::from_raw_parts(
+                                                                        l96.cast(),
+                                                                        len98,
+                                                                        len98,
                                                                     );
-                                                                    let l78 = *base
+                                                                    let l99 = *base
                                                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
-                                                                    let l79 = *base
+                                                                    let l100 = *base
                                                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len80 = l79;
+                                                                    let len101 = l100;
                                                                     (
-                                                                        _rt::string_lift(bytes77),
+                                                                        _rt::string_lift(bytes98),
                                                                         <_ as From<
                                                                             _rt::Vec<_>,
-                                                                        >>::from(_rt::Vec::from_raw_parts(l78.cast(), len80, len80)),
+                                                                        >>::from(
+                                                                            _rt::Vec::from_raw_parts(l99.cast(), len101, len101),
+                                                                        ),
                                                                     )
                                                                 };
-                                                                result81.push(e81);
+                                                                result102.push(e102);
                                                             }
                                                             _rt::cabi_dealloc(
-                                                                base81,
-                                                                len81 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                base102,
+                                                                len102 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             );
-                                                            let l82 = *base
+                                                            let l103 = *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<*mut u8>();
-                                                            let l83 = *base
+                                                            let l104 = *base
                                                                 .add(3 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len84 = l83;
+                                                            let len105 = l104;
                                                             super::super::super::sandglass::workflow::types::Payload {
-                                                                metadata: result81,
+                                                                metadata: result102,
                                                                 data: <_ as From<
                                                                     _rt::Vec<_>,
-                                                                >>::from(_rt::Vec::from_raw_parts(l82.cast(), len84, len84)),
+                                                                >>::from(
+                                                                    _rt::Vec::from_raw_parts(l103.cast(), len105, len105),
+                                                                ),
                                                             }
                                                         };
-                                                        result85.push(e85);
+                                                        result106.push(e106);
                                                     }
                                                     _rt::cabi_dealloc(
-                                                        base85,
-                                                        len85 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        base106,
+                                                        len106 * (4 * ::core::mem::size_of::<*const u8>()),
                                                         ::core::mem::size_of::<*const u8>(),
                                                     );
-                                                    let l86 = *base
+                                                    let l107 = *base
                                                         .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l87 = *base
+                                                    let l108 = *base
                                                         .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len88 = l87;
-                                                    let bytes88 = _rt::Vec::from_raw_parts(
-                                                        l86.cast(),
-                                                        len88,
-                                                        len88,
+                                                    let len109 = l108;
+                                                    let bytes109 = _rt::Vec::from_raw_parts(
+                                                        l107.cast(),
+                                                        len109,
+                                                        len109,
                                                     );
-                                                    let l89 = i32::from(
+                                                    let l110 = i32::from(
                                                         *base
                                                             .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
-                                                    let l90 = i32::from(
+                                                    let l111 = i32::from(
                                                         *base
                                                             .add(24 + 14 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
                                                     super::super::super::sandglass::workflow::types::CanceledFailure {
-                                                        details: result85,
-                                                        identity: _rt::string_lift(bytes88),
-                                                        settled: _rt::bool_lift(l89 as u8),
-                                                        request: match l90 {
+                                                        details: result106,
+                                                        identity: _rt::string_lift(bytes109),
+                                                        settled: _rt::bool_lift(l110 as u8),
+                                                        request: match l111 {
                                                             0 => None,
                                                             1 => {
                                                                 let e = {
-                                                                    let l91 = i32::from(
+                                                                    let l112 = i32::from(
                                                                         *base
                                                                             .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<u8>(),
                                                                     );
-                                                                    let l92 = *base
+                                                                    let l113 = *base
                                                                         .add(32 + 15 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
-                                                                    let l93 = *base
+                                                                    let l114 = *base
                                                                         .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len94 = l93;
-                                                                    let bytes94 = _rt::Vec::from_raw_parts(
-                                                                        l92.cast(),
-                                                                        len94,
-                                                                        len94,
+                                                                    let len115 = l114;
+                                                                    let bytes115 = _rt::Vec::from_raw_parts(
+                                                                        l113.cast(),
+                                                                        len115,
+                                                                        len115,
                                                                     );
-                                                                    let l95 = *base
+                                                                    let l116 = *base
                                                                         .add(32 + 17 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
-                                                                    let l96 = *base
+                                                                    let l117 = *base
                                                                         .add(32 + 18 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len97 = l96;
-                                                                    let bytes97 = _rt::Vec::from_raw_parts(
-                                                                        l95.cast(),
-                                                                        len97,
-                                                                        len97,
+                                                                    let len118 = l117;
+                                                                    let bytes118 = _rt::Vec::from_raw_parts(
+                                                                        l116.cast(),
+                                                                        len118,
+                                                                        len118,
                                                                     );
-                                                                    let l98 = *base
+                                                                    let l119 = *base
                                                                         .add(40 + 18 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<i64>();
-                                                                    let l99 = i32::from(
+                                                                    let l120 = i32::from(
                                                                         *base
                                                                             .add(48 + 18 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<u8>(),
                                                                     );
                                                                     super::super::super::sandglass::workflow::types::CancelInfo {
                                                                         cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
-                                                                            l91 as u8,
+                                                                            l112 as u8,
                                                                         ),
-                                                                        reason: _rt::string_lift(bytes94),
-                                                                        requester: _rt::string_lift(bytes97),
-                                                                        at: l98 as u64,
-                                                                        deadline: match l99 {
+                                                                        reason: _rt::string_lift(bytes115),
+                                                                        requester: _rt::string_lift(bytes118),
+                                                                        at: l119 as u64,
+                                                                        deadline: match l120 {
                                                                             0 => None,
                                                                             1 => {
                                                                                 let e = {
-                                                                                    let l100 = *base
+                                                                                    let l121 = *base
                                                                                         .add(56 + 18 * ::core::mem::size_of::<*const u8>())
                                                                                         .cast::<i64>();
-                                                                                    l100 as u64
+                                                                                    l121 as u64
                                                                                 };
                                                                                 Some(e)
                                                                             }
@@ -3649,346 +4677,346 @@ pub mod sandglass {
                                                         },
                                                     }
                                                 };
-                                                V145::Canceled(e145)
+                                                V166::Canceled(e166)
                                             }
                                             2 => {
-                                                let e145 = {
-                                                    let l101 = i32::from(
+                                                let e166 = {
+                                                    let l122 = i32::from(
                                                         *base
                                                             .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
-                                                    let l102 = *base
+                                                    let l123 = *base
                                                         .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l103 = *base
+                                                    let l124 = *base
                                                         .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let base116 = l102;
-                                                    let len116 = l103;
-                                                    let mut result116 = _rt::Vec::with_capacity(len116);
-                                                    for i in 0..len116 {
-                                                        let base = base116
+                                                    let base137 = l123;
+                                                    let len137 = l124;
+                                                    let mut result137 = _rt::Vec::with_capacity(len137);
+                                                    for i in 0..len137 {
+                                                        let base = base137
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                        let e116 = {
-                                                            let l104 = *base.add(0).cast::<*mut u8>();
-                                                            let l105 = *base
+                                                        let e137 = {
+                                                            let l125 = *base.add(0).cast::<*mut u8>();
+                                                            let l126 = *base
                                                                 .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let base112 = l104;
-                                                            let len112 = l105;
-                                                            let mut result112 = _rt::Vec::with_capacity(len112);
-                                                            for i in 0..len112 {
-                                                                let base = base112
+                                                            let base133 = l125;
+                                                            let len133 = l126;
+                                                            let mut result133 = _rt::Vec::with_capacity(len133);
+                                                            for i in 0..len133 {
+                                                                let base = base133
                                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                                let e112 = {
-                                                                    let l106 = *base.add(0).cast::<*mut u8>();
-                                                                    let l107 = *base
+                                                                let e133 = {
+                                                                    let l127 = *base.add(0).cast::<*mut u8>();
+                                                                    let l128 = *base
                                                                         .add(::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len108 = l107;
-                                                                    let bytes108 = _rt::Vec::from_raw_parts(
-                                                                        l106.cast(),
-                                                                        len108,
-                                                                        len108,
+                                                                    let len129 = l128;
+                                                                    let bytes129 = _rt::Vec::from_raw_parts(
+                                                                        l127.cast(),
+                                                                        len129,
+                                                                        len129,
                                                                     );
-                                                                    let l109 = *base
+                                                                    let l130 = *base
                                                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
-                                                                    let l110 = *base
+                                                                    let l131 = *base
                                                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
-                                                                    let len111 = l110;
+                                                                    let len132 = l131;
                                                                     (
-                                                                        _rt::string_lift(bytes108),
+                                                                        _rt::string_lift(bytes129),
                                                                         <_ as From<
                                                                             _rt::Vec<_>,
                                                                         >>::from(
-                                                                            _rt::Vec::from_raw_parts(l109.cast(), len111, len111),
+                                                                            _rt::Vec::from_raw_parts(l130.cast(), len132, len132),
                                                                         ),
                                                                     )
                                                                 };
-                                                                result112.push(e112);
+                                                                result133.push(e133);
                                                             }
                                                             _rt::cabi_dealloc(
-                                                                base112,
-                                                                len112 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                base133,
+                                                                len133 * (4 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             );
-                                                            let l113 = *base
+                                                            let l134 = *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<*mut u8>();
-                                                            let l114 = *base
+                                                            let l135 = *base
                                                                 .add(3 * ::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>();
-                                                            let len115 = l114;
+                                                            let len136 = l135;
                                                             super::super::super::sandglass::workflow::types::Payload {
-                                                                metadata: result112,
+                                                                metadata: result133,
                                                                 data: <_ as From<
                                                                     _rt::Vec<_>,
                                                                 >>::from(
-                                                                    _rt::Vec::from_raw_parts(l113.cast(), len115, len115),
+                                                                    _rt::Vec::from_raw_parts(l134.cast(), len136, len136),
                                                                 ),
                                                             }
                                                         };
-                                                        result116.push(e116);
+                                                        result137.push(e137);
                                                     }
                                                     _rt::cabi_dealloc(
-                                                        base116,
-                                                        len116 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        base137,
+                                                        len137 * (4 * ::core::mem::size_of::<*const u8>()),
                                                         ::core::mem::size_of::<*const u8>(),
                                                     );
                                                     super::super::super::sandglass::workflow::types::TimeoutFailure {
                                                         kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
-                                                            l101 as u8,
+                                                            l122 as u8,
                                                         ),
-                                                        last_heartbeat_details: result116,
+                                                        last_heartbeat_details: result137,
                                                     }
                                                 };
-                                                V145::Timeout(e145)
+                                                V166::Timeout(e166)
                                             }
                                             3 => {
-                                                let e145 = {
-                                                    let l117 = *base
+                                                let e166 = {
+                                                    let l138 = *base
                                                         .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l118 = *base
+                                                    let l139 = *base
                                                         .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len119 = l118;
-                                                    let bytes119 = _rt::Vec::from_raw_parts(
-                                                        l117.cast(),
-                                                        len119,
-                                                        len119,
+                                                    let len140 = l139;
+                                                    let bytes140 = _rt::Vec::from_raw_parts(
+                                                        l138.cast(),
+                                                        len140,
+                                                        len140,
                                                     );
-                                                    _rt::string_lift(bytes119)
+                                                    _rt::string_lift(bytes140)
                                                 };
-                                                V145::Terminated(e145)
+                                                V166::Terminated(e166)
                                             }
                                             4 => {
-                                                let e145 = {
-                                                    let l120 = i32::from(
+                                                let e166 = {
+                                                    let l141 = i32::from(
                                                         *base
                                                             .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
-                                                    _rt::bool_lift(l120 as u8)
+                                                    _rt::bool_lift(l141 as u8)
                                                 };
-                                                V145::Server(e145)
+                                                V166::Server(e166)
                                             }
                                             5 => {
-                                                let e145 = {
-                                                    let l121 = *base
+                                                let e166 = {
+                                                    let l142 = *base
                                                         .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
-                                                    let l122 = *base
+                                                    let l143 = *base
                                                         .add(24 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
-                                                    let l123 = *base
+                                                    let l144 = *base
                                                         .add(32 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l124 = *base
+                                                    let l145 = *base
                                                         .add(32 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len125 = l124;
-                                                    let bytes125 = _rt::Vec::from_raw_parts(
-                                                        l123.cast(),
-                                                        len125,
-                                                        len125,
+                                                    let len146 = l145;
+                                                    let bytes146 = _rt::Vec::from_raw_parts(
+                                                        l144.cast(),
+                                                        len146,
+                                                        len146,
                                                     );
-                                                    let l126 = *base
+                                                    let l147 = *base
                                                         .add(32 + 12 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l127 = *base
+                                                    let l148 = *base
                                                         .add(32 + 13 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len128 = l127;
-                                                    let bytes128 = _rt::Vec::from_raw_parts(
-                                                        l126.cast(),
-                                                        len128,
-                                                        len128,
+                                                    let len149 = l148;
+                                                    let bytes149 = _rt::Vec::from_raw_parts(
+                                                        l147.cast(),
+                                                        len149,
+                                                        len149,
                                                     );
-                                                    let l129 = *base
+                                                    let l150 = *base
                                                         .add(32 + 14 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l130 = *base
+                                                    let l151 = *base
                                                         .add(32 + 15 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len131 = l130;
-                                                    let bytes131 = _rt::Vec::from_raw_parts(
-                                                        l129.cast(),
-                                                        len131,
-                                                        len131,
+                                                    let len152 = l151;
+                                                    let bytes152 = _rt::Vec::from_raw_parts(
+                                                        l150.cast(),
+                                                        len152,
+                                                        len152,
                                                     );
-                                                    let l132 = i32::from(
+                                                    let l153 = i32::from(
                                                         *base
                                                             .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
                                                     super::super::super::sandglass::workflow::types::ActivityFailure {
-                                                        scheduled_event_id: l121 as u64,
-                                                        started_event_id: l122 as u64,
-                                                        identity: _rt::string_lift(bytes125),
-                                                        activity_type: _rt::string_lift(bytes128),
-                                                        activity_id: _rt::string_lift(bytes131),
+                                                        scheduled_event_id: l142 as u64,
+                                                        started_event_id: l143 as u64,
+                                                        identity: _rt::string_lift(bytes146),
+                                                        activity_type: _rt::string_lift(bytes149),
+                                                        activity_id: _rt::string_lift(bytes152),
                                                         retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
-                                                            l132 as u8,
+                                                            l153 as u8,
                                                         ),
                                                     }
                                                 };
-                                                V145::Activity(e145)
+                                                V166::Activity(e166)
                                             }
                                             n => {
                                                 debug_assert_eq!(n, 6, "invalid enum discriminant");
-                                                let e145 = {
-                                                    let l133 = *base
+                                                let e166 = {
+                                                    let l154 = *base
                                                         .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l134 = *base
+                                                    let l155 = *base
                                                         .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len135 = l134;
-                                                    let bytes135 = _rt::Vec::from_raw_parts(
-                                                        l133.cast(),
-                                                        len135,
-                                                        len135,
+                                                    let len156 = l155;
+                                                    let bytes156 = _rt::Vec::from_raw_parts(
+                                                        l154.cast(),
+                                                        len156,
+                                                        len156,
                                                     );
-                                                    let l136 = *base
+                                                    let l157 = *base
                                                         .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l137 = *base
+                                                    let l158 = *base
                                                         .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len138 = l137;
-                                                    let bytes138 = _rt::Vec::from_raw_parts(
-                                                        l136.cast(),
-                                                        len138,
-                                                        len138,
+                                                    let len159 = l158;
+                                                    let bytes159 = _rt::Vec::from_raw_parts(
+                                                        l157.cast(),
+                                                        len159,
+                                                        len159,
                                                     );
-                                                    let l139 = *base
+                                                    let l160 = *base
                                                         .add(16 + 14 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>();
-                                                    let l140 = *base
+                                                    let l161 = *base
                                                         .add(16 + 15 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>();
-                                                    let len141 = l140;
-                                                    let bytes141 = _rt::Vec::from_raw_parts(
-                                                        l139.cast(),
-                                                        len141,
-                                                        len141,
+                                                    let len162 = l161;
+                                                    let bytes162 = _rt::Vec::from_raw_parts(
+                                                        l160.cast(),
+                                                        len162,
+                                                        len162,
                                                     );
-                                                    let l142 = *base
+                                                    let l163 = *base
                                                         .add(16 + 16 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
-                                                    let l143 = *base
+                                                    let l164 = *base
                                                         .add(24 + 16 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
-                                                    let l144 = i32::from(
+                                                    let l165 = i32::from(
                                                         *base
                                                             .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>(),
                                                     );
                                                     super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
-                                                        workflow_id: _rt::string_lift(bytes135),
-                                                        run_id: _rt::string_lift(bytes138),
-                                                        workflow_type: _rt::string_lift(bytes141),
-                                                        initiated_event_id: l142 as u64,
-                                                        started_event_id: l143 as u64,
+                                                        workflow_id: _rt::string_lift(bytes156),
+                                                        run_id: _rt::string_lift(bytes159),
+                                                        workflow_type: _rt::string_lift(bytes162),
+                                                        initiated_event_id: l163 as u64,
+                                                        started_event_id: l164 as u64,
                                                         retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
-                                                            l144 as u8,
+                                                            l165 as u8,
                                                         ),
                                                     }
                                                 };
-                                                V145::ChildWorkflow(e145)
+                                                V166::ChildWorkflow(e166)
                                             }
                                         };
                                         super::super::super::sandglass::workflow::types::FailureLink {
-                                            message: _rt::string_lift(bytes29),
-                                            source: _rt::string_lift(bytes32),
-                                            stack_trace: _rt::string_lift(bytes35),
-                                            encoded_attributes: match l36 {
+                                            message: _rt::string_lift(bytes50),
+                                            source: _rt::string_lift(bytes53),
+                                            stack_trace: _rt::string_lift(bytes56),
+                                            encoded_attributes: match l57 {
                                                 0 => None,
                                                 1 => {
                                                     let e = {
-                                                        let l37 = *base
+                                                        let l58 = *base
                                                             .add(7 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l38 = *base
+                                                        let l59 = *base
                                                             .add(8 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let base45 = l37;
-                                                        let len45 = l38;
-                                                        let mut result45 = _rt::Vec::with_capacity(len45);
-                                                        for i in 0..len45 {
-                                                            let base = base45
+                                                        let base66 = l58;
+                                                        let len66 = l59;
+                                                        let mut result66 = _rt::Vec::with_capacity(len66);
+                                                        for i in 0..len66 {
+                                                            let base = base66
                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                            let e45 = {
-                                                                let l39 = *base.add(0).cast::<*mut u8>();
-                                                                let l40 = *base
+                                                            let e66 = {
+                                                                let l60 = *base.add(0).cast::<*mut u8>();
+                                                                let l61 = *base
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                let len41 = l40;
-                                                                let bytes41 = _rt::Vec::from_raw_parts(
-                                                                    l39.cast(),
-                                                                    len41,
-                                                                    len41,
+                                                                let len62 = l61;
+                                                                let bytes62 = _rt::Vec::from_raw_parts(
+                                                                    l60.cast(),
+                                                                    len62,
+                                                                    len62,
                                                                 );
-                                                                let l42 = *base
+                                                                let l63 = *base
                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
-                                                                let l43 = *base
+                                                                let l64 = *base
                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                let len44 = l43;
+                                                                let len65 = l64;
                                                                 (
-                                                                    _rt::string_lift(bytes41),
+                                                                    _rt::string_lift(bytes62),
                                                                     <_ as From<
                                                                         _rt::Vec<_>,
-                                                                    >>::from(_rt::Vec::from_raw_parts(l42.cast(), len44, len44)),
+                                                                    >>::from(_rt::Vec::from_raw_parts(l63.cast(), len65, len65)),
                                                                 )
                                                             };
-                                                            result45.push(e45);
+                                                            result66.push(e66);
                                                         }
                                                         _rt::cabi_dealloc(
-                                                            base45,
-                                                            len45 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            base66,
+                                                            len66 * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         );
-                                                        let l46 = *base
+                                                        let l67 = *base
                                                             .add(9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l47 = *base
+                                                        let l68 = *base
                                                             .add(10 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let len48 = l47;
+                                                        let len69 = l68;
                                                         super::super::super::sandglass::workflow::types::Payload {
-                                                            metadata: result45,
+                                                            metadata: result66,
                                                             data: <_ as From<
                                                                 _rt::Vec<_>,
-                                                            >>::from(_rt::Vec::from_raw_parts(l46.cast(), len48, len48)),
+                                                            >>::from(_rt::Vec::from_raw_parts(l67.cast(), len69, len69)),
                                                         }
                                                     };
                                                     Some(e)
                                                 }
                                                 _ => _rt::invalid_enum_discriminant(),
                                             },
-                                            info: v145,
+                                            info: v166,
                                         }
                                     };
-                                    result146.push(e146);
+                                    result167.push(e167);
                                 }
                                 _rt::cabi_dealloc(
-                                    base146,
-                                    len146 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                    base167,
+                                    len167 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 );
-                                result146
+                                result167
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result147
+                    result168
                 }
             }
         }
@@ -8873,637 +9901,6 @@ pub mod sandglass {
                 }
             }
         }
-        /// What is shown with a run, and by which it can be found: its memo and its search attributes.
-        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
-        pub mod attributes {
-            #[used]
-            #[doc(hidden)]
-            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
-            use super::super::super::_rt;
-            pub type Instant = super::super::super::sandglass::workflow::types::Instant;
-            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
-            /// The value of a search attribute; the case is its type.
-            #[derive(Clone, PartialEq)]
-            pub enum SearchValue {
-                /// A text that is compared as a whole.
-                Keyword(_rt::String),
-                /// Several such texts; each is found by itself.
-                KeywordList(_rt::Vec<_rt::String>),
-                /// A text in which words are searched.
-                Text(_rt::String),
-                /// A whole number.
-                Int(i64),
-                /// A finite number.
-                Double(f64),
-                /// True or false.
-                Boolean(bool),
-                /// A point in time.
-                Datetime(Instant),
-            }
-            impl ::core::fmt::Debug for SearchValue {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        SearchValue::Keyword(e) => {
-                            f.debug_tuple("SearchValue::Keyword").field(e).finish()
-                        }
-                        SearchValue::KeywordList(e) => {
-                            f.debug_tuple("SearchValue::KeywordList").field(e).finish()
-                        }
-                        SearchValue::Text(e) => {
-                            f.debug_tuple("SearchValue::Text").field(e).finish()
-                        }
-                        SearchValue::Int(e) => {
-                            f.debug_tuple("SearchValue::Int").field(e).finish()
-                        }
-                        SearchValue::Double(e) => {
-                            f.debug_tuple("SearchValue::Double").field(e).finish()
-                        }
-                        SearchValue::Boolean(e) => {
-                            f.debug_tuple("SearchValue::Boolean").field(e).finish()
-                        }
-                        SearchValue::Datetime(e) => {
-                            f.debug_tuple("SearchValue::Datetime").field(e).finish()
-                        }
-                    }
-                }
-            }
-            #[allow(unused_unsafe, clippy::all)]
-            /// Sets entries of the memo; an entry without a value is removed. Others stay.
-            ///
-            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
-            ///
-            /// Traps if a name is empty or longer than 1,000 bytes, or the memo becomes larger than its
-            /// limit.
-            #[allow(async_fn_in_trait)]
-            pub fn upsert_memo(
-                entries: &[(_rt::String, ::core::option::Option<Payload>)],
-            ) -> () {
-                unsafe {
-                    let mut cleanup_list = _rt::Vec::new();
-                    let vec8 = entries;
-                    let len8 = vec8.len();
-                    let layout8 = _rt::alloc::Layout::from_size_align(
-                            vec8.len() * (7 * ::core::mem::size_of::<*const u8>()),
-                            ::core::mem::size_of::<*const u8>(),
-                        )
-                        .unwrap();
-                    let (result8, _cleanup8) = wit_bindgen::rt::Cleanup::new(layout8);
-                    for (i, e) in vec8.into_iter().enumerate() {
-                        let base = result8
-                            .add(i * (7 * ::core::mem::size_of::<*const u8>()));
-                        {
-                            let (t0_0, t0_1) = e;
-                            let vec1 = t0_0;
-                            let ptr1 = vec1.as_ptr().cast::<u8>();
-                            let len1 = vec1.len();
-                            *base
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>() = len1;
-                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
-                            match t0_1 {
-                                Some(e) => {
-                                    *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>() = (1i32) as u8;
-                                    let super::super::super::sandglass::workflow::types::Payload {
-                                        metadata: metadata2,
-                                        data: data2,
-                                    } = e;
-                                    let vec6 = metadata2;
-                                    let len6 = vec6.len();
-                                    let layout6 = _rt::alloc::Layout::from_size_align(
-                                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
-                                            ::core::mem::size_of::<*const u8>(),
-                                        )
-                                        .unwrap();
-                                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(
-                                        layout6,
-                                    );
-                                    cleanup_list.extend(_cleanup6);
-                                    for (i, e) in vec6.into_iter().enumerate() {
-                                        let base = result6
-                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                        {
-                                            let (t3_0, t3_1) = e;
-                                            let vec4 = t3_0;
-                                            let ptr4 = vec4.as_ptr().cast::<u8>();
-                                            let len4 = vec4.len();
-                                            *base
-                                                .add(::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len4;
-                                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
-                                            let vec5 = t3_1;
-                                            let ptr5 = vec5.as_ptr().cast::<u8>();
-                                            let len5 = vec5.len();
-                                            *base
-                                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len5;
-                                            *base
-                                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr5.cast_mut();
-                                        }
-                                    }
-                                    *base
-                                        .add(4 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len6;
-                                    *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>() = result6;
-                                    let vec7 = data2;
-                                    let ptr7 = vec7.as_ptr().cast::<u8>();
-                                    let len7 = vec7.len();
-                                    *base
-                                        .add(6 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len7;
-                                    *base
-                                        .add(5 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>() = ptr7.cast_mut();
-                                }
-                                None => {
-                                    *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>() = (0i32) as u8;
-                                }
-                            };
-                        }
-                    }
-                    #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
-                    unsafe extern "C" {
-                        #[link_name = "upsert-memo"]
-                        fn wit_import9(_: *mut u8, _: usize);
-                    }
-                    #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import9(_: *mut u8, _: usize) {
-                        unreachable!()
-                    }
-                    wit_import9(result8, len8);
-                }
-            }
-            #[allow(unused_unsafe, clippy::all)]
-            /// Sets search attributes; one without a value is removed. Others stay.
-            ///
-            /// Replay: compared with the recorded call. Cancellation: works in a canceled run.
-            ///
-            /// Traps if a name is empty or longer than 1,000 bytes, a value is of another type than the one
-            /// it replaces or not finite, or the attributes become larger than their limit.
-            #[allow(async_fn_in_trait)]
-            pub fn upsert_search_attributes(
-                entries: &[(_rt::String, ::core::option::Option<SearchValue>)],
-            ) -> () {
-                unsafe {
-                    let mut cleanup_list = _rt::Vec::new();
-                    let vec6 = entries;
-                    let len6 = vec6.len();
-                    let layout6 = _rt::alloc::Layout::from_size_align(
-                            vec6.len() * (16 + 4 * ::core::mem::size_of::<*const u8>()),
-                            8,
-                        )
-                        .unwrap();
-                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
-                    for (i, e) in vec6.into_iter().enumerate() {
-                        let base = result6
-                            .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
-                        {
-                            let (t0_0, t0_1) = e;
-                            let vec1 = t0_0;
-                            let ptr1 = vec1.as_ptr().cast::<u8>();
-                            let len1 = vec1.len();
-                            *base
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>() = len1;
-                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
-                            match t0_1 {
-                                Some(e) => {
-                                    *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>() = (1i32) as u8;
-                                    match e {
-                                        SearchValue::Keyword(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (0i32) as u8;
-                                            let vec2 = e;
-                                            let ptr2 = vec2.as_ptr().cast::<u8>();
-                                            let len2 = vec2.len();
-                                            *base
-                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len2;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr2.cast_mut();
-                                        }
-                                        SearchValue::KeywordList(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (1i32) as u8;
-                                            let vec4 = e;
-                                            let len4 = vec4.len();
-                                            let layout4 = _rt::alloc::Layout::from_size_align(
-                                                    vec4.len() * (2 * ::core::mem::size_of::<*const u8>()),
-                                                    ::core::mem::size_of::<*const u8>(),
-                                                )
-                                                .unwrap();
-                                            let (result4, _cleanup4) = wit_bindgen::rt::Cleanup::new(
-                                                layout4,
-                                            );
-                                            cleanup_list.extend(_cleanup4);
-                                            for (i, e) in vec4.into_iter().enumerate() {
-                                                let base = result4
-                                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
-                                                {
-                                                    let vec3 = e;
-                                                    let ptr3 = vec3.as_ptr().cast::<u8>();
-                                                    let len3 = vec3.len();
-                                                    *base
-                                                        .add(::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len3;
-                                                    *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
-                                                }
-                                            }
-                                            *base
-                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len4;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = result4;
-                                        }
-                                        SearchValue::Text(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (2i32) as u8;
-                                            let vec5 = e;
-                                            let ptr5 = vec5.as_ptr().cast::<u8>();
-                                            let len5 = vec5.len();
-                                            *base
-                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len5;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr5.cast_mut();
-                                        }
-                                        SearchValue::Int(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (3i32) as u8;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(e);
-                                        }
-                                        SearchValue::Double(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (4i32) as u8;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<f64>() = _rt::as_f64(e);
-                                        }
-                                        SearchValue::Boolean(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (5i32) as u8;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (match e {
-                                                true => 1,
-                                                false => 0,
-                                            }) as u8;
-                                        }
-                                        SearchValue::Datetime(e) => {
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (6i32) as u8;
-                                            *base
-                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(e);
-                                        }
-                                    }
-                                }
-                                None => {
-                                    *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>() = (0i32) as u8;
-                                }
-                            };
-                        }
-                    }
-                    #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
-                    unsafe extern "C" {
-                        #[link_name = "upsert-search-attributes"]
-                        fn wit_import7(_: *mut u8, _: usize);
-                    }
-                    #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import7(_: *mut u8, _: usize) {
-                        unreachable!()
-                    }
-                    wit_import7(result6, len6);
-                }
-            }
-            #[allow(unused_unsafe, clippy::all)]
-            /// Returns the memo as it is now, sorted by name.
-            ///
-            /// Replay: the same at the same place. Cancellation: works in a canceled run.
-            #[allow(async_fn_in_trait)]
-            pub fn get_memo() -> _rt::Vec<(_rt::String, Payload)> {
-                unsafe {
-                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
-                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
-                    struct RetArea(
-                        [::core::mem::MaybeUninit<
-                            u8,
-                        >; 2 * ::core::mem::size_of::<*const u8>()],
-                    );
-                    let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 2
-                            * ::core::mem::size_of::<*const u8>()],
-                    );
-                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
-                    #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
-                    unsafe extern "C" {
-                        #[link_name = "get-memo"]
-                        fn wit_import1(_: *mut u8);
-                    }
-                    #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import1(_: *mut u8) {
-                        unreachable!()
-                    }
-                    wit_import1(ptr0);
-                    let l2 = *ptr0.add(0).cast::<*mut u8>();
-                    let l3 = *ptr0
-                        .add(::core::mem::size_of::<*const u8>())
-                        .cast::<usize>();
-                    let base19 = l2;
-                    let len19 = l3;
-                    let mut result19 = _rt::Vec::with_capacity(len19);
-                    for i in 0..len19 {
-                        let base = base19
-                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
-                        let e19 = {
-                            let l4 = *base.add(0).cast::<*mut u8>();
-                            let l5 = *base
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len6 = l5;
-                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
-                            let l7 = *base
-                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l8 = *base
-                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let base15 = l7;
-                            let len15 = l8;
-                            let mut result15 = _rt::Vec::with_capacity(len15);
-                            for i in 0..len15 {
-                                let base = base15
-                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                let e15 = {
-                                    let l9 = *base.add(0).cast::<*mut u8>();
-                                    let l10 = *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len11 = l10;
-                                    let bytes11 = _rt::Vec::from_raw_parts(
-                                        l9.cast(),
-                                        len11,
-                                        len11,
-                                    );
-                                    let l12 = *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>();
-                                    let l13 = *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len14 = l13;
-                                    (
-                                        _rt::string_lift(bytes11),
-                                        <_ as From<
-                                            _rt::Vec<_>,
-                                        >>::from(_rt::Vec::from_raw_parts(l12.cast(), len14, len14)),
-                                    )
-                                };
-                                result15.push(e15);
-                            }
-                            _rt::cabi_dealloc(
-                                base15,
-                                len15 * (4 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            );
-                            let l16 = *base
-                                .add(4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l17 = *base
-                                .add(5 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len18 = l17;
-                            (
-                                _rt::string_lift(bytes6),
-                                super::super::super::sandglass::workflow::types::Payload {
-                                    metadata: result15,
-                                    data: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l16.cast(), len18, len18)),
-                                },
-                            )
-                        };
-                        result19.push(e19);
-                    }
-                    _rt::cabi_dealloc(
-                        base19,
-                        len19 * (6 * ::core::mem::size_of::<*const u8>()),
-                        ::core::mem::size_of::<*const u8>(),
-                    );
-                    let result20 = result19;
-                    result20
-                }
-            }
-            #[allow(unused_unsafe, clippy::all)]
-            /// Returns the search attributes as they are now, sorted by name. One that a client set to a
-            /// value that is of no type known here is left out.
-            ///
-            /// Replay: the same at the same place. Cancellation: works in a canceled run.
-            #[allow(async_fn_in_trait)]
-            pub fn get_search_attributes() -> _rt::Vec<(_rt::String, SearchValue)> {
-                unsafe {
-                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
-                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
-                    struct RetArea(
-                        [::core::mem::MaybeUninit<
-                            u8,
-                        >; 2 * ::core::mem::size_of::<*const u8>()],
-                    );
-                    let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 2
-                            * ::core::mem::size_of::<*const u8>()],
-                    );
-                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
-                    #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "sandglass:workflow/attributes@0.1.0")]
-                    unsafe extern "C" {
-                        #[link_name = "get-search-attributes"]
-                        fn wit_import1(_: *mut u8);
-                    }
-                    #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import1(_: *mut u8) {
-                        unreachable!()
-                    }
-                    wit_import1(ptr0);
-                    let l2 = *ptr0.add(0).cast::<*mut u8>();
-                    let l3 = *ptr0
-                        .add(::core::mem::size_of::<*const u8>())
-                        .cast::<usize>();
-                    let base25 = l2;
-                    let len25 = l3;
-                    let mut result25 = _rt::Vec::with_capacity(len25);
-                    for i in 0..len25 {
-                        let base = base25
-                            .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
-                        let e25 = {
-                            let l4 = *base.add(0).cast::<*mut u8>();
-                            let l5 = *base
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len6 = l5;
-                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
-                            let l7 = i32::from(
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let v24 = match l7 {
-                                0 => {
-                                    let e24 = {
-                                        let l8 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l9 = *base
-                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let len10 = l9;
-                                        let bytes10 = _rt::Vec::from_raw_parts(
-                                            l8.cast(),
-                                            len10,
-                                            len10,
-                                        );
-                                        _rt::string_lift(bytes10)
-                                    };
-                                    SearchValue::Keyword(e24)
-                                }
-                                1 => {
-                                    let e24 = {
-                                        let l11 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l12 = *base
-                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let base16 = l11;
-                                        let len16 = l12;
-                                        let mut result16 = _rt::Vec::with_capacity(len16);
-                                        for i in 0..len16 {
-                                            let base = base16
-                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
-                                            let e16 = {
-                                                let l13 = *base.add(0).cast::<*mut u8>();
-                                                let l14 = *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len15 = l14;
-                                                let bytes15 = _rt::Vec::from_raw_parts(
-                                                    l13.cast(),
-                                                    len15,
-                                                    len15,
-                                                );
-                                                _rt::string_lift(bytes15)
-                                            };
-                                            result16.push(e16);
-                                        }
-                                        _rt::cabi_dealloc(
-                                            base16,
-                                            len16 * (2 * ::core::mem::size_of::<*const u8>()),
-                                            ::core::mem::size_of::<*const u8>(),
-                                        );
-                                        result16
-                                    };
-                                    SearchValue::KeywordList(e24)
-                                }
-                                2 => {
-                                    let e24 = {
-                                        let l17 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l18 = *base
-                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let len19 = l18;
-                                        let bytes19 = _rt::Vec::from_raw_parts(
-                                            l17.cast(),
-                                            len19,
-                                            len19,
-                                        );
-                                        _rt::string_lift(bytes19)
-                                    };
-                                    SearchValue::Text(e24)
-                                }
-                                3 => {
-                                    let e24 = {
-                                        let l20 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i64>();
-                                        l20
-                                    };
-                                    SearchValue::Int(e24)
-                                }
-                                4 => {
-                                    let e24 = {
-                                        let l21 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<f64>();
-                                        l21
-                                    };
-                                    SearchValue::Double(e24)
-                                }
-                                5 => {
-                                    let e24 = {
-                                        let l22 = i32::from(
-                                            *base
-                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>(),
-                                        );
-                                        _rt::bool_lift(l22 as u8)
-                                    };
-                                    SearchValue::Boolean(e24)
-                                }
-                                n => {
-                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
-                                    let e24 = {
-                                        let l23 = *base
-                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i64>();
-                                        l23 as u64
-                                    };
-                                    SearchValue::Datetime(e24)
-                                }
-                            };
-                            (_rt::string_lift(bytes6), v24)
-                        };
-                        result25.push(e25);
-                    }
-                    _rt::cabi_dealloc(
-                        base25,
-                        len25 * (8 + 4 * ::core::mem::size_of::<*const u8>()),
-                        8,
-                    );
-                    let result26 = result25;
-                    result26
-                }
-            }
-        }
         /// What a workflow may know about itself, and its deterministic clock and random numbers.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod info {
@@ -9511,7 +9908,9 @@ pub mod sandglass {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type Failure = super::super::super::sandglass::workflow::types::Failure;
             pub type Instant = super::super::super::sandglass::workflow::types::Instant;
+            pub type Payload = super::super::super::sandglass::workflow::types::Payload;
             /// The identity of a run.
             #[derive(Clone, PartialEq)]
             pub struct Execution {
@@ -9535,6 +9934,958 @@ pub mod sandglass {
                         .field("workflow-type", &self.workflow_type)
                         .field("task-queue", &self.task_queue)
                         .finish()
+                }
+            }
+            /// How large the run's history is.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
+            pub struct HistorySize {
+                /// Events, up to the one that began this workflow task.
+                pub length: u64,
+                /// Bytes as stored, before this workflow task.
+                pub bytes: u64,
+                /// Whether the host advises to continue as new.
+                pub suggest_continue_as_new: bool,
+            }
+            impl ::core::fmt::Debug for HistorySize {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("HistorySize")
+                        .field("length", &self.length)
+                        .field("bytes", &self.bytes)
+                        .field("suggest-continue-as-new", &self.suggest_continue_as_new)
+                        .finish()
+                }
+            }
+            /// Where a run stands among those of its workflow id that follow each other, because they
+            /// continue as new, are tried again or are repeated by a cron schedule.
+            #[derive(Clone, PartialEq)]
+            pub struct Chain {
+                /// The first run.
+                pub first_run_id: _rt::String,
+                /// The run before this one.
+                pub continued_from: ::core::option::Option<_rt::String>,
+                /// Which attempt of the retry policy this run is, from 1.
+                pub attempt: u32,
+                /// The cron schedule.
+                pub cron: ::core::option::Option<_rt::String>,
+                /// The value of the last run that returned one.
+                pub last_result: ::core::option::Option<Payload>,
+                /// The failure of the run before this one, if that failed.
+                pub last_failure: ::core::option::Option<Failure>,
+            }
+            impl ::core::fmt::Debug for Chain {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Chain")
+                        .field("first-run-id", &self.first_run_id)
+                        .field("continued-from", &self.continued_from)
+                        .field("attempt", &self.attempt)
+                        .field("cron", &self.cron)
+                        .field("last-result", &self.last_result)
+                        .field("last-failure", &self.last_failure)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns how large the history is.
+            ///
+            /// Replay: returns what was recorded. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_history() -> HistorySize {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 24]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 24]);
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/info@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-history"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<i64>();
+                    let l3 = *ptr0.add(8).cast::<i64>();
+                    let l4 = i32::from(*ptr0.add(16).cast::<u8>());
+                    let result5 = HistorySize {
+                        length: l2 as u64,
+                        bytes: l3 as u64,
+                        suggest_continue_as_new: _rt::bool_lift(l4 as u8),
+                    };
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Returns where this run stands in its chain.
+            ///
+            /// Replay: the same in every replay. Cancellation: works in a canceled run.
+            #[allow(async_fn_in_trait)]
+            pub fn get_chain() -> Chain {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 17 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 17
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandglass:workflow/info@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-chain"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let l5 = i32::from(
+                        *ptr0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                    );
+                    let l9 = *ptr0
+                        .add(5 * ::core::mem::size_of::<*const u8>())
+                        .cast::<i32>();
+                    let l10 = i32::from(
+                        *ptr0.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                    );
+                    let l14 = i32::from(
+                        *ptr0.add(9 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                    );
+                    let l27 = i32::from(
+                        *ptr0.add(14 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                    );
+                    let result150 = Chain {
+                        first_run_id: _rt::string_lift(bytes4),
+                        continued_from: match l5 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l6 = *ptr0
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l7 = *ptr0
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len8 = l7;
+                                    let bytes8 = _rt::Vec::from_raw_parts(
+                                        l6.cast(),
+                                        len8,
+                                        len8,
+                                    );
+                                    _rt::string_lift(bytes8)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                        attempt: l9 as u32,
+                        cron: match l10 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l11 = *ptr0
+                                        .add(7 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l12 = *ptr0
+                                        .add(8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len13 = l12;
+                                    let bytes13 = _rt::Vec::from_raw_parts(
+                                        l11.cast(),
+                                        len13,
+                                        len13,
+                                    );
+                                    _rt::string_lift(bytes13)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                        last_result: match l14 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l15 = *ptr0
+                                        .add(10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l16 = *ptr0
+                                        .add(11 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base23 = l15;
+                                    let len23 = l16;
+                                    let mut result23 = _rt::Vec::with_capacity(len23);
+                                    for i in 0..len23 {
+                                        let base = base23
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e23 = {
+                                            let l17 = *base.add(0).cast::<*mut u8>();
+                                            let l18 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len19 = l18;
+                                            let bytes19 = _rt::Vec::from_raw_parts(
+                                                l17.cast(),
+                                                len19,
+                                                len19,
+                                            );
+                                            let l20 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l21 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            (
+                                                _rt::string_lift(bytes19),
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l20.cast(), len22, len22)),
+                                            )
+                                        };
+                                        result23.push(e23);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base23,
+                                        len23 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    let l24 = *ptr0
+                                        .add(12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l25 = *ptr0
+                                        .add(13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len26 = l25;
+                                    super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: result23,
+                                        data: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l24.cast(), len26, len26)),
+                                    }
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                        last_failure: match l27 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l28 = *ptr0
+                                        .add(15 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l29 = *ptr0
+                                        .add(16 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base149 = l28;
+                                    let len149 = l29;
+                                    let mut result149 = _rt::Vec::with_capacity(len149);
+                                    for i in 0..len149 {
+                                        let base = base149
+                                            .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
+                                        let e149 = {
+                                            let l30 = *base.add(0).cast::<*mut u8>();
+                                            let l31 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len32 = l31;
+                                            let bytes32 = _rt::Vec::from_raw_parts(
+                                                l30.cast(),
+                                                len32,
+                                                len32,
+                                            );
+                                            let l33 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l34 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len35 = l34;
+                                            let bytes35 = _rt::Vec::from_raw_parts(
+                                                l33.cast(),
+                                                len35,
+                                                len35,
+                                            );
+                                            let l36 = *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l37 = *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len38 = l37;
+                                            let bytes38 = _rt::Vec::from_raw_parts(
+                                                l36.cast(),
+                                                len38,
+                                                len38,
+                                            );
+                                            let l39 = i32::from(
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>(),
+                                            );
+                                            let l52 = i32::from(
+                                                *base
+                                                    .add(8 + 10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>(),
+                                            );
+                                            use super::super::super::sandglass::workflow::types::FailureInfo as V148;
+                                            let v148 = match l52 {
+                                                0 => {
+                                                    let e148 = {
+                                                        let l53 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l54 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len55 = l54;
+                                                        let bytes55 = _rt::Vec::from_raw_parts(
+                                                            l53.cast(),
+                                                            len55,
+                                                            len55,
+                                                        );
+                                                        let l56 = i32::from(
+                                                            *base
+                                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        let l57 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l58 = *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base71 = l57;
+                                                        let len71 = l58;
+                                                        let mut result71 = _rt::Vec::with_capacity(len71);
+                                                        for i in 0..len71 {
+                                                            let base = base71
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e71 = {
+                                                                let l59 = *base.add(0).cast::<*mut u8>();
+                                                                let l60 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base67 = l59;
+                                                                let len67 = l60;
+                                                                let mut result67 = _rt::Vec::with_capacity(len67);
+                                                                for i in 0..len67 {
+                                                                    let base = base67
+                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                    let e67 = {
+                                                                        let l61 = *base.add(0).cast::<*mut u8>();
+                                                                        let l62 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len63 = l62;
+                                                                        let bytes63 = _rt::Vec::from_raw_parts(
+                                                                            l61.cast(),
+                                                                            len63,
+                                                                            len63,
+                                                                        );
+                                                                        let l64 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l65 = *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len66 = l65;
+                                                                        (
+                                                                            _rt::string_lift(bytes63),
+                                                                            <_ as From<
+                                                                                _rt::Vec<_>,
+                                                                            >>::from(_rt::Vec::from_raw_parts(l64.cast(), len66, len66)),
+                                                                        )
+                                                                    };
+                                                                    result67.push(e67);
+                                                                }
+                                                                _rt::cabi_dealloc(
+                                                                    base67,
+                                                                    len67 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                );
+                                                                let l68 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l69 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len70 = l69;
+                                                                super::super::super::sandglass::workflow::types::Payload {
+                                                                    metadata: result67,
+                                                                    data: <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l68.cast(), len70, len70)),
+                                                                }
+                                                            };
+                                                            result71.push(e71);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base71,
+                                                            len71 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l72 = i32::from(
+                                                            *base
+                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        super::super::super::sandglass::workflow::types::ApplicationFailure {
+                                                            failure_type: _rt::string_lift(bytes55),
+                                                            non_retryable: _rt::bool_lift(l56 as u8),
+                                                            details: result71,
+                                                            next_retry_delay: match l72 {
+                                                                0 => None,
+                                                                1 => {
+                                                                    let e = {
+                                                                        let l73 = *base
+                                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        l73 as u64
+                                                                    };
+                                                                    Some(e)
+                                                                }
+                                                                _ => _rt::invalid_enum_discriminant(),
+                                                            },
+                                                        }
+                                                    };
+                                                    V148::Application(e148)
+                                                }
+                                                1 => {
+                                                    let e148 = {
+                                                        let l74 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l75 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base88 = l74;
+                                                        let len88 = l75;
+                                                        let mut result88 = _rt::Vec::with_capacity(len88);
+                                                        for i in 0..len88 {
+                                                            let base = base88
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e88 = {
+                                                                let l76 = *base.add(0).cast::<*mut u8>();
+                                                                let l77 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base84 = l76;
+                                                                let len84 = l77;
+                                                                let mut result84 = _rt::Vec::with_capacity(len84);
+                                                                for i in 0..len84 {
+                                                                    let base = base84
+                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                    let e84 = {
+                                                                        let l78 = *base.add(0).cast::<*mut u8>();
+                                                                        let l79 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len80 = l79;
+                                                                        let bytes80 = _rt::Vec::from_raw_parts(
+                                                                            l78.cast(),
+                                                                            len80,
+                                                                            len80,
+                                                                        );
+                                                                        let l81 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l82 = *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len83 = l82;
+                                                                        (
+                                                                            _rt::string_lift(bytes80),
+                                                                            <_ as From<
+                                                                                _rt::Vec<_>,
+                                                                            >>::from(_rt::Vec::from_raw_parts(l81.cast(), len83, len83)),
+                                                                        )
+                                                                    };
+                                                                    result84.push(e84);
+                                                                }
+                                                                _rt::cabi_dealloc(
+                                                                    base84,
+                                                                    len84 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                );
+                                                                let l85 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l86 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len87 = l86;
+                                                                super::super::super::sandglass::workflow::types::Payload {
+                                                                    metadata: result84,
+                                                                    data: <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(_rt::Vec::from_raw_parts(l85.cast(), len87, len87)),
+                                                                }
+                                                            };
+                                                            result88.push(e88);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base88,
+                                                            len88 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        let l89 = *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l90 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len91 = l90;
+                                                        let bytes91 = _rt::Vec::from_raw_parts(
+                                                            l89.cast(),
+                                                            len91,
+                                                            len91,
+                                                        );
+                                                        let l92 = i32::from(
+                                                            *base
+                                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        let l93 = i32::from(
+                                                            *base
+                                                                .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        super::super::super::sandglass::workflow::types::CanceledFailure {
+                                                            details: result88,
+                                                            identity: _rt::string_lift(bytes91),
+                                                            settled: _rt::bool_lift(l92 as u8),
+                                                            request: match l93 {
+                                                                0 => None,
+                                                                1 => {
+                                                                    let e = {
+                                                                        let l94 = i32::from(
+                                                                            *base
+                                                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        let l95 = *base
+                                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l96 = *base
+                                                                            .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len97 = l96;
+                                                                        let bytes97 = _rt::Vec::from_raw_parts(
+                                                                            l95.cast(),
+                                                                            len97,
+                                                                            len97,
+                                                                        );
+                                                                        let l98 = *base
+                                                                            .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l99 = *base
+                                                                            .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len100 = l99;
+                                                                        let bytes100 = _rt::Vec::from_raw_parts(
+                                                                            l98.cast(),
+                                                                            len100,
+                                                                            len100,
+                                                                        );
+                                                                        let l101 = *base
+                                                                            .add(40 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<i64>();
+                                                                        let l102 = i32::from(
+                                                                            *base
+                                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                .cast::<u8>(),
+                                                                        );
+                                                                        super::super::super::sandglass::workflow::types::CancelInfo {
+                                                                            cause: super::super::super::sandglass::workflow::types::CancelCause::_lift(
+                                                                                l94 as u8,
+                                                                            ),
+                                                                            reason: _rt::string_lift(bytes97),
+                                                                            requester: _rt::string_lift(bytes100),
+                                                                            at: l101 as u64,
+                                                                            deadline: match l102 {
+                                                                                0 => None,
+                                                                                1 => {
+                                                                                    let e = {
+                                                                                        let l103 = *base
+                                                                                            .add(56 + 18 * ::core::mem::size_of::<*const u8>())
+                                                                                            .cast::<i64>();
+                                                                                        l103 as u64
+                                                                                    };
+                                                                                    Some(e)
+                                                                                }
+                                                                                _ => _rt::invalid_enum_discriminant(),
+                                                                            },
+                                                                        }
+                                                                    };
+                                                                    Some(e)
+                                                                }
+                                                                _ => _rt::invalid_enum_discriminant(),
+                                                            },
+                                                        }
+                                                    };
+                                                    V148::Canceled(e148)
+                                                }
+                                                2 => {
+                                                    let e148 = {
+                                                        let l104 = i32::from(
+                                                            *base
+                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        let l105 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l106 = *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base119 = l105;
+                                                        let len119 = l106;
+                                                        let mut result119 = _rt::Vec::with_capacity(len119);
+                                                        for i in 0..len119 {
+                                                            let base = base119
+                                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                            let e119 = {
+                                                                let l107 = *base.add(0).cast::<*mut u8>();
+                                                                let l108 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let base115 = l107;
+                                                                let len115 = l108;
+                                                                let mut result115 = _rt::Vec::with_capacity(len115);
+                                                                for i in 0..len115 {
+                                                                    let base = base115
+                                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                    let e115 = {
+                                                                        let l109 = *base.add(0).cast::<*mut u8>();
+                                                                        let l110 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len111 = l110;
+                                                                        let bytes111 = _rt::Vec::from_raw_parts(
+                                                                            l109.cast(),
+                                                                            len111,
+                                                                            len111,
+                                                                        );
+                                                                        let l112 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l113 = *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        let len114 = l113;
+                                                                        (
+                                                                            _rt::string_lift(bytes111),
+                                                                            <_ as From<
+                                                                                _rt::Vec<_>,
+                                                                            >>::from(
+                                                                                _rt::Vec::from_raw_parts(l112.cast(), len114, len114),
+                                                                            ),
+                                                                        )
+                                                                    };
+                                                                    result115.push(e115);
+                                                                }
+                                                                _rt::cabi_dealloc(
+                                                                    base115,
+                                                                    len115 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                    ::core::mem::size_of::<*const u8>(),
+                                                                );
+                                                                let l116 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l117 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                let len118 = l117;
+                                                                super::super::super::sandglass::workflow::types::Payload {
+                                                                    metadata: result115,
+                                                                    data: <_ as From<
+                                                                        _rt::Vec<_>,
+                                                                    >>::from(
+                                                                        _rt::Vec::from_raw_parts(l116.cast(), len118, len118),
+                                                                    ),
+                                                                }
+                                                            };
+                                                            result119.push(e119);
+                                                        }
+                                                        _rt::cabi_dealloc(
+                                                            base119,
+                                                            len119 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        );
+                                                        super::super::super::sandglass::workflow::types::TimeoutFailure {
+                                                            kind: super::super::super::sandglass::workflow::types::TimeoutKind::_lift(
+                                                                l104 as u8,
+                                                            ),
+                                                            last_heartbeat_details: result119,
+                                                        }
+                                                    };
+                                                    V148::Timeout(e148)
+                                                }
+                                                3 => {
+                                                    let e148 = {
+                                                        let l120 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l121 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len122 = l121;
+                                                        let bytes122 = _rt::Vec::from_raw_parts(
+                                                            l120.cast(),
+                                                            len122,
+                                                            len122,
+                                                        );
+                                                        _rt::string_lift(bytes122)
+                                                    };
+                                                    V148::Terminated(e148)
+                                                }
+                                                4 => {
+                                                    let e148 = {
+                                                        let l123 = i32::from(
+                                                            *base
+                                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        _rt::bool_lift(l123 as u8)
+                                                    };
+                                                    V148::Server(e148)
+                                                }
+                                                5 => {
+                                                    let e148 = {
+                                                        let l124 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>();
+                                                        let l125 = *base
+                                                            .add(24 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>();
+                                                        let l126 = *base
+                                                            .add(32 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l127 = *base
+                                                            .add(32 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len128 = l127;
+                                                        let bytes128 = _rt::Vec::from_raw_parts(
+                                                            l126.cast(),
+                                                            len128,
+                                                            len128,
+                                                        );
+                                                        let l129 = *base
+                                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l130 = *base
+                                                            .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len131 = l130;
+                                                        let bytes131 = _rt::Vec::from_raw_parts(
+                                                            l129.cast(),
+                                                            len131,
+                                                            len131,
+                                                        );
+                                                        let l132 = *base
+                                                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l133 = *base
+                                                            .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len134 = l133;
+                                                        let bytes134 = _rt::Vec::from_raw_parts(
+                                                            l132.cast(),
+                                                            len134,
+                                                            len134,
+                                                        );
+                                                        let l135 = i32::from(
+                                                            *base
+                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        super::super::super::sandglass::workflow::types::ActivityFailure {
+                                                            scheduled_event_id: l124 as u64,
+                                                            started_event_id: l125 as u64,
+                                                            identity: _rt::string_lift(bytes128),
+                                                            activity_type: _rt::string_lift(bytes131),
+                                                            activity_id: _rt::string_lift(bytes134),
+                                                            retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                l135 as u8,
+                                                            ),
+                                                        }
+                                                    };
+                                                    V148::Activity(e148)
+                                                }
+                                                n => {
+                                                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                                    let e148 = {
+                                                        let l136 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l137 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len138 = l137;
+                                                        let bytes138 = _rt::Vec::from_raw_parts(
+                                                            l136.cast(),
+                                                            len138,
+                                                            len138,
+                                                        );
+                                                        let l139 = *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l140 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len141 = l140;
+                                                        let bytes141 = _rt::Vec::from_raw_parts(
+                                                            l139.cast(),
+                                                            len141,
+                                                            len141,
+                                                        );
+                                                        let l142 = *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l143 = *base
+                                                            .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len144 = l143;
+                                                        let bytes144 = _rt::Vec::from_raw_parts(
+                                                            l142.cast(),
+                                                            len144,
+                                                            len144,
+                                                        );
+                                                        let l145 = *base
+                                                            .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>();
+                                                        let l146 = *base
+                                                            .add(24 + 16 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i64>();
+                                                        let l147 = i32::from(
+                                                            *base
+                                                                .add(32 + 16 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
+                                                            workflow_id: _rt::string_lift(bytes138),
+                                                            run_id: _rt::string_lift(bytes141),
+                                                            workflow_type: _rt::string_lift(bytes144),
+                                                            initiated_event_id: l145 as u64,
+                                                            started_event_id: l146 as u64,
+                                                            retry_state: super::super::super::sandglass::workflow::types::RetryState::_lift(
+                                                                l147 as u8,
+                                                            ),
+                                                        }
+                                                    };
+                                                    V148::ChildWorkflow(e148)
+                                                }
+                                            };
+                                            super::super::super::sandglass::workflow::types::FailureLink {
+                                                message: _rt::string_lift(bytes32),
+                                                source: _rt::string_lift(bytes35),
+                                                stack_trace: _rt::string_lift(bytes38),
+                                                encoded_attributes: match l39 {
+                                                    0 => None,
+                                                    1 => {
+                                                        let e = {
+                                                            let l40 = *base
+                                                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l41 = *base
+                                                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base48 = l40;
+                                                            let len48 = l41;
+                                                            let mut result48 = _rt::Vec::with_capacity(len48);
+                                                            for i in 0..len48 {
+                                                                let base = base48
+                                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                                let e48 = {
+                                                                    let l42 = *base.add(0).cast::<*mut u8>();
+                                                                    let l43 = *base
+                                                                        .add(::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len44 = l43;
+                                                                    let bytes44 = _rt::Vec::from_raw_parts(
+                                                                        l42.cast(),
+                                                                        len44,
+                                                                        len44,
+                                                                    );
+                                                                    let l45 = *base
+                                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<*mut u8>();
+                                                                    let l46 = *base
+                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                        .cast::<usize>();
+                                                                    let len47 = l46;
+                                                                    (
+                                                                        _rt::string_lift(bytes44),
+                                                                        <_ as From<
+                                                                            _rt::Vec<_>,
+                                                                        >>::from(_rt::Vec::from_raw_parts(l45.cast(), len47, len47)),
+                                                                    )
+                                                                };
+                                                                result48.push(e48);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base48,
+                                                                len48 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l49 = *base
+                                                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<*mut u8>();
+                                                            let l50 = *base
+                                                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len51 = l50;
+                                                            super::super::super::sandglass::workflow::types::Payload {
+                                                                metadata: result48,
+                                                                data: <_ as From<
+                                                                    _rt::Vec<_>,
+                                                                >>::from(_rt::Vec::from_raw_parts(l49.cast(), len51, len51)),
+                                                            }
+                                                        };
+                                                        Some(e)
+                                                    }
+                                                    _ => _rt::invalid_enum_discriminant(),
+                                                },
+                                                info: v148,
+                                            }
+                                        };
+                                        result149.push(e149);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base149,
+                                        len149 * (64 + 18 * ::core::mem::size_of::<*const u8>()),
+                                        8,
+                                    );
+                                    result149
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                    };
+                    result150
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -9845,8 +11196,57 @@ pub mod sandglass {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type SearchValue = super::super::super::sandglass::workflow::attributes::SearchValue;
+            pub type Duration = super::super::super::sandglass::workflow::types::Duration;
             pub type Failure = super::super::super::sandglass::workflow::types::Failure;
             pub type Payload = super::super::super::sandglass::workflow::types::Payload;
+            pub type RetryPolicy = super::super::super::sandglass::workflow::types::RetryPolicy;
+            /// How the run that continues this one differs from it. What is not given stays as it is, as do
+            /// the workflow id, the cron schedule and the limit on the whole chain of runs.
+            #[derive(Clone, PartialEq)]
+            pub struct Continuation {
+                /// The workflow type, of the same component.
+                pub workflow_type: ::core::option::Option<_rt::String>,
+                /// Arguments.
+                pub arguments: _rt::Vec<Payload>,
+                /// The task queue.
+                pub task_queue: ::core::option::Option<_rt::String>,
+                /// Limit for the new run.
+                pub run_timeout: ::core::option::Option<Duration>,
+                /// When a failed run is tried again; attempts are counted from 1 again.
+                pub retry: ::core::option::Option<RetryPolicy>,
+                /// Headers.
+                pub header: ::core::option::Option<_rt::Vec<(_rt::String, Payload)>>,
+                /// The memo.
+                pub memo: ::core::option::Option<_rt::Vec<(_rt::String, Payload)>>,
+                /// Search attributes.
+                pub search_attributes: ::core::option::Option<
+                    _rt::Vec<(_rt::String, SearchValue)>,
+                >,
+                /// Whether a request to cancel this run is not handed on to the new one.
+                pub drop_cancel: bool,
+                /// Whether registered compensations are forgotten; without this there must be none.
+                pub drop_compensations: bool,
+            }
+            impl ::core::fmt::Debug for Continuation {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Continuation")
+                        .field("workflow-type", &self.workflow_type)
+                        .field("arguments", &self.arguments)
+                        .field("task-queue", &self.task_queue)
+                        .field("run-timeout", &self.run_timeout)
+                        .field("retry", &self.retry)
+                        .field("header", &self.header)
+                        .field("memo", &self.memo)
+                        .field("search-attributes", &self.search_attributes)
+                        .field("drop-cancel", &self.drop_cancel)
+                        .field("drop-compensations", &self.drop_compensations)
+                        .finish()
+                }
+            }
             /// How a workflow ends.
             #[derive(Clone, PartialEq)]
             pub enum Outcome {
@@ -9856,6 +11256,9 @@ pub mod sandglass {
                 /// and the
                 /// failure is a cancellation, bare or as the cause of an activity's or child's failure.
                 Failed(Failure),
+                /// It is continued by another run of its workflow id, with an empty history. Children are
+                /// treated as when the run ends.
+                ContinueAsNew(Continuation),
             }
             impl ::core::fmt::Debug for Outcome {
                 fn fmt(
@@ -9869,6 +11272,9 @@ pub mod sandglass {
                         Outcome::Failed(e) => {
                             f.debug_tuple("Outcome::Failed").field(e).finish()
                         }
+                        Outcome::ContinueAsNew(e) => {
+                            f.debug_tuple("Outcome::ContinueAsNew").field(e).finish()
+                        }
                     }
                 }
             }
@@ -9879,162 +11285,187 @@ pub mod sandglass {
             /// recorded outcome. Cancellation: a request that arrives in the same workflow task wins; the
             /// task
             /// is repeated with it.
+            ///
+            /// Traps if a run that continues as new has compensations registered and does not drop them, or
+            /// names a type that its component does not have.
             #[allow(async_fn_in_trait)]
             pub fn complete(how: &Outcome) -> () {
                 unsafe {
                     let mut cleanup_list = _rt::Vec::new();
-                    let (result56_0, result56_1, result56_2, result56_3, result56_4) = match how {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 72 + 20 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 72
+                            + 20 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    match how {
                         Outcome::Completed(e) => {
+                            *ptr0.add(0).cast::<u8>() = (0i32) as u8;
                             let super::super::super::sandglass::workflow::types::Payload {
-                                metadata: metadata0,
-                                data: data0,
+                                metadata: metadata1,
+                                data: data1,
                             } = e;
-                            let vec4 = metadata0;
-                            let len4 = vec4.len();
-                            let layout4 = _rt::alloc::Layout::from_size_align(
-                                    vec4.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            let vec5 = metadata1;
+                            let len5 = vec5.len();
+                            let layout5 = _rt::alloc::Layout::from_size_align(
+                                    vec5.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 )
                                 .unwrap();
-                            let (result4, _cleanup4) = wit_bindgen::rt::Cleanup::new(
-                                layout4,
+                            let (result5, _cleanup5) = wit_bindgen::rt::Cleanup::new(
+                                layout5,
                             );
-                            cleanup_list.extend(_cleanup4);
-                            for (i, e) in vec4.into_iter().enumerate() {
-                                let base = result4
+                            cleanup_list.extend(_cleanup5);
+                            for (i, e) in vec5.into_iter().enumerate() {
+                                let base = result5
                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                 {
-                                    let (t1_0, t1_1) = e;
-                                    let vec2 = t1_0;
-                                    let ptr2 = vec2.as_ptr().cast::<u8>();
-                                    let len2 = vec2.len();
-                                    *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len2;
-                                    *base.add(0).cast::<*mut u8>() = ptr2.cast_mut();
-                                    let vec3 = t1_1;
+                                    let (t2_0, t2_1) = e;
+                                    let vec3 = t2_0;
                                     let ptr3 = vec3.as_ptr().cast::<u8>();
                                     let len3 = vec3.len();
                                     *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .add(::core::mem::size_of::<*const u8>())
                                         .cast::<usize>() = len3;
+                                    *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
+                                    let vec4 = t2_1;
+                                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                                    let len4 = vec4.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len4;
                                     *base
                                         .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>() = ptr3.cast_mut();
+                                        .cast::<*mut u8>() = ptr4.cast_mut();
                                 }
                             }
-                            let vec5 = data0;
-                            let ptr5 = vec5.as_ptr().cast::<u8>();
-                            let len5 = vec5.len();
-                            (0i32, result4, len4, ptr5.cast_mut(), len5)
+                            *ptr0
+                                .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *ptr0.add(8).cast::<*mut u8>() = result5;
+                            let vec6 = data1;
+                            let ptr6 = vec6.as_ptr().cast::<u8>();
+                            let len6 = vec6.len();
+                            *ptr0
+                                .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len6;
+                            *ptr0
+                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr6.cast_mut();
                         }
                         Outcome::Failed(e) => {
-                            let vec55 = e;
-                            let len55 = vec55.len();
-                            let layout55 = _rt::alloc::Layout::from_size_align(
-                                    vec55.len()
+                            *ptr0.add(0).cast::<u8>() = (1i32) as u8;
+                            let vec56 = e;
+                            let len56 = vec56.len();
+                            let layout56 = _rt::alloc::Layout::from_size_align(
+                                    vec56.len()
                                         * (64 + 18 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 )
                                 .unwrap();
-                            let (result55, _cleanup55) = wit_bindgen::rt::Cleanup::new(
-                                layout55,
+                            let (result56, _cleanup56) = wit_bindgen::rt::Cleanup::new(
+                                layout56,
                             );
-                            cleanup_list.extend(_cleanup55);
-                            for (i, e) in vec55.into_iter().enumerate() {
-                                let base = result55
+                            cleanup_list.extend(_cleanup56);
+                            for (i, e) in vec56.into_iter().enumerate() {
+                                let base = result56
                                     .add(i * (64 + 18 * ::core::mem::size_of::<*const u8>()));
                                 {
                                     let super::super::super::sandglass::workflow::types::FailureLink {
-                                        message: message6,
-                                        source: source6,
-                                        stack_trace: stack_trace6,
-                                        encoded_attributes: encoded_attributes6,
-                                        info: info6,
+                                        message: message7,
+                                        source: source7,
+                                        stack_trace: stack_trace7,
+                                        encoded_attributes: encoded_attributes7,
+                                        info: info7,
                                     } = e;
-                                    let vec7 = message6;
-                                    let ptr7 = vec7.as_ptr().cast::<u8>();
-                                    let len7 = vec7.len();
-                                    *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>() = len7;
-                                    *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
-                                    let vec8 = source6;
+                                    let vec8 = message7;
                                     let ptr8 = vec8.as_ptr().cast::<u8>();
                                     let len8 = vec8.len();
                                     *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .add(::core::mem::size_of::<*const u8>())
                                         .cast::<usize>() = len8;
-                                    *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>() = ptr8.cast_mut();
-                                    let vec9 = stack_trace6;
+                                    *base.add(0).cast::<*mut u8>() = ptr8.cast_mut();
+                                    let vec9 = source7;
                                     let ptr9 = vec9.as_ptr().cast::<u8>();
                                     let len9 = vec9.len();
                                     *base
-                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>() = len9;
                                     *base
-                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>() = ptr9.cast_mut();
-                                    match encoded_attributes6 {
+                                    let vec10 = stack_trace7;
+                                    let ptr10 = vec10.as_ptr().cast::<u8>();
+                                    let len10 = vec10.len();
+                                    *base
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len10;
+                                    *base
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr10.cast_mut();
+                                    match encoded_attributes7 {
                                         Some(e) => {
                                             *base
                                                 .add(6 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (1i32) as u8;
                                             let super::super::super::sandglass::workflow::types::Payload {
-                                                metadata: metadata10,
-                                                data: data10,
+                                                metadata: metadata11,
+                                                data: data11,
                                             } = e;
-                                            let vec14 = metadata10;
-                                            let len14 = vec14.len();
-                                            let layout14 = _rt::alloc::Layout::from_size_align(
-                                                    vec14.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            let vec15 = metadata11;
+                                            let len15 = vec15.len();
+                                            let layout15 = _rt::alloc::Layout::from_size_align(
+                                                    vec15.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 )
                                                 .unwrap();
-                                            let (result14, _cleanup14) = wit_bindgen::rt::Cleanup::new(
-                                                layout14,
+                                            let (result15, _cleanup15) = wit_bindgen::rt::Cleanup::new(
+                                                layout15,
                                             );
-                                            cleanup_list.extend(_cleanup14);
-                                            for (i, e) in vec14.into_iter().enumerate() {
-                                                let base = result14
+                                            cleanup_list.extend(_cleanup15);
+                                            for (i, e) in vec15.into_iter().enumerate() {
+                                                let base = result15
                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                 {
-                                                    let (t11_0, t11_1) = e;
-                                                    let vec12 = t11_0;
-                                                    let ptr12 = vec12.as_ptr().cast::<u8>();
-                                                    let len12 = vec12.len();
-                                                    *base
-                                                        .add(::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len12;
-                                                    *base.add(0).cast::<*mut u8>() = ptr12.cast_mut();
-                                                    let vec13 = t11_1;
+                                                    let (t12_0, t12_1) = e;
+                                                    let vec13 = t12_0;
                                                     let ptr13 = vec13.as_ptr().cast::<u8>();
                                                     let len13 = vec13.len();
                                                     *base
-                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .add(::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>() = len13;
+                                                    *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                                                    let vec14 = t12_1;
+                                                    let ptr14 = vec14.as_ptr().cast::<u8>();
+                                                    let len14 = vec14.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len14;
                                                     *base
                                                         .add(2 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>() = ptr13.cast_mut();
+                                                        .cast::<*mut u8>() = ptr14.cast_mut();
                                                 }
                                             }
                                             *base
                                                 .add(8 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len14;
-                                            *base
-                                                .add(7 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = result14;
-                                            let vec15 = data10;
-                                            let ptr15 = vec15.as_ptr().cast::<u8>();
-                                            let len15 = vec15.len();
-                                            *base
-                                                .add(10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len15;
                                             *base
+                                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result15;
+                                            let vec16 = data11;
+                                            let ptr16 = vec16.as_ptr().cast::<u8>();
+                                            let len16 = vec16.len();
+                                            *base
+                                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len16;
+                                            *base
                                                 .add(9 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr15.cast_mut();
+                                                .cast::<*mut u8>() = ptr16.cast_mut();
                                         }
                                         None => {
                                             *base
@@ -10042,108 +11473,108 @@ pub mod sandglass {
                                                 .cast::<u8>() = (0i32) as u8;
                                         }
                                     };
-                                    use super::super::super::sandglass::workflow::types::FailureInfo as V54;
-                                    match info6 {
-                                        V54::Application(e) => {
+                                    use super::super::super::sandglass::workflow::types::FailureInfo as V55;
+                                    match info7 {
+                                        V55::Application(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (0i32) as u8;
                                             let super::super::super::sandglass::workflow::types::ApplicationFailure {
-                                                failure_type: failure_type16,
-                                                non_retryable: non_retryable16,
-                                                details: details16,
-                                                next_retry_delay: next_retry_delay16,
+                                                failure_type: failure_type17,
+                                                non_retryable: non_retryable17,
+                                                details: details17,
+                                                next_retry_delay: next_retry_delay17,
                                             } = e;
-                                            let vec17 = failure_type16;
-                                            let ptr17 = vec17.as_ptr().cast::<u8>();
-                                            let len17 = vec17.len();
+                                            let vec18 = failure_type17;
+                                            let ptr18 = vec18.as_ptr().cast::<u8>();
+                                            let len18 = vec18.len();
                                             *base
                                                 .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len17;
+                                                .cast::<usize>() = len18;
                                             *base
                                                 .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr17.cast_mut();
+                                                .cast::<*mut u8>() = ptr18.cast_mut();
                                             *base
                                                 .add(16 + 12 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (match non_retryable16 {
+                                                .cast::<u8>() = (match non_retryable17 {
                                                 true => 1,
                                                 false => 0,
                                             }) as u8;
-                                            let vec24 = details16;
-                                            let len24 = vec24.len();
-                                            let layout24 = _rt::alloc::Layout::from_size_align(
-                                                    vec24.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            let vec25 = details17;
+                                            let len25 = vec25.len();
+                                            let layout25 = _rt::alloc::Layout::from_size_align(
+                                                    vec25.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 )
                                                 .unwrap();
-                                            let (result24, _cleanup24) = wit_bindgen::rt::Cleanup::new(
-                                                layout24,
+                                            let (result25, _cleanup25) = wit_bindgen::rt::Cleanup::new(
+                                                layout25,
                                             );
-                                            cleanup_list.extend(_cleanup24);
-                                            for (i, e) in vec24.into_iter().enumerate() {
-                                                let base = result24
+                                            cleanup_list.extend(_cleanup25);
+                                            for (i, e) in vec25.into_iter().enumerate() {
+                                                let base = result25
                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                 {
                                                     let super::super::super::sandglass::workflow::types::Payload {
-                                                        metadata: metadata18,
-                                                        data: data18,
+                                                        metadata: metadata19,
+                                                        data: data19,
                                                     } = e;
-                                                    let vec22 = metadata18;
-                                                    let len22 = vec22.len();
-                                                    let layout22 = _rt::alloc::Layout::from_size_align(
-                                                            vec22.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    let vec23 = metadata19;
+                                                    let len23 = vec23.len();
+                                                    let layout23 = _rt::alloc::Layout::from_size_align(
+                                                            vec23.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         )
                                                         .unwrap();
-                                                    let (result22, _cleanup22) = wit_bindgen::rt::Cleanup::new(
-                                                        layout22,
+                                                    let (result23, _cleanup23) = wit_bindgen::rt::Cleanup::new(
+                                                        layout23,
                                                     );
-                                                    cleanup_list.extend(_cleanup22);
-                                                    for (i, e) in vec22.into_iter().enumerate() {
-                                                        let base = result22
+                                                    cleanup_list.extend(_cleanup23);
+                                                    for (i, e) in vec23.into_iter().enumerate() {
+                                                        let base = result23
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                         {
-                                                            let (t19_0, t19_1) = e;
-                                                            let vec20 = t19_0;
-                                                            let ptr20 = vec20.as_ptr().cast::<u8>();
-                                                            let len20 = vec20.len();
-                                                            *base
-                                                                .add(::core::mem::size_of::<*const u8>())
-                                                                .cast::<usize>() = len20;
-                                                            *base.add(0).cast::<*mut u8>() = ptr20.cast_mut();
-                                                            let vec21 = t19_1;
+                                                            let (t20_0, t20_1) = e;
+                                                            let vec21 = t20_0;
                                                             let ptr21 = vec21.as_ptr().cast::<u8>();
                                                             let len21 = vec21.len();
                                                             *base
-                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>() = len21;
+                                                            *base.add(0).cast::<*mut u8>() = ptr21.cast_mut();
+                                                            let vec22 = t20_1;
+                                                            let ptr22 = vec22.as_ptr().cast::<u8>();
+                                                            let len22 = vec22.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len22;
                                                             *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<*mut u8>() = ptr21.cast_mut();
+                                                                .cast::<*mut u8>() = ptr22.cast_mut();
                                                         }
                                                     }
                                                     *base
                                                         .add(::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len22;
-                                                    *base.add(0).cast::<*mut u8>() = result22;
-                                                    let vec23 = data18;
-                                                    let ptr23 = vec23.as_ptr().cast::<u8>();
-                                                    let len23 = vec23.len();
+                                                        .cast::<usize>() = len23;
+                                                    *base.add(0).cast::<*mut u8>() = result23;
+                                                    let vec24 = data19;
+                                                    let ptr24 = vec24.as_ptr().cast::<u8>();
+                                                    let len24 = vec24.len();
                                                     *base
                                                         .add(3 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len23;
+                                                        .cast::<usize>() = len24;
                                                     *base
                                                         .add(2 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>() = ptr23.cast_mut();
+                                                        .cast::<*mut u8>() = ptr24.cast_mut();
                                                 }
                                             }
                                             *base
                                                 .add(16 + 14 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len24;
+                                                .cast::<usize>() = len25;
                                             *base
                                                 .add(16 + 13 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = result24;
-                                            match next_retry_delay16 {
+                                                .cast::<*mut u8>() = result25;
+                                            match next_retry_delay17 {
                                                 Some(e) => {
                                                     *base
                                                         .add(24 + 14 * ::core::mem::size_of::<*const u8>())
@@ -10159,142 +11590,142 @@ pub mod sandglass {
                                                 }
                                             };
                                         }
-                                        V54::Canceled(e) => {
+                                        V55::Canceled(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (1i32) as u8;
                                             let super::super::super::sandglass::workflow::types::CanceledFailure {
-                                                details: details25,
-                                                identity: identity25,
-                                                settled: settled25,
-                                                request: request25,
+                                                details: details26,
+                                                identity: identity26,
+                                                settled: settled26,
+                                                request: request26,
                                             } = e;
-                                            let vec32 = details25;
-                                            let len32 = vec32.len();
-                                            let layout32 = _rt::alloc::Layout::from_size_align(
-                                                    vec32.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            let vec33 = details26;
+                                            let len33 = vec33.len();
+                                            let layout33 = _rt::alloc::Layout::from_size_align(
+                                                    vec33.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 )
                                                 .unwrap();
-                                            let (result32, _cleanup32) = wit_bindgen::rt::Cleanup::new(
-                                                layout32,
+                                            let (result33, _cleanup33) = wit_bindgen::rt::Cleanup::new(
+                                                layout33,
                                             );
-                                            cleanup_list.extend(_cleanup32);
-                                            for (i, e) in vec32.into_iter().enumerate() {
-                                                let base = result32
+                                            cleanup_list.extend(_cleanup33);
+                                            for (i, e) in vec33.into_iter().enumerate() {
+                                                let base = result33
                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                 {
                                                     let super::super::super::sandglass::workflow::types::Payload {
-                                                        metadata: metadata26,
-                                                        data: data26,
+                                                        metadata: metadata27,
+                                                        data: data27,
                                                     } = e;
-                                                    let vec30 = metadata26;
-                                                    let len30 = vec30.len();
-                                                    let layout30 = _rt::alloc::Layout::from_size_align(
-                                                            vec30.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    let vec31 = metadata27;
+                                                    let len31 = vec31.len();
+                                                    let layout31 = _rt::alloc::Layout::from_size_align(
+                                                            vec31.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         )
                                                         .unwrap();
-                                                    let (result30, _cleanup30) = wit_bindgen::rt::Cleanup::new(
-                                                        layout30,
+                                                    let (result31, _cleanup31) = wit_bindgen::rt::Cleanup::new(
+                                                        layout31,
                                                     );
-                                                    cleanup_list.extend(_cleanup30);
-                                                    for (i, e) in vec30.into_iter().enumerate() {
-                                                        let base = result30
+                                                    cleanup_list.extend(_cleanup31);
+                                                    for (i, e) in vec31.into_iter().enumerate() {
+                                                        let base = result31
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                         {
-                                                            let (t27_0, t27_1) = e;
-                                                            let vec28 = t27_0;
-                                                            let ptr28 = vec28.as_ptr().cast::<u8>();
-                                                            let len28 = vec28.len();
-                                                            *base
-                                                                .add(::core::mem::size_of::<*const u8>())
-                                                                .cast::<usize>() = len28;
-                                                            *base.add(0).cast::<*mut u8>() = ptr28.cast_mut();
-                                                            let vec29 = t27_1;
+                                                            let (t28_0, t28_1) = e;
+                                                            let vec29 = t28_0;
                                                             let ptr29 = vec29.as_ptr().cast::<u8>();
                                                             let len29 = vec29.len();
                                                             *base
-                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>() = len29;
+                                                            *base.add(0).cast::<*mut u8>() = ptr29.cast_mut();
+                                                            let vec30 = t28_1;
+                                                            let ptr30 = vec30.as_ptr().cast::<u8>();
+                                                            let len30 = vec30.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len30;
                                                             *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<*mut u8>() = ptr29.cast_mut();
+                                                                .cast::<*mut u8>() = ptr30.cast_mut();
                                                         }
                                                     }
                                                     *base
                                                         .add(::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len30;
-                                                    *base.add(0).cast::<*mut u8>() = result30;
-                                                    let vec31 = data26;
-                                                    let ptr31 = vec31.as_ptr().cast::<u8>();
-                                                    let len31 = vec31.len();
+                                                        .cast::<usize>() = len31;
+                                                    *base.add(0).cast::<*mut u8>() = result31;
+                                                    let vec32 = data27;
+                                                    let ptr32 = vec32.as_ptr().cast::<u8>();
+                                                    let len32 = vec32.len();
                                                     *base
                                                         .add(3 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len31;
+                                                        .cast::<usize>() = len32;
                                                     *base
                                                         .add(2 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>() = ptr31.cast_mut();
+                                                        .cast::<*mut u8>() = ptr32.cast_mut();
                                                 }
                                             }
                                             *base
                                                 .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len32;
-                                            *base
-                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = result32;
-                                            let vec33 = identity25;
-                                            let ptr33 = vec33.as_ptr().cast::<u8>();
-                                            let len33 = vec33.len();
-                                            *base
-                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len33;
                                             *base
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result33;
+                                            let vec34 = identity26;
+                                            let ptr34 = vec34.as_ptr().cast::<u8>();
+                                            let len34 = vec34.len();
+                                            *base
+                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len34;
+                                            *base
                                                 .add(16 + 12 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr33.cast_mut();
+                                                .cast::<*mut u8>() = ptr34.cast_mut();
                                             *base
                                                 .add(16 + 14 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (match settled25 {
+                                                .cast::<u8>() = (match settled26 {
                                                 true => 1,
                                                 false => 0,
                                             }) as u8;
-                                            match request25 {
+                                            match request26 {
                                                 Some(e) => {
                                                     *base
                                                         .add(24 + 14 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<u8>() = (1i32) as u8;
                                                     let super::super::super::sandglass::workflow::types::CancelInfo {
-                                                        cause: cause34,
-                                                        reason: reason34,
-                                                        requester: requester34,
-                                                        at: at34,
-                                                        deadline: deadline34,
+                                                        cause: cause35,
+                                                        reason: reason35,
+                                                        requester: requester35,
+                                                        at: at35,
+                                                        deadline: deadline35,
                                                     } = e;
                                                     *base
                                                         .add(32 + 14 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<u8>() = (cause34.clone() as i32) as u8;
-                                                    let vec35 = reason34;
-                                                    let ptr35 = vec35.as_ptr().cast::<u8>();
-                                                    let len35 = vec35.len();
-                                                    *base
-                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len35;
-                                                    *base
-                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>() = ptr35.cast_mut();
-                                                    let vec36 = requester34;
+                                                        .cast::<u8>() = (cause35.clone() as i32) as u8;
+                                                    let vec36 = reason35;
                                                     let ptr36 = vec36.as_ptr().cast::<u8>();
                                                     let len36 = vec36.len();
                                                     *base
-                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                        .add(32 + 16 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<usize>() = len36;
                                                     *base
-                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                        .add(32 + 15 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<*mut u8>() = ptr36.cast_mut();
+                                                    let vec37 = requester35;
+                                                    let ptr37 = vec37.as_ptr().cast::<u8>();
+                                                    let len37 = vec37.len();
+                                                    *base
+                                                        .add(32 + 18 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len37;
+                                                    *base
+                                                        .add(32 + 17 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr37.cast_mut();
                                                     *base
                                                         .add(40 + 18 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<i64>() = _rt::as_i64(at34);
-                                                    match deadline34 {
+                                                        .cast::<i64>() = _rt::as_i64(at35);
+                                                    match deadline35 {
                                                         Some(e) => {
                                                             *base
                                                                 .add(48 + 18 * ::core::mem::size_of::<*const u8>())
@@ -10317,107 +11748,107 @@ pub mod sandglass {
                                                 }
                                             };
                                         }
-                                        V54::Timeout(e) => {
+                                        V55::Timeout(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (2i32) as u8;
                                             let super::super::super::sandglass::workflow::types::TimeoutFailure {
-                                                kind: kind37,
-                                                last_heartbeat_details: last_heartbeat_details37,
+                                                kind: kind38,
+                                                last_heartbeat_details: last_heartbeat_details38,
                                             } = e;
                                             *base
                                                 .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (kind37.clone() as i32) as u8;
-                                            let vec44 = last_heartbeat_details37;
-                                            let len44 = vec44.len();
-                                            let layout44 = _rt::alloc::Layout::from_size_align(
-                                                    vec44.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                .cast::<u8>() = (kind38.clone() as i32) as u8;
+                                            let vec45 = last_heartbeat_details38;
+                                            let len45 = vec45.len();
+                                            let layout45 = _rt::alloc::Layout::from_size_align(
+                                                    vec45.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 )
                                                 .unwrap();
-                                            let (result44, _cleanup44) = wit_bindgen::rt::Cleanup::new(
-                                                layout44,
+                                            let (result45, _cleanup45) = wit_bindgen::rt::Cleanup::new(
+                                                layout45,
                                             );
-                                            cleanup_list.extend(_cleanup44);
-                                            for (i, e) in vec44.into_iter().enumerate() {
-                                                let base = result44
+                                            cleanup_list.extend(_cleanup45);
+                                            for (i, e) in vec45.into_iter().enumerate() {
+                                                let base = result45
                                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                 {
                                                     let super::super::super::sandglass::workflow::types::Payload {
-                                                        metadata: metadata38,
-                                                        data: data38,
+                                                        metadata: metadata39,
+                                                        data: data39,
                                                     } = e;
-                                                    let vec42 = metadata38;
-                                                    let len42 = vec42.len();
-                                                    let layout42 = _rt::alloc::Layout::from_size_align(
-                                                            vec42.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    let vec43 = metadata39;
+                                                    let len43 = vec43.len();
+                                                    let layout43 = _rt::alloc::Layout::from_size_align(
+                                                            vec43.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         )
                                                         .unwrap();
-                                                    let (result42, _cleanup42) = wit_bindgen::rt::Cleanup::new(
-                                                        layout42,
+                                                    let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
+                                                        layout43,
                                                     );
-                                                    cleanup_list.extend(_cleanup42);
-                                                    for (i, e) in vec42.into_iter().enumerate() {
-                                                        let base = result42
+                                                    cleanup_list.extend(_cleanup43);
+                                                    for (i, e) in vec43.into_iter().enumerate() {
+                                                        let base = result43
                                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                         {
-                                                            let (t39_0, t39_1) = e;
-                                                            let vec40 = t39_0;
-                                                            let ptr40 = vec40.as_ptr().cast::<u8>();
-                                                            let len40 = vec40.len();
-                                                            *base
-                                                                .add(::core::mem::size_of::<*const u8>())
-                                                                .cast::<usize>() = len40;
-                                                            *base.add(0).cast::<*mut u8>() = ptr40.cast_mut();
-                                                            let vec41 = t39_1;
+                                                            let (t40_0, t40_1) = e;
+                                                            let vec41 = t40_0;
                                                             let ptr41 = vec41.as_ptr().cast::<u8>();
                                                             let len41 = vec41.len();
                                                             *base
-                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .add(::core::mem::size_of::<*const u8>())
                                                                 .cast::<usize>() = len41;
+                                                            *base.add(0).cast::<*mut u8>() = ptr41.cast_mut();
+                                                            let vec42 = t40_1;
+                                                            let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                            let len42 = vec42.len();
+                                                            *base
+                                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len42;
                                                             *base
                                                                 .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<*mut u8>() = ptr41.cast_mut();
+                                                                .cast::<*mut u8>() = ptr42.cast_mut();
                                                         }
                                                     }
                                                     *base
                                                         .add(::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len42;
-                                                    *base.add(0).cast::<*mut u8>() = result42;
-                                                    let vec43 = data38;
-                                                    let ptr43 = vec43.as_ptr().cast::<u8>();
-                                                    let len43 = vec43.len();
+                                                        .cast::<usize>() = len43;
+                                                    *base.add(0).cast::<*mut u8>() = result43;
+                                                    let vec44 = data39;
+                                                    let ptr44 = vec44.as_ptr().cast::<u8>();
+                                                    let len44 = vec44.len();
                                                     *base
                                                         .add(3 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>() = len43;
+                                                        .cast::<usize>() = len44;
                                                     *base
                                                         .add(2 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>() = ptr43.cast_mut();
+                                                        .cast::<*mut u8>() = ptr44.cast_mut();
                                                 }
                                             }
                                             *base
                                                 .add(16 + 12 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len44;
+                                                .cast::<usize>() = len45;
                                             *base
                                                 .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = result44;
+                                                .cast::<*mut u8>() = result45;
                                         }
-                                        V54::Terminated(e) => {
+                                        V55::Terminated(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (3i32) as u8;
-                                            let vec45 = e;
-                                            let ptr45 = vec45.as_ptr().cast::<u8>();
-                                            let len45 = vec45.len();
+                                            let vec46 = e;
+                                            let ptr46 = vec46.as_ptr().cast::<u8>();
+                                            let len46 = vec46.len();
                                             *base
                                                 .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len45;
+                                                .cast::<usize>() = len46;
                                             *base
                                                 .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr45.cast_mut();
+                                                .cast::<*mut u8>() = ptr46.cast_mut();
                                         }
-                                        V54::Server(e) => {
+                                        V55::Server(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (4i32) as u8;
@@ -10428,139 +11859,687 @@ pub mod sandglass {
                                                 false => 0,
                                             }) as u8;
                                         }
-                                        V54::Activity(e) => {
+                                        V55::Activity(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (5i32) as u8;
                                             let super::super::super::sandglass::workflow::types::ActivityFailure {
-                                                scheduled_event_id: scheduled_event_id46,
-                                                started_event_id: started_event_id46,
-                                                identity: identity46,
-                                                activity_type: activity_type46,
-                                                activity_id: activity_id46,
-                                                retry_state: retry_state46,
+                                                scheduled_event_id: scheduled_event_id47,
+                                                started_event_id: started_event_id47,
+                                                identity: identity47,
+                                                activity_type: activity_type47,
+                                                activity_id: activity_id47,
+                                                retry_state: retry_state47,
                                             } = e;
                                             *base
                                                 .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(scheduled_event_id46);
+                                                .cast::<i64>() = _rt::as_i64(scheduled_event_id47);
                                             *base
                                                 .add(24 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(started_event_id46);
-                                            let vec47 = identity46;
-                                            let ptr47 = vec47.as_ptr().cast::<u8>();
-                                            let len47 = vec47.len();
-                                            *base
-                                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len47;
-                                            *base
-                                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr47.cast_mut();
-                                            let vec48 = activity_type46;
+                                                .cast::<i64>() = _rt::as_i64(started_event_id47);
+                                            let vec48 = identity47;
                                             let ptr48 = vec48.as_ptr().cast::<u8>();
                                             let len48 = vec48.len();
                                             *base
-                                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .add(32 + 11 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len48;
                                             *base
-                                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .add(32 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>() = ptr48.cast_mut();
-                                            let vec49 = activity_id46;
+                                            let vec49 = activity_type47;
                                             let ptr49 = vec49.as_ptr().cast::<u8>();
                                             let len49 = vec49.len();
                                             *base
-                                                .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .add(32 + 13 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len49;
                                             *base
-                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .add(32 + 12 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>() = ptr49.cast_mut();
+                                            let vec50 = activity_id47;
+                                            let ptr50 = vec50.as_ptr().cast::<u8>();
+                                            let len50 = vec50.len();
+                                            *base
+                                                .add(32 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len50;
+                                            *base
+                                                .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr50.cast_mut();
                                             *base
                                                 .add(32 + 16 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (retry_state46.clone() as i32) as u8;
+                                                .cast::<u8>() = (retry_state47.clone() as i32) as u8;
                                         }
-                                        V54::ChildWorkflow(e) => {
+                                        V55::ChildWorkflow(e) => {
                                             *base
                                                 .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>() = (6i32) as u8;
                                             let super::super::super::sandglass::workflow::types::ChildWorkflowFailure {
-                                                workflow_id: workflow_id50,
-                                                run_id: run_id50,
-                                                workflow_type: workflow_type50,
-                                                initiated_event_id: initiated_event_id50,
-                                                started_event_id: started_event_id50,
-                                                retry_state: retry_state50,
+                                                workflow_id: workflow_id51,
+                                                run_id: run_id51,
+                                                workflow_type: workflow_type51,
+                                                initiated_event_id: initiated_event_id51,
+                                                started_event_id: started_event_id51,
+                                                retry_state: retry_state51,
                                             } = e;
-                                            let vec51 = workflow_id50;
-                                            let ptr51 = vec51.as_ptr().cast::<u8>();
-                                            let len51 = vec51.len();
-                                            *base
-                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>() = len51;
-                                            *base
-                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>() = ptr51.cast_mut();
-                                            let vec52 = run_id50;
+                                            let vec52 = workflow_id51;
                                             let ptr52 = vec52.as_ptr().cast::<u8>();
                                             let len52 = vec52.len();
                                             *base
-                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                .add(16 + 11 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len52;
                                             *base
-                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                .add(16 + 10 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>() = ptr52.cast_mut();
-                                            let vec53 = workflow_type50;
+                                            let vec53 = run_id51;
                                             let ptr53 = vec53.as_ptr().cast::<u8>();
                                             let len53 = vec53.len();
                                             *base
-                                                .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .add(16 + 13 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>() = len53;
                                             *base
-                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .add(16 + 12 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>() = ptr53.cast_mut();
+                                            let vec54 = workflow_type51;
+                                            let ptr54 = vec54.as_ptr().cast::<u8>();
+                                            let len54 = vec54.len();
+                                            *base
+                                                .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len54;
+                                            *base
+                                                .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr54.cast_mut();
                                             *base
                                                 .add(16 + 16 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(initiated_event_id50);
+                                                .cast::<i64>() = _rt::as_i64(initiated_event_id51);
                                             *base
                                                 .add(24 + 16 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i64>() = _rt::as_i64(started_event_id50);
+                                                .cast::<i64>() = _rt::as_i64(started_event_id51);
                                             *base
                                                 .add(32 + 16 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<u8>() = (retry_state50.clone() as i32) as u8;
+                                                .cast::<u8>() = (retry_state51.clone() as i32) as u8;
                                         }
                                     }
                                 }
                             }
-                            (1i32, result55, len55, ::core::ptr::null_mut(), 0usize)
+                            *ptr0
+                                .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len56;
+                            *ptr0.add(8).cast::<*mut u8>() = result56;
                         }
-                    };
+                        Outcome::ContinueAsNew(e) => {
+                            *ptr0.add(0).cast::<u8>() = (2i32) as u8;
+                            let Continuation {
+                                workflow_type: workflow_type57,
+                                arguments: arguments57,
+                                task_queue: task_queue57,
+                                run_timeout: run_timeout57,
+                                retry: retry57,
+                                header: header57,
+                                memo: memo57,
+                                search_attributes: search_attributes57,
+                                drop_cancel: drop_cancel57,
+                                drop_compensations: drop_compensations57,
+                            } = e;
+                            match workflow_type57 {
+                                Some(e) => {
+                                    *ptr0.add(8).cast::<u8>() = (1i32) as u8;
+                                    let vec58 = e;
+                                    let ptr58 = vec58.as_ptr().cast::<u8>();
+                                    let len58 = vec58.len();
+                                    *ptr0
+                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len58;
+                                    *ptr0
+                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr58.cast_mut();
+                                }
+                                None => {
+                                    *ptr0.add(8).cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            let vec65 = arguments57;
+                            let len65 = vec65.len();
+                            let layout65 = _rt::alloc::Layout::from_size_align(
+                                    vec65.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result65, _cleanup65) = wit_bindgen::rt::Cleanup::new(
+                                layout65,
+                            );
+                            cleanup_list.extend(_cleanup65);
+                            for (i, e) in vec65.into_iter().enumerate() {
+                                let base = result65
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    let super::super::super::sandglass::workflow::types::Payload {
+                                        metadata: metadata59,
+                                        data: data59,
+                                    } = e;
+                                    let vec63 = metadata59;
+                                    let len63 = vec63.len();
+                                    let layout63 = _rt::alloc::Layout::from_size_align(
+                                            vec63.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result63, _cleanup63) = wit_bindgen::rt::Cleanup::new(
+                                        layout63,
+                                    );
+                                    cleanup_list.extend(_cleanup63);
+                                    for (i, e) in vec63.into_iter().enumerate() {
+                                        let base = result63
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t60_0, t60_1) = e;
+                                            let vec61 = t60_0;
+                                            let ptr61 = vec61.as_ptr().cast::<u8>();
+                                            let len61 = vec61.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len61;
+                                            *base.add(0).cast::<*mut u8>() = ptr61.cast_mut();
+                                            let vec62 = t60_1;
+                                            let ptr62 = vec62.as_ptr().cast::<u8>();
+                                            let len62 = vec62.len();
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len62;
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr62.cast_mut();
+                                        }
+                                    }
+                                    *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len63;
+                                    *base.add(0).cast::<*mut u8>() = result63;
+                                    let vec64 = data59;
+                                    let ptr64 = vec64.as_ptr().cast::<u8>();
+                                    let len64 = vec64.len();
+                                    *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len64;
+                                    *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr64.cast_mut();
+                                }
+                            }
+                            *ptr0
+                                .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len65;
+                            *ptr0
+                                .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result65;
+                            match task_queue57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let vec66 = e;
+                                    let ptr66 = vec66.as_ptr().cast::<u8>();
+                                    let len66 = vec66.len();
+                                    *ptr0
+                                        .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len66;
+                                    *ptr0
+                                        .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr66.cast_mut();
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            match run_timeout57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    *ptr0
+                                        .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(e);
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            match retry57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(24 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let super::super::super::sandglass::workflow::types::RetryPolicy {
+                                        initial_interval: initial_interval67,
+                                        backoff_coefficient: backoff_coefficient67,
+                                        maximum_interval: maximum_interval67,
+                                        maximum_attempts: maximum_attempts67,
+                                        non_retryable_types: non_retryable_types67,
+                                    } = e;
+                                    *ptr0
+                                        .add(32 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>() = _rt::as_i64(initial_interval67);
+                                    *ptr0
+                                        .add(40 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<f64>() = _rt::as_f64(backoff_coefficient67);
+                                    match maximum_interval67 {
+                                        Some(e) => {
+                                            *ptr0
+                                                .add(48 + 8 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (1i32) as u8;
+                                            *ptr0
+                                                .add(56 + 8 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>() = _rt::as_i64(e);
+                                        }
+                                        None => {
+                                            *ptr0
+                                                .add(48 + 8 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (0i32) as u8;
+                                        }
+                                    };
+                                    *ptr0
+                                        .add(64 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i32>() = _rt::as_i32(maximum_attempts67);
+                                    let vec69 = non_retryable_types67;
+                                    let len69 = vec69.len();
+                                    let layout69 = _rt::alloc::Layout::from_size_align(
+                                            vec69.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result69, _cleanup69) = wit_bindgen::rt::Cleanup::new(
+                                        layout69,
+                                    );
+                                    cleanup_list.extend(_cleanup69);
+                                    for (i, e) in vec69.into_iter().enumerate() {
+                                        let base = result69
+                                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let vec68 = e;
+                                            let ptr68 = vec68.as_ptr().cast::<u8>();
+                                            let len68 = vec68.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len68;
+                                            *base.add(0).cast::<*mut u8>() = ptr68.cast_mut();
+                                        }
+                                    }
+                                    *ptr0
+                                        .add(64 + 10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len69;
+                                    *ptr0
+                                        .add(64 + 9 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result69;
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(24 + 8 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            match header57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(72 + 10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let vec78 = e;
+                                    let len78 = vec78.len();
+                                    let layout78 = _rt::alloc::Layout::from_size_align(
+                                            vec78.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result78, _cleanup78) = wit_bindgen::rt::Cleanup::new(
+                                        layout78,
+                                    );
+                                    cleanup_list.extend(_cleanup78);
+                                    for (i, e) in vec78.into_iter().enumerate() {
+                                        let base = result78
+                                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t70_0, t70_1) = e;
+                                            let vec71 = t70_0;
+                                            let ptr71 = vec71.as_ptr().cast::<u8>();
+                                            let len71 = vec71.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len71;
+                                            *base.add(0).cast::<*mut u8>() = ptr71.cast_mut();
+                                            let super::super::super::sandglass::workflow::types::Payload {
+                                                metadata: metadata72,
+                                                data: data72,
+                                            } = t70_1;
+                                            let vec76 = metadata72;
+                                            let len76 = vec76.len();
+                                            let layout76 = _rt::alloc::Layout::from_size_align(
+                                                    vec76.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result76, _cleanup76) = wit_bindgen::rt::Cleanup::new(
+                                                layout76,
+                                            );
+                                            cleanup_list.extend(_cleanup76);
+                                            for (i, e) in vec76.into_iter().enumerate() {
+                                                let base = result76
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let (t73_0, t73_1) = e;
+                                                    let vec74 = t73_0;
+                                                    let ptr74 = vec74.as_ptr().cast::<u8>();
+                                                    let len74 = vec74.len();
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len74;
+                                                    *base.add(0).cast::<*mut u8>() = ptr74.cast_mut();
+                                                    let vec75 = t73_1;
+                                                    let ptr75 = vec75.as_ptr().cast::<u8>();
+                                                    let len75 = vec75.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len75;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr75.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len76;
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result76;
+                                            let vec77 = data72;
+                                            let ptr77 = vec77.as_ptr().cast::<u8>();
+                                            let len77 = vec77.len();
+                                            *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len77;
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr77.cast_mut();
+                                        }
+                                    }
+                                    *ptr0
+                                        .add(72 + 12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len78;
+                                    *ptr0
+                                        .add(72 + 11 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result78;
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(72 + 10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            match memo57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(72 + 13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let vec87 = e;
+                                    let len87 = vec87.len();
+                                    let layout87 = _rt::alloc::Layout::from_size_align(
+                                            vec87.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        )
+                                        .unwrap();
+                                    let (result87, _cleanup87) = wit_bindgen::rt::Cleanup::new(
+                                        layout87,
+                                    );
+                                    cleanup_list.extend(_cleanup87);
+                                    for (i, e) in vec87.into_iter().enumerate() {
+                                        let base = result87
+                                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t79_0, t79_1) = e;
+                                            let vec80 = t79_0;
+                                            let ptr80 = vec80.as_ptr().cast::<u8>();
+                                            let len80 = vec80.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len80;
+                                            *base.add(0).cast::<*mut u8>() = ptr80.cast_mut();
+                                            let super::super::super::sandglass::workflow::types::Payload {
+                                                metadata: metadata81,
+                                                data: data81,
+                                            } = t79_1;
+                                            let vec85 = metadata81;
+                                            let len85 = vec85.len();
+                                            let layout85 = _rt::alloc::Layout::from_size_align(
+                                                    vec85.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                )
+                                                .unwrap();
+                                            let (result85, _cleanup85) = wit_bindgen::rt::Cleanup::new(
+                                                layout85,
+                                            );
+                                            cleanup_list.extend(_cleanup85);
+                                            for (i, e) in vec85.into_iter().enumerate() {
+                                                let base = result85
+                                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                {
+                                                    let (t82_0, t82_1) = e;
+                                                    let vec83 = t82_0;
+                                                    let ptr83 = vec83.as_ptr().cast::<u8>();
+                                                    let len83 = vec83.len();
+                                                    *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len83;
+                                                    *base.add(0).cast::<*mut u8>() = ptr83.cast_mut();
+                                                    let vec84 = t82_1;
+                                                    let ptr84 = vec84.as_ptr().cast::<u8>();
+                                                    let len84 = vec84.len();
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len84;
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr84.cast_mut();
+                                                }
+                                            }
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len85;
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = result85;
+                                            let vec86 = data81;
+                                            let ptr86 = vec86.as_ptr().cast::<u8>();
+                                            let len86 = vec86.len();
+                                            *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len86;
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr86.cast_mut();
+                                        }
+                                    }
+                                    *ptr0
+                                        .add(72 + 15 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len87;
+                                    *ptr0
+                                        .add(72 + 14 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result87;
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(72 + 13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            match search_attributes57 {
+                                Some(e) => {
+                                    *ptr0
+                                        .add(72 + 16 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                    let vec95 = e;
+                                    let len95 = vec95.len();
+                                    let layout95 = _rt::alloc::Layout::from_size_align(
+                                            vec95.len() * (8 + 4 * ::core::mem::size_of::<*const u8>()),
+                                            8,
+                                        )
+                                        .unwrap();
+                                    let (result95, _cleanup95) = wit_bindgen::rt::Cleanup::new(
+                                        layout95,
+                                    );
+                                    cleanup_list.extend(_cleanup95);
+                                    for (i, e) in vec95.into_iter().enumerate() {
+                                        let base = result95
+                                            .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
+                                        {
+                                            let (t88_0, t88_1) = e;
+                                            let vec89 = t88_0;
+                                            let ptr89 = vec89.as_ptr().cast::<u8>();
+                                            let len89 = vec89.len();
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len89;
+                                            *base.add(0).cast::<*mut u8>() = ptr89.cast_mut();
+                                            use super::super::super::sandglass::workflow::attributes::SearchValue as V94;
+                                            match t88_1 {
+                                                V94::Keyword(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (0i32) as u8;
+                                                    let vec90 = e;
+                                                    let ptr90 = vec90.as_ptr().cast::<u8>();
+                                                    let len90 = vec90.len();
+                                                    *base
+                                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len90;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr90.cast_mut();
+                                                }
+                                                V94::KeywordList(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (1i32) as u8;
+                                                    let vec92 = e;
+                                                    let len92 = vec92.len();
+                                                    let layout92 = _rt::alloc::Layout::from_size_align(
+                                                            vec92.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                                            ::core::mem::size_of::<*const u8>(),
+                                                        )
+                                                        .unwrap();
+                                                    let (result92, _cleanup92) = wit_bindgen::rt::Cleanup::new(
+                                                        layout92,
+                                                    );
+                                                    cleanup_list.extend(_cleanup92);
+                                                    for (i, e) in vec92.into_iter().enumerate() {
+                                                        let base = result92
+                                                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                                        {
+                                                            let vec91 = e;
+                                                            let ptr91 = vec91.as_ptr().cast::<u8>();
+                                                            let len91 = vec91.len();
+                                                            *base
+                                                                .add(::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>() = len91;
+                                                            *base.add(0).cast::<*mut u8>() = ptr91.cast_mut();
+                                                        }
+                                                    }
+                                                    *base
+                                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len92;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = result92;
+                                                }
+                                                V94::Text(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (2i32) as u8;
+                                                    let vec93 = e;
+                                                    let ptr93 = vec93.as_ptr().cast::<u8>();
+                                                    let len93 = vec93.len();
+                                                    *base
+                                                        .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len93;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr93.cast_mut();
+                                                }
+                                                V94::Int(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (3i32) as u8;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>() = _rt::as_i64(e);
+                                                }
+                                                V94::Double(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (4i32) as u8;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<f64>() = _rt::as_f64(e);
+                                                }
+                                                V94::Boolean(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (5i32) as u8;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (match e {
+                                                        true => 1,
+                                                        false => 0,
+                                                    }) as u8;
+                                                }
+                                                V94::Datetime(e) => {
+                                                    *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (6i32) as u8;
+                                                    *base
+                                                        .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i64>() = _rt::as_i64(e);
+                                                }
+                                            }
+                                        }
+                                    }
+                                    *ptr0
+                                        .add(72 + 18 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len95;
+                                    *ptr0
+                                        .add(72 + 17 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = result95;
+                                }
+                                None => {
+                                    *ptr0
+                                        .add(72 + 16 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                            };
+                            *ptr0
+                                .add(72 + 19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (match drop_cancel57 {
+                                true => 1,
+                                false => 0,
+                            }) as u8;
+                            *ptr0
+                                .add(73 + 19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (match drop_compensations57 {
+                                true => 1,
+                                false => 0,
+                            }) as u8;
+                        }
+                    }
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "sandglass:workflow/execution@0.1.0")]
                     unsafe extern "C" {
                         #[link_name = "complete"]
-                        fn wit_import57(
-                            _: i32,
-                            _: *mut u8,
-                            _: usize,
-                            _: *mut u8,
-                            _: usize,
-                        );
+                        fn wit_import96(_: *mut u8);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import57(
-                        _: i32,
-                        _: *mut u8,
-                        _: usize,
-                        _: *mut u8,
-                        _: usize,
-                    ) {
+                    unsafe extern "C" fn wit_import96(_: *mut u8) {
                         unreachable!()
                     }
-                    wit_import57(
-                        result56_0,
-                        result56_1,
-                        result56_2,
-                        result56_3,
-                        result56_4,
-                    );
+                    wit_import96(ptr0);
                 }
             }
         }
@@ -18612,9 +20591,9 @@ macro_rules! __export_workflow_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:workflow:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5713] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6451] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2+\x01A\x02\x01A&\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb41\x01A\x02\x01A(\x01\
 B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
 operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
 \0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
@@ -18652,95 +20631,112 @@ B\x10\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04
 \x01j\x01\x07\x01\x05\x01@\x02\x06parent\x09\x04call\x01\0\x0a\x04\0\x11schedule\
 -activity\x01\x0b\x01k\x03\x01@\x03\x06parent\x09\x04call\x01\x0fretry-threshold\
 \x0c\0\x0a\x04\0\x17schedule-local-activity\x01\x0d\x03\0#sandglass:workflow/act\
-ivities@0.1.0\x05\x06\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x02\x04\0\x08\
-duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
-\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
-\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
-d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
-ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
-parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
-r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x06\
-header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
-hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
-\x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
-B\x13\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09\
-operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
-\x05\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
-\x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
-\x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
-signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
-cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
-\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fail\
-ure\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\
-\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
-g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
-0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\
-\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\
-\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
-@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
-waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
-\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\
-\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\
-\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
-\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
-open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
-\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06t\
-arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x07\
-\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
-\x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
-call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
-\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
-\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
-\0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
-\x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
-t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
-\x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\
-\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
-outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
-pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
-instant\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01ps\x01q\x07\x07\
-keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\x03int\x01x\0\x06double\x01\
-u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\x0csearch-value\x03\0\x05\x01\
-k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\x01\0\x04\0\x0bupsert-memo\x01\
-\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07entries\x0d\x01\0\x04\0\x18upse\
-rt-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\x01@\0\0\x10\x04\0\x08get-me\
-mo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\x15get-search-attributes\x01\
-\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x12\x01B\x0f\x02\x03\x02\x01\x11\
-\x04\0\x07instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0a\
-task-queues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\
-\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0cran\
-dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids\
-\x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
-\x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
-\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
-\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x03\x04\
-\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
-completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
-ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\
-\x05\x15\x02\x03\0\0\x0adefinition\x01B,\x02\x03\x02\x01\x0c\x04\0\x0bcancel-inf\
-o\x03\0\0\x02\x03\x02\x01\x16\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x03\x04\
-\0\x07failure\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x06\x02\x03\
-\x02\x01\x07\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\
-\x0a\x01p\x09\x01r\x02\x0dworkflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\
-\x01r\x03\x04names\x09arguments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01o\
-\x02s\x09\x01p\x11\x01r\x05\x02ids\x04names\x09arguments\x0c\x06header\x12\x09re\
-questers\x04\0\x06update\x03\0\x13\x01j\x01\x09\x01\x05\x01r\x02\x09operation\x07\
-\x07outcome\x15\x04\0\x13activity-resolution\x03\0\x16\x01r\x02\x09operation\x07\
-\x06run-ids\x04\0\x0bchild-start\x03\0\x18\x01r\x02\x09operation\x07\x07outcome\x15\
-\x04\0\x10child-resolution\x03\0\x1a\x01j\0\x01\x05\x01r\x02\x09operation\x07\x07\
-outcome\x1c\x04\0\x0aresolution\x03\0\x1d\x01r\x02\x05scope\x0b\x04info\x01\x04\0\
-\x12scope-cancellation\x03\0\x1f\x01q\x0c\x0ainitialize\x01\x0e\0\x0fsignal-rece\
-ived\x01\x10\0\x10cancel-requested\x01\x01\0\x0escope-canceled\x01\x20\0\x11acti\
-vity-resolved\x01\x17\0\x0btimer-fired\x01\x1e\0\x0dwait-canceled\x01\x1e\0\x0dc\
-hild-started\x01\x19\0\x0echild-resolved\x01\x1b\0\x11external-resolved\x01\x1e\0\
-\x0bcompensated\x01\x1e\0\x10update-requested\x01\x14\0\x04\0\x05event\x03\0!\x01\
-p\x03\x01@\0\0#\x04\0\x0bdefinitions\x01$\x01@\x01\x08occurred\"\x01\0\x04\0\x08\
-activate\x01%\x01@\x03\x04names\x09arguments\x0c\x06header\x12\0\x15\x04\0\x05qu\
-ery\x01&\x01@\x01\x09requested\x14\0\x1c\x04\0\x0fvalidate-update\x01'\x04\0\x1e\
-sandglass:workflow/guest@0.1.0\x05\x17\x04\0!sandglass:workflow/workflow@0.1.0\x04\
-\0\x0b\x0e\x01\0\x08workflow\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ivities@0.1.0\x05\x06\x02\x03\0\0\x07instant\x02\x03\0\0\x07payload\x01B\x19\x02\
+\x03\x02\x01\x07\x04\0\x07instant\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07payload\x03\
+\0\x02\x01ps\x01q\x07\x07keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\
+\x03int\x01x\0\x06double\x01u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\
+\x0csearch-value\x03\0\x05\x01k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\
+\x01\0\x04\0\x0bupsert-memo\x01\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07\
+entries\x0d\x01\0\x04\0\x18upsert-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\
+\x01@\0\0\x10\x04\0\x08get-memo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\
+\x15get-search-attributes\x01\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x09\
+\x02\x03\0\x02\x0csearch-value\x02\x03\0\0\x0cretry-policy\x01B!\x02\x03\x02\x01\
+\x0a\x04\0\x0csearch-value\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\
+\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x09ope\
+ration\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x0b\
+\x04\0\x0cretry-policy\x03\0\x0a\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x0c\x01\
+m\x04\x1bwait-cancellation-completed\x1bwait-cancellation-requested\x0atry-cance\
+l\x07abandon\x04\0\x17child-cancellation-type\x03\0\x0e\x01m\x03\x09terminate\x0e\
+request-cancel\x07abandon\x04\0\x13parent-close-policy\x03\0\x10\x01m\x03\x0fall\
+ow-duplicate\x1ballow-duplicate-failed-only\x10reject-duplicate\x04\0\x0fid-reus\
+e-policy\x03\0\x12\x01ks\x01p\x09\x01o\x02s\x09\x01p\x16\x01k\x03\x01k\x0b\x01o\x02\
+s\x01\x01p\x1a\x01r\x0e\x0dworkflow-types\x0bworkflow-id\x14\x0atask-queue\x14\x09\
+arguments\x15\x06header\x17\x0brun-timeout\x18\x0ccancellation\x0f\x0cparent-clo\
+se\x11\x11execution-timeout\x18\x05retry\x19\x04cron\x14\x08id-reuse\x13\x04memo\
+\x17\x11search-attributes\x1b\x04\0\x0achild-call\x03\0\x1c\x01j\x01\x07\x01\x05\
+\x01@\x02\x06parent\x0d\x04call\x1d\0\x1e\x04\0\x0bstart-child\x01\x1f\x03\0!san\
+dglass:workflow/children@0.1.0\x05\x0c\x01B\x13\x02\x03\x02\x01\x03\x04\0\x07fai\
+lure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x08\
+\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01ks\x01\
+r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\x06target\x03\0\x09\x01p\x05\x01o\x02s\
+\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\x06parent\x07\x02to\x0a\x04names\x09\
+arguments\x0b\x06header\x0d\0\x0e\x04\0\x0fsignal-external\x01\x0f\x01@\x03\x06p\
+arent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0fcancel-external\x01\x10\x03\0\"san\
+dglass:workflow/externals@0.1.0\x05\x0d\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x08du\
+ration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
+\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01j\x01\
+\x05\x01\x03\x01@\x02\x06parent\x07\x08how-long\x01\0\x08\x04\0\x0bstart-timer\x01\
+\x09\x03\0\x1fsandglass:workflow/timers@0.1.0\x05\x0e\x01B\x0b\x02\x03\x02\x01\x03\
+\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x02\x02\x03\
+\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\x03\x01\x01\x01@\x02\x06parent\x05\
+\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01@\x01\x04wait\x03\x01\0\x04\0\x0a\
+close-wait\x01\x08\x03\0\x1esandglass:workflow/waits@0.1.0\x05\x0f\x02\x03\0\0\x0b\
+cancel-info\x01B\x15\x02\x03\x02\x01\x10\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\
+\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\
+\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01q\x04\x0bcancellable\0\0\x08\
+shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\x04\0\x0ascope-kind\x03\0\x08\x01\
+@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0aopen-scope\x01\x0a\x01@\x02\x06ta\
+rget\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\x01\x0b\x01@\x01\x06target\x07\x01\
+\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06target\x05\x01\0\x04\0\x10cancel-ope\
+ration\x01\x0d\x01k\x01\x01@\x01\x06target\x07\0\x0e\x04\0\x0aget-cancel\x01\x0f\
+\x03\0%sandglass:workflow/cancellation@0.1.0\x05\x11\x02\x03\0\0\x0ccompensation\
+\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x12\
+\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\
+\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05sco\
+pe\x03\0\x08\x01m\x02\x09effective\x06always\x04\0\x08run-when\x03\0\x0a\x01k\x05\
+\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\x04when\x0b\0\x03\x04\0\x11push\
+-compensation\x01\x0d\x01p\x07\x01@\x02\x06target\x03\x09arguments\x0e\x01\0\x04\
+\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\x05owner\x09\0\x05\x04\0\x0aco\
+mpensate\x01\x10\x03\0%sandglass:workflow/compensation@0.1.0\x05\x13\x01B\x07\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07payload\x03\
+\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07outcome\x04\x01\0\x04\0\x0fcomple\
+te-update\x01\x05\x03\0\x20sandglass:workflow/updates@0.1.0\x05\x14\x01B\x1e\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07instant\x03\
+\0\x02\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x04\x01r\x04\x0bworkflow-ids\x06\
+run-ids\x0dworkflow-types\x0atask-queues\x04\0\x09execution\x03\0\x06\x01r\x03\x06\
+lengthw\x05bytesw\x17suggest-continue-as-new\x7f\x04\0\x0chistory-size\x03\0\x08\
+\x01ks\x01k\x05\x01k\x01\x01r\x06\x0cfirst-run-ids\x0econtinued-from\x0a\x07atte\
+mpty\x04cron\x0a\x0blast-result\x0b\x0clast-failure\x0c\x04\0\x05chain\x03\0\x0d\
+\x01@\0\0\x09\x04\0\x0bget-history\x01\x0f\x01@\0\0\x0e\x04\0\x09get-chain\x01\x10\
+\x01@\0\0\x07\x04\0\x0dget-execution\x01\x11\x01@\0\0\x03\x04\0\x03now\x01\x12\x01\
+p}\x01@\x01\x03leny\0\x13\x04\0\x0crandom-bytes\x01\x14\x01@\x01\x02ids\0\x7f\x04\
+\0\x07patched\x01\x15\x01@\x01\x02ids\x01\0\x04\0\x0fdeprecate-patch\x01\x16\x03\
+\0\x1dsandglass:workflow/info@0.1.0\x05\x15\x01B\x04\x01m\x05\x05trace\x05debug\x04\
+info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06targets\
+\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\
+\x16\x01B\x1a\x02\x03\x02\x01\x0a\x04\0\x0csearch-value\x03\0\0\x02\x03\x02\x01\x02\
+\x04\0\x08duration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\
+\x02\x01\x08\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x0b\x04\0\x0cretry-polic\
+y\x03\0\x08\x01ks\x01p\x07\x01k\x03\x01k\x09\x01o\x02s\x07\x01p\x0e\x01k\x0f\x01\
+o\x02s\x01\x01p\x11\x01k\x12\x01r\x0a\x0dworkflow-type\x0a\x09arguments\x0b\x0at\
+ask-queue\x0a\x0brun-timeout\x0c\x05retry\x0d\x06header\x10\x04memo\x10\x11searc\
+h-attributes\x13\x0bdrop-cancel\x7f\x12drop-compensations\x7f\x04\0\x0ccontinuat\
+ion\x03\0\x14\x01q\x03\x09completed\x01\x07\0\x06failed\x01\x05\0\x0fcontinue-as\
+-new\x01\x15\0\x04\0\x07outcome\x03\0\x16\x01@\x01\x03how\x17\x01\0\x04\0\x08com\
+plete\x01\x18\x03\0\"sandglass:workflow/execution@0.1.0\x05\x17\x02\x03\0\0\x0ad\
+efinition\x01B,\x02\x03\x02\x01\x10\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\x01\
+\x18\x04\0\x0adefinition\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\
+\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x07p\
+ayload\x03\0\x08\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x0a\x01p\x09\x01r\x02\x0d\
+workflow-types\x09arguments\x0c\x04\0\x05start\x03\0\x0d\x01r\x03\x04names\x09ar\
+guments\x0c\x09requesters\x04\0\x06signal\x03\0\x0f\x01o\x02s\x09\x01p\x11\x01r\x05\
+\x02ids\x04names\x09arguments\x0c\x06header\x12\x09requesters\x04\0\x06update\x03\
+\0\x13\x01j\x01\x09\x01\x05\x01r\x02\x09operation\x07\x07outcome\x15\x04\0\x13ac\
+tivity-resolution\x03\0\x16\x01r\x02\x09operation\x07\x06run-ids\x04\0\x0bchild-\
+start\x03\0\x18\x01r\x02\x09operation\x07\x07outcome\x15\x04\0\x10child-resoluti\
+on\x03\0\x1a\x01j\0\x01\x05\x01r\x02\x09operation\x07\x07outcome\x1c\x04\0\x0are\
+solution\x03\0\x1d\x01r\x02\x05scope\x0b\x04info\x01\x04\0\x12scope-cancellation\
+\x03\0\x1f\x01q\x0c\x0ainitialize\x01\x0e\0\x0fsignal-received\x01\x10\0\x10canc\
+el-requested\x01\x01\0\x0escope-canceled\x01\x20\0\x11activity-resolved\x01\x17\0\
+\x0btimer-fired\x01\x1e\0\x0dwait-canceled\x01\x1e\0\x0dchild-started\x01\x19\0\x0e\
+child-resolved\x01\x1b\0\x11external-resolved\x01\x1e\0\x0bcompensated\x01\x1e\0\
+\x10update-requested\x01\x14\0\x04\0\x05event\x03\0!\x01p\x03\x01@\0\0#\x04\0\x0b\
+definitions\x01$\x01@\x01\x08occurred\"\x01\0\x04\0\x08activate\x01%\x01@\x03\x04\
+names\x09arguments\x0c\x06header\x12\0\x15\x04\0\x05query\x01&\x01@\x01\x09reque\
+sted\x14\0\x1c\x04\0\x0fvalidate-update\x01'\x04\0\x1esandglass:workflow/guest@0\
+.1.0\x05\x19\x04\0!sandglass:workflow/workflow@0.1.0\x04\0\x0b\x0e\x01\0\x08work\
+flow\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\
+\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -18753,8 +20749,8 @@ pub use __export_workflow_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4881] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf2$\x01A\x02\x01A#\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5619] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4*\x01A\x02\x01A%\x01\
 B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\0\x09\
 operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensation\x03\
 \0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\0\x07\
@@ -18792,76 +20788,92 @@ B\x10\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x02\x04
 \x01j\x01\x07\x01\x05\x01@\x02\x06parent\x09\x04call\x01\0\x0a\x04\0\x11schedule\
 -activity\x01\x0b\x01k\x03\x01@\x03\x06parent\x09\x04call\x01\x0fretry-threshold\
 \x0c\0\x0a\x04\0\x17schedule-local-activity\x01\x0d\x03\0#sandglass:workflow/act\
-ivities@0.1.0\x05\x06\x02\x03\0\0\x07payload\x01B\x18\x02\x03\x02\x01\x02\x04\0\x08\
-duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
-\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\x02\
-\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x04\x1bwait-cancellation-complete\
-d\x1bwait-cancellation-requested\x0atry-cancel\x07abandon\x04\0\x17child-cancell\
-ation-type\x03\0\x0a\x01m\x03\x09terminate\x0erequest-cancel\x07abandon\x04\0\x13\
-parent-close-policy\x03\0\x0c\x01ks\x01p\x07\x01o\x02s\x07\x01p\x10\x01k\x01\x01\
-r\x08\x0dworkflow-types\x0bworkflow-id\x0e\x0atask-queue\x0e\x09arguments\x0f\x06\
-header\x11\x0brun-timeout\x12\x0ccancellation\x0b\x0cparent-close\x0d\x04\0\x0ac\
-hild-call\x03\0\x13\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x09\x04call\x14\0\x15\
-\x04\0\x0bstart-child\x01\x16\x03\0!sandglass:workflow/children@0.1.0\x05\x08\x01\
-B\x13\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09\
-operation\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\
-\x05\x04\0\x05scope\x03\0\x06\x01ks\x01r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\
-\x06target\x03\0\x09\x01p\x05\x01o\x02s\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\
-\x06parent\x07\x02to\x0a\x04names\x09arguments\x0b\x06header\x0d\0\x0e\x04\0\x0f\
-signal-external\x01\x0f\x01@\x03\x06parent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0f\
-cancel-external\x01\x10\x03\0\"sandglass:workflow/externals@0.1.0\x05\x09\x01B\x0b\
-\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fail\
-ure\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\
-\x04\0\x05scope\x03\0\x06\x01j\x01\x05\x01\x03\x01@\x02\x06parent\x07\x08how-lon\
-g\x01\0\x08\x04\0\x0bstart-timer\x01\x09\x03\0\x1fsandglass:workflow/timers@0.1.\
-0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\
-\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\
-\x03\x01\x01\x01@\x02\x06parent\x05\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01\
-@\x01\x04wait\x03\x01\0\x04\0\x0aclose-wait\x01\x08\x03\0\x1esandglass:workflow/\
-waits@0.1.0\x05\x0b\x02\x03\0\0\x0bcancel-info\x01B\x15\x02\x03\x02\x01\x0c\x04\0\
-\x0bcancel-info\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\
-\x01\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\
-\x01q\x04\x0bcancellable\0\0\x08shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\
-\x04\0\x0ascope-kind\x03\0\x08\x01@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0a\
-open-scope\x01\x0a\x01@\x02\x06target\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\
-\x01\x0b\x01@\x01\x06target\x07\x01\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06t\
-arget\x05\x01\0\x04\0\x10cancel-operation\x01\x0d\x01k\x01\x01@\x01\x06target\x07\
-\0\x0e\x04\0\x0aget-cancel\x01\x0f\x03\0%sandglass:workflow/cancellation@0.1.0\x05\
-\x0d\x02\x03\0\0\x0ccompensation\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-\
-call\x03\0\0\x02\x03\x02\x01\x0e\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\
-\x04\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x06\
-\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x08\x01m\x02\x09effective\x06always\x04\
-\0\x08run-when\x03\0\x0a\x01k\x05\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\
-\x04when\x0b\0\x03\x04\0\x11push-compensation\x01\x0d\x01p\x07\x01@\x02\x06targe\
-t\x03\x09arguments\x0e\x01\0\x04\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\
-\x05owner\x09\0\x05\x04\0\x0acompensate\x01\x10\x03\0%sandglass:workflow/compens\
-ation@0.1.0\x05\x0f\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\
-\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07\
-outcome\x04\x01\0\x04\0\x0fcomplete-update\x01\x05\x03\0\x20sandglass:workflow/u\
-pdates@0.1.0\x05\x10\x02\x03\0\0\x07instant\x01B\x19\x02\x03\x02\x01\x11\x04\0\x07\
-instant\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01ps\x01q\x07\x07\
-keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\x03int\x01x\0\x06double\x01\
-u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\x0csearch-value\x03\0\x05\x01\
-k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\x01\0\x04\0\x0bupsert-memo\x01\
-\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07entries\x0d\x01\0\x04\0\x18upse\
-rt-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\x01@\0\0\x10\x04\0\x08get-me\
-mo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\x15get-search-attributes\x01\
-\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x12\x01B\x0f\x02\x03\x02\x01\x11\
-\x04\0\x07instant\x03\0\0\x01r\x04\x0bworkflow-ids\x06run-ids\x0dworkflow-types\x0a\
-task-queues\x04\0\x09execution\x03\0\x02\x01@\0\0\x03\x04\0\x0dget-execution\x01\
-\x04\x01@\0\0\x01\x04\0\x03now\x01\x05\x01p}\x01@\x01\x03leny\0\x06\x04\0\x0cran\
-dom-bytes\x01\x07\x01@\x01\x02ids\0\x7f\x04\0\x07patched\x01\x08\x01@\x01\x02ids\
-\x01\0\x04\0\x0fdeprecate-patch\x01\x09\x03\0\x1dsandglass:workflow/info@0.1.0\x05\
-\x13\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
-\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\
-\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x14\x01B\x08\x02\x03\x02\x01\x03\x04\
-\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07payload\x03\0\x02\x01q\x02\x09\
-completed\x01\x03\0\x06failed\x01\x01\0\x04\0\x07outcome\x03\0\x04\x01@\x01\x03h\
-ow\x05\x01\0\x04\0\x08complete\x01\x06\x03\0\"sandglass:workflow/execution@0.1.0\
-\x05\x15\x04\0Asandglass:workflow/workflow-with-all-of-its-exports-removed@0.1.0\
-\x04\0\x0b.\x01\0(workflow-with-all-of-its-exports-removed\x03\0\0\0G\x09produce\
-rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.\
-61.1";
+ivities@0.1.0\x05\x06\x02\x03\0\0\x07instant\x02\x03\0\0\x07payload\x01B\x19\x02\
+\x03\x02\x01\x07\x04\0\x07instant\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07payload\x03\
+\0\x02\x01ps\x01q\x07\x07keyword\x01s\0\x0ckeyword-list\x01\x04\0\x04text\x01s\0\
+\x03int\x01x\0\x06double\x01u\0\x07boolean\x01\x7f\0\x08datetime\x01\x01\0\x04\0\
+\x0csearch-value\x03\0\x05\x01k\x03\x01o\x02s\x07\x01p\x08\x01@\x01\x07entries\x09\
+\x01\0\x04\0\x0bupsert-memo\x01\x0a\x01k\x06\x01o\x02s\x0b\x01p\x0c\x01@\x01\x07\
+entries\x0d\x01\0\x04\0\x18upsert-search-attributes\x01\x0e\x01o\x02s\x03\x01p\x0f\
+\x01@\0\0\x10\x04\0\x08get-memo\x01\x11\x01o\x02s\x06\x01p\x12\x01@\0\0\x13\x04\0\
+\x15get-search-attributes\x01\x14\x03\0#sandglass:workflow/attributes@0.1.0\x05\x09\
+\x02\x03\0\x02\x0csearch-value\x02\x03\0\0\x0cretry-policy\x01B!\x02\x03\x02\x01\
+\x0a\x04\0\x0csearch-value\x03\0\0\x02\x03\x02\x01\x02\x04\0\x08duration\x03\0\x02\
+\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x09ope\
+ration\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x08\x02\x03\x02\x01\x0b\
+\x04\0\x0cretry-policy\x03\0\x0a\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x0c\x01\
+m\x04\x1bwait-cancellation-completed\x1bwait-cancellation-requested\x0atry-cance\
+l\x07abandon\x04\0\x17child-cancellation-type\x03\0\x0e\x01m\x03\x09terminate\x0e\
+request-cancel\x07abandon\x04\0\x13parent-close-policy\x03\0\x10\x01m\x03\x0fall\
+ow-duplicate\x1ballow-duplicate-failed-only\x10reject-duplicate\x04\0\x0fid-reus\
+e-policy\x03\0\x12\x01ks\x01p\x09\x01o\x02s\x09\x01p\x16\x01k\x03\x01k\x0b\x01o\x02\
+s\x01\x01p\x1a\x01r\x0e\x0dworkflow-types\x0bworkflow-id\x14\x0atask-queue\x14\x09\
+arguments\x15\x06header\x17\x0brun-timeout\x18\x0ccancellation\x0f\x0cparent-clo\
+se\x11\x11execution-timeout\x18\x05retry\x19\x04cron\x14\x08id-reuse\x13\x04memo\
+\x17\x11search-attributes\x1b\x04\0\x0achild-call\x03\0\x1c\x01j\x01\x07\x01\x05\
+\x01@\x02\x06parent\x0d\x04call\x1d\0\x1e\x04\0\x0bstart-child\x01\x1f\x03\0!san\
+dglass:workflow/children@0.1.0\x05\x0c\x01B\x13\x02\x03\x02\x01\x03\x04\0\x07fai\
+lure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x02\x02\x03\x02\x01\x08\
+\x04\0\x07payload\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01ks\x01\
+r\x02\x0bworkflow-ids\x06run-id\x08\x04\0\x06target\x03\0\x09\x01p\x05\x01o\x02s\
+\x05\x01p\x0c\x01j\x01\x03\x01\x01\x01@\x05\x06parent\x07\x02to\x0a\x04names\x09\
+arguments\x0b\x06header\x0d\0\x0e\x04\0\x0fsignal-external\x01\x0f\x01@\x03\x06p\
+arent\x07\x02to\x0a\x06reasons\0\x0e\x04\0\x0fcancel-external\x01\x10\x03\0\"san\
+dglass:workflow/externals@0.1.0\x05\x0d\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x08du\
+ration\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\x04\
+\x04\0\x09operation\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01j\x01\
+\x05\x01\x03\x01@\x02\x06parent\x07\x08how-long\x01\0\x08\x04\0\x0bstart-timer\x01\
+\x09\x03\0\x1fsandglass:workflow/timers@0.1.0\x05\x0e\x01B\x0b\x02\x03\x02\x01\x03\
+\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x02\x02\x03\
+\x02\x01\x05\x04\0\x05scope\x03\0\x04\x01j\x01\x03\x01\x01\x01@\x02\x06parent\x05\
+\x05labels\0\x06\x04\0\x09open-wait\x01\x07\x01@\x01\x04wait\x03\x01\0\x04\0\x0a\
+close-wait\x01\x08\x03\0\x1esandglass:workflow/waits@0.1.0\x05\x0f\x02\x03\0\0\x0b\
+cancel-info\x01B\x15\x02\x03\x02\x01\x10\x04\0\x0bcancel-info\x03\0\0\x02\x03\x02\
+\x01\x02\x04\0\x08duration\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\
+\x04\x02\x03\x02\x01\x05\x04\0\x05scope\x03\0\x06\x01q\x04\x0bcancellable\0\0\x08\
+shielded\0\0\x08detached\0\0\x07timeout\x01\x03\0\x04\0\x0ascope-kind\x03\0\x08\x01\
+@\x02\x06parent\x07\x04kind\x09\0\x07\x04\0\x0aopen-scope\x01\x0a\x01@\x02\x06ta\
+rget\x07\x06reasons\x01\0\x04\0\x0ccancel-scope\x01\x0b\x01@\x01\x06target\x07\x01\
+\0\x04\0\x0bclose-scope\x01\x0c\x01@\x01\x06target\x05\x01\0\x04\0\x10cancel-ope\
+ration\x01\x0d\x01k\x01\x01@\x01\x06target\x07\0\x0e\x04\0\x0aget-cancel\x01\x0f\
+\x03\0%sandglass:workflow/cancellation@0.1.0\x05\x11\x02\x03\0\0\x0ccompensation\
+\x01B\x14\x02\x03\x02\x01\x01\x04\0\x0dactivity-call\x03\0\0\x02\x03\x02\x01\x12\
+\x04\0\x0ccompensation\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x09operation\x03\0\x04\
+\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05sco\
+pe\x03\0\x08\x01m\x02\x09effective\x06always\x04\0\x08run-when\x03\0\x0a\x01k\x05\
+\x01@\x04\x05owner\x09\x06undoes\x0c\x04call\x01\x04when\x0b\0\x03\x04\0\x11push\
+-compensation\x01\x0d\x01p\x07\x01@\x02\x06target\x03\x09arguments\x0e\x01\0\x04\
+\0\x1aset-compensation-arguments\x01\x0f\x01@\x01\x05owner\x09\0\x05\x04\0\x0aco\
+mpensate\x01\x10\x03\0%sandglass:workflow/compensation@0.1.0\x05\x13\x01B\x07\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07payload\x03\
+\0\x02\x01j\x01\x03\x01\x01\x01@\x02\x02ids\x07outcome\x04\x01\0\x04\0\x0fcomple\
+te-update\x01\x05\x03\0\x20sandglass:workflow/updates@0.1.0\x05\x14\x01B\x1e\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07instant\x03\
+\0\x02\x02\x03\x02\x01\x08\x04\0\x07payload\x03\0\x04\x01r\x04\x0bworkflow-ids\x06\
+run-ids\x0dworkflow-types\x0atask-queues\x04\0\x09execution\x03\0\x06\x01r\x03\x06\
+lengthw\x05bytesw\x17suggest-continue-as-new\x7f\x04\0\x0chistory-size\x03\0\x08\
+\x01ks\x01k\x05\x01k\x01\x01r\x06\x0cfirst-run-ids\x0econtinued-from\x0a\x07atte\
+mpty\x04cron\x0a\x0blast-result\x0b\x0clast-failure\x0c\x04\0\x05chain\x03\0\x0d\
+\x01@\0\0\x09\x04\0\x0bget-history\x01\x0f\x01@\0\0\x0e\x04\0\x09get-chain\x01\x10\
+\x01@\0\0\x07\x04\0\x0dget-execution\x01\x11\x01@\0\0\x03\x04\0\x03now\x01\x12\x01\
+p}\x01@\x01\x03leny\0\x13\x04\0\x0crandom-bytes\x01\x14\x01@\x01\x02ids\0\x7f\x04\
+\0\x07patched\x01\x15\x01@\x01\x02ids\x01\0\x04\0\x0fdeprecate-patch\x01\x16\x03\
+\0\x1dsandglass:workflow/info@0.1.0\x05\x15\x01B\x04\x01m\x05\x05trace\x05debug\x04\
+info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06targets\
+\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\
+\x16\x01B\x1a\x02\x03\x02\x01\x0a\x04\0\x0csearch-value\x03\0\0\x02\x03\x02\x01\x02\
+\x04\0\x08duration\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x04\x02\x03\
+\x02\x01\x08\x04\0\x07payload\x03\0\x06\x02\x03\x02\x01\x0b\x04\0\x0cretry-polic\
+y\x03\0\x08\x01ks\x01p\x07\x01k\x03\x01k\x09\x01o\x02s\x07\x01p\x0e\x01k\x0f\x01\
+o\x02s\x01\x01p\x11\x01k\x12\x01r\x0a\x0dworkflow-type\x0a\x09arguments\x0b\x0at\
+ask-queue\x0a\x0brun-timeout\x0c\x05retry\x0d\x06header\x10\x04memo\x10\x11searc\
+h-attributes\x13\x0bdrop-cancel\x7f\x12drop-compensations\x7f\x04\0\x0ccontinuat\
+ion\x03\0\x14\x01q\x03\x09completed\x01\x07\0\x06failed\x01\x05\0\x0fcontinue-as\
+-new\x01\x15\0\x04\0\x07outcome\x03\0\x16\x01@\x01\x03how\x17\x01\0\x04\0\x08com\
+plete\x01\x18\x03\0\"sandglass:workflow/execution@0.1.0\x05\x17\x04\0Asandglass:\
+workflow/workflow-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(workflo\
+w-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -43,6 +43,11 @@ impl RetryPolicy {
         self
     }
 
+    /// As the host takes it.
+    pub(crate) fn into_host(self) -> types::RetryPolicy {
+        self.0
+    }
+
     /// Sets the longest wait. Without it, it is 100 times the first.
     #[must_use]
     pub fn maximum_interval(mut self, wait: Duration) -> Self {
@@ -202,7 +207,7 @@ impl ActivityOptions {
             schedule_to_start: self.schedule_to_start.map(millis),
             start_to_close: start_to_close.map(millis),
             heartbeat: self.heartbeat.map(millis),
-            retry: self.retry.map(|policy| policy.0),
+            retry: self.retry.map(RetryPolicy::into_host),
             cancellation: self
                 .cancellation
                 .unwrap_or(CancellationType::WaitCancellationCompleted),

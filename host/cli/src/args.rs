@@ -1,5 +1,6 @@
 //! The command line: every argument with its help text.
 
+mod start;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +8,7 @@ use sandglass_engine::Escalation;
 use std::{path::PathBuf, time::Duration};
 use values::{parse_duration, parse_grant, parse_host, parse_limit};
 
+pub use start::{Conflict, Reuse, StartArgs};
 pub use values::DirGrant;
 
 /// Durable workflows as WebAssembly components.
@@ -154,9 +156,9 @@ pub struct RunArgs {
     /// If the newest run of this id has closed, start another one
     #[arg(long)]
     pub rerun: bool,
-    /// Limit for the whole run, such as 30s, 5m or 2h; the run then times out
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
+    /// How a new run is started
+    #[command(flatten)]
+    pub start: StartArgs,
     /// What runs may ask for
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -235,6 +237,15 @@ pub struct TargetArgs {
     pub db: DbArgs,
 }
 
+/// Which chain of runs, for requests that go to its current run.
+#[derive(Debug, Clone, Args)]
+pub struct ChainArgs {
+    /// The first run of the chain whose current run is meant: the request fails if another chain's
+    /// is open. The run id is not looked at then
+    #[arg(long, value_name = "ID")]
+    pub first_execution_run_id: Option<String>,
+}
+
 /// `sandglass workflow list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -279,6 +290,9 @@ pub struct CancelArgs {
     /// The run
     #[command(flatten)]
     pub target: TargetArgs,
+    /// The chain of runs
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Why; the workflow's code can read it
     #[arg(long, default_value = "")]
     pub reason: String,
@@ -337,6 +351,9 @@ pub struct TerminateArgs {
     /// The run
     #[command(flatten)]
     pub target: TargetArgs,
+    /// The chain of runs
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Why
     #[arg(long, default_value = "")]
     pub reason: String,

@@ -6,7 +6,7 @@ use crate::{
 };
 use sandglass::{ActivityDescription, CancelDescription, RunDescription, TaskDescription};
 use sandglass_engine::{
-    CancelState, Escalation, EventId, ForceRequest, Status, Timestamp, Trigger,
+    CancelState, Escalation, EventId, ForceRequest, Initiator, Status, Timestamp, Trigger,
 };
 use sandglass_store::Owner;
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
             "run_id": parent.run.run_id,
             "initiated_event_id": parent.initiated_event_id.0,
         })),
+        "chain": chain_json(run),
         "workflow_task": run.task.as_ref().map(task_json),
         "pending_activities": run.activities.iter().map(activity_json).collect::<Vec<_>>(),
         "pending_timers": run.timers.iter().map(|(event, due)| {
@@ -100,6 +101,7 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
             format!("{} (run {})", run.workflow_id, run.run_id),
         ));
     }
+    rows.extend(chain_rows(run));
     if !run.uncompensated.is_empty() {
         rows.push(("compensations failed", run.uncompensated.join(", ")));
     }
@@ -125,6 +127,59 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
     let cells = |(label, text): (&str, String)| vec![label.to_owned(), output::one_line(&text)];
     let rows: Vec<_> = rows.into_iter().map(cells).collect();
     output::table(&rows)
+}
+
+/// The runs before and after it, and what makes them follow each other.
+fn chain_json(run: &RunDescription) -> Value {
+    let chain = &run.chain;
+    json!({
+        "first_run_id": run.first_run_id,
+        "continued_from": chain.continued_from,
+        "initiator": chain.initiator.map(Initiator::name),
+        "attempt": chain.attempt,
+        "maximum_attempts": chain.retry.as_ref().map(|retry| retry.maximum_attempts),
+        "cron": chain.cron,
+        "expires_at": chain.expires_at.map(rfc3339),
+        "new_run_id": chain.successor,
+    })
+}
+
+fn chain_rows(run: &RunDescription) -> Vec<(&'static str, String)> {
+    let chain = &run.chain;
+    let mut rows = Vec::new();
+    if let (Some(before), Some(initiator)) = (&chain.continued_from, chain.initiator) {
+        let why = match initiator {
+            Initiator::ContinueAsNew => "continue-as-new",
+            Initiator::Retry => "retry",
+            Initiator::Cron => "cron",
+        };
+        rows.push(("follows", format!("run {before}, by {why}")));
+        rows.push(("first run", run.first_run_id.clone()));
+    }
+    if let Some(retry) = &chain.retry {
+        let attempt = chain.attempt;
+        rows.push((
+            "attempt",
+            match retry.maximum_attempts {
+                0 => format!("{attempt}, without limit"),
+                most => format!("{attempt} of {most}"),
+            },
+        ));
+    }
+    rows.extend(
+        chain
+            .cron
+            .clone()
+            .map(|cron| ("cron", format!("{cron} (UTC)"))),
+    );
+    rows.extend(chain.expires_at.map(|at| ("expires", rfc3339(at))));
+    rows.extend(
+        chain
+            .successor
+            .clone()
+            .map(|next| ("followed by", format!("run {next}"))),
+    );
+    rows
 }
 
 /// What an open run waits for: its workflow task, activities and timers, each with a label.
@@ -353,6 +408,7 @@ fn timer_text((event, due): (EventId, Timestamp), now: Timestamp) -> String {
     let left = length(due.since(now));
     // A run's own timeout is kept as a timer of its first event.
     match event {
+        EventId(0) => format!("first workflow task in {left}"),
         EventId(1) => format!("run timeout in {left}"),
         event => format!("of event {event}, due in {left}"),
     }

@@ -11,13 +11,13 @@ use crate::{
     args::{OutputForm, RunArgs},
     component,
     exit::{Exit, OrStop, Outcome, Stop},
-    limits, output, terminal,
+    limits, outcome, output, terminal,
     workflow::stored,
 };
 pub(crate) use follow::Known;
 use follow::{Follower, Over};
 use plan::{Plan, Step};
-use sandglass::{Error, Host, StartError, StartOptions, UpgradeError};
+use sandglass::{Error, Host, RunHandle, StartError, StartOptions, UpgradeError};
 use std::time::Duration;
 
 /// Who asks, in histories.
@@ -119,13 +119,13 @@ async fn drive(
             workflow_type,
             arguments,
         } => {
-            let options = StartOptions {
+            let mut options = StartOptions {
                 arguments,
                 component: loaded,
                 identity: IDENTITY.into(),
-                run_timeout: args.timeout,
                 ..StartOptions::new(workflow_type, id)
             };
+            args.start.apply(&mut options);
             let run = host.start(options).await.map_err(start_stop)?;
             output::note(&format!(
                 "workflow {} started, run {}",
@@ -148,16 +148,15 @@ async fn drive(
                 "workflow {} taken up after event {}, run {}",
                 row.workflow_id, known.events, row.run_id
             ));
-            if args.timeout.is_some() {
-                output::note("warning: --timeout holds for a new run only");
+            if args.start.is_for_new_runs() {
+                let what = "timeouts, retries, cron and memo hold for a new run only";
+                output::note(&format!("warning: {what}"));
             }
             (run, known)
         }
         Step::Show(_) => unreachable!("a closed run needs no host"),
     };
-    Follower::new(host, &run, known, args.activities.is_empty())
-        .follow(signals)
-        .await
+    follow_chain(host, run, known, args.activities.is_empty(), signals).await
 }
 
 /// The exit code of a host's error.
@@ -189,5 +188,29 @@ fn upgrade_stop(error: UpgradeError) -> Stop {
     match error {
         UpgradeError::Host(error) => stop(error),
         error => Stop::usage(error),
+    }
+}
+
+/// Follows a run and those that follow it, until the last one has ended.
+async fn follow_chain(
+    host: &Host,
+    mut run: RunHandle,
+    mut known: Known,
+    no_activities: bool,
+    mut signals: signals::Signals,
+) -> Result<Over, Stop> {
+    loop {
+        let follower = Follower::new(host, &run, known, no_activities);
+        let ended = match follower.follow(&mut signals).await? {
+            Over::Ended(ended) => ended,
+            over => return Ok(over),
+        };
+        let Some(next) = &ended.chain.successor else {
+            return Ok(Over::Ended(ended));
+        };
+        let how = outcome::word(&ended.status);
+        output::note(&format!("run {} {how}; run {next} follows", ended.run_id));
+        run = host.run(&ended.workflow_id, Some(next));
+        known = Known::NEW;
     }
 }

@@ -1,8 +1,8 @@
 //! What a frame changes outside the history: rows to write and effects to run after the commit.
 
 use crate::{
-    Effect, EventId, Fields, Frame, HistoryEvent, OperationId, PendingActivity, Timestamp,
-    UpdateProgress,
+    CancelRequest, Effect, EventId, Fields, Frame, HistoryEvent, Input, Limits, OperationId,
+    PendingActivity, Run, Start, Timestamp, UpdateProgress,
 };
 use std::collections::BTreeSet;
 
@@ -43,8 +43,38 @@ pub struct Changes {
     pub search_attributes: Option<Fields>,
     /// Whether running attempts of activities are to be killed rather than told.
     pub kill: bool,
+    /// The run that follows this one, which closed: store its first frame with this one.
+    pub successor: Option<Box<Successor>>,
     /// Whether the run closed: delete all its rows, tell its attempts, answer those who wait.
     pub closed: bool,
+}
+
+/// The first that is recorded of the run that follows another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Successor {
+    /// How it is started.
+    pub start: Start,
+    /// When: at the close of the run before it.
+    pub at: Timestamp,
+    /// The request to cancel that it inherits (R15).
+    pub cancel: Option<CancelRequest>,
+}
+
+impl Successor {
+    /// The run, with its first frame to be taken.
+    #[must_use]
+    pub fn begin(self, limits: Limits) -> Run {
+        let mut run = Run::new(limits);
+        let started = Input::Started(Box::new(self.start));
+        let inputs = [Some(started), self.cancel.map(Input::CancelRequested)];
+        let inputs = inputs.into_iter().flatten().map(|input| (self.at, input));
+        let refused = run.append_all(inputs).into_iter().find_map(Result::err);
+        assert!(
+            refused.is_none(),
+            "a run without history takes its start and a request"
+        );
+        run
+    }
 }
 
 /// A timer that waits to fire.
@@ -78,6 +108,7 @@ impl FrameOutput {
             updates,
             search_attributes,
             kill,
+            successor,
             closed,
         } = later.changes;
         self.changes.scheduled.extend(scheduled);
@@ -90,6 +121,7 @@ impl FrameOutput {
         self.changes.updates.extend(updates);
         self.changes.search_attributes = search_attributes.or(self.changes.search_attributes);
         self.changes.kill |= kill;
+        self.changes.successor = successor.or(self.changes.successor);
         self.changes.closed |= closed;
         self
     }

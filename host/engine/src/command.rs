@@ -1,8 +1,8 @@
 //! What a guest asks for. These types are persisted in frames: append variants, never reorder.
 
 use crate::{
-    ChildCall, CompensationId, Failure, Millis, OperationId, Payload, ScopeId, SearchValue, Target,
-    Timestamp,
+    ChildCall, CompensationId, ContinueCall, Failure, Millis, OperationId, Payload, ScopeId,
+    SearchValue, Target, Timestamp, retry,
 };
 use serde::{Deserialize, Serialize};
 
@@ -259,6 +259,14 @@ pub struct RetryPolicy {
     pub non_retryable_types: Vec<String>,
 }
 
+impl RetryPolicy {
+    /// What is wrong with it, if anything is.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        retry::invalid(self)
+    }
+}
+
 impl Default for RetryPolicy {
     /// Temporal's default: 1 s, doubling, at most 100 s, without limit.
     fn default() -> Self {
@@ -333,6 +341,8 @@ pub enum Outcome {
     Completed(Payload),
     /// It returned a failure.
     Failed(Failure),
+    /// It is to be continued by another run of its workflow id.
+    ContinueAsNew(Box<ContinueCall>),
 }
 
 /// What caused a scope to be canceled.

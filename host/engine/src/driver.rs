@@ -1,8 +1,9 @@
 //! The seam between the rules and whoever runs guest code, and replay on top of it.
 
 use crate::{
-    Digest, EventId, Failure, Frame, GuestEvent, HistoryEvent, Issued, Limits, LocalResolution,
-    Record, Run, Status, Task, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp,
+    Digest, EventId, Failure, Frame, GuestEvent, HistoryEvent, HistorySize, Issued, Limits,
+    LocalResolution, Record, Run, Status, Task, TaskFailedCause, TaskOutcome, TaskRecord,
+    Timestamp,
 };
 use std::fmt;
 
@@ -216,17 +217,21 @@ fn replay_task(
 ) -> Result<Run, ReplayError> {
     match task.outcome {
         TaskOutcome::Failed { cause, failure } => {
-            run.fail_task(task.started_at, cause, failure);
+            run.record_failed_task(task.started_at, cause, failure, task.history);
             Ok(run)
         }
         TaskOutcome::Completed { digest, commands } => {
-            replay_completed(run, task.started_at, digest, commands, Vec::new(), driver)
+            let parts = (commands, Vec::new(), task.history);
+            replay_completed(run, task.started_at, digest, parts, driver)
         }
         TaskOutcome::CompletedWithLocal {
             digest,
             commands,
             resolutions,
-        } => replay_completed(run, task.started_at, digest, commands, resolutions, driver),
+        } => {
+            let parts = (commands, resolutions, task.history);
+            replay_completed(run, task.started_at, digest, parts, driver)
+        }
     }
 }
 
@@ -234,8 +239,7 @@ fn replay_completed(
     run: Run,
     started_at: Timestamp,
     digest: Digest,
-    commands: Vec<Issued>,
-    resolutions: Vec<LocalResolution>,
+    (commands, resolutions, history): (Vec<Issued>, Vec<LocalResolution>, HistorySize),
     driver: Option<&mut dyn Driver>,
 ) -> Result<Run, ReplayError> {
     if run.status() != &Status::Running {
@@ -244,7 +248,7 @@ fn replay_completed(
             reason: "a workflow task follows the close".into(),
         });
     }
-    let task = run.begin_replay(started_at, digest, commands, resolutions);
+    let task = run.begin_replay(started_at, digest, commands, resolutions, history);
     let (task, result) = match driver {
         Some(driver) => drive(task, driver),
         None => drive(task, &mut AsRecorded),

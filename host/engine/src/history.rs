@@ -8,9 +8,9 @@ mod shorthand;
 pub use shorthand::{shorthand, skeleton};
 
 use crate::{
-    ActivityCall, CancelRequest, ChildCall, Digest, EventId, ExternalFailedCause, Failure,
-    ForceRequest, Millis, Payload, RetryState, Signal, Start, StartChildFailedCause, Target,
-    TaskFailedCause, Timestamp, Update,
+    ActivityCall, CancelRequest, ChildCall, ContinueCall, Digest, EventId, ExternalFailedCause,
+    Failure, ForceRequest, HistorySize, Initiator, Millis, Payload, RetryState, Signal, Start,
+    StartChildFailedCause, Target, TaskFailedCause, Timestamp, Update,
 };
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub enum EventAttributes {
         result: Payload,
         /// The workflow task that did it.
         workflow_task_completed_event_id: EventId,
+        /// The run that follows by a cron schedule.
+        new_execution_run_id: Option<String>,
     },
     /// The run returned a failure.
     WorkflowExecutionFailed {
@@ -49,6 +51,8 @@ pub enum EventAttributes {
         workflow_task_completed_event_id: EventId,
         /// Compensations that failed, as text.
         uncompensated: Vec<String>,
+        /// The run that follows, by the retry policy or a cron schedule.
+        new_execution_run_id: Option<String>,
     },
     /// The run ended by cancellation.
     WorkflowExecutionCanceled {
@@ -76,6 +80,8 @@ pub enum EventAttributes {
     WorkflowExecutionTimedOut {
         /// Why there is no further run.
         retry_state: RetryState,
+        /// The run that follows, by the retry policy or a cron schedule.
+        new_execution_run_id: Option<String>,
     },
     /// Cancellation was requested.
     WorkflowExecutionCancelRequested(CancelRequest),
@@ -90,6 +96,9 @@ pub enum EventAttributes {
     WorkflowTaskStarted {
         /// Its scheduled event.
         scheduled_event_id: EventId,
+        /// How large the history was then.
+        #[serde(flatten)]
+        history: HistorySize,
     },
     /// A workflow task ended as it should.
     WorkflowTaskCompleted {
@@ -408,6 +417,19 @@ pub enum EventAttributes {
         /// The request.
         cancel_requested_event_id: EventId,
     },
+    /// The run is continued by another of its workflow id.
+    WorkflowExecutionContinuedAsNew {
+        /// That run.
+        new_execution_run_id: String,
+        /// How it differs from this one.
+        call: Box<ContinueCall>,
+        /// How long after this its first workflow task is scheduled.
+        backoff_start_interval: Millis,
+        /// Why it follows.
+        initiator: Initiator,
+        /// The workflow task that did it.
+        workflow_task_completed_event_id: EventId,
+    },
 }
 
 impl EventAttributes {
@@ -419,6 +441,7 @@ impl EventAttributes {
             Self::WorkflowExecutionCompleted { .. } => "WorkflowExecutionCompleted",
             Self::WorkflowExecutionFailed { .. } => "WorkflowExecutionFailed",
             Self::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
+            Self::WorkflowExecutionContinuedAsNew { .. } => "WorkflowExecutionContinuedAsNew",
             Self::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
             Self::WorkflowExecutionTimedOut { .. } => "WorkflowExecutionTimedOut",
             Self::WorkflowExecutionCancelRequested(_) => "WorkflowExecutionCancelRequested",

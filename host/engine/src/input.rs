@@ -74,6 +74,8 @@ pub enum Input {
     /// An update was asked for. It has no event of its own: the workflow task that delivers it
     /// writes that it is accepted.
     UpdateRequested(Update),
+    /// The backoff before the run's first workflow task is over.
+    FirstTaskDue,
 }
 
 /// How and why a run was started.

@@ -27,6 +27,7 @@ mod local;
 mod payload;
 mod retry;
 mod run;
+mod schedule;
 mod scopes;
 mod search;
 mod task;
@@ -37,7 +38,7 @@ pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Ver
 #[doc(hidden)]
 pub use breakers::broken;
 pub use chain::{Chain, ChainSummary, ContinueCall, Fields, HistorySize, IdReusePolicy, Initiator};
-pub use changes::{Changes, FrameOutput, PendingTimer};
+pub use changes::{Changes, FrameOutput, PendingTimer, Successor};
 pub use child::{
     ChildCall, ChildCancellation, ChildClose, ExternalFailedCause, Origin, ParentClosePolicy,
     RunRef, StartChildFailedCause, Target,
@@ -64,6 +65,7 @@ pub use limits::{LimitError, LimitSetting, LimitUnit, Limits};
 pub use local::{LocalActivity, LocalOrder, LocalOutcome, LocalResolution, LocalVerdict};
 pub use payload::Payload;
 pub use run::{CancelState, InputError, Run, RunSummary, Status};
+pub use schedule::{CronSchedule, ScheduleError};
 pub use search::SearchValue;
 pub use task::Task;
 pub use time::{Millis, Timestamp};

@@ -3,6 +3,7 @@
 //! [`Run::append`] and [`Task::finish`](crate::Task::finish) are the only ways in which a history
 //! grows, live and in replay alike.
 
+mod chain;
 mod inputs;
 mod messages;
 mod relatives;
@@ -14,9 +15,9 @@ pub use state::{CancelState, InputError, RunSummary, Status};
 use crate::{
     CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
     Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
-    LocalResolution, OperationId, Record, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
-    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
-    update::UpdateState,
+    LocalResolution, OperationId, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome,
+    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal,
+    scopes::Scopes, update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,13 @@ pub struct Run {
     pub(crate) updates: BTreeMap<String, UpdateState>,
     /// Patches that the code has asked about, with the answer.
     pub(crate) patches: BTreeMap<String, bool>,
+    /// Why there is no further run, for the parent.
+    pub(crate) retry_state: RetryState,
+    started_at: Timestamp,
+    /// The first workflow task waits for a timer.
+    backing_off: bool,
+    /// Bytes of the records of all frames so far.
+    history_bytes: u64,
     /// Requests whose signals are recorded (R39).
     signal_requests: BTreeSet<String>,
     next_event_id: EventId,
@@ -153,6 +161,10 @@ impl Run {
             successor: None,
             updates: BTreeMap::new(),
             patches: BTreeMap::new(),
+            retry_state: RetryState::RetryPolicyNotSet,
+            started_at: Timestamp(0),
+            backing_off: false,
+            history_bytes: 0,
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
             recording: Recording {
@@ -283,6 +295,9 @@ impl Run {
             Input::TimerFired {
                 started_event_id: id,
             } if !self.timers.contains_key(id) => Err(InputError::UnknownTimer(*id)),
+            Input::FirstTaskDue if !self.backing_off => {
+                Err(InputError::UnknownTimer(chain::BACKOFF_TIMER))
+            }
             Input::ChildStarted {
                 initiated_event_id: id,
                 ..
@@ -314,6 +329,9 @@ impl Run {
     }
 
     fn schedule_task(&mut self, at: Timestamp, only_updates: bool) {
+        if self.backing_off {
+            return;
+        }
         match &mut self.task {
             PendingTask::Idle | PendingTask::Due => {
                 let attributes = EventAttributes::WorkflowTaskScheduled { attempt: 1 };
@@ -374,8 +392,11 @@ impl Run {
         digest: Digest,
         recorded: Vec<Issued>,
         resolutions: Vec<LocalResolution>,
+        history: HistorySize,
     ) -> Box<Task> {
-        Task::new(self, started_at, digest, Some(recorded), resolutions, false)
+        let mut task = Task::new(self, started_at, digest, Some(recorded), resolutions, false);
+        task.set_history(history);
+        task
     }
 
     /// Records that the pending workflow task failed; it stays pending as the next attempt.
@@ -388,10 +409,22 @@ impl Run {
         cause: TaskFailedCause,
         failure: Failure,
     ) -> bool {
+        let history = self.history_size();
+        self.record_failed_task(started_at, cause, failure, history)
+    }
+
+    pub(crate) fn record_failed_task(
+        &mut self,
+        started_at: Timestamp,
+        cause: TaskFailedCause,
+        failure: Failure,
+        history: HistorySize,
+    ) -> bool {
         let attempt = self.task_attempt();
         let recorded = (attempt == 1 || crate::broken("R38")) && self.wants_task();
         if recorded {
-            let (scheduled_event_id, started_event_id) = self.emit_task_started(started_at);
+            let (scheduled_event_id, started_event_id) =
+                self.emit_task_started(started_at, history);
             let attributes = EventAttributes::WorkflowTaskFailed {
                 scheduled_event_id,
                 started_event_id,
@@ -407,7 +440,7 @@ impl Run {
                 started_at,
                 attempt,
                 outcome,
-                history: HistorySize::default(),
+                history,
             }));
         }
         if self.wants_task() {
@@ -422,7 +455,11 @@ impl Run {
 
     /// Writes the started event of the pending task, and its scheduled event if that is still
     /// missing.
-    pub(crate) fn emit_task_started(&mut self, at: Timestamp) -> (EventId, EventId) {
+    pub(crate) fn emit_task_started(
+        &mut self,
+        at: Timestamp,
+        history: HistorySize,
+    ) -> (EventId, EventId) {
         let scheduled_event_id = match self.task {
             PendingTask::Scheduled(event_id) => event_id,
             _ => {
@@ -430,7 +467,10 @@ impl Run {
                 self.emit(at, EventAttributes::WorkflowTaskScheduled { attempt })
             }
         };
-        let attributes = EventAttributes::WorkflowTaskStarted { scheduled_event_id };
+        let attributes = EventAttributes::WorkflowTaskStarted {
+            scheduled_event_id,
+            history,
+        };
         (scheduled_event_id, self.emit(at, attributes))
     }
 
@@ -481,6 +521,7 @@ impl Run {
             changes,
             first_event_id,
         } = std::mem::replace(&mut self.recording, fresh);
+        self.history_bytes += records.iter().map(stored_bytes).sum::<u64>();
         let frame = Frame {
             first_event_id,
             next_event_id: self.next_event_id,
@@ -497,6 +538,41 @@ impl Run {
     #[must_use]
     pub fn next_event_id(&self) -> EventId {
         self.next_event_id
+    }
+
+    /// How large the history is by now.
+    #[must_use]
+    pub fn history_size(&self) -> HistorySize {
+        let (events, bytes) = (self.next_event_id.0 - 1, self.history_bytes);
+        let reached = |count: u64, limit: usize| usize::try_from(count).is_ok_and(|n| n >= limit);
+        HistorySize {
+            bytes,
+            suggest_continue_as_new: reached(events, self.limits.history_events_suggested)
+                || reached(bytes, self.limits.history_bytes_suggested),
+        }
+    }
+
+    /// What the history has more of than the limits of the host allow, for people.
+    #[must_use]
+    pub fn history_over_limit(&self) -> Option<String> {
+        let limits = &self.limits;
+        self.history_beyond(limits.history_events, limits.history_bytes)
+    }
+
+    /// What the history has more of than the host warns of.
+    #[must_use]
+    pub fn history_over_warning(&self) -> Option<String> {
+        let limits = &self.limits;
+        self.history_beyond(limits.history_events_warning, limits.history_bytes_warning)
+    }
+
+    fn history_beyond(&self, events_max: usize, bytes_max: usize) -> Option<String> {
+        let events = self.next_event_id.0 - 1;
+        if events > events_max as u64 {
+            return Some(format!("{events} events, more than {events_max}"));
+        }
+        let bytes = self.history_bytes;
+        (bytes > bytes_max as u64).then(|| format!("{bytes} bytes, more than {bytes_max}"))
     }
 
     /// How the run stands.
@@ -575,4 +651,12 @@ impl Run {
             (None, None) => CancelState::None,
         }
     }
+}
+
+/// What a record takes of a stored frame.
+fn stored_bytes(record: &Record) -> u64 {
+    let size = postcard::ser_flavors::Size::default();
+    let bytes = postcard::serialize_with_flavor(record, size)
+        .expect("postcard fails only on sequences of unknown length, which no persisted type has");
+    bytes as u64
 }

@@ -15,12 +15,12 @@ mod relatives;
 mod validate;
 
 use crate::{
-    Answer, CancelInfo, Command, Digest, EventId, Failure, GuestEvent, Input, LocalOrder,
-    LocalResolution, OperationId, Payload, Run, ScopeId, SearchValue, Signal, Start, Target,
-    TaskFailedCause, TaskFailure, Timestamp, Update,
+    Answer, CancelInfo, Command, Digest, EventId, Failure, GuestEvent, HistorySize, Input,
+    LocalOrder, LocalResolution, OperationId, Payload, Run, ScopeId, SearchValue, Signal, Start,
+    Target, TaskFailedCause, TaskFailure, Timestamp, Update,
     frame::Issued,
     local::LocalPhase,
-    run::{ExternalKind, Undelivered},
+    run::{ExternalKind, PendingTask, Undelivered},
 };
 use record::Recorded;
 use std::collections::{BTreeSet, VecDeque};
@@ -34,6 +34,8 @@ pub struct Task {
     run: Run,
     started_at: Timestamp,
     digest: Digest,
+    /// How large the history was when it began.
+    history: HistorySize,
     inputs: VecDeque<Undelivered>,
     /// Operations that the inputs still to come resolve.
     resolving: BTreeSet<OperationId>,
@@ -125,6 +127,7 @@ impl Task {
         resolutions: Vec<LocalResolution>,
         read_only: bool,
     ) -> Box<Self> {
+        let history = run.history_size();
         // Who only looks takes nothing away.
         let mut inputs = match read_only {
             true => Vec::new(),
@@ -147,6 +150,7 @@ impl Task {
             run,
             started_at,
             digest,
+            history,
             resolving: inputs.iter().filter_map(|item| item.resolves).collect(),
             inputs: inputs.into(),
             queue: VecDeque::new(),
@@ -228,6 +232,26 @@ impl Task {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.run.clock
+    }
+
+    pub(crate) fn set_history(&mut self, history: HistorySize) {
+        self.history = history;
+    }
+
+    /// Events of the history up to the one that began this task.
+    #[must_use]
+    pub fn history_length(&self) -> u64 {
+        let scheduled = match self.run.task {
+            PendingTask::Scheduled(_) => 0,
+            _ => 1,
+        };
+        self.run.next_event_id().0 + scheduled
+    }
+
+    /// How large the history was when this task began, as recorded.
+    #[must_use]
+    pub fn history_size(&self) -> HistorySize {
+        self.history
     }
 
     /// How the run was started.

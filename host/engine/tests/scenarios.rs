@@ -8,6 +8,8 @@
 mod attempts;
 #[path = "scenarios/capabilities.rs"]
 mod capabilities;
+#[path = "scenarios/chains.rs"]
+mod chains;
 #[path = "scenarios/compensations.rs"]
 mod compensations;
 #[path = "scenarios/force.rs"]

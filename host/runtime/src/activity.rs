@@ -345,6 +345,7 @@ fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) 
         head: None,
         acks: Vec::new(),
         part: Part::Aside(ids),
+        successor: None,
     });
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct RunCell {
     pub(crate) key: RunKey,
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
+    /// The first run of its chain.
+    pub(crate) first_run_id: String,
     pub(crate) workflow_type: String,
     pub(crate) request_id: String,
     pub(crate) progress: watch::Sender<Progress>,
@@ -41,6 +43,8 @@ pub(crate) struct Progress {
     pub(crate) next_event_id: EventId,
     /// Set when the run has ended.
     pub(crate) closed: Option<Status>,
+    /// The run that follows it.
+    pub(crate) successor: Option<String>,
     /// The run could not even be started: the commit failed.
     pub(crate) lost: Option<String>,
     /// The host has stopped: nothing comes after this.
@@ -96,6 +100,8 @@ pub(crate) struct CellState {
     pub(crate) store_retry: bool,
     /// What keeps the run from going on, for people.
     pub(crate) trouble: Option<String>,
+    /// It was warned of the size of its history.
+    pub(crate) history_warned: bool,
     /// Cancel requests after the first.
     pub(crate) repeats: u64,
 }
@@ -123,6 +129,8 @@ pub(crate) struct Mail {
     pub(crate) ack: Option<Ack>,
     /// It arrived while a workflow task was running.
     pub(crate) buffered: bool,
+    /// It came together with the mail before it: a signal with a start.
+    pub(crate) joined: bool,
     /// The row of the outbox that the commit of this deletes.
     pub(crate) settles: Option<(RunKey, EventId)>,
 }
@@ -167,6 +175,7 @@ impl Mail {
             letter: Letter::Input(input),
             ack,
             buffered: false,
+            joined: false,
             settles: None,
         }
     }
@@ -236,6 +245,7 @@ impl RunCell {
             key: head.row.key,
             workflow_id: head.row.workflow_id.clone(),
             run_id: head.row.run_id.clone(),
+            first_run_id: head.row.first_run_id.clone(),
             workflow_type: head.row.workflow_type.clone(),
             request_id,
             progress: watch::Sender::new(progress),
@@ -256,6 +266,7 @@ impl RunCell {
                 store_failures: 0,
                 store_retry: false,
                 trouble: None,
+                history_warned: false,
                 repeats: 0,
             }),
         }

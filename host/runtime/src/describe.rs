@@ -7,9 +7,9 @@ use crate::{
     recovery::{decode_activity, decode_summary},
 };
 use sandglass_engine::{
-    CancelState, Digest, Escalation, EventId, Failure, Fields, ForceRequest, Input, Origin,
-    Payload, PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts, broken,
-    decode,
+    CancelState, ChainSummary, Digest, Escalation, EventId, Failure, Fields, ForceRequest, Input,
+    Origin, Payload, PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts,
+    broken, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,12 @@ pub struct RunDescription {
     /// The run that started it as a child.
     #[serde(default)]
     pub parent: Option<Origin>,
+    /// The first run of its chain.
+    #[serde(default)]
+    pub first_run_id: String,
+    /// Where it stands in its chain.
+    #[serde(default)]
+    pub chain: ChainSummary,
     /// Its workflow task, if one is to be run.
     pub task: Option<TaskDescription>,
     /// Its pending activities, in the order in which they were scheduled.
@@ -51,7 +57,8 @@ pub struct RunDescription {
     /// Inputs that wait for its workflow task to end. They are not acknowledged yet.
     #[serde(default)]
     pub buffered_inputs: usize,
-    /// Its pending timers: started event and due time. Event 1 is the run's own timeout.
+    /// Its pending timers: started event and due time. Event 1 is the run's own timeout, event 0
+    /// the time of its first workflow task.
     pub timers: Vec<(EventId, Timestamp)>,
     /// Activity types of compensations that failed.
     pub uncompensated: Vec<String>,
@@ -218,6 +225,10 @@ impl RunDescription {
                 }),
             force: summary.force,
             parent: summary.parent,
+            first_run_id: row.first_run_id.clone(),
+            chain: summary.chain,
+            memo: summary.memo,
+            search_attributes: summary.search_attributes,
             task: (open && summary.task_pending).then_some(TaskDescription {
                 attempt: summary.task_attempt,
                 last_failure: summary.task_failure,
@@ -230,8 +241,6 @@ impl RunDescription {
             local_activities: Vec::new(),
             buffered_inputs: 0,
             trouble: None,
-            memo: summary.memo,
-            search_attributes: summary.search_attributes,
             updates: summary.updates,
         }
     }

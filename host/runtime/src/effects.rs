@@ -24,6 +24,8 @@ struct After {
     resident_bytes: Option<usize>,
     queue: bool,
     closed: bool,
+    /// What arrived too late, and the status that it is told.
+    refused: Vec<(Mail, Status)>,
 }
 
 /// A submission is on disk.
@@ -45,6 +47,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
         head,
         acks,
         part,
+        successor,
         ..
     } = submission;
     let Some(head) = head else { return };
@@ -56,6 +59,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     let progress = Progress {
         next_event_id: state.head.summary.next_event_id,
         closed: (status != &Status::Running).then(|| status.clone()),
+        successor: state.head.summary.chain.successor.clone(),
         lost: None,
         stopped: false,
     };
@@ -68,7 +72,11 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     host.timers.disarm_all(after.disarm);
     // Whoever hears that the run has ended may start the next one of this id.
     if after.closed {
-        host.forget(&cell);
+        host.forget(&cell, successor.as_deref().map(|next| &next.cell));
+    }
+    // Whoever hears this may look for the run that follows.
+    for (mail, status) in after.refused {
+        mail.refuse(InputError::Closed, status);
     }
     if !acks.is_empty() {
         crate::crash::point("answer.before");
@@ -104,6 +112,9 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     }
     if matches!(part, Part::Step) {
         host.left_step();
+    }
+    if let Some(successor) = successor {
+        through(host, *successor);
     }
 }
 
@@ -210,7 +221,7 @@ fn end_step(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState, after
         state.resident = None;
         let status = state.head.summary.status.clone();
         for mail in std::mem::take(&mut state.mailbox) {
-            mail.refuse(InputError::Closed, status.clone());
+            after.refused.push((mail, status.clone()));
         }
         after.closed = true;
         return;
@@ -265,7 +276,7 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
         activity::local::end_all(&mut state, &AttemptState::NotFound, false);
         let mails = std::mem::take(&mut state.mailbox);
         drop(state);
-        host.forget(cell);
+        host.forget(cell, None);
         let lost = Some(error.to_string());
         cell.progress.send_modify(|progress| progress.lost = lost);
         for ack in mails.into_iter().filter_map(|mail| mail.ack) {

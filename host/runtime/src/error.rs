@@ -101,6 +101,20 @@ pub enum StartError {
         /// The most that is taken.
         limit: usize,
     },
+    /// Runs of the workflow id have ended, and the reuse policy allows no further one.
+    #[error("workflow id {workflow_id:?} was used by run {run_id}, and its reuse is not allowed")]
+    IdUsed {
+        /// The workflow id.
+        workflow_id: String,
+        /// The last run of it.
+        run_id: String,
+    },
+    /// Something else of what was asked for makes no sense.
+    #[error("{reason}")]
+    Invalid {
+        /// What, and why.
+        reason: String,
+    },
     /// Anything else.
     #[error(transparent)]
     Host(#[from] Error),

@@ -25,6 +25,8 @@ pub struct RunHandle {
     inner: Arc<Inner>,
     workflow_id: String,
     run_id: Option<String>,
+    /// The first run of the chain that requests are for, whichever of its runs is the current one.
+    first_run_id: Option<String>,
 }
 
 /// A request to cancel a run.
@@ -127,13 +129,44 @@ pub(crate) enum Found {
     Closed(Box<RunRow>),
 }
 
+impl Found {
+    fn first_run_id(&self) -> &str {
+        match self {
+            Self::Open(cell) => &cell.first_run_id,
+            Self::Closed(row) => &row.first_run_id,
+        }
+    }
+}
+
+/// What became of an input, at the run that it reached.
+enum Sent {
+    Delivered(Arc<RunCell>, Delivery),
+    Closed(Box<RunRow>),
+}
+
 impl RunHandle {
     pub(crate) fn new(inner: &Arc<Inner>, workflow_id: String, run_id: Option<String>) -> Self {
         Self {
             inner: Arc::clone(inner),
             workflow_id,
             run_id,
+            first_run_id: None,
         }
+    }
+
+    /// The same handle, whose requests go to the current run of this chain.
+    pub(crate) fn chained(mut self, first_run_id: &str) -> Self {
+        self.first_run_id = Some(first_run_id.into());
+        self
+    }
+
+    /// A handle for the chain that begins with this run: all it is asked for concerns the current
+    /// run, but only if that is of this chain (R4). If another chain's is open there is no run; if
+    /// the workflow id has no open run, the last one answers.
+    #[must_use]
+    pub fn of_chain(mut self, first_run_id: &str) -> Self {
+        self.run_id = None;
+        self.chained(first_run_id)
     }
 
     /// The workflow id.
@@ -152,8 +185,36 @@ impl RunHandle {
         &self.inner
     }
 
+    /// The run that the handle is for: exactly its run, or the current one.
     pub(crate) fn find(&self) -> Result<Found, Error> {
-        let wanted = self.run_id.as_deref().filter(|_| !broken("R4"));
+        match &self.run_id {
+            Some(run_id) => self.find_run(Some(run_id)),
+            None => self.find_current(),
+        }
+    }
+
+    /// The run that requests go to: the current one of the chain, if the handle is for a chain.
+    fn find_current(&self) -> Result<Found, Error> {
+        let Some(first) = &self.first_run_id else {
+            return self.find_run(self.run_id.as_deref());
+        };
+        let found = self.find_run(None)?;
+        match (found.first_run_id() == first, &self.run_id) {
+            (true, _) => Ok(found),
+            // The chain has ended, and the workflow id was used again.
+            (false, Some(run_id)) => self.find_run(Some(run_id)),
+            (false, None) if matches!(found, Found::Closed(_)) => Ok(found),
+            (false, None) => Err(Error::not_found(&self.workflow_id, Some(first))),
+        }
+    }
+
+    /// Whether requests go to a run that follows the one they were sent to.
+    fn follows(&self) -> bool {
+        self.run_id.is_none() || self.first_run_id.is_some()
+    }
+
+    fn find_run(&self, wanted: Option<&str>) -> Result<Found, Error> {
+        let wanted = wanted.filter(|_| !broken("R4"));
         let open = |run: &Arc<RunCell>| wanted.is_none_or(|run_id| run_id == run.run_id);
         if let Some(cell) = self.inner.open_run_of(&self.workflow_id).filter(open) {
             return Ok(Found::Open(cell));
@@ -204,12 +265,29 @@ impl RunHandle {
         }
     }
 
+    /// Sends an input to the run that requests go to. If that ends meanwhile and another follows, it
+    /// goes to that one.
+    async fn deliver(&self, input: Input) -> Result<Sent, Error> {
+        loop {
+            let cell = match self.find_current()? {
+                Found::Closed(row) => return Ok(Sent::Closed(row)),
+                Found::Open(cell) => cell,
+            };
+            let delivery = self.send(&cell, Letter::Input(input.clone())).await?;
+            let ended = matches!(delivery, Delivery::Refused(InputError::Closed, _));
+            if !(ended && self.follows()) {
+                return Ok(Sent::Delivered(cell, delivery));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Sends an input that needs an open run.
     async fn input(&self, input: Input) -> Result<(), Error> {
         let closed = |status| Err(self.closed(status));
-        match self.find()? {
-            Found::Closed(row) => closed(summary_of(&row)?.status),
-            Found::Open(cell) => match self.send(&cell, Letter::Input(input)).await? {
+        match self.deliver(input).await? {
+            Sent::Closed(row) => closed(summary_of(&row)?.status),
+            Sent::Delivered(_, delivery) => match delivery {
                 // The same request was recorded before: what was asked for is done.
                 Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => Ok(()),
                 Delivery::Refused(error @ InputError::TooManySignals(_), _) => {
@@ -229,12 +307,14 @@ impl RunHandle {
     /// # Errors
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
     pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
-        let cell = match self.find()? {
-            Found::Open(cell) => cell,
-            Found::Closed(_) if broken("R3") => {
+        let now = self.inner.clock.now();
+        let request = options.into_request(now)?;
+        let (cell, delivery) = match self.deliver(Input::CancelRequested(request)).await? {
+            Sent::Delivered(cell, delivery) => (cell, delivery),
+            Sent::Closed(_) if broken("R3") => {
                 return Err(Error::not_found(&self.workflow_id, self.run_id.as_deref()));
             }
-            Found::Closed(row) => {
+            Sent::Closed(row) => {
                 let disposition = Disposition::AlreadyClosed(summary_of(&row)?.status);
                 return Ok(CancelResponse {
                     disposition,
@@ -242,10 +322,7 @@ impl RunHandle {
                 });
             }
         };
-        let now = self.inner.clock.now();
-        let request = options.into_request(now)?;
-        let letter = Letter::Input(Input::CancelRequested(request));
-        let disposition = match self.send(&cell, letter).await? {
+        let disposition = match delivery {
             Delivery::Recorded => Disposition::Recorded,
             Delivery::Refused(InputError::AlreadyRequested, _) => {
                 cell.lock().repeats += 1;
@@ -273,17 +350,13 @@ impl RunHandle {
             disposition: Disposition::AlreadyClosed(status),
             repeats: 0,
         };
-        let cell = match self.find()? {
-            Found::Open(cell) => cell,
-            Found::Closed(row) => return Ok(closed(summary_of(&row)?.status)),
-        };
-        let letter = Letter::Input(options.into_input()?);
-        Ok(match self.send(&cell, letter).await? {
-            Delivery::Recorded => CancelResponse {
+        Ok(match self.deliver(options.into_input()?).await? {
+            Sent::Delivered(_, Delivery::Recorded) => CancelResponse {
                 disposition: Disposition::Recorded,
                 repeats: 0,
             },
-            Delivery::Refused(_, status) => closed(status),
+            Sent::Delivered(_, Delivery::Refused(_, status)) => closed(status),
+            Sent::Closed(row) => closed(summary_of(&row)?.status),
         })
     }
 
@@ -325,26 +398,52 @@ impl RunHandle {
         .await
     }
 
-    /// Waits until the run has ended, and tells how.
+    /// Waits until the run has ended, and those that follow it by continue-as-new, its retry policy
+    /// or a cron schedule, and tells how the last one did.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown run; [`Error::ShutDown`] if the host ends first: the
     /// run goes on in the next one.
     pub async fn result(&self) -> Result<Status, Error> {
+        let mut found = self.find()?;
+        loop {
+            let (status, successor) = match found {
+                Found::Closed(row) => {
+                    let summary = summary_of(&row)?;
+                    (summary.status, summary.chain.successor)
+                }
+                Found::Open(cell) => self.ended(cell).await?,
+            };
+            match successor {
+                Some(run_id) => found = self.find_run(Some(&run_id))?,
+                None => return Ok(status),
+            }
+        }
+    }
+
+    /// Waits until this run has ended, also if another follows it. Tells how it did.
+    ///
+    /// # Errors
+    /// As [`RunHandle::result`].
+    pub async fn wait_closed(&self) -> Result<Status, Error> {
         match self.find()? {
             Found::Closed(row) => Ok(summary_of(&row)?.status),
-            Found::Open(cell) => {
-                let mut progress = cell.progress.subscribe();
-                drop(cell);
-                let over = progress.wait_for(Progress::is_final).await;
-                let over = over.map_err(|_| Error::ShutDown)?;
-                if over.stopped && over.closed.is_none() {
-                    return Err(Error::ShutDown);
-                }
-                over.closed
-                    .clone()
-                    .ok_or_else(|| Error::not_found(&self.workflow_id, self.run_id.as_deref()))
-            }
+            Found::Open(cell) => Ok(self.ended(cell).await?.0),
+        }
+    }
+
+    /// Waits until a run has ended. How it did, and which one follows.
+    async fn ended(&self, cell: Arc<RunCell>) -> Result<(Status, Option<String>), Error> {
+        let mut progress = cell.progress.subscribe();
+        drop(cell);
+        let over = progress.wait_for(Progress::is_final).await;
+        let over = over.map_err(|_| Error::ShutDown)?;
+        if over.stopped && over.closed.is_none() {
+            return Err(Error::ShutDown);
+        }
+        match over.closed.clone() {
+            Some(status) => Ok((status, over.successor.clone())),
+            None => Err(Error::not_found(&self.workflow_id, self.run_id.as_deref())),
         }
     }
 

@@ -172,6 +172,17 @@ impl Inner {
         self.pool.push(cell);
     }
 
+    /// A run is committing that was not queued: the first frame of one that follows another.
+    pub(crate) fn entered_step(&self) {
+        self.active.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A name for a new run.
+    pub(crate) fn new_key(&self) -> RunKey {
+        RunKey(self.next_key.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A step of a run is through, after its effects.
     pub(crate) fn left_step(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
@@ -198,6 +209,7 @@ impl Inner {
             letter,
             ack,
             buffered: false,
+            joined: false,
             settles: None,
         };
         self.post(cell, &mut cell.lock(), mail);
@@ -218,10 +230,13 @@ impl Inner {
         }
     }
 
-    /// Forgets a run that has ended.
-    pub(crate) fn forget(&self, cell: &Arc<RunCell>) {
+    /// Forgets a run that has ended, and knows from now on the one that follows it, if one does.
+    pub(crate) fn forget(&self, cell: &Arc<RunCell>, successor: Option<&Arc<RunCell>>) {
         self.cache.forget(cell.key);
         let mut runs = lock(&self.runs);
+        if let Some(next) = successor {
+            runs.by_key.insert(next.key, Arc::clone(next));
+        }
         runs.by_key.remove(&cell.key);
         let is_own = |open: &Arc<RunCell>| open.key == cell.key;
         if runs
@@ -229,7 +244,13 @@ impl Inner {
             .get(&cell.workflow_id)
             .is_some_and(is_own)
         {
-            runs.by_workflow_id.remove(&cell.workflow_id);
+            match successor {
+                Some(next) => {
+                    let workflow_id = next.workflow_id.clone();
+                    runs.by_workflow_id.insert(workflow_id, Arc::clone(next));
+                }
+                None => drop(runs.by_workflow_id.remove(&cell.workflow_id)),
+            }
         }
     }
 

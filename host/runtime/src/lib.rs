@@ -70,13 +70,13 @@ pub use message::MessageError;
 pub use query::{QueryOptions, QueryReject};
 pub use recovery::stored_frames;
 pub use sandglass_engine as engine;
-pub use sandglass_engine::{LimitSetting, Limits};
+pub use sandglass_engine::{IdReusePolicy, LimitSetting, Limits, RetryPolicy};
 pub use sandglass_sandbox::{Access, Grants};
 pub use sandglass_store as store;
 #[cfg(feature = "crash-points")]
 pub use sandglass_store::crash;
 #[cfg(not(feature = "crash-points"))]
 use sandglass_store::crash;
-pub use start::StartOptions;
+pub use start::{IdConflictPolicy, StartOptions};
 pub use stats::Stats;
 pub use update::{UpdateOptions, UpdateResponse, UpdateStage};

@@ -1,23 +1,20 @@
 //! Starting runs: once per request, and at most one open run per workflow id.
 
+mod begin;
+
+pub(crate) use begin::Begun;
+
 use crate::{
-    cell::{Delivery, Head, Letter, Mail, Phase, RunCell},
-    clock::lock,
+    cell::Delivery,
     components::unknown_type,
     error::{Error, StartError},
     handle::RunHandle,
     host::{Host, Inner},
-    recovery::row_of_new_run,
 };
 use sandglass_engine::{
-    Digest, EventId, Input, Millis, Origin, Payload, RunSummary, Start, Status,
+    CronSchedule, Digest, Fields, IdReusePolicy, Payload, RetryPolicy, Signal, Status,
 };
-use sandglass_store::RunKey;
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
-use tokio::sync::oneshot;
+use std::time::Duration;
 
 /// What to run, and under which name.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +37,38 @@ pub struct StartOptions {
     pub run_timeout: Option<Duration>,
     /// Headers.
     pub header: Vec<(String, Payload)>,
+    /// Limit for all runs of the chain that this one begins, from its first workflow task on. When
+    /// it passes the current run is closed as timed out, and none follows.
+    pub execution_timeout: Option<Duration>,
+    /// Whether and when another run follows one that has failed or passed its `run_timeout`. Not
+    /// after a request to cancel.
+    pub retry: Option<RetryPolicy>,
+    /// A cron schedule, in UTC: the first run waits for its time, and another follows each that has
+    /// ended, until one is canceled or terminated.
+    pub cron: Option<String>,
+    /// How long the first workflow task is put off. A request to cancel does not wait for it.
+    pub start_delay: Option<Duration>,
+    /// Whether the workflow id may be used although runs of it have ended.
+    pub id_reuse: IdReusePolicy,
+    /// What is done if a run of the workflow id is open.
+    pub id_conflict: IdConflictPolicy,
+    /// Values that are shown with the run.
+    pub memo: Fields,
+    /// Values by which the run can be found.
+    pub search_attributes: Fields,
+}
+
+/// What a start does if a run of its workflow id is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IdConflictPolicy {
+    /// It is refused.
+    #[default]
+    Fail,
+    /// It gives the open run.
+    UseExisting,
+    /// It terminates the open run first. The two are separate commits: a crash between them leaves
+    /// none open.
+    TerminateExisting,
 }
 
 impl StartOptions {
@@ -56,6 +85,14 @@ impl StartOptions {
             request_id: None,
             run_timeout: None,
             header: Vec::new(),
+            execution_timeout: None,
+            retry: None,
+            cron: None,
+            start_delay: None,
+            id_reuse: IdReusePolicy::default(),
+            id_conflict: IdConflictPolicy::default(),
+            memo: Fields::new(),
+            search_attributes: Fields::new(),
         }
     }
 
@@ -67,21 +104,96 @@ impl StartOptions {
     }
 }
 
-/// What starting comes to under the lock.
-pub(crate) enum Begun {
-    /// A new run, or the one that the same request started.
-    Run(Arc<RunCell>, oneshot::Receiver<Result<Delivery, Error>>),
-    /// The request's run has ended already.
-    Ended(String),
-}
-
 impl Host {
-    /// Starts a run. Returns when its start is on disk.
+    /// Starts a run. Returns when its start is on disk. The handle stands for the chain that the
+    /// run begins: requests go to its current run, and the result is that of its last.
     ///
     /// # Errors
-    /// [`StartError::AlreadyStarted`] if another request's run of this id is open,
-    /// [`StartError::UnknownType`], or why the start could not be stored: then there is no run.
+    /// [`StartError::AlreadyStarted`] if another request's run of this id is open and the conflict
+    /// policy does not help, [`StartError::IdUsed`] if the reuse policy forbids a further one,
+    /// [`StartError::UnknownType`], [`StartError::Invalid`], or why the start could not be stored:
+    /// then there is no run.
     pub async fn start(&self, options: StartOptions) -> Result<RunHandle, StartError> {
+        self.start_with(options, None).await
+    }
+
+    /// Sends a message to the open run of a workflow id, or starts a run with it: the message is
+    /// recorded with the start, before the run's first workflow task. Returns when it is on disk.
+    ///
+    /// The conflict policy `TerminateExisting` starts anew in any case; the others use the open run.
+    ///
+    /// # Errors
+    /// As [`Host::start`], but never [`StartError::AlreadyStarted`].
+    pub async fn signal_with_start(
+        &self,
+        options: StartOptions,
+        signal: Signal,
+    ) -> Result<RunHandle, StartError> {
+        self.inner.check_size("the arguments", &signal.arguments)?;
+        self.start_with(options, Some(signal)).await
+    }
+
+    async fn start_with(
+        &self,
+        options: StartOptions,
+        signal: Option<Signal>,
+    ) -> Result<RunHandle, StartError> {
+        let inner = &self.inner;
+        let digest = self.checked(&options)?;
+        let handle = |run_id: &str| {
+            RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)
+        };
+        loop {
+            let begun = inner.begin_run(options.clone(), digest, None, signal.clone());
+            let open = match begun {
+                Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),
+                Ok(Begun::Run(cell, started)) => {
+                    let started = started.await.map_err(|_| inner.gone())??;
+                    if let Delivery::Refused(reason, Status::Running) = started {
+                        return Err(Error::system("start the run", reason).into());
+                    }
+                    return Ok(handle(&cell.first_run_id));
+                }
+                Err(StartError::AlreadyStarted {
+                    workflow_id,
+                    run_id,
+                }) => {
+                    let current = inner.open_run_of(&workflow_id);
+                    let first = current.map_or(run_id.clone(), |cell| cell.first_run_id.clone());
+                    RunHandle::new(inner, workflow_id, Some(run_id)).chained(&first)
+                }
+                Err(error) => return Err(error),
+            };
+            // If it ends meanwhile, the next try finds that.
+            let over = match (options.id_conflict, &signal) {
+                (IdConflictPolicy::TerminateExisting, _) => {
+                    open.terminate(TERMINATED, &options.identity).await
+                }
+                (_, Some(signal)) => {
+                    let sent = open.signal(signal.clone()).await;
+                    if sent.is_ok() {
+                        return Ok(open);
+                    }
+                    sent
+                }
+                (IdConflictPolicy::UseExisting, None) => return Ok(open),
+                (IdConflictPolicy::Fail, None) => {
+                    return Err(StartError::AlreadyStarted {
+                        workflow_id: open.workflow_id().into(),
+                        run_id: open.run_id().unwrap_or_default().into(),
+                    });
+                }
+            };
+            match over {
+                Ok(()) | Err(Error::Closed { .. } | Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Finds what is wrong with a start, or the component that it is for.
+    fn checked(&self, options: &StartOptions) -> Result<Digest, StartError> {
         let inner = &self.inner;
         let len = options.workflow_id.len();
         let limit = inner.config.limits.name_bytes;
@@ -89,6 +201,24 @@ impl Host {
             return Err(StartError::InvalidId { len, limit });
         }
         inner.check_size("the arguments", &options.arguments)?;
+        let fields = options
+            .memo
+            .values()
+            .chain(options.search_attributes.values());
+        let fields: Vec<_> = fields.cloned().collect();
+        inner.check_size("memo and search attributes", &fields)?;
+        let invalid = |reason: String| Err(StartError::Invalid { reason });
+        if let Some(reason) = options.retry.as_ref().and_then(RetryPolicy::problem) {
+            return invalid(format!("retry policy: {reason}"));
+        }
+        if let Some(cron) = &options.cron {
+            if let Err(error) = CronSchedule::parse(cron) {
+                return invalid(error.to_string());
+            }
+            if options.start_delay.is_some() {
+                return invalid("a start delay and a cron schedule exclude each other".into());
+            }
+        }
         let digest = match options.component {
             Some(digest) => digest,
             None => inner.components.with_type(&options.workflow_type)?,
@@ -98,24 +228,12 @@ impl Host {
             let known = component.workflow_types().iter().cloned();
             return Err(unknown_type(&options.workflow_type, known));
         }
-        let workflow_id = options.workflow_id.clone();
-        match inner.begin_run(options, digest, None)? {
-            Begun::Ended(run_id) => Ok(RunHandle::new(inner, workflow_id, Some(run_id))),
-            Begun::Run(cell, started) => {
-                if let Delivery::Refused(reason, Status::Running) =
-                    started.await.map_err(|_| inner.gone())??
-                {
-                    return Err(Error::system("start the run", reason).into());
-                }
-                Ok(RunHandle::new(
-                    inner,
-                    workflow_id,
-                    Some(cell.run_id.clone()),
-                ))
-            }
-        }
+        Ok(digest)
     }
 }
+
+/// Why a run is terminated for another one's sake.
+const TERMINATED: &str = "another run of its workflow id was started in its place";
 
 impl Inner {
     /// Whether a request does not bring too much. Of much it is warned.
@@ -130,120 +248,6 @@ impl Inner {
             tracing::warn!(size, "{what} of a request are large");
         }
         Ok(())
-    }
-
-    /// Starts a run, unless the same request has started one; `parent` starts it as a child.
-    pub(crate) fn begin_run(
-        &self,
-        options: StartOptions,
-        digest: Digest,
-        parent: Option<Origin>,
-    ) -> Result<Begun, StartError> {
-        if self.is_stopping() {
-            return Err(Error::ShutDown.into());
-        }
-        // Repeated requests wait for each other, so that the second finds what the first has done.
-        let _one_at_a_time = options.request_id.as_ref().map(|_| lock(&self.starting));
-        let (sender, receiver) = oneshot::channel();
-        if let Some(request_id) = &options.request_id
-            && let Some(found) = self.started_by(&options.workflow_id, request_id)?
-        {
-            return Ok(match self.open_run_of(&options.workflow_id) {
-                Some(cell) if cell.run_id == found => {
-                    self.send(&cell, Letter::Barrier, Some(sender));
-                    Begun::Run(cell, receiver)
-                }
-                _ => Begun::Ended(found),
-            });
-        }
-        let start = Start {
-            parent,
-            ..self.new_start(options, digest)?
-        };
-        let key = RunKey(self.next_key.fetch_add(1, Ordering::Relaxed));
-        let head = Head {
-            row: row_of_new_run(key, &start, self.clock.now()),
-            summary: RunSummary {
-                next_event_id: EventId(1),
-                ..RunSummary::default()
-            },
-            next_seq: 1,
-        };
-        let cell = Arc::new(RunCell::new(head, start.request_id.clone(), Phase::Idle));
-        let workflow_id = start.workflow_id.clone();
-        let input = Mail::input(
-            self.clock.now(),
-            Input::Started(Box::new(start)),
-            Some(sender),
-        );
-        {
-            let mut runs = lock(&self.runs);
-            if self.is_stopping() {
-                return Err(Error::ShutDown.into());
-            }
-            if let Some(open) = runs.by_workflow_id.get(&workflow_id) {
-                return Err(StartError::AlreadyStarted {
-                    workflow_id,
-                    run_id: open.run_id.clone(),
-                });
-            }
-            runs.by_workflow_id.insert(workflow_id, Arc::clone(&cell));
-            runs.by_key.insert(key, Arc::clone(&cell));
-            // While nobody else can find the run, so that its start is the first that it gets.
-            self.post(&cell, &mut cell.lock(), input);
-        }
-        Ok(Begun::Run(cell, receiver))
-    }
-
-    /// The run id of the newest run of this workflow id, if this request started it.
-    fn started_by(&self, workflow_id: &str, request_id: &str) -> Result<Option<String>, Error> {
-        if let Some(cell) = self.open_run_of(workflow_id)
-            && !cell.request_id.is_empty()
-        {
-            return Ok((cell.request_id == request_id).then(|| cell.run_id.clone()));
-        }
-        let Some(row) = self.read(|reader| reader.find(workflow_id, None))? else {
-            return Ok(None);
-        };
-        let frames = self.frames(row.key, &row.run_id)?;
-        let start = frames
-            .first()
-            .and_then(|frame| match frame.records.first() {
-                Some(sandglass_engine::Record::Input {
-                    input: Input::Started(start),
-                    ..
-                }) => Some(start),
-                _ => None,
-            });
-        Ok(start
-            .filter(|start| start.request_id == request_id)
-            .map(|_| row.run_id))
-    }
-
-    pub(crate) fn open_run_of(&self, workflow_id: &str) -> Option<Arc<RunCell>> {
-        lock(&self.runs).by_workflow_id.get(workflow_id).cloned()
-    }
-
-    fn new_start(&self, options: StartOptions, digest: Digest) -> Result<Start, Error> {
-        let mut seed = [0; 32];
-        fill_random(&mut seed)?;
-        Ok(Start {
-            workflow_id: options.workflow_id,
-            run_id: random_id()?,
-            workflow_type: options.workflow_type,
-            task_queue: options.task_queue,
-            arguments: options.arguments,
-            header: options.header,
-            identity: options.identity,
-            request_id: match options.request_id {
-                Some(request_id) => request_id,
-                None => random_id()?,
-            },
-            digest,
-            seed,
-            run_timeout: options.run_timeout.map(Millis::from),
-            ..Start::default()
-        })
     }
 }
 

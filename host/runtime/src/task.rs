@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
 };
 
+mod history_limit;
 pub(crate) mod hosting;
 mod rebuild;
 mod submit;
@@ -175,6 +176,7 @@ impl<'a> Step<'a> {
         let prepared = self.prepare(&mails);
         self.reached(prepared, &mut mails)?;
         self.append(mails);
+        self.end_if_too_long();
         self.run_tasks()
     }
 
@@ -185,6 +187,7 @@ impl<'a> Step<'a> {
                 Ended::Again => {}
             }
         }
+        self.end_if_too_long();
         Ok(())
     }
 
@@ -239,10 +242,12 @@ impl<'a> Step<'a> {
         // What waited for a task to end is recorded at once: the next task is scheduled after the
         // last of it, and not after the first (semantics A3 b).
         let waited = mails.iter().take_while(|mail| mail.buffered).count();
-        let rest = mails.split_off(waited);
+        let mut rest = mails.split_off(waited).into_iter().peekable();
         self.append_together(mails);
-        for mail in rest {
-            self.append_together(vec![mail]);
+        while let Some(mail) = rest.next() {
+            let mut together = vec![mail];
+            together.extend(std::iter::from_fn(|| rest.next_if(|mail| mail.joined)));
+            self.append_together(together);
         }
     }
 
@@ -358,6 +363,7 @@ impl<'a> Step<'a> {
                 head: Some(head),
                 acks: std::mem::take(&mut self.acks),
                 part: Part::Inputs(Arc::clone(slot)),
+                successor: None,
             }
         });
         self.before = Some(output);
@@ -408,6 +414,9 @@ impl<'a> Step<'a> {
             output.changes.locals_open.get_or_insert_default();
         }
         log_completed(output.as_ref(), run.status());
+        if let Some(failure) = self.unknown_successor(output.as_ref()) {
+            return self.task_failed(started_at, failure);
+        }
         let closing = run.status() != &Status::Running;
         let mut state = self.cell.lock();
         if closing

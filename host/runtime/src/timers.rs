@@ -15,7 +15,8 @@ use std::{
 /// What is due. The order of kinds is the order at the same time for the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// A timer of the workflow, or of one of its timeout scopes; of event 1: the run's timeout.
+    /// A timer of the workflow, or of one of its timeout scopes; of event 1: the run's timeout; of
+    /// event 0: the time of its first workflow task.
     Timer,
     /// A limit on time of an activity.
     ActivityDeadline,

@@ -46,6 +46,8 @@ pub(crate) struct Submission {
     pub(crate) head: Option<Arc<Head>>,
     pub(crate) acks: Vec<(Ack, Delivery)>,
     pub(crate) part: Part,
+    /// The first frame of the run that follows, whose write is in this one's.
+    pub(crate) successor: Option<Box<Submission>>,
 }
 
 /// What a submission is a part of.
@@ -399,6 +401,10 @@ fn complete(host: &Arc<Inner>, batch: Vec<Submission>, results: Results) {
 fn lost(host: &Arc<Inner>, mut submission: Submission, error: Error) {
     let cell = Arc::clone(&submission.cell);
     let acks = std::mem::take(&mut submission.acks);
+    if submission.successor.is_some() {
+        // Nobody has heard of it: its run goes with it.
+        host.left_step();
+    }
     match submission.part {
         Part::Step => crate::effects::lost(host, &cell, &error),
         Part::Inputs(slot) => {

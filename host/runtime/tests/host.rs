@@ -7,6 +7,7 @@ mod host {
 
     mod activities;
     mod cancel;
+    mod chains;
     mod children;
     mod commits;
     mod force;

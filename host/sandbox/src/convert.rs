@@ -4,8 +4,10 @@ mod call;
 mod event;
 mod failure;
 
-use crate::bindings::types as wit;
-use sandglass_engine::{CancelCause, CancelInfo, Payload, Timestamp};
+use crate::bindings::{
+    types as wit, workflow::sandglass::workflow::attributes::SearchValue as WitValue,
+};
+use sandglass_engine::{CancelCause, CancelInfo, Fields, Payload, SearchValue, Timestamp};
 
 pub(crate) use failure::{failure_in, failure_out, outcome_out};
 
@@ -31,6 +33,20 @@ pub(crate) fn header<A: Into<B>, B>(entries: Vec<(String, A)>) -> Vec<(String, B
     entries
         .into_iter()
         .map(|(key, value)| (key, value.into()))
+        .collect()
+}
+
+/// Converts named values, such as those of a memo.
+pub(crate) fn fields(entries: Vec<(String, wit::Payload)>) -> Fields {
+    let entries = entries.into_iter();
+    entries.map(|(name, value)| (name, value.into())).collect()
+}
+
+/// Converts search attributes to the form in which they are stored.
+pub(crate) fn search_fields(entries: Vec<(String, WitValue)>) -> Fields {
+    let entries = entries.into_iter();
+    entries
+        .map(|(name, value)| (name, SearchValue::from(value).to_payload()))
         .collect()
 }
 

@@ -64,6 +64,18 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(millis))
 }
 
+/// Parses a key and a value in JSON: `note=\"urgent\"`.
+pub(super) fn parse_entry(text: &str) -> Result<(String, String), String> {
+    let (key, json) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or("expected KEY=JSON, such as note='\"urgent\"'")?;
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(_) => Ok((key.into(), json.into())),
+        Err(error) => Err(format!("the value is not JSON: {error}")),
+    }
+}
+
 /// Parses the name and value of a limit: a number, with a unit where the limit has one.
 pub(super) fn parse_limit(text: &str) -> Result<(String, usize), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;

@@ -121,8 +121,8 @@ impl<'a> Follower<'a> {
     ///
     /// # Errors
     /// The store or the host failed. The run stays open.
-    pub(super) async fn follow(mut self, mut signals: Signals) -> Result<Over, Stop> {
-        let result = self.run.result();
+    pub(super) async fn follow(mut self, signals: &mut Signals) -> Result<Over, Stop> {
+        let result = self.run.wait_closed();
         tokio::pin!(result);
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -5,7 +5,7 @@
 
 use super::stored;
 use crate::{
-    args::{CancelArgs, DbArgs, OutputForm, SignalArgs, TargetArgs, TerminateArgs},
+    args::{CancelArgs, ChainArgs, DbArgs, OutputForm, SignalArgs, TargetArgs, TerminateArgs},
     exit::{Exit, OrStop, Outcome, Stop},
     outcome, output, payload,
     run::{IDENTITY, stop},
@@ -14,13 +14,14 @@ use sandglass::{
     CancelOptions, CancelResponse, Disposition, Error, ForceOptions, offline, remote::Client,
 };
 use sandglass_engine::{Signal, Status};
+use sandglass_store::RunStatus;
 use serde_json::{Value, json};
 
 /// How often a request is made again because the owner went away.
 const TRIES: u32 = 3;
 
 pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::of_chain(&args.target, &args.chain)?;
     let response = target.cancel(args).map_err(stop)?;
     let (word, text) = match &response.disposition {
         Disposition::Recorded if args.force || args.kill => {
@@ -65,7 +66,7 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
 }
 
 pub(super) fn terminate(args: &TerminateArgs, form: OutputForm) -> Outcome {
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::of_chain(&args.target, &args.chain)?;
     target
         .terminate(&args.reason)
         .map_err(closed_is_not_found)?;
@@ -106,6 +107,24 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// The current run of a chain, if one is named (R4). Where no run is open, the last one answers.
+    fn of_chain(args: &'a TargetArgs, chain: &ChainArgs) -> Result<Self, Stop> {
+        let Some(first) = &chain.first_execution_run_id else {
+            return Self::find(args);
+        };
+        let reader = stored::open(&args.db.db)?;
+        let row = stored::find(&reader, &args.id, None)?;
+        if row.status == RunStatus::Running && row.first_run_id != *first {
+            return Err(stored::not_found(&args.db.db, &args.id, Some(first)));
+        }
+        Ok(Self {
+            db: &args.db,
+            id: row.workflow_id,
+            run_id: row.run_id,
+            owner: Client::connect(&args.db.db).map_err(stop)?,
+        })
+    }
+
     fn find(args: &'a TargetArgs) -> Result<Self, Stop> {
         let row = {
             let reader = stored::open(&args.db.db)?;

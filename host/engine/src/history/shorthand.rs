@@ -44,6 +44,7 @@ fn word(attributes: &E) -> String {
         E::WorkflowExecutionCanceled { .. } => "WX",
         E::WorkflowExecutionTerminated { .. } => "WK",
         E::WorkflowExecutionTimedOut { .. } => "WTO",
+        E::WorkflowExecutionContinuedAsNew { .. } => "WCAN",
         E::WorkflowExecutionCancelRequested(_) => "CR",
         E::WorkflowExecutionSignaled(_) => "SG",
         E::WorkflowTaskScheduled { .. } => "Ts",

@@ -98,12 +98,17 @@ impl Run {
                 details,
             } => self.record_termination(at, reason, identity, details),
             Input::TimedOut => {
-                let retry_state = RetryState::RetryPolicyNotSet;
-                let attributes = EventAttributes::WorkflowExecutionTimedOut { retry_state };
+                let (retry_state, new_execution_run_id) = self.follow_timeout(at);
+                self.retry_state = retry_state;
+                let attributes = EventAttributes::WorkflowExecutionTimedOut {
+                    retry_state,
+                    new_execution_run_id,
+                };
                 self.emit(at, attributes);
                 self.close(Status::TimedOut);
             }
             Input::Forced(request) => self.record_force(at, request),
+            Input::FirstTaskDue => self.end_backoff(),
             Input::ChildStarted {
                 initiated_event_id,
                 run_id,
@@ -131,6 +136,8 @@ impl Run {
     fn record_cancel_request(&mut self, at: Timestamp, request: CancelRequest) {
         let attributes = EventAttributes::WorkflowExecutionCancelRequested(request.clone());
         let event_id = self.emit(at, attributes);
+        // It does not wait for the first workflow task's time (R1).
+        self.end_backoff();
         if let (Some(due), Some(_), false) =
             (request.deadline, request.escalation, crate::broken("R30"))
         {
@@ -158,9 +165,11 @@ impl Run {
         let (attributes, status) = match request.rung {
             Escalation::Fail => {
                 let failure = Failure::application("CancelDeadlineExceeded", &*request.reason);
+                self.retry_state = RetryState::CancelRequested;
                 let attributes = EventAttributes::WorkflowExecutionFailed {
                     failure: failure.clone(),
                     retry_state: RetryState::CancelRequested,
+                    new_execution_run_id: None,
                     workflow_task_completed_event_id: EventId(0),
                     uncompensated,
                 };
@@ -229,13 +238,7 @@ impl Run {
         self.clock = at;
         let attributes = EventAttributes::WorkflowExecutionStarted(Box::new(start.clone()));
         let started_event_id = self.emit(at, attributes);
-        if let Some(limit) = start.run_timeout {
-            let timer = PendingTimer {
-                started_event_id,
-                due: at + limit,
-            };
-            self.recording.changes.timers_started.push(timer);
-        }
+        self.begin_chain(at, start, started_event_id);
     }
 
     fn record_activity_close(

@@ -3,7 +3,7 @@
 use super::{Run, Status};
 use crate::{
     ChildClose, Effect, EventAttributes, EventId, ExternalFailedCause, Input, OperationId, Origin,
-    ParentClosePolicy, RetryState, RunRef, StartChildFailedCause, Target, Timestamp,
+    ParentClosePolicy, RunRef, StartChildFailedCause, Target, Timestamp,
 };
 
 /// A child workflow that was initiated and whose end is not recorded.
@@ -67,8 +67,11 @@ impl Run {
     pub(super) fn tell_relatives(&mut self) {
         let mut event_id = EventId(self.next_event_id.0.saturating_sub(1));
         let parent = self.start().and_then(|start| start.parent.clone());
-        if let (Some(parent), Some(close)) = (parent, child_close(&self.status)) {
-            let run_id = self.reference().run_id;
+        // The parent is told of the end of the chain, under the run that it knows (R27).
+        let last = self.successor.is_none();
+        if let (true, Some(parent), Some(close)) = (last, parent, self.close_for_parent()) {
+            let run_id = self.start().map(|start| start.first_run_id().to_owned());
+            let run_id = run_id.unwrap_or_default();
             let effect = Effect::ChildClosed {
                 parent,
                 run_id,
@@ -233,19 +236,20 @@ impl Run {
     }
 }
 
-/// What a parent is told; nothing of a run that has not ended.
-fn child_close(status: &Status) -> Option<ChildClose> {
-    Some(match status.clone() {
-        Status::Running | Status::ContinuedAsNew { .. } => return None,
-        Status::Completed { result } => ChildClose::Completed(result),
-        Status::Failed { failure } => ChildClose::Failed {
-            failure,
-            retry_state: RetryState::RetryPolicyNotSet,
-        },
-        Status::Canceled { details } => ChildClose::Canceled { details },
-        Status::TimedOut => ChildClose::TimedOut {
-            retry_state: RetryState::RetryPolicyNotSet,
-        },
-        Status::Terminated { identity, .. } => ChildClose::Terminated { identity },
-    })
+impl Run {
+    /// What a parent is told; nothing of a run that has not ended.
+    fn close_for_parent(&self) -> Option<ChildClose> {
+        let retry_state = self.retry_state;
+        Some(match self.status.clone() {
+            Status::Running | Status::ContinuedAsNew { .. } => return None,
+            Status::Completed { result } => ChildClose::Completed(result),
+            Status::Failed { failure } => ChildClose::Failed {
+                failure,
+                retry_state,
+            },
+            Status::Canceled { details } => ChildClose::Canceled { details },
+            Status::TimedOut => ChildClose::TimedOut { retry_state },
+            Status::Terminated { identity, .. } => ChildClose::Terminated { identity },
+        })
+    }
 }

@@ -86,6 +86,7 @@ impl Task {
             Input::UpdateRequested(update) => self.deliver_update(update),
             // A closed run has no further task.
             Input::Terminated { .. } | Input::TimedOut | Input::Forced(_) => None,
+            Input::FirstTaskDue => None,
         }
     }
 

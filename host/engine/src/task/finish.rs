@@ -2,9 +2,9 @@
 
 use super::{Planned, Task};
 use crate::{
-    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, HistorySize, Input, Millis,
-    OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, RetryState, Run, Status,
-    TaskFailure, TaskOutcome, TaskRecord,
+    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, Initiator, Input, Millis,
+    OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, Run, Status, TaskFailure,
+    TaskOutcome, TaskRecord,
     local::LocalPhase,
     run::{OpenActivity, OpenTimer, PendingTask},
     scopes::OperationState,
@@ -71,7 +71,7 @@ impl Task {
         self.check_none_left()?;
         let (at, digest) = (self.started_at, self.digest);
         let attempt = self.run.task_attempt();
-        let (scheduled_event_id, started_event_id) = self.run.emit_task_started(at);
+        let (scheduled_event_id, started_event_id) = self.run.emit_task_started(at, self.history);
         let completed_event_id = self.run.emit(
             at,
             EventAttributes::WorkflowTaskCompleted {
@@ -100,7 +100,7 @@ impl Task {
             started_at: at,
             attempt,
             outcome,
-            history: HistorySize::default(),
+            history: self.history,
         }));
         let mut canceled = Vec::new();
         for planned in std::mem::take(&mut self.planned) {
@@ -332,14 +332,27 @@ impl Task {
         let requested = self.run.cancel.as_ref().map(|cancel| cancel.event_id);
         let cancel_requested_event_id =
             requested.or_else(|| crate::broken("R12").then_some(EventId(0)));
+        let at = self.started_at;
         let (attributes, status) = match (outcome, cancel_requested_event_id) {
             (Outcome::Completed(result), _) => (
                 EventAttributes::WorkflowExecutionCompleted {
                     result: result.clone(),
                     workflow_task_completed_event_id,
+                    new_execution_run_id: self.run.follow_completion(at, &result),
                 },
                 Status::Completed { result },
             ),
+            (Outcome::ContinueAsNew(call), _) => {
+                let (new_run_id, backoff_start_interval) = self.run.follow_as_new(at, &call);
+                let attributes = EventAttributes::WorkflowExecutionContinuedAsNew {
+                    new_execution_run_id: new_run_id.clone(),
+                    call,
+                    backoff_start_interval,
+                    initiator: Initiator::ContinueAsNew,
+                    workflow_task_completed_event_id,
+                };
+                (attributes, Status::ContinuedAsNew { new_run_id })
+            }
             (Outcome::Failed(failure), Some(cancel_requested_event_id))
                 if failure.is_cancellation() =>
             {
@@ -353,17 +366,20 @@ impl Task {
                 };
                 (attributes, Status::Canceled { details })
             }
-            (Outcome::Failed(failure), _) => (
-                EventAttributes::WorkflowExecutionFailed {
+            (Outcome::Failed(failure), _) => {
+                let (retry_state, new_execution_run_id) = self.run.follow_failure(at, &failure);
+                self.run.retry_state = retry_state;
+                let attributes = EventAttributes::WorkflowExecutionFailed {
                     failure: failure.clone(),
-                    retry_state: RetryState::RetryPolicyNotSet,
+                    retry_state,
                     workflow_task_completed_event_id,
                     uncompensated,
-                },
-                Status::Failed { failure },
-            ),
+                    new_execution_run_id,
+                };
+                (attributes, Status::Failed { failure })
+            }
         };
-        self.run.emit(self.started_at, attributes);
+        self.run.emit(at, attributes);
         self.run.close(status);
     }
 }

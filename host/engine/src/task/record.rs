@@ -185,6 +185,11 @@ fn show(command: &Command) -> String {
         } => {
             write!(text, "complete with failure {failure}")
         }
+        Command::Complete {
+            outcome: crate::Outcome::ContinueAsNew(_),
+        } => {
+            write!(text, "continue as new")
+        }
         // Those were shown before.
         _ => Ok(()),
     };

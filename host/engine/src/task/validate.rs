@@ -2,8 +2,9 @@
 
 use super::{Task, bad_scope};
 use crate::{
-    ActivityCall, ChildCall, Command, CompensationId, OperationId, Outcome, Payload, ScopeId,
-    ScopeKind, Target, TaskFailedCause, TaskFailure, retry, scopes::OperationKind,
+    ActivityCall, ChildCall, Command, CompensationId, ContinueCall, CronSchedule, OperationId,
+    Outcome, Payload, ScopeId, ScopeKind, Target, TaskFailedCause, TaskFailure, retry,
+    scopes::OperationKind,
 };
 
 impl Task {
@@ -23,9 +24,14 @@ impl Task {
                 valid_call(call, limit)?;
                 only_local(call)
             }
+            Command::Complete {
+                outcome: Outcome::ContinueAsNew(call),
+            } => self.valid_continuation(call, limit),
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
+            // Whether a schedule is one was decided when it was recorded.
+            Command::StartChild { .. } if self.replaying() => Ok(()),
             Command::StartChild { call, .. } => valid_child(call, limit),
             Command::SignalExternal { target, name, .. } => {
                 let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
@@ -91,6 +97,32 @@ impl Task {
                 Err(bad_scope(format!("operation {wait} is not a wait")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What is registered to be undone belongs to this run, and no later one could undo it (R36).
+    fn valid_continuation(&self, call: &ContinueCall, limit: usize) -> Result<(), TaskFailure> {
+        let bad = |reason: String| {
+            let cause = TaskFailedCause::BadContinueAsNewAttributes;
+            let message = format!("continue as new: {reason}");
+            let kind = "BadContinueAsNewAttributes";
+            Err(TaskFailure::new(cause, kind, message))
+        };
+        let registered = self.run.compensations.entries.len();
+        if registered > 0 && !call.drop_compensations {
+            return bad(format!(
+                "{registered} compensations are registered; run them before, or drop them"
+            ));
+        }
+        let mut names = [&call.workflow_type, &call.task_queue]
+            .into_iter()
+            .flatten();
+        if names.any(|name| name.is_empty() || name.len() > limit) {
+            return bad(format!("a type or task queue has 1 to {limit} bytes"));
+        }
+        match call.retry.as_ref().and_then(retry::invalid) {
+            Some(reason) => bad(reason),
+            None => Ok(()),
         }
     }
 
@@ -278,7 +310,13 @@ fn valid_child(call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
     if names.any(|name| name.len() > limit) {
         return bad(format!("a name is longer than {limit} bytes"));
     }
-    Ok(())
+    if let Some(reason) = call.retry.as_ref().and_then(retry::invalid) {
+        return bad(reason);
+    }
+    match call.cron.as_deref().map(CronSchedule::parse) {
+        Some(Err(error)) => bad(error.to_string()),
+        _ => Ok(()),
+    }
 }
 
 fn payload_bytes(command: &Command) -> usize {
@@ -289,6 +327,9 @@ fn payload_bytes(command: &Command) -> usize {
         Command::SetCompensationArguments { arguments, .. }
         | Command::SignalExternal { arguments, .. } => arguments.iter().map(Payload::size).sum(),
         Command::StartChild { call, .. } => call.arguments.iter().map(Payload::size).sum(),
+        Command::Complete {
+            outcome: Outcome::ContinueAsNew(call),
+        } => call.arguments.iter().map(Payload::size).sum(),
         Command::Complete {
             outcome: Outcome::Completed(result),
         }

@@ -151,6 +151,7 @@ pub(crate) struct World {
     pub(crate) pending: BTreeMap<EventId, PendingActivity>,
     pub(crate) timers: BTreeMap<EventId, Timestamp>,
     pub(crate) effects: BTreeMap<EventId, Effect>,
+    pub(crate) successor: Option<Box<Successor>>,
     pub(crate) now: Timestamp,
     /// Whether activities are begun as soon as they are scheduled.
     pub(crate) worker: bool,
@@ -159,12 +160,40 @@ pub(crate) struct World {
 impl World {
     /// A started run whose first workflow task has not run.
     pub(crate) fn start(make: fn() -> Script) -> Self {
+        Self::start_as(make, Start::default(), None)
+    }
+
+    /// The same of a run that is started like this, with an input that comes together with the
+    /// start.
+    pub(crate) fn start_as(make: fn() -> Script, start: Start, with: Option<Input>) -> Self {
         let start = Start {
             run_id: "run".into(),
             workflow_type: "w".into(),
-            ..Start::default()
+            ..start
         };
-        let mut world = Self {
+        let mut world = Self::empty(make);
+        let inputs = [Some(Input::Started(Box::new(start))), with];
+        world.now = Timestamp(1_001);
+        let inputs = inputs.into_iter().flatten();
+        let run = world.run.as_mut().unwrap();
+        let taken = run.append_all(inputs.map(|input| (Timestamp(1_001), input)));
+        assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+        world.commit();
+        world
+    }
+
+    /// The run that follows this one, as its host begins it.
+    pub(crate) fn follow(&mut self) -> Self {
+        let successor = self.successor.take().expect("a run follows");
+        let mut world = Self::empty(self.make);
+        world.now = self.now;
+        world.run = Some(successor.begin(Limits::default()));
+        world.commit();
+        world
+    }
+
+    fn empty(make: fn() -> Script) -> Self {
+        Self {
             make,
             run: Some(Run::new(Limits::default())),
             guest: Scripted(make()),
@@ -176,11 +205,10 @@ impl World {
             pending: BTreeMap::new(),
             timers: BTreeMap::new(),
             effects: BTreeMap::new(),
+            successor: None,
             now: Timestamp(1_000),
             worker: true,
-        };
-        world.append(Input::Started(Box::new(start))).unwrap();
-        world
+        }
     }
 
     pub(crate) fn run(&self) -> &Run {
@@ -401,6 +429,10 @@ impl World {
                 "{id} names one effect"
             );
         }
+        if let Some(successor) = changes.successor {
+            assert!(changes.closed, "only a run that has ended is followed");
+            self.successor = Some(successor);
+        }
         for timer in changes.timers_started {
             self.timers.insert(timer.started_event_id, timer.due);
         }
@@ -434,7 +466,12 @@ impl World {
     pub(crate) fn fire(&mut self) {
         let (&started_event_id, &due) = self.timers.iter().min_by_key(|(_, due)| **due).unwrap();
         self.now = self.now.max(due);
-        self.append(Input::TimerFired { started_event_id }).unwrap();
+        let input = match started_event_id {
+            EventId(0) => Input::FirstTaskDue,
+            EventId(1) => Input::TimedOut,
+            _ => Input::TimerFired { started_event_id },
+        };
+        self.append(input).unwrap();
     }
 
     /// The history in one line, after checking all that must hold of every history.

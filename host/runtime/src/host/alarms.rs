@@ -64,6 +64,7 @@ impl Inner {
                 timers.len() - 1
             });
             let input = match alarm.event {
+                EventId(0) => Input::FirstTaskDue,
                 EventId(1) => Input::TimedOut,
                 event_id => grace_passed(&cell, event_id).unwrap_or(Input::TimerFired {
                     started_event_id: event_id,

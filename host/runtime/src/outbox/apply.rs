@@ -108,8 +108,21 @@ impl Applying<'_> {
         }
     }
 
-    /// Posts inputs of which the last one deletes the row with its commit.
+    /// Posts inputs of which the last one deletes the row with its commit; if that is not recorded,
+    /// the row is deleted alone.
     async fn settle(&self, cell: &Arc<RunCell>, inputs: Vec<Input>) -> Result<(), Error> {
+        match self.post_settling(cell, inputs).await? {
+            Delivery::Recorded => Ok(()),
+            // It was recorded before a crash, or the run has ended.
+            Delivery::Refused(..) => discard(self.host, self.source, self.event_id).await,
+        }
+    }
+
+    async fn post_settling(
+        &self,
+        cell: &Arc<RunCell>,
+        inputs: Vec<Input>,
+    ) -> Result<Delivery, Error> {
         let (sender, receiver) = oneshot::channel();
         let now = self.host.clock.now();
         let mut mails: Vec<Mail> = inputs
@@ -121,11 +134,7 @@ impl Applying<'_> {
             last.settles = Some((self.source, self.event_id));
         }
         self.host.post_all(cell, mails);
-        match receiver.await.map_err(|_| self.host.gone())?? {
-            Delivery::Recorded => Ok(()),
-            // It was recorded before a crash, or the run has ended.
-            Delivery::Refused(..) => discard(self.host, self.source, self.event_id).await,
-        }
+        receiver.await.map_err(|_| self.host.gone())?
     }
 
     /// Sends an input and waits for its commit.
@@ -183,16 +192,22 @@ impl Applying<'_> {
             identity: parent.run.workflow_id.clone(),
             // Started again after a crash, it is the same request (R39).
             request_id: Some(format!("{}/{}", parent.run.run_id, self.event_id)),
-            run_timeout: call.run_timeout.map(|limit| Duration::from_millis(limit.0)),
+            run_timeout: call.run_timeout.map(Duration::from),
+            execution_timeout: call.execution_timeout.map(Duration::from),
+            retry: call.retry,
+            cron: call.cron,
+            id_reuse: call.id_reuse,
+            memo: call.memo,
+            search_attributes: call.search_attributes,
             ..StartOptions::new(call.workflow_type, workflow_id)
         };
-        let run_id = match host.begin_run(options, digest, Some(parent)) {
+        let run_id = match host.begin_run(options, digest, Some(parent), None) {
             Ok(Begun::Ended(run_id)) => run_id,
             Ok(Begun::Run(cell, started)) => {
                 started.await.map_err(|_| host.gone())??;
-                cell.run_id.clone()
+                cell.first_run_id.clone()
             }
-            Err(StartError::AlreadyStarted { .. }) => {
+            Err(StartError::AlreadyStarted { .. } | StartError::IdUsed { .. }) => {
                 return Ok(failed(StartChildFailedCause::WorkflowAlreadyExists));
             }
             Err(StartError::Host(error)) => return Err(error),
@@ -217,27 +232,33 @@ impl Applying<'_> {
         let is_child = |parent: Option<&Origin>| {
             !child_only || parent.is_some_and(|parent| parent.run == source.run)
         };
-        let cell = match self.find(target)? {
-            Found::Open(cell) if is_child(parent_of(&cell).as_ref()) => cell,
-            Found::Closed(row) => {
-                let file = self.host.read(|reader| Ok(reader.file().to_owned()))?;
-                let summary = decode_summary(&file, &row)?;
-                // One that has ended needs no cancellation any more (R24).
-                let known = is_child(summary.parent.as_ref());
-                return Ok(if known { Ok(()) } else { NOT_FOUND });
-            }
-            Found::Open(_) | Found::Unknown => return Ok(NOT_FOUND),
-        };
         let request = CancelRequest {
             reason,
             identity: IDENTITY.into(),
             request_id: format!("{}/{}", source.run.run_id, self.event_id),
-            origin: Some(source),
+            origin: Some(source.clone()),
             ..CancelRequest::default()
         };
-        // Requested before, or ended meanwhile: nothing more is to be done.
-        self.send(&cell, Input::CancelRequested(request)).await?;
-        Ok(Ok(()))
+        loop {
+            let cell = match self.find(target)? {
+                Found::Open(cell) if is_child(parent_of(&cell).as_ref()) => cell,
+                Found::Closed(row) => {
+                    let file = self.host.read(|reader| Ok(reader.file().to_owned()))?;
+                    let summary = decode_summary(&file, &row)?;
+                    // One that has ended needs no cancellation any more (R24).
+                    let known = is_child(summary.parent.as_ref());
+                    return Ok(if known { Ok(()) } else { NOT_FOUND });
+                }
+                Found::Open(_) | Found::Unknown => return Ok(NOT_FOUND),
+            };
+            let input = Input::CancelRequested(request.clone());
+            match self.send(&cell, input).await? {
+                // It has ended, and another may follow (R27).
+                Delivery::Refused(InputError::Closed, _) => tokio::task::yield_now().await,
+                // Requested now or before.
+                _ => return Ok(Ok(())),
+            }
+        }
     }
 
     async fn signal(
@@ -246,18 +267,22 @@ impl Applying<'_> {
         signal: Signal,
     ) -> Result<Result<(), ExternalFailedCause>, Error> {
         let request_id = signal.request_id.clone();
-        let closed = match self.find(target)? {
-            Found::Unknown => return Ok(NOT_FOUND),
-            Found::Closed(row) => (row.key, row.run_id.clone()),
-            Found::Open(cell) => match self.send(&cell, Input::Signaled(signal)).await? {
+        let closed = loop {
+            let cell = match self.find(target)? {
+                Found::Unknown => return Ok(NOT_FOUND),
+                Found::Closed(row) => break (row.key, row.run_id.clone()),
+                Found::Open(cell) => cell,
+            };
+            match self.send(&cell, Input::Signaled(signal.clone())).await? {
                 Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => {
                     return Ok(Ok(()));
                 }
                 Delivery::Refused(InputError::TooManySignals(_), _) => {
                     return Ok(Err(ExternalFailedCause::SignalCountLimitExceeded));
                 }
-                Delivery::Refused(..) => (cell.key, cell.run_id.clone()),
-            },
+                // It has ended, and another may follow.
+                Delivery::Refused(..) => tokio::task::yield_now().await,
+            }
         };
         // It may have been recorded before a crash, and the run has ended since.
         let frames = self.host.frames(closed.0, &closed.1)?;
@@ -299,12 +324,6 @@ impl Applying<'_> {
         workflow_id: &str,
         policy: ParentClosePolicy,
     ) -> Result<(), Error> {
-        let open = self.host.open_run_of(workflow_id);
-        let child =
-            open.filter(|cell| parent_of(cell).is_some_and(|origin| origin.run == parent.run));
-        let Some(child) = child else {
-            return discard(self.host, self.source, self.event_id).await;
-        };
         let input = match policy {
             ParentClosePolicy::Abandon => {
                 return discard(self.host, self.source, self.event_id).await;
@@ -315,7 +334,7 @@ impl Applying<'_> {
                 details: Vec::new(),
             },
             ParentClosePolicy::RequestCancel => {
-                let run: RunRef = parent.run;
+                let run: RunRef = parent.run.clone();
                 Input::CancelRequested(CancelRequest {
                     reason: PARENT_CLOSED.into(),
                     identity: IDENTITY.into(),
@@ -328,7 +347,23 @@ impl Applying<'_> {
                 })
             }
         };
-        self.settle(&child, vec![input]).await
+        // The current run of the child's chain (R27); one that ends meanwhile may have a successor.
+        loop {
+            let open = self.host.open_run_of(workflow_id);
+            let is_child = |cell: &Arc<RunCell>| {
+                parent_of(cell).is_some_and(|origin| origin.run == parent.run)
+            };
+            let Some(child) = open.filter(is_child) else {
+                return discard(self.host, self.source, self.event_id).await;
+            };
+            match self.post_settling(&child, vec![input.clone()]).await? {
+                Delivery::Recorded => return Ok(()),
+                Delivery::Refused(InputError::Closed, _) => tokio::task::yield_now().await,
+                Delivery::Refused(..) => {
+                    return discard(self.host, self.source, self.event_id).await;
+                }
+            }
+        }
     }
 }
 

@@ -5,9 +5,13 @@ use crate::{
     cell::{Head, Phase, Resident, RunCell},
     effects,
     error::Error,
+    host::Inner,
+    recovery::row_of_new_run,
     writer::{Part, Submission},
 };
-use sandglass_engine::{EventId, FrameOutput, Run, Status, Timestamp, encode};
+use sandglass_engine::{
+    EventId, FrameOutput, Run, RunSummary, Status, Successor, Timestamp, encode,
+};
 use sandglass_store::{OutboxRow, RunStatus, Write};
 use std::sync::Arc;
 
@@ -29,6 +33,10 @@ impl Step<'_> {
         };
         let write = (output.is_some() || self.row_changed)
             .then(|| write_of(self.cell, &self.head, &head, output.as_ref()));
+        let follower = output
+            .as_ref()
+            .and_then(|output| output.changes.successor.clone());
+        let mut successor = follower.map(|start| successor_of(self.host, &head, *start));
         let mut state = self.cell.lock();
         state.phase = Phase::Committing;
         state.retry_at = self.retry_at;
@@ -45,6 +53,9 @@ impl Step<'_> {
         drop(state);
         let mut write = write.unwrap_or_else(|| Write::new(self.cell.key));
         write.outbox_deleted = std::mem::take(&mut self.settled);
+        write.successor = successor
+            .as_mut()
+            .map(|next| Box::new(std::mem::take(&mut next.write)));
         let submission = Submission {
             cell: Arc::clone(self.cell),
             write,
@@ -52,6 +63,7 @@ impl Step<'_> {
             head: Some(head),
             acks: std::mem::take(&mut self.acks),
             part: Part::Step,
+            successor,
         };
         if submission.write.row.is_some() {
             self.host.writer.end(self.token, Some(submission));
@@ -73,6 +85,41 @@ impl Step<'_> {
             drop(ack.send(Err(error.clone())));
         }
     }
+}
+
+/// The run that follows one that closes, with the first that is stored of it. Nobody finds it before
+/// that is committed.
+fn successor_of(host: &Inner, before: &Head, mut successor: Successor) -> Box<Submission> {
+    // It goes on with the component that its predecessor had last.
+    successor.start.digest = before.row.digest;
+    let at = successor.at;
+    let key = host.new_key();
+    let head = Head {
+        row: row_of_new_run(key, &successor.start, at),
+        summary: RunSummary {
+            next_event_id: EventId(1),
+            ..RunSummary::default()
+        },
+        next_seq: 1,
+    };
+    let request_id = successor.start.request_id.clone();
+    let cell = RunCell::new(head.clone(), request_id, Phase::Committing);
+    let mut run = successor.begin(host.config.limits);
+    let output = run.take_frame();
+    let after = Arc::new(head_after(&head, &run, output.as_ref(), at));
+    let write = write_of(&cell, &head, &after, output.as_ref());
+    // Whoever finds it may ask who its parent is.
+    cell.lock().head = Arc::clone(&after);
+    host.entered_step();
+    Box::new(Submission {
+        cell: Arc::new(cell),
+        write,
+        changes: output.map(|output| output.changes).unwrap_or_default(),
+        head: Some(after),
+        acks: Vec::new(),
+        part: Part::Step,
+        successor: None,
+    })
 }
 
 /// The head of a run once this output is committed.

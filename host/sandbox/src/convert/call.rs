@@ -1,13 +1,13 @@
 //! What a guest asks for: activity calls, scope kinds and how a compensation is to run.
 
-use super::{header, list};
+use super::{fields, header, list, search_fields};
 use crate::bindings::{
     types as wit,
     workflow::sandglass::workflow::{cancellation, children, compensation, externals},
 };
 use sandglass_engine::{
-    ActivityCall, CancellationType, ChildCall, ChildCancellation, CompensateWhen, Millis,
-    ParentClosePolicy, RetryPolicy, ScopeKind, Target,
+    ActivityCall, CancellationType, ChildCall, ChildCancellation, CompensateWhen, IdReusePolicy,
+    Millis, ParentClosePolicy, RetryPolicy, ScopeKind, Target,
 };
 
 impl From<wit::ActivityCall> for ActivityCall {
@@ -30,7 +30,9 @@ impl From<wit::ActivityCall> for ActivityCall {
 
 impl From<children::ChildCall> for ChildCall {
     fn from(call: children::ChildCall) -> Self {
-        use children::{ChildCancellationType as Type, ParentClosePolicy as Policy};
+        use children::{
+            ChildCancellationType as Type, IdReusePolicy as Reuse, ParentClosePolicy as Policy,
+        };
         Self {
             workflow_type: call.workflow_type,
             workflow_id: call.workflow_id,
@@ -49,7 +51,16 @@ impl From<children::ChildCall> for ChildCall {
                 Policy::RequestCancel => ParentClosePolicy::RequestCancel,
                 Policy::Abandon => ParentClosePolicy::Abandon,
             },
-            ..Self::default()
+            execution_timeout: call.execution_timeout.map(Millis),
+            retry: call.retry.map(Into::into),
+            cron: call.cron,
+            id_reuse: match call.id_reuse {
+                Reuse::AllowDuplicate => IdReusePolicy::AllowDuplicate,
+                Reuse::AllowDuplicateFailedOnly => IdReusePolicy::AllowDuplicateFailedOnly,
+                Reuse::RejectDuplicate => IdReusePolicy::RejectDuplicate,
+            },
+            memo: fields(call.memo),
+            search_attributes: search_fields(call.search_attributes),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Interface `info`: a run's identity, its time and its random numbers.
 
 use crate::{
-    bindings::workflow::sandglass::workflow::info::{Execution, Host},
+    bindings::workflow::sandglass::workflow::info::{Chain, Execution, HistorySize, Host},
+    convert::failure_out,
     state::GuestState,
     trap::BadCall,
 };
@@ -19,6 +20,29 @@ impl Host for GuestState {
             run_id: start.run_id.clone(),
             workflow_type: start.workflow_type.clone(),
             task_queue: start.task_queue.clone(),
+        })
+    }
+
+    fn get_history(&mut self) -> Result<HistorySize> {
+        let task = self.task()?;
+        let size = task.history_size();
+        Ok(HistorySize {
+            length: task.history_length(),
+            bytes: size.bytes,
+            suggest_continue_as_new: size.suggest_continue_as_new,
+        })
+    }
+
+    fn get_chain(&mut self) -> Result<Chain> {
+        let start = self.task()?.start();
+        let chain = &start.chain;
+        Ok(Chain {
+            first_run_id: start.first_run_id().to_owned(),
+            continued_from: chain.continued_from.clone(),
+            attempt: chain.attempt,
+            cron: chain.cron.clone(),
+            last_result: chain.last_result.clone().map(Into::into),
+            last_failure: chain.continued_failure.clone().map(failure_out),
         })
     }
 

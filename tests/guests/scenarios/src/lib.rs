@@ -4,6 +4,7 @@
 //! that the test host must serve. Those are declared here and have no body.
 
 mod activities;
+mod chains;
 mod cleanup;
 mod local;
 mod messages;
@@ -12,6 +13,7 @@ mod saga;
 mod scopes;
 mod simple;
 
+use chains::{a19, a26, a26_drop, retried};
 use cleanup::{a04, a04_then_sleep, a05, a06, a17, a20};
 use local::{a22, a22_wait, local_in_turn};
 use messages::{holder, labeled, waits_twice};
@@ -22,7 +24,8 @@ use simple::{a01, a02_caught, a08, a09, a10, a18, a27, r23};
 
 sandglass_guest::export! {
     workflows: [
-        a01, a02_caught, a04, a04_then_sleep, a05, a06, a07, a08, a09, a10, a13, a14, a15, a16, a17, a18, a20, a21,
-        a21_then_sleep, a22, a22_wait, a23, a24, a27, r23, s24, holder, labeled, local_in_turn, waits_twice,
+        a01, a02_caught, a04, a04_then_sleep, a05, a06, a07, a08, a09, a10, a13, a14, a15, a16, a17, a18, a19, a20,
+        a21, a21_then_sleep, a22, a22_wait, a23, a24, a26, a26_drop, a27, r23, retried, s24, holder, labeled,
+        local_in_turn, waits_twice,
     ],
 }

@@ -193,7 +193,9 @@ impl Player {
                 ..
             } => self.close(*scheduled_event_id, close).await,
             // They are due at this time at the latest.
-            Input::TimerFired { .. } | Input::TimedOut => self.host.idle().await,
+            Input::TimerFired { .. } | Input::TimedOut | Input::FirstTaskDue => {
+                self.host.idle().await;
+            }
             Input::Terminated {
                 reason, identity, ..
             } => {
