@@ -11,6 +11,7 @@ use sandglass_guest_bindings::workflow::exports::sandglass::workflow::guest::{
     ActivityResolution, Resolution, ScopeCancellation, Signal,
 };
 
+mod continuation;
 mod messages;
 
 use super::*;
@@ -558,21 +559,4 @@ fn random_numbers_and_time_come_from_the_host() {
     let asked = start(|| async { Ok((now(), random::uuid(), random::below(10) < 10)) });
     let uuid = "01020304-0506-4708-890a-0b0c0d0e0f10";
     assert_eq!(asked, [format!("completed [1000,\"{uuid}\",true]")]);
-}
-
-#[test]
-fn a_run_that_continues_as_new_ends_where_it_says_so() {
-    let asked = start(|| async {
-        drop(spawn(async { minute().await }));
-        if info::history().suggest_continue_as_new {
-            let attempt = info::chain().attempt;
-            let next = ContinueAsNew::new()
-                .argument(&attempt)
-                .workflow_type("other");
-            return next.drop_cancel().now().await;
-        }
-        echo(1).await
-    });
-    assert_eq!(asked, ["continue as Some(\"other\") 2 drop-cancel true"]);
-    assert!(signal("s", 1).is_empty());
 }

@@ -7,17 +7,18 @@ mod chain;
 mod inputs;
 mod messages;
 mod relatives;
+mod size;
 mod state;
 
 pub(crate) use relatives::{ExternalKind, OpenChild, OpenExternal};
 pub use state::{CancelState, InputError, RunSummary, Status};
 
 use crate::{
-    CancelRequest, ChainSummary, Changes, Digest, Effect, Escalation, EventAttributes, EventId,
-    Failure, Fields, ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits,
-    LocalResolution, OperationId, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome,
-    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal,
-    scopes::Scopes, update::UpdateState,
+    CancelRequest, Changes, Digest, Effect, EventAttributes, EventId, Failure, Fields,
+    ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits, LocalResolution,
+    OperationId, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
+    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
+    update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -521,7 +522,7 @@ impl Run {
             changes,
             first_event_id,
         } = std::mem::replace(&mut self.recording, fresh);
-        self.history_bytes += records.iter().map(stored_bytes).sum::<u64>();
+        self.history_bytes += records.iter().map(size::stored_bytes).sum::<u64>();
         let frame = Frame {
             first_event_id,
             next_event_id: self.next_event_id,
@@ -538,41 +539,6 @@ impl Run {
     #[must_use]
     pub fn next_event_id(&self) -> EventId {
         self.next_event_id
-    }
-
-    /// How large the history is by now.
-    #[must_use]
-    pub fn history_size(&self) -> HistorySize {
-        let (events, bytes) = (self.next_event_id.0 - 1, self.history_bytes);
-        let reached = |count: u64, limit: usize| usize::try_from(count).is_ok_and(|n| n >= limit);
-        HistorySize {
-            bytes,
-            suggest_continue_as_new: reached(events, self.limits.history_events_suggested)
-                || reached(bytes, self.limits.history_bytes_suggested),
-        }
-    }
-
-    /// What the history has more of than the limits of the host allow, for people.
-    #[must_use]
-    pub fn history_over_limit(&self) -> Option<String> {
-        let limits = &self.limits;
-        self.history_beyond(limits.history_events, limits.history_bytes)
-    }
-
-    /// What the history has more of than the host warns of.
-    #[must_use]
-    pub fn history_over_warning(&self) -> Option<String> {
-        let limits = &self.limits;
-        self.history_beyond(limits.history_events_warning, limits.history_bytes_warning)
-    }
-
-    fn history_beyond(&self, events_max: usize, bytes_max: usize) -> Option<String> {
-        let events = self.next_event_id.0 - 1;
-        if events > events_max as u64 {
-            return Some(format!("{events} events, more than {events_max}"));
-        }
-        let bytes = self.history_bytes;
-        (bytes > bytes_max as u64).then(|| format!("{bytes} bytes, more than {bytes_max}"))
     }
 
     /// How the run stands.
@@ -592,71 +558,4 @@ impl Run {
     pub fn cancel_requested(&self) -> bool {
         self.cancel.is_some()
     }
-
-    /// What describe, list and recovery need to know without replay.
-    #[must_use]
-    pub fn summary(&self) -> RunSummary {
-        let task_failure = match &self.task {
-            PendingTask::Retrying { failure, .. } => Some(failure.clone()),
-            _ => None,
-        };
-        RunSummary {
-            status: self.status.clone(),
-            next_event_id: self.next_event_id,
-            cancel: self
-                .cancel
-                .as_ref()
-                .map(|cancel| (cancel.request.clone(), cancel.at)),
-            cancel_state: self.cancel_state(),
-            task_pending: self.wants_task(),
-            task_attempt: self.task_attempt(),
-            task_failure,
-            uncompensated: self.compensations.failed.clone(),
-            force: self.force.clone(),
-            grace: self.cancel.as_ref().and_then(|cancel| {
-                let escalation = cancel.request.escalation?;
-                Some((cancel.event_id, escalation))
-            }),
-            parent: self.start().and_then(|start| start.parent.clone()),
-            chain: self.chain_summary(),
-            memo: self.memo.clone(),
-            search_attributes: self.search_attributes.clone(),
-            updates: self.update_counts(),
-            begun: self.first_task_done,
-        }
-    }
-
-    fn chain_summary(&self) -> ChainSummary {
-        let Some(start) = self.start() else {
-            return ChainSummary::default();
-        };
-        let chain = &start.chain;
-        ChainSummary {
-            continued_from: chain.continued_from.clone(),
-            initiator: chain.initiator,
-            attempt: chain.attempt,
-            retry: chain.retry.clone(),
-            cron: chain.cron.clone(),
-            expires_at: chain.expires_at,
-            successor: self.successor.clone(),
-        }
-    }
-
-    fn cancel_state(&self) -> CancelState {
-        match (&self.force, &self.cancel) {
-            (Some((force, _)), _) if force.rung == Escalation::Kill => CancelState::KillRequested,
-            (Some(_), _) => CancelState::ForceRequested,
-            (None, Some(cancel)) if cancel.delivered => CancelState::Delivered,
-            (None, Some(_)) => CancelState::Requested,
-            (None, None) => CancelState::None,
-        }
-    }
-}
-
-/// What a record takes of a stored frame.
-fn stored_bytes(record: &Record) -> u64 {
-    let size = postcard::ser_flavors::Size::default();
-    let bytes = postcard::serialize_with_flavor(record, size)
-        .expect("postcard fails only on sequences of unknown length, which no persisted type has");
-    bytes as u64
 }

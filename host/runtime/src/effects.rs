@@ -85,15 +85,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
         }
         crate::crash::point("answer.after");
     }
-    cell.progress.send_if_modified(|current| {
-        // One that was committed later may be quicker here: a step that wrote nothing.
-        let older = current.closed.is_some() || progress.next_event_id < current.next_event_id;
-        let changed = !older && *current != progress;
-        if changed {
-            *current = progress;
-        }
-        changed
-    });
+    tell_progress(&cell, progress);
     if let Part::Inputs(slot) = &part {
         slot.finish(Ok(()));
         activity::local::begin_due(host, &cell);
@@ -116,6 +108,19 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     if let Some(successor) = successor {
         through(host, *successor);
     }
+}
+
+/// Tells those who follow the run how far it has come.
+fn tell_progress(cell: &RunCell, progress: Progress) {
+    cell.progress.send_if_modified(|current| {
+        // One that was committed later may be quicker here: a step that wrote nothing.
+        let older = current.closed.is_some() || progress.next_event_id < current.next_event_id;
+        let changed = !older && *current != progress;
+        if changed {
+            *current = progress;
+        }
+        changed
+    });
 }
 
 fn apply(

@@ -265,8 +265,8 @@ impl RunHandle {
         }
     }
 
-    /// Sends an input to the run that requests go to. If that ends meanwhile and another follows, it
-    /// goes to that one.
+    /// Sends an input to the run that requests go to, or to the one that follows it if it ends
+    /// meanwhile.
     async fn deliver(&self, input: Input) -> Result<Sent, Error> {
         loop {
             let cell = match self.find_current()? {

@@ -10,6 +10,7 @@ mod host {
     mod chains;
     mod children;
     mod commits;
+    mod families;
     mod force;
     mod local;
     mod owner;

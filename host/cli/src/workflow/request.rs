@@ -107,7 +107,7 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The current run of a chain, if one is named (R4). Where no run is open, the last one answers.
+    /// The current run of a chain, if one is named (R4). If none is open, the last one answers.
     fn of_chain(args: &'a TargetArgs, chain: &ChainArgs) -> Result<Self, Stop> {
         let Some(first) = &chain.first_execution_run_id else {
             return Self::find(args);

@@ -4,9 +4,9 @@
 
 use super::Run;
 use crate::{
-    CancelRequest, Chain, ContinueCall, EventId, Failure, FailureInfo, Initiator, Millis, Payload,
-    PendingTimer, RetryState, Start, Successor, TimeoutKind, Timestamp, retry,
-    schedule::CronSchedule,
+    CancelRequest, Chain, ChainSummary, ContinueCall, EventId, Failure, FailureInfo, Initiator,
+    Millis, Payload, PendingTimer, RetryState, Start, Successor, TimeoutKind, Timestamp, broken,
+    retry, schedule::CronSchedule,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +28,22 @@ struct Next {
 }
 
 impl Run {
+    pub(super) fn chain_summary(&self) -> ChainSummary {
+        let Some(start) = self.start() else {
+            return ChainSummary::default();
+        };
+        let chain = &start.chain;
+        ChainSummary {
+            continued_from: chain.continued_from.clone(),
+            initiator: chain.initiator,
+            attempt: chain.attempt,
+            retry: chain.retry.clone(),
+            cron: chain.cron.clone(),
+            expires_at: chain.expires_at,
+            successor: self.successor.clone(),
+        }
+    }
+
     /// Takes in what a start says of the chain. `at`: when it is recorded.
     pub(super) fn begin_chain(&mut self, at: Timestamp, start: &Start, started_event_id: EventId) {
         self.started_at = at;
@@ -60,7 +76,7 @@ impl Run {
 
     /// The run has returned a value: it may be repeated. Returns the run that follows.
     pub(crate) fn follow_completion(&mut self, at: Timestamp, result: &Payload) -> Option<String> {
-        if self.cancel.is_some() {
+        if self.cancel.is_some() && !broken("R14") {
             return None; // R14
         }
         let backoff = self.cron_backoff(at)?;
@@ -83,7 +99,8 @@ impl Run {
         let Some(chain) = self.start().map(|start| start.chain.clone()) else {
             return (RetryState::RetryPolicyNotSet, None);
         };
-        if self.cancel.is_some() && (chain.retry.is_some() || chain.cron.is_some()) {
+        let chained = chain.retry.is_some() || chain.cron.is_some();
+        if self.cancel.is_some() && chained && !broken("R14") {
             return (RetryState::CancelRequested, None); // R14
         }
         let why_not = match self.retry_backoff(at, &chain, failure) {
@@ -158,7 +175,8 @@ impl Run {
     pub(crate) fn follow_as_new(&mut self, at: Timestamp, call: &ContinueCall) -> (String, Millis) {
         let age = at.since(self.started_at);
         let backoff = Millis(RUN_AT_LEAST.0.saturating_sub(age.0));
-        let cancel = self.cancel.as_ref().filter(|_| !call.drop_cancel);
+        let dropped = call.drop_cancel || broken("R15");
+        let cancel = self.cancel.as_ref().filter(|_| !dropped);
         let cancel = cancel.map(|cancel| CancelRequest {
             // R15: who asked and why stay as they were, and so does the deadline.
             inherited_from: self.start().map(|start| start.run_id.clone()),

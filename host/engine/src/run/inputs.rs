@@ -97,16 +97,7 @@ impl Run {
                 identity,
                 details,
             } => self.record_termination(at, reason, identity, details),
-            Input::TimedOut => {
-                let (retry_state, new_execution_run_id) = self.follow_timeout(at);
-                self.retry_state = retry_state;
-                let attributes = EventAttributes::WorkflowExecutionTimedOut {
-                    retry_state,
-                    new_execution_run_id,
-                };
-                self.emit(at, attributes);
-                self.close(Status::TimedOut);
-            }
+            Input::TimedOut => self.record_timeout(at),
             Input::Forced(request) => self.record_force(at, request),
             Input::FirstTaskDue => self.end_backoff(),
             Input::ChildStarted {
@@ -131,6 +122,17 @@ impl Run {
             }
         }
         EventId(0)
+    }
+
+    fn record_timeout(&mut self, at: Timestamp) {
+        let (retry_state, new_execution_run_id) = self.follow_timeout(at);
+        self.retry_state = retry_state;
+        let attributes = EventAttributes::WorkflowExecutionTimedOut {
+            retry_state,
+            new_execution_run_id,
+        };
+        self.emit(at, attributes);
+        self.close(Status::TimedOut);
     }
 
     fn record_cancel_request(&mut self, at: Timestamp, request: CancelRequest) {

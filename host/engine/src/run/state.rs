@@ -1,5 +1,6 @@
 //! How a run stands, as those outside of the engine see it.
 
+use super::{PendingTask, Run};
 use crate::{
     CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Origin,
     Payload, TaskFailedCause, Timestamp, UpdateCounts, frame::since_v3,
@@ -143,4 +144,49 @@ pub struct RunSummary {
     /// Whether its first workflow task has completed.
     #[serde(deserialize_with = "since_v3")]
     pub begun: bool,
+}
+
+impl Run {
+    /// What describe, list and recovery need to know without replay.
+    #[must_use]
+    pub fn summary(&self) -> RunSummary {
+        let task_failure = match &self.task {
+            PendingTask::Retrying { failure, .. } => Some(failure.clone()),
+            _ => None,
+        };
+        RunSummary {
+            status: self.status.clone(),
+            next_event_id: self.next_event_id,
+            cancel: self
+                .cancel
+                .as_ref()
+                .map(|cancel| (cancel.request.clone(), cancel.at)),
+            cancel_state: self.cancel_state(),
+            task_pending: self.wants_task(),
+            task_attempt: self.task_attempt(),
+            task_failure,
+            uncompensated: self.compensations.failed.clone(),
+            force: self.force.clone(),
+            grace: self.cancel.as_ref().and_then(|cancel| {
+                let escalation = cancel.request.escalation?;
+                Some((cancel.event_id, escalation))
+            }),
+            parent: self.start().and_then(|start| start.parent.clone()),
+            chain: self.chain_summary(),
+            memo: self.memo.clone(),
+            search_attributes: self.search_attributes.clone(),
+            updates: self.update_counts(),
+            begun: self.first_task_done,
+        }
+    }
+
+    fn cancel_state(&self) -> CancelState {
+        match (&self.force, &self.cancel) {
+            (Some((force, _)), _) if force.rung == Escalation::Kill => CancelState::KillRequested,
+            (Some(_), _) => CancelState::ForceRequested,
+            (None, Some(cancel)) if cancel.delivered => CancelState::Delivered,
+            (None, Some(_)) => CancelState::Requested,
+            (None, None) => CancelState::None,
+        }
+    }
 }

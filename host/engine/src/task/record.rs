@@ -2,7 +2,8 @@
 
 use super::Task;
 use crate::{
-    Command, EventId, Nondeterminism, ScopeKind, TaskFailure, frame::Issued, run::PendingTask,
+    Command, EventId, Nondeterminism, Outcome, ScopeKind, TaskFailure, frame::Issued,
+    run::PendingTask,
 };
 use std::fmt::Write;
 
@@ -175,21 +176,11 @@ fn show(command: &Command) -> String {
             write!(text, "cancel {:?} in scope {scope}", target.workflow_id)
         }
         Command::Compensate { scope } => write!(text, "compensate scope {scope}"),
-        Command::Complete {
-            outcome: crate::Outcome::Completed(_),
-        } => {
-            write!(text, "complete with a value")
-        }
-        Command::Complete {
-            outcome: crate::Outcome::Failed(failure),
-        } => {
-            write!(text, "complete with failure {failure}")
-        }
-        Command::Complete {
-            outcome: crate::Outcome::ContinueAsNew(_),
-        } => {
-            write!(text, "continue as new")
-        }
+        Command::Complete { outcome } => match outcome {
+            Outcome::Completed(_) => write!(text, "complete with a value"),
+            Outcome::Failed(failure) => write!(text, "complete with failure {failure}"),
+            Outcome::ContinueAsNew(_) => write!(text, "continue as new"),
+        },
         // Those were shown before.
         _ => Ok(()),
     };

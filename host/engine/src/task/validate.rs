@@ -10,10 +10,9 @@ use crate::{
 impl Task {
     pub(super) fn validate(&self, command: &Command) -> Result<(), TaskFailure> {
         // A replay is not checked against the limits of today.
-        let limit = if self.replaying() {
-            usize::MAX
-        } else {
-            self.run.limits.name_bytes
+        let limit = match self.replaying() {
+            true => usize::MAX,
+            false => self.run.limits.name_bytes,
         };
         match command {
             Command::ScheduleActivity { call, .. } => {
@@ -30,17 +29,15 @@ impl Task {
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
-            // Whether a schedule is one was decided when it was recorded.
-            Command::StartChild { .. } if self.replaying() => Ok(()),
-            Command::StartChild { call, .. } => valid_child(call, limit),
+            Command::StartChild { call, .. } => self.valid_child(call, limit),
             Command::SignalExternal { target, name, .. } => {
                 let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
-                valid_target(cause, "BadSignalWorkflowExecutionAttributes", target, limit)?;
+                let kind = "BadSignalWorkflowExecutionAttributes";
+                valid_target(cause, kind, target, limit)?;
                 if !name.is_empty() {
                     return Ok(());
                 }
                 let message = format!("the signal to {:?} has no name", target.workflow_id);
-                let kind = "BadSignalWorkflowExecutionAttributes";
                 Err(TaskFailure::new(cause, kind, message))
             }
             Command::CancelExternal { target, .. } => valid_target(
@@ -79,6 +76,14 @@ impl Task {
             Command::SetCompensationArguments { compensation, .. } => {
                 self.known_compensation(*compensation)
             }
+        }
+    }
+
+    /// Whether a child's schedule is one was decided when it was recorded.
+    fn valid_child(&self, call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
+        match self.replaying() {
+            true => Ok(()),
+            false => valid_child(call, limit),
         }
     }
 

@@ -5,10 +5,10 @@ use sandglass::{
     CancelOptions, Disposition, Error, Host, IdConflictPolicy, IdReusePolicy, Limits, RetryPolicy,
     RunHandle, StartError, StartOptions, engine::*, store::ListFilter,
 };
-use sandglass_semantics::{scenario, scenarios::skeleton};
+use sandglass_semantics::scenario;
 use std::{sync::Arc, time::Duration};
 
-fn continue_as_new(calls: &mut Calls<'_>, argument: &str) {
+pub(super) fn continue_as_new(calls: &mut Calls<'_>, argument: &str) {
     let call = ContinueCall {
         arguments: vec![Payload::json(argument)],
         ..ContinueCall::default()
@@ -36,7 +36,7 @@ fn wanderer() -> Arc<Script> {
     })
 }
 
-fn sleep(calls: &mut Calls<'_>) {
+pub(super) fn sleep(calls: &mut Calls<'_>) {
     if let Answer::Refused(failure) = calls.timer(3_600_000) {
         calls.fail(&failure);
     }
@@ -46,23 +46,23 @@ fn sleeper() -> StartOptions {
     StartOptions::new("main", "w").json("1")
 }
 
-async fn begin(host: &Host, options: StartOptions) -> RunHandle {
+pub(super) async fn begin(host: &Host, options: StartOptions) -> RunHandle {
     let run = host.start(options).await.unwrap();
     host.idle().await;
     run
 }
 
-async fn cancel(run: &RunHandle) -> Disposition {
+pub(super) async fn cancel(run: &RunHandle) -> Disposition {
     let response = run.cancel(CancelOptions::reason("r1")).await.unwrap();
     response.disposition
 }
 
-async fn signal(host: &Host, run: &RunHandle, name: &str) {
+pub(super) async fn signal(host: &Host, run: &RunHandle, name: &str) {
     run.signal_named(name, vec![]).await.unwrap();
     host.idle().await;
 }
 
-async fn successor(host: &Host, run: &RunHandle) -> RunHandle {
+pub(super) async fn successor(host: &Host, run: &RunHandle) -> RunHandle {
     let next = run.describe().await.unwrap().chain.successor;
     host.run(run.workflow_id(), Some(&next.expect("a run follows")))
 }
@@ -427,84 +427,6 @@ async fn what_makes_no_sense_is_refused_by_name() {
         retry.contains("retry policy: backoff coefficient"),
         "{retry}"
     );
-}
-
-/// A child that sleeps, then runs on as another run.
-fn family(policy: ParentClosePolicy) -> Arc<Script> {
-    script(move || {
-        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
-            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
-                let call = ChildCall {
-                    workflow_type: "main".into(),
-                    workflow_id: Some("child".into()),
-                    arguments: vec![Payload::json("1")],
-                    parent_close_policy: policy,
-                    ..ChildCall::default()
-                };
-                let scope = ScopeId::ROOT;
-                calls.command(Command::StartChild { scope, call });
-            }
-            GuestEvent::Initialize { .. } => sleep(calls),
-            GuestEvent::SignalReceived(_) => continue_as_new(calls, "2"),
-            GuestEvent::ChildResolved(_, Err(failure)) => calls.fail(failure),
-            other => calls.end_with(other),
-        }
-    })
-}
-
-/// Starts it, and waits until the child's second run sleeps.
-async fn grown_family(world: &World, host: &Host) -> (RunHandle, RunHandle, RunHandle) {
-    let parent = begin(host, StartOptions::new("main", "w")).await;
-    let first = host.run("child", None).describe().await.unwrap().run_id;
-    let first = host.run("child", Some(&first));
-    world.advance(host, 5000).await;
-    signal(host, &first, "on").await;
-    assert_eq!(shape_of(&first).await, "WES,T,TS,SG,T,WCAN");
-    let second = successor(host, &first).await;
-    assert_eq!(shape_of(&second).await, "WES,T,TS");
-    assert_eq!(
-        skeleton(&shape_of(&parent).await),
-        "WES,CI,CS",
-        "the chain goes on"
-    );
-    (parent, first, second)
-}
-
-#[tokio::test]
-async fn r27_a_request_follows_the_chain_of_a_child() {
-    let world = World::new();
-    let host = world
-        .host(&family(ParentClosePolicy::Terminate))
-        .build()
-        .await
-        .unwrap();
-    let (parent, first, second) = grown_family(&world, &host).await;
-    assert_eq!(cancel(&parent).await, Disposition::Recorded);
-    parent.result().await.unwrap();
-    assert_eq!(skeleton(&shape_of(&parent).await), scenario("A13"));
-    assert_eq!(skeleton(&shape_of(&second).await), scenario("A13:c"));
-    assert_eq!(shape_of(&first).await, "WES,T,TS,SG,T,WCAN");
-    let events = parent.history().await.unwrap();
-    let canceled = events.iter().find_map(|event| match &event.attributes {
-        EventAttributes::ChildWorkflowExecutionCanceled { run_id, .. } => Some(run_id.as_str()),
-        _ => None,
-    });
-    assert_eq!(canceled, first.run_id(), "the parent knows the first run");
-}
-
-#[tokio::test]
-async fn r27_close_policies_follow_the_chain_of_a_child() {
-    for (policy, ends) in [
-        (ParentClosePolicy::Terminate, "WES,T,TS,WK"),
-        (ParentClosePolicy::RequestCancel, "WES,T,TS,CR,T,TC,WX"),
-    ] {
-        let world = World::new();
-        let host = world.host(&family(policy)).build().await.unwrap();
-        let (parent, _, second) = grown_family(&world, &host).await;
-        parent.terminate("t", "op").await.unwrap();
-        second.result().await.unwrap();
-        assert_eq!(shape_of(&second).await, ends);
-    }
 }
 
 #[tokio::test]
