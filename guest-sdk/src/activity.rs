@@ -112,7 +112,8 @@ pub fn heartbeat_details<T: DeserializeOwned>() -> Option<T> {
 ///
 /// A cancellation if the attempt should stop: returning it with `?` accepts the cancellation, after
 /// which the activity is *canceled*; returning anything else ignores it. Also if the result would
-/// be refused, because the run has closed or the attempt has timed out, and when the host stops.
+/// be refused, because the run has closed or the attempt has timed out, when the host stops, and
+/// when an operator has paused or reset the activity: the attempt is then made again later.
 /// Details that have no JSON form are a failure of type `PayloadEncoding`.
 pub fn heartbeat<T: Serialize + ?Sized>(details: &T) -> Result<(), Failure> {
     current("heartbeat", |_| ());
@@ -124,6 +125,8 @@ pub fn heartbeat<T: Serialize + ?Sized>(details: &T) -> Result<(), Failure> {
         AttemptState::NotFound => "the run no longer waits for this attempt".to_owned(),
         AttemptState::TimedOut => "the attempt has timed out".to_owned(),
         AttemptState::WorkerShutdown => "the host is stopping".to_owned(),
+        AttemptState::Paused => "the activity is paused".to_owned(),
+        AttemptState::Reset => "the activity begins anew".to_owned(),
     };
     Err(Failure::canceled(why))
 }
@@ -134,10 +137,30 @@ pub fn cancel_state() -> AttemptState {
     host_state()
 }
 
+/// Says that somebody else will report how this attempt ends, and returns the token to do it with.
+///
+/// What the body returns with `Ok` is then dropped, and the activity stays pending until its end is
+/// reported by the token or by the activity's id (`sandglass activity complete`), or a limit on time
+/// passes; that outlives the host. An `Err` still fails the attempt. Called again, it returns the
+/// same token.
+///
+/// Whoever has the token may heartbeat with it, and learns so of a cancellation.
+pub fn complete_later() -> String {
+    current("complete_later", |_| ());
+    host_complete_later()
+}
+
 // In a component that serves workflows these imports do not exist. Naming them there, if only from
 // code that never runs, would make the component ask for them.
 #[cfg(target_os = "wasi")]
-use activity_context::{get_state as host_state, heartbeat as host_heartbeat};
+use activity_context::{
+    complete_later as host_complete_later, get_state as host_state, heartbeat as host_heartbeat,
+};
+
+#[cfg(not(target_os = "wasi"))]
+fn host_complete_later() -> String {
+    unreachable!("there are no attempts in a build that does not serve activities")
+}
 
 #[cfg(not(target_os = "wasi"))]
 fn host_state() -> AttemptState {

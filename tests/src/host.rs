@@ -7,7 +7,9 @@ use sandglass::{
     QueryOptions, RunDescription, RunHandle, StartError, StartOptions, Stats, UpdateOptions,
     UpdateResponse, UpgradeError,
 };
-use sandglass_engine::{Digest, EventId, HistoryEvent, Payload, Signal, Status};
+use sandglass_engine::{
+    Digest, EventId, HistoryEvent, OperatorRequest, Payload, ScopeId, Signal, Status,
+};
 use std::{
     path::PathBuf,
     sync::{
@@ -402,6 +404,45 @@ impl HandleUnderTest {
     /// As there.
     pub async fn terminate(&self, reason: &str, identity: &str) -> Result<(), Error> {
         self.ask(async |run| run.terminate(reason, identity).await)
+            .await
+    }
+
+    /// As [`RunHandle::pause`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn pause(&self, request: OperatorRequest) -> Result<(), Error> {
+        self.ask(async |run| run.pause(request.clone()).await).await
+    }
+
+    /// As [`RunHandle::unpause`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn unpause(&self, request: OperatorRequest) -> Result<(), Error> {
+        self.ask(async |run| run.unpause(request.clone()).await)
+            .await
+    }
+
+    /// As [`RunHandle::cancel_scope`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn cancel_scope(
+        &self,
+        scope: ScopeId,
+        request: OperatorRequest,
+    ) -> Result<(), Error> {
+        self.ask(async |run| run.cancel_scope(scope, request.clone()).await)
+            .await
+    }
+
+    /// As [`sandglass::ActivityHandle::cancel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn cancel_activity(&self, id: &str, request: OperatorRequest) -> Result<(), Error> {
+        self.ask(async |run| run.activity(id).cancel(request.clone()).await)
             .await
     }
 

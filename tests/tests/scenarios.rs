@@ -14,6 +14,8 @@ mod force;
 mod local;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/operators.rs"]
+mod operators;
 #[path = "scenarios/relatives.rs"]
 mod relatives;
 

@@ -38,6 +38,14 @@ pub mod sandglass {
                 TimedOut,
                 /// The host is stopping. The attempt will be made again.
                 WorkerShutdown,
+                /// An operator has paused the activity. Return a canceled failure to give the attempt back;
+                /// it is
+                /// made again when the activity is let go. Any other result counts as it is.
+                Paused,
+                /// An operator has reset the activity. Return a failure to begin anew with the first
+                /// attempt; a
+                /// value counts as it is.
+                Reset,
             }
             impl ::core::fmt::Debug for AttemptState {
                 fn fmt(
@@ -61,6 +69,12 @@ pub mod sandglass {
                         }
                         AttemptState::WorkerShutdown => {
                             f.debug_tuple("AttemptState::WorkerShutdown").finish()
+                        }
+                        AttemptState::Paused => {
+                            f.debug_tuple("AttemptState::Paused").finish()
+                        }
+                        AttemptState::Reset => {
+                            f.debug_tuple("AttemptState::Reset").finish()
                         }
                     }
                 }
@@ -190,9 +204,11 @@ pub mod sandglass {
                         }
                         2 => AttemptState::NotFound,
                         3 => AttemptState::TimedOut,
+                        4 => AttemptState::WorkerShutdown,
+                        5 => AttemptState::Paused,
                         n => {
-                            debug_assert_eq!(n, 4, "invalid enum discriminant");
-                            AttemptState::WorkerShutdown
+                            debug_assert_eq!(n, 6, "invalid enum discriminant");
+                            AttemptState::Reset
                         }
                     };
                     let result14 = v13;
@@ -255,13 +271,67 @@ pub mod sandglass {
                         }
                         2 => AttemptState::NotFound,
                         3 => AttemptState::TimedOut,
+                        4 => AttemptState::WorkerShutdown,
+                        5 => AttemptState::Paused,
                         n => {
-                            debug_assert_eq!(n, 4, "invalid enum discriminant");
-                            AttemptState::WorkerShutdown
+                            debug_assert_eq!(n, 6, "invalid enum discriminant");
+                            AttemptState::Reset
                         }
                     };
                     let result7 = v6;
                     result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says that somebody else will report how this attempt ends, and returns the token to do it
+            /// with.
+            ///
+            /// A value that `run` returns is then dropped and the activity stays pending, beyond the end of
+            /// this
+            /// host too, until an end is reported by the token or by the activity's id, or a limit on time
+            /// passes.
+            /// A failure that `run` returns still fails the attempt. Calling it again returns the same
+            /// token.
+            ///
+            /// Replay: activities are not replayed. Cancellation: whoever reports learns of it from the
+            /// answer to a
+            /// heartbeat.
+            #[allow(async_fn_in_trait)]
+            pub fn complete_later() -> _rt::String {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(
+                        wasm_import_module = "sandglass:workflow/activity-context@0.1.0"
+                    )]
+                    unsafe extern "C" {
+                        #[link_name = "complete-later"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let result5 = _rt::string_lift(bytes4);
+                    result5
                 }
             }
         }
@@ -1943,8 +2013,10 @@ pub mod exports {
                     /// Never called in replay. A canceled failure is taken as *canceled* if cancellation was
                     /// requested. A trap
                     /// fails the attempt, which is retried by its policy. The host stops the attempt at any point
-                    /// once its
-                    /// result is no longer wanted.
+                    /// once it
+                    /// has exceeded a limit on time, or is to be killed; if its run has only closed, it may go on
+                    /// until then,
+                    /// though its result is no longer wanted.
                     #[allow(async_fn_in_trait)]
                     fn run(
                         task: ActivityTask,
@@ -2079,9 +2151,9 @@ macro_rules! __export_activity_impl {
         #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:activity:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2520] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2561] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9\x12\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x13\x01A\x02\x01\
 A\x0d\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
 \0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
 on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
@@ -2111,27 +2183,27 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x09\x02\x03\x02\
-\x01\x01\x04\0\x07payload\x03\0\0\x01q\x05\x06active\0\0\x10cancel-requested\x01\
-s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x04\0\x0dattempt-st\
-ate\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\0\x09heartbeat\x01\x05\x01\
-@\0\0\x03\x04\0\x09get-state\x01\x06\x03\0)sandglass:workflow/activity-context@0\
-.1.0\x05\x02\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05\
-level\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05wri\
-te\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x03\x02\x03\0\0\x0adefiniti\
-on\x02\x03\0\0\x08duration\x02\x03\0\0\x07failure\x02\x03\0\0\x07instant\x01B\x17\
-\x02\x03\x02\x01\x04\x04\0\x0adefinition\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08du\
-ration\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x07\
-\x04\0\x07instant\x03\0\x06\x02\x03\x02\x01\x01\x04\0\x07payload\x03\0\x08\x01p\x09\
-\x01o\x02s\x09\x01p\x0b\x01k\x07\x01k\x03\x01r\x0c\x0dactivity-types\x09argument\
-s\x0a\x06header\x0c\x07attempty\x0fidempotency-keys\x11heartbeat-details\x0a\x0b\
-workflow-ids\x06run-ids\x0bactivity-ids\x0cscheduled-at\x07\x08deadline\x0d\x11h\
-eartbeat-timeout\x0e\x04\0\x0dactivity-task\x03\0\x0f\x01p\x01\x01@\0\0\x11\x04\0\
-\x0bdefinitions\x01\x12\x01j\x01\x09\x01\x05\x01@\x01\x04task\x10\0\x13\x04\0\x03\
-run\x01\x14\x04\0)sandglass:workflow/activity-handler@0.1.0\x05\x08\x04\0!sandgl\
-ass:workflow/activity@0.1.0\x04\0\x0b\x0e\x01\0\x08activity\x03\0\0\0G\x09produc\
-ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060\
-.61.1";
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x0b\x02\x03\x02\
+\x01\x01\x04\0\x07payload\x03\0\0\x01q\x07\x06active\0\0\x10cancel-requested\x01\
+s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x06paused\0\0\x05re\
+set\0\0\x04\0\x0dattempt-state\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\
+\0\x09heartbeat\x01\x05\x01@\0\0\x03\x04\0\x09get-state\x01\x06\x01@\0\0s\x04\0\x0e\
+complete-later\x01\x07\x03\0)sandglass:workflow/activity-context@0.1.0\x05\x02\x01\
+B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\
+\0\x1csandglass:workflow/log@0.1.0\x05\x03\x02\x03\0\0\x0adefinition\x02\x03\0\0\
+\x08duration\x02\x03\0\0\x07failure\x02\x03\0\0\x07instant\x01B\x17\x02\x03\x02\x01\
+\x04\x04\0\x0adefinition\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08duration\x03\0\x02\
+\x02\x03\x02\x01\x06\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07ins\
+tant\x03\0\x06\x02\x03\x02\x01\x01\x04\0\x07payload\x03\0\x08\x01p\x09\x01o\x02s\
+\x09\x01p\x0b\x01k\x07\x01k\x03\x01r\x0c\x0dactivity-types\x09arguments\x0a\x06h\
+eader\x0c\x07attempty\x0fidempotency-keys\x11heartbeat-details\x0a\x0bworkflow-i\
+ds\x06run-ids\x0bactivity-ids\x0cscheduled-at\x07\x08deadline\x0d\x11heartbeat-t\
+imeout\x0e\x04\0\x0dactivity-task\x03\0\x0f\x01p\x01\x01@\0\0\x11\x04\0\x0bdefin\
+itions\x01\x12\x01j\x01\x09\x01\x05\x01@\x01\x04task\x10\0\x13\x04\0\x03run\x01\x14\
+\x04\0)sandglass:workflow/activity-handler@0.1.0\x05\x08\x04\0!sandglass:workflo\
+w/activity@0.1.0\x04\0\x0b\x0e\x01\0\x08activity\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2144,8 +2216,8 @@ pub use __export_activity_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2145] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x0f\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2186] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb\x0f\x01A\x02\x01\
 A\x07\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
 \0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
 on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
@@ -2175,17 +2247,18 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x09\x02\x03\x02\
-\x01\x01\x04\0\x07payload\x03\0\0\x01q\x05\x06active\0\0\x10cancel-requested\x01\
-s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x04\0\x0dattempt-st\
-ate\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\0\x09heartbeat\x01\x05\x01\
-@\0\0\x03\x04\0\x09get-state\x01\x06\x03\0)sandglass:workflow/activity-context@0\
-.1.0\x05\x02\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05\
-level\x03\0\0\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05wri\
-te\x01\x02\x03\0\x1csandglass:workflow/log@0.1.0\x05\x03\x04\0Asandglass:workflo\
-w/activity-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(activity-with-\
-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwi\
-t-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x0b\x02\x03\x02\
+\x01\x01\x04\0\x07payload\x03\0\0\x01q\x07\x06active\0\0\x10cancel-requested\x01\
+s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x06paused\0\0\x05re\
+set\0\0\x04\0\x0dattempt-state\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\
+\0\x09heartbeat\x01\x05\x01@\0\0\x03\x04\0\x09get-state\x01\x06\x01@\0\0s\x04\0\x0e\
+complete-later\x01\x07\x03\0)sandglass:workflow/activity-context@0.1.0\x05\x02\x01\
+B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\
+\0\x1csandglass:workflow/log@0.1.0\x05\x03\x04\0Asandglass:workflow/activity-wit\
+h-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(activity-with-all-of-its-exp\
+orts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

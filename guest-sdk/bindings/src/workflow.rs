@@ -70,7 +70,7 @@ pub mod sandglass {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum CancelCause {
-                /// A client asked for the cancellation of the run.
+                /// A client asked for the cancellation of the run, or of just this scope or operation.
                 Requested,
                 /// The scope's parent was canceled.
                 Parent,

@@ -237,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn r21_by_default_the_end_of_a_canceled_activity_is_awaited() {
+        let call = ActivityOptions::new().into_host("t".into());
+        assert_eq!(
+            call.cancellation,
+            CancellationType::WaitCancellationCompleted
+        );
+    }
+
+    #[test]
     fn later_options_override_only_what_they_set() {
         let mut options = ActivityOptions::new()
             .start_to_close(Duration::from_secs(1))

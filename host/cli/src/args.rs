@@ -73,6 +73,9 @@ pub enum Command {
     /// Look at the runs of a store, cancel, terminate or signal them
     #[command(subcommand, visible_alias = "wf")]
     Workflow(WorkflowCommand),
+    /// Report how pending activities ended, cancel, pause or reset them
+    #[command(subcommand)]
+    Activity(ActivityCommand),
 }
 
 /// `sandglass build`.
@@ -214,7 +217,7 @@ pub enum WorkflowCommand {
     Show(TargetArgs),
     /// Ask a run to stop: its code may clean up first (like SIGTERM)
     Cancel(CancelArgs),
-    /// Stop a run at once, without entering its code (like SIGKILL)
+    /// Stop a run at once, without entering its code (like SIGKILL): for what is stuck
     Terminate(TerminateArgs),
     /// Send a message to a run
     Signal(SignalArgs),
@@ -222,19 +225,179 @@ pub enum WorkflowCommand {
     Query(QueryArgs),
     /// Ask a run to do something, and wait for its answer
     Update(UpdateArgs),
+    /// Hold a run: its code is not entered until it is unpaused; cancel and terminate still work
+    Pause(PauseArgs),
+    /// Let a paused run go on
+    Unpause(PauseArgs),
+    /// Make a new run of the beginning of a run's history, and end that run if it is open
+    Reset(ResetArgs),
+}
+
+/// `sandglass workflow reset`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("point").required(true))]
+pub struct ResetArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Go back to the workflow task that this event is of
+    #[arg(long, value_name = "N", group = "point")]
+    pub event_id: Option<u64>,
+    /// Go back to this workflow task
+    #[arg(long = "type", value_enum, group = "point")]
+    pub to: Option<ResetType>,
+    /// Go back to before the request to cancel the run; nothing that was done is done again
+    #[arg(long, group = "point")]
+    pub uncancel: bool,
+}
+
+/// Workflow tasks that a run can be reset to by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResetType {
+    /// The first that has completed.
+    FirstWorkflowTask,
+    /// The last that has completed.
+    LastWorkflowTask,
+}
+
+/// `sandglass workflow pause` and `unpause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `sandglass activity ...`.
+#[derive(Debug, Subcommand)]
+pub enum ActivityCommand {
+    /// Report that an activity has completed, whoever was to do it
+    Complete(CompleteArgs),
+    /// Report that an attempt of an activity has failed; it is retried by its policy
+    Fail(FailArgs),
+    /// Cancel one activity, as the code of its run could
+    Cancel(ReasonArgs),
+    /// Begin no further attempts of an activity; a running one is told
+    Pause(ReasonArgs),
+    /// Let attempts of a paused activity be begun again
+    Unpause(OneActivityArgs),
+    /// Begin anew with the first attempt of an activity
+    Reset(ResetActivityArgs),
+}
+
+/// Which activity.
+#[derive(Debug, Clone, Args)]
+pub struct OneActivityArgs {
+    /// The workflow id
+    #[arg(short = 'w', long, value_name = "ID")]
+    pub workflow_id: String,
+    /// The run id [default: the newest run of the workflow id]
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// The activity id, which `workflow describe` shows in brackets
+    #[arg(long, value_name = "ID")]
+    pub activity_id: String,
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+/// `sandglass activity complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Its result in JSON, or @FILE to read it
+    #[arg(long, default_value = "null", value_name = "JSON|@FILE")]
+    pub result: String,
+}
+
+/// `sandglass activity fail`.
+#[derive(Debug, Args)]
+pub struct FailArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Why
+    #[arg(long, default_value = "failed by an operator")]
+    pub reason: String,
+    /// The failure's type, by which code and retry policies know it
+    #[arg(long = "type", default_value = "Operator", value_name = "T")]
+    pub failure_type: String,
+    /// Do not try again
+    #[arg(long)]
+    pub non_retryable: bool,
+}
+
+/// `sandglass activity cancel` and `pause`.
+#[derive(Debug, Args)]
+pub struct ReasonArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `sandglass activity reset`.
+#[derive(Debug, Args)]
+pub struct ResetActivityArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Forget the details of its heartbeats
+    #[arg(long)]
+    pub reset_heartbeats: bool,
+    /// If it is paused, leave it so
+    #[arg(long)]
+    pub keep_paused: bool,
 }
 
 /// Which run.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
     /// The workflow id
-    pub id: String,
+    #[arg(required_unless_present = "workflow_id")]
+    id: Option<String>,
+    /// The workflow id, as Temporal's command spells it
+    #[arg(short = 'w', long, value_name = "ID", conflicts_with = "id")]
+    workflow_id: Option<String>,
     /// The run id [default: the newest run of the id]
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
     /// The store file
     #[command(flatten)]
     pub db: DbArgs,
+}
+
+impl TargetArgs {
+    /// The workflow id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let given = self.id.as_deref().or(self.workflow_id.as_deref());
+        given.expect("one of the two is required")
+    }
+}
+
+impl OneActivityArgs {
+    /// The run that it belongs to.
+    #[must_use]
+    pub fn target(&self) -> TargetArgs {
+        TargetArgs {
+            id: Some(self.workflow_id.clone()),
+            workflow_id: None,
+            run_id: self.run_id.clone(),
+            db: self.db.clone(),
+        }
+    }
 }
 
 /// Which chain of runs, for requests that go to its current run.
@@ -302,6 +465,13 @@ pub struct CancelArgs {
     /// As --force, and stop running activities at once
     #[arg(long, conflicts_with = "force")]
     pub kill: bool,
+    /// Cancel only this scope, which `workflow describe` shows, and what is in it
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["force", "kill", "grace", "wait", "fail_if_closed"]
+    )]
+    pub scope: Option<u32>,
     /// How long the run may take to end, such as 30s; its code can read the deadline
     #[arg(
         long,

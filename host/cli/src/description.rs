@@ -6,7 +6,8 @@ use crate::{
 };
 use sandglass::{ActivityDescription, CancelDescription, RunDescription, TaskDescription};
 use sandglass_engine::{
-    CancelState, Escalation, EventId, ForceRequest, Initiator, Status, Timestamp, Trigger,
+    CancelState, Escalation, EventId, ForceRequest, Initiator, OpenOperationView, OpenScopeView,
+    OperatorRequest, PendingState, ScopeId, ScopeKind, Status, Timestamp, Trigger,
 };
 use sandglass_store::Owner;
 use serde_json::{Value, json};
@@ -19,7 +20,10 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "workflow_id": run.workflow_id,
         "run_id": run.run_id,
         "workflow_type": run.workflow_type,
-        "status": outcome::word(&run.status),
+        "status": match &run.paused {
+            Some(_) => "paused",
+            None => outcome::word(&run.status),
+        },
         "digest": run.digest.to_string(),
         "started_at": rfc3339(run.started_at),
         "closed_at": run.closed_at.map(rfc3339),
@@ -39,6 +43,7 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
             "initiated_event_id": parent.initiated_event_id.0,
         })),
         "chain": chain_json(run),
+        "paused": run.paused.as_ref().map(paused_json),
         "workflow_task": run.task.as_ref().map(task_json),
         "pending_activities": run.activities.iter().map(activity_json).collect::<Vec<_>>(),
         "pending_timers": run.timers.iter().map(|(event, due)| {
@@ -102,6 +107,9 @@ pub fn text(run: &RunDescription, owner: Option<&Owner>, now: Timestamp) -> Stri
         ));
     }
     rows.extend(chain_rows(run));
+    if let Some(paused) = &run.paused {
+        rows.push(("paused", paused_text(paused)));
+    }
     if !run.uncompensated.is_empty() {
         rows.push(("compensations failed", run.uncompensated.join(", ")));
     }
@@ -218,6 +226,7 @@ pub fn waiting(
 #[must_use]
 pub fn status_text(run: &RunDescription) -> &'static str {
     match run.status {
+        Status::Running if run.paused.is_some() => "paused",
         Status::Running if run.cancel.is_some() => "canceling",
         ref status => outcome::word(status),
     }
@@ -375,6 +384,10 @@ fn activity_json(activity: &ActivityDescription) -> Value {
             json!({ "message": failure.to_string(), "failure": payload::readable(failure) })
         }),
         "cancel_requested": activity.cancel_requested,
+        "state": state_word(activity.state),
+        "paused": activity.paused.as_ref().map(paused_json),
+        "completed_elsewhere": activity.elsewhere,
+        "warning": activity.lacks_heartbeat.then_some(LACKS_HEARTBEAT),
     })
 }
 
@@ -389,6 +402,12 @@ fn activity_text(activity: &ActivityDescription, now: Timestamp) -> String {
         (None, Some(at)) if at > now => text += &format!(" in {}", length(at.since(now))),
         _ => {}
     }
+    if activity.elsewhere {
+        text += ", its end is reported from outside";
+    }
+    if let Some(paused) = &activity.paused {
+        text += &format!(", paused {}", paused_text(paused));
+    }
     if let Some(reason) = &activity.cancel_requested {
         text += &format!(", asked to stop: {reason}");
     }
@@ -401,7 +420,112 @@ fn activity_text(activity: &ActivityDescription, now: Timestamp) -> String {
     if let Some(failure) = &activity.last_failure {
         text += &format!(", last failure {failure}");
     }
+    if activity.lacks_heartbeat {
+        text += &format!(" (warning: {LACKS_HEARTBEAT})");
+    }
     text
+}
+
+/// What is wrong with an activity of which [`ActivityDescription::lacks_heartbeat`] tells.
+pub const LACKS_HEARTBEAT: &str =
+    "a canceled run waits for it, and without a heartbeat timeout nobody notices if it is stuck";
+
+/// The word for how an activity stands, under Temporal's name.
+fn state_word(state: PendingState) -> &'static str {
+    match state {
+        PendingState::Scheduled => "SCHEDULED",
+        PendingState::Started => "STARTED",
+        PendingState::CancelRequested => "CANCEL_REQUESTED",
+        PendingState::Paused => "PAUSED",
+        PendingState::PauseRequested => "PAUSE_REQUESTED",
+    }
+}
+
+fn paused_json((request, at): &(OperatorRequest, Timestamp)) -> Value {
+    json!({
+        "reason": request.reason,
+        "identity": request.identity,
+        "at": rfc3339(*at),
+    })
+}
+
+fn paused_text((request, at): &(OperatorRequest, Timestamp)) -> String {
+    let by = match request.identity.as_str() {
+        "" => "somebody unnamed",
+        identity => identity,
+    };
+    let mut text = format!("by {by} at {}", rfc3339(*at));
+    if !request.reason.is_empty() {
+        text += &format!(": {}", request.reason);
+    }
+    text
+}
+
+/// The open scopes of a run as JSON.
+#[must_use]
+pub fn scopes_json(scopes: &[OpenScopeView]) -> Value {
+    let operations = |scope: &OpenScopeView| -> Vec<Value> {
+        let one = |open: &OpenOperationView| {
+            json!({
+                "operation": open.operation.0,
+                "what": open.what,
+                "canceled": open.canceled,
+            })
+        };
+        scope.operations.iter().map(one).collect()
+    };
+    let one = |scope: &OpenScopeView| {
+        json!({
+            "scope": scope.scope.0,
+            "parent": scope.parent.0,
+            "kind": kind_word(scope.kind),
+            "canceled": scope.canceled.as_ref().map(|info| info.reason.clone()),
+            "pending": operations(scope),
+        })
+    };
+    scopes.iter().map(one).collect()
+}
+
+/// The open scopes below the root as text, a line for each.
+#[must_use]
+pub fn scopes_text(scopes: &[OpenScopeView]) -> String {
+    let below = scopes.iter().filter(|scope| scope.scope != ScopeId::ROOT);
+    let line = |scope: &OpenScopeView| {
+        let pending: Vec<_> = scope
+            .operations
+            .iter()
+            .map(|one| one.what.as_str())
+            .collect();
+        let pending = match pending.is_empty() {
+            true => "nothing pending".to_owned(),
+            false => pending.join(", "),
+        };
+        let canceled = match scope.canceled {
+            Some(_) => ", canceled",
+            None => "",
+        };
+        let text = format!(
+            "{} ({} in {}{canceled}): {pending}",
+            scope.scope,
+            kind_word(scope.kind),
+            scope.parent
+        );
+        vec!["scope".to_owned(), output::one_line(&text)]
+    };
+    let rows: Vec<_> = below.map(line).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => output::table(&rows),
+    }
+}
+
+fn kind_word(kind: ScopeKind) -> &'static str {
+    match kind {
+        ScopeKind::Cancellable => "cancellable",
+        ScopeKind::Shielded => "shielded",
+        ScopeKind::Detached => "detached",
+        ScopeKind::Timeout(_) => "timeout",
+    }
 }
 
 fn timer_text((event, due): (EventId, Timestamp), now: Timestamp) -> String {

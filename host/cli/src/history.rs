@@ -7,7 +7,8 @@ mod relatives;
 
 use crate::{description::force_text, output, payload, time};
 use sandglass_engine::{
-    ActivityCall, CancellationType, EventAttributes, Failure, HistoryEvent, Payload, Timestamp,
+    ActivityCall, CancellationType, EventAttributes, Failure, HistoryEvent, OperatorTarget,
+    Payload, Timestamp,
 };
 
 /// Characters that a description may take before it is cut.
@@ -96,6 +97,13 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
             scheduled_event_id: id,
             ..
         } => activity_name(*id, history) + &activity_news(attributes),
+        E::OperatorCancelRequested {
+            target: OperatorTarget::Activity(id),
+            request,
+        } => {
+            let by = by(&request.reason, &request.identity);
+            format!("{} {by}", activity_name(*id, history))
+        }
         E::TimerStarted {
             timer_id,
             start_to_fire_timeout,
@@ -149,6 +157,13 @@ fn run_news(attributes: &EventAttributes) -> String {
         } => by(reason, identity),
         E::WorkflowExecutionCancelRequested(request) => by(&request.reason, &request.identity),
         E::WorkflowExecutionForceCancelRequested(force) => force_text(force),
+        E::WorkflowExecutionPaused(request) | E::WorkflowExecutionUnpaused(request) => {
+            by(&request.reason, &request.identity)
+        }
+        E::OperatorCancelRequested {
+            target: OperatorTarget::Scope(scope),
+            request,
+        } => format!("scope {scope} {}", by(&request.reason, &request.identity)),
         E::WorkflowExecutionSignaled(signal) => {
             format!("{}({})", signal.name, payload::short(&signal.arguments))
         }

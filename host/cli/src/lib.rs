@@ -86,5 +86,6 @@ fn dispatch(cli: &Cli) -> Outcome {
         Command::Run(args) => run::run(args, form),
         Command::Limits(args) => limits::limits(args, form),
         Command::Workflow(command) => workflow::workflow(command, form),
+        Command::Activity(command) => workflow::activity(command, form),
     }
 }

@@ -168,7 +168,9 @@ pub(crate) fn stop(error: Error) -> Stop {
         | Error::UnknownComponent(_)
         | Error::TooLarge { .. }
         | Error::LimitExceeded(_) => Exit::Usage,
-        Error::Closed { .. } => Exit::Failed,
+        Error::Closed { .. } | Error::ActivityNotFound { .. } | Error::Refused { .. } => {
+            Exit::Failed
+        }
         Error::Damaged { .. } | Error::ShutDown | Error::System { .. } => Exit::Host,
     };
     Stop {

@@ -3,15 +3,17 @@
 //! Reading opens the file read-only, whoever owns it. Requests go to its owner, or are written here
 //! if it has none.
 
+mod activity;
 mod describe;
 mod list;
 mod message;
+mod operate;
 mod request;
 mod show;
 pub mod stored;
 
 use crate::{
-    args::{OutputForm, WorkflowCommand},
+    args::{ActivityCommand, OutputForm, WorkflowCommand},
     exit::Outcome,
 };
 
@@ -29,5 +31,16 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::Signal(args) => request::signal(args, form),
         WorkflowCommand::Query(args) => message::query(args, form),
         WorkflowCommand::Update(args) => message::update(args, form),
+        WorkflowCommand::Pause(args) => operate::pause(args, form),
+        WorkflowCommand::Reset(args) => operate::reset(args, form),
+        WorkflowCommand::Unpause(args) => operate::unpause(args, form),
     }
+}
+
+/// Runs one of the commands about a single activity.
+///
+/// # Errors
+/// With exit code 1 if the activity is not pending or not as it must be, otherwise as [`workflow`].
+pub fn activity(command: &ActivityCommand, form: OutputForm) -> Outcome {
+    activity::activity(command, form)
 }

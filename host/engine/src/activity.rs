@@ -4,8 +4,9 @@
 //! attempt that decides the end becomes events.
 
 use crate::{
-    ActivityCall, ActivityClose, AttemptInfo, EventId, Failure, FailureInfo, Input, Payload,
-    RetryPolicy, RetryState, TimeoutKind, Timestamp, retry,
+    ActivityCall, ActivityClose, AttemptInfo, EventId, Failure, FailureInfo, Input,
+    OperatorRequest, Payload, RetryPolicy, RetryState, TimeoutKind, Timestamp, frame::since_v3,
+    retry,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,10 +43,37 @@ pub struct PendingActivity {
     /// The running attempt. Not stored: it dies with its host.
     #[serde(skip)]
     pub started: Option<StartedAttempt>,
+    /// The running attempt, if it does not die with its host: somebody else reports its end.
+    #[serde(deserialize_with = "since_v3")]
+    pub elsewhere: Option<StartedAttempt>,
+    /// Who paused it, and when, while it is paused: no attempt is begun.
+    #[serde(deserialize_with = "since_v3")]
+    pub paused: Option<(OperatorRequest, Timestamp)>,
+    /// After the running attempt the count of attempts begins anew.
+    #[serde(deserialize_with = "since_v3")]
+    pub reset: bool,
+    /// The run that scheduled it, if that was another one, whose history its run began with.
+    #[serde(deserialize_with = "since_v3")]
+    pub scheduled_by: Option<String>,
+}
+
+/// How a pending activity stands, under Temporal's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PendingState {
+    /// An attempt is to be begun, now or later.
+    Scheduled,
+    /// An attempt is running.
+    Started,
+    /// It was asked to stop.
+    CancelRequested,
+    /// No attempt is running, and none is begun.
+    Paused,
+    /// An attempt is running, after which none is begun.
+    PauseRequested,
 }
 
 /// An attempt that a worker has begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartedAttempt {
     /// When.
     pub at: Timestamp,
@@ -85,6 +113,10 @@ pub enum HeartbeatAnswer {
     Active,
     /// Cancellation was requested, for this reason.
     CancelRequested(String),
+    /// The activity was reset: its next attempt is the first again.
+    Reset,
+    /// The activity was paused: no further attempt is begun.
+    Paused,
 }
 
 impl PendingActivity {
@@ -106,6 +138,61 @@ impl PendingActivity {
             cancel_requested: None,
             unclean_starts: 0,
             started: None,
+            elsewhere: None,
+            paused: None,
+            reset: false,
+            scheduled_by: None,
+        }
+    }
+
+    /// The name under which an effect of this activity is made once, whatever attempt makes it.
+    /// `run_id` is the run that has it pending.
+    #[must_use]
+    pub fn idempotency_key(&self, run_id: &str) -> String {
+        let run_id = self.scheduled_by.as_deref().unwrap_or(run_id);
+        format!("{run_id}/{}", self.scheduled_event_id)
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self) -> PendingState {
+        match (&self.cancel_requested, &self.paused, &self.started) {
+            (Some(_), ..) => PendingState::CancelRequested,
+            (None, Some(_), Some(_)) => PendingState::PauseRequested,
+            (None, Some(_), None) => PendingState::Paused,
+            (None, None, Some(_)) => PendingState::Started,
+            (None, None, None) => PendingState::Scheduled,
+        }
+    }
+
+    /// Somebody else will report how the running attempt ends: it outlives its host.
+    pub fn complete_later(&mut self) {
+        self.elsewhere.clone_from(&self.started);
+    }
+
+    /// No attempt is begun any more; a running one is told. False if it was paused before.
+    pub fn pause(&mut self, now: Timestamp, request: OperatorRequest) -> bool {
+        let fresh = self.paused.is_none();
+        self.paused.get_or_insert((request, now));
+        fresh
+    }
+
+    /// Attempts are begun again. False if it was not paused.
+    pub fn unpause(&mut self) -> bool {
+        self.paused.take().is_some()
+    }
+
+    /// Its next attempt is the first again, and is begun without a wait: at once, or after the
+    /// running one, which is told.
+    pub fn reset(&mut self, now: Timestamp, forget_heartbeat: bool) {
+        if forget_heartbeat {
+            self.heartbeat_details.clear();
+        }
+        self.reset = self.started.is_some();
+        if !self.reset {
+            self.attempt = 1;
+            self.next_attempt_at = now;
+            self.unclean_starts = 0;
         }
     }
 
@@ -124,8 +211,19 @@ impl PendingActivity {
         if let Some(started) = &mut self.started {
             started.last_heartbeat_at = now;
         }
+        if self.elsewhere.is_some() {
+            self.elsewhere.clone_from(&self.started);
+        }
+        self.answer()
+    }
+
+    /// What its running attempt is told: to stop, rather than to begin anew, rather than to pause.
+    #[must_use]
+    pub fn answer(&self) -> HeartbeatAnswer {
         match &self.cancel_requested {
             Some(reason) => HeartbeatAnswer::CancelRequested(reason.clone()),
+            None if self.reset => HeartbeatAnswer::Reset,
+            None if self.paused.is_some() => HeartbeatAnswer::Paused,
             None => HeartbeatAnswer::Active,
         }
     }
@@ -202,7 +300,12 @@ impl PendingActivity {
     /// A host that crashes again and again with the same attempt in flight is taken to crash
     /// because of it.
     pub fn host_restarted(&mut self, now: Timestamp, clean: bool) -> Option<Verdict> {
-        let in_flight = self.next_attempt_at <= now;
+        if self.elsewhere.is_some() {
+            // It is not the host that makes this attempt.
+            self.started.clone_from(&self.elsewhere);
+            return None;
+        }
+        let in_flight = self.next_attempt_at <= now && self.paused.is_none();
         if clean || !in_flight {
             return None;
         }
@@ -222,6 +325,10 @@ impl PendingActivity {
     }
 
     fn canceled(&mut self, now: Timestamp, details: Vec<Payload>) -> Verdict {
+        if self.cancel_requested.is_none() && (self.reset || self.paused.is_some()) {
+            // It was told to stop for that, and has given the attempt back.
+            return self.given_back(now);
+        }
         if self.cancel_requested.is_none() && !crate::broken("R20") {
             // Canceled is legal only after a request (R20).
             let failure = Failure::application(
@@ -241,6 +348,9 @@ impl PendingActivity {
         if self.cancel_requested.is_some() && !crate::broken("R19") {
             return Err(RetryState::CancelRequested);
         }
+        if self.reset {
+            return Ok(now);
+        }
         let default = RetryPolicy::default();
         let policy = self.call.retry.as_ref().unwrap_or(&default);
         let at = now + retry::backoff(policy, self.attempt, failure)?;
@@ -252,10 +362,19 @@ impl PendingActivity {
 
     fn retry(&mut self, at: Timestamp, failure: Failure) -> Verdict {
         self.attempt += 1;
-        self.next_attempt_at = at;
         self.last_failure = Some(failure);
+        self.given_back(at)
+    }
+
+    /// The attempt is over without an end of the activity.
+    fn given_back(&mut self, at: Timestamp) -> Verdict {
+        if std::mem::take(&mut self.reset) {
+            self.attempt = 1;
+        }
+        self.next_attempt_at = at;
         self.unclean_starts = 0;
         self.started = None;
+        self.elsewhere = None;
         Verdict::Retry { at }
     }
 

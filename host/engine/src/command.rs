@@ -206,7 +206,18 @@ pub struct ActivityCall {
     pub cancellation: CancellationType,
 }
 
+/// An attempt that may take longer than this is long. It is what the SDK gives one by default.
+const LONG_ATTEMPT: Millis = Millis(60_000);
+
 impl ActivityCall {
+    /// Whether its run waits for its end when it is canceled, its attempts may be long, and nobody
+    /// would notice one that is stuck: it has no limit on the silence between heartbeats (S57).
+    #[must_use]
+    pub fn lacks_heartbeat(&self) -> bool {
+        let is_long = self.start_to_close.is_none_or(|limit| limit > LONG_ATTEMPT);
+        self.cancellation.waits() && self.heartbeat.is_none() && is_long
+    }
+
     /// The same call with what Temporal fills in: the whole limit bounds each attempt and the wait
     /// for a worker, an attempt bounds the silence between heartbeats, and there is a retry
     /// policy.

@@ -183,7 +183,7 @@ fn replay_with(
     Ok(run)
 }
 
-fn replay_record(
+pub(crate) fn replay_record(
     mut run: Run,
     record: Record,
     driver: Option<&mut dyn Driver>,

@@ -4,7 +4,9 @@
 //! it once; whoever applies it deletes the row in the commit that records the result.
 //! Persisted: append variants, never reorder.
 
-use crate::{ChildCall, ChildClose, Digest, Origin, ParentClosePolicy, Signal, Target};
+use crate::{
+    ChildCall, ChildClose, Digest, Input, Origin, ParentClosePolicy, Reset, Signal, Target,
+};
 use serde::{Deserialize, Serialize};
 
 /// One effect on another run.
@@ -59,6 +61,20 @@ pub enum Effect {
         /// What is to become of the child.
         policy: ParentClosePolicy,
     },
+    /// Start the run that begins with a part of another one's history.
+    StartReset {
+        /// Their workflow id.
+        workflow_id: String,
+        /// What is made of what.
+        reset: Box<Reset>,
+    },
+    /// Give the source itself an input that was acknowledged while a workflow task was running.
+    Deliver {
+        /// The source's workflow id.
+        workflow_id: String,
+        /// The input.
+        input: Box<Input>,
+    },
 }
 
 impl Effect {
@@ -67,9 +83,10 @@ impl Effect {
     #[must_use]
     pub fn target(&self) -> &str {
         match self {
-            Self::StartChild { workflow_id, .. } | Self::ParentClosed { workflow_id, .. } => {
-                workflow_id
-            }
+            Self::StartChild { workflow_id, .. }
+            | Self::ParentClosed { workflow_id, .. }
+            | Self::StartReset { workflow_id, .. }
+            | Self::Deliver { workflow_id, .. } => workflow_id,
             Self::Cancel { target, .. } | Self::Signal { target, .. } => &target.workflow_id,
             Self::ChildClosed { parent, .. } => &parent.run.workflow_id,
         }

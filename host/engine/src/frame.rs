@@ -166,6 +166,10 @@ pub enum TaskFailedCause {
     BadModifyWorkflowPropertiesAttributes,
     /// A malformed patch.
     BadRecordMarkerAttributes,
+    /// The run was paused before the task was begun.
+    WorkflowPauseRequestedBeforeTaskStarted,
+    /// The run was made from another one's history, which ended here.
+    ResetWorkflow,
 }
 
 impl TaskFailedCause {
@@ -202,6 +206,10 @@ impl TaskFailedCause {
                 "BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES"
             }
             Self::BadRecordMarkerAttributes => "BAD_RECORD_MARKER_ATTRIBUTES",
+            Self::WorkflowPauseRequestedBeforeTaskStarted => {
+                "WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED"
+            }
+            Self::ResetWorkflow => "RESET_WORKFLOW",
         }
     }
 }

@@ -9,8 +9,9 @@ pub use shorthand::{shorthand, skeleton};
 
 use crate::{
     ActivityCall, CancelRequest, ChildCall, ContinueCall, Digest, EventId, ExternalFailedCause,
-    Failure, ForceRequest, HistorySize, Initiator, Millis, Payload, RetryState, Signal, Start,
-    StartChildFailedCause, Target, TaskFailedCause, Timestamp, Update,
+    Failure, ForceRequest, HistorySize, Initiator, Millis, OperatorRequest, OperatorTarget,
+    Payload, RetryState, Signal, Start, StartChildFailedCause, Target, TaskFailedCause, Timestamp,
+    Update,
 };
 use serde::Serialize;
 
@@ -430,6 +431,17 @@ pub enum EventAttributes {
         /// The workflow task that did it.
         workflow_task_completed_event_id: EventId,
     },
+    /// The run was paused: no workflow task runs until it is unpaused.
+    WorkflowExecutionPaused(OperatorRequest),
+    /// The run was unpaused.
+    WorkflowExecutionUnpaused(OperatorRequest),
+    /// An operator cancels one activity or scope. Not an event of Temporal's.
+    OperatorCancelRequested {
+        /// What.
+        target: OperatorTarget,
+        /// Who asked, and why.
+        request: OperatorRequest,
+    },
 }
 
 impl EventAttributes {
@@ -495,6 +507,9 @@ impl EventAttributes {
                 "WorkflowExecutionForceCancelRequested"
             }
             Self::ActivityCancelWaitTimedOut { .. } => "ActivityCancelWaitTimedOut",
+            Self::WorkflowExecutionPaused(_) => "WorkflowExecutionPaused",
+            Self::WorkflowExecutionUnpaused(_) => "WorkflowExecutionUnpaused",
+            Self::OperatorCancelRequested { .. } => "OperatorCancelRequested",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What happens to a run from outside. These types are persisted: append variants, never reorder.
 
 use crate::{
-    Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis, Origin,
-    Payload, RetryState, StartChildFailedCause, Timestamp, Update, frame::since_v3,
+    Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis,
+    OperatorRequest, OperatorTarget, Origin, Payload, Reset, RetryState, StartChildFailedCause,
+    Timestamp, Update, frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub enum Input {
         identity: String,
         /// Values that describe it.
         details: Vec<Payload>,
+        /// The request's id, if it has one.
+        #[serde(deserialize_with = "since_v3")]
+        request_id: String,
     },
     /// The run exceeded its run or execution timeout.
     TimedOut,
@@ -76,6 +80,21 @@ pub enum Input {
     UpdateRequested(Update),
     /// The backoff before the run's first workflow task is over.
     FirstTaskDue,
+    /// The run is held: until it is let go, no workflow task runs (R40).
+    Paused(OperatorRequest),
+    /// The run is let go.
+    Unpaused(OperatorRequest),
+    /// An operator cancels one activity or scope, as the run's code could.
+    OperatorCanceled {
+        /// What.
+        target: OperatorTarget,
+        /// Who asked, and why.
+        request: OperatorRequest,
+    },
+    /// The run ends, and another one that begins with a part of its history goes on (R17).
+    Superseded(Box<Reset>),
+    /// What is before this is the history of another run.
+    Reset(Box<Reset>),
 }
 
 /// How and why a run was started.

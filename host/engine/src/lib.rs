@@ -24,7 +24,9 @@ mod id;
 mod input;
 mod limits;
 mod local;
+mod operator;
 mod payload;
+mod reset;
 mod retry;
 mod run;
 mod schedule;
@@ -33,8 +35,11 @@ mod search;
 mod task;
 mod time;
 mod update;
+mod view;
 
-pub use activity::{HeartbeatAnswer, PendingActivity, Report, StartedAttempt, Verdict};
+pub use activity::{
+    HeartbeatAnswer, PendingActivity, PendingState, Report, StartedAttempt, Verdict,
+};
 #[doc(hidden)]
 pub use breakers::broken;
 pub use chain::{Chain, ChainSummary, ContinueCall, Fields, HistorySize, IdReusePolicy, Initiator};
@@ -63,10 +68,13 @@ pub use input::{
 };
 pub use limits::{LimitError, LimitSetting, LimitUnit, Limits};
 pub use local::{LocalActivity, LocalOrder, LocalOutcome, LocalResolution, LocalVerdict};
+pub use operator::{OperatorRequest, OperatorTarget};
 pub use payload::Payload;
+pub use reset::{Reset, ResetError, ResetPoint, reset};
 pub use run::{CancelState, InputError, Run, RunSummary, Status};
 pub use schedule::{CronSchedule, ScheduleError};
 pub use search::SearchValue;
 pub use task::Task;
 pub use time::{Millis, Timestamp};
 pub use update::{Query, Update, UpdateCounts, UpdateProgress};
+pub use view::{OpenOperationView, OpenScopeView};

@@ -6,7 +6,9 @@
 mod chain;
 mod inputs;
 mod messages;
+mod operator;
 mod relatives;
+mod reset;
 mod size;
 mod state;
 
@@ -16,9 +18,9 @@ pub use state::{CancelState, InputError, RunSummary, Status};
 use crate::{
     CancelRequest, Changes, Digest, Effect, EventAttributes, EventId, Failure, Fields,
     ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits, LocalResolution,
-    OperationId, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome, TaskRecord,
-    Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
-    update::UpdateState,
+    OperationId, OperatorRequest, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome,
+    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal,
+    scopes::Scopes, update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +44,16 @@ pub struct Run {
     pub(crate) externals: BTreeMap<EventId, OpenExternal>,
     /// How many of them are signals.
     pub(crate) signals_pending: usize,
+    /// Who holds it, while it is paused.
+    pub(crate) paused: Option<(OperatorRequest, Timestamp)>,
+    /// Requests of operators that are recorded (R39).
+    operator_requests: BTreeSet<String>,
+    /// The runs whose histories it began with, each with the first event that is not of it.
+    pub(crate) lineage: Vec<(EventId, String)>,
+    /// The request that made it from another run's history.
+    reset_request: String,
+    /// Neither its parent nor its children are told of its end: they are another run's now.
+    orphaned: bool,
     /// How it was ended by force.
     pub(crate) force: Option<(ForceRequest, Timestamp)>,
     /// Local activities that have not ended.
@@ -154,6 +166,11 @@ impl Run {
             children: BTreeMap::new(),
             externals: BTreeMap::new(),
             signals_pending: 0,
+            paused: None,
+            operator_requests: BTreeSet::new(),
+            lineage: Vec::new(),
+            reset_request: String::new(),
+            orphaned: false,
             force: None,
             locals: BTreeMap::new(),
             signals: 0,
@@ -251,7 +268,7 @@ impl Run {
             }
             _ => Record::Inputs(taken),
         });
-        if self.status == Status::Running {
+        if self.status == Status::Running && (self.paused.is_none() || crate::broken("R40")) {
             self.schedule_task(at, only_updates);
         }
     }
@@ -275,6 +292,7 @@ impl Run {
             (Input::UpdateRequested(update), _) if self.updates.contains_key(&update.id) => {
                 Err(InputError::Duplicate)
             }
+            (Input::UpdateRequested(_), _) if self.paused.is_some() => Err(InputError::Paused),
             (Input::UpdateRequested(_), _) => self.takes_update(),
             (Input::CancelRequested(_), _) if self.cancel.is_some() && !crate::broken("R2") => {
                 Err(InputError::AlreadyRequested)
@@ -325,6 +343,11 @@ impl Run {
                 initiated_event_id: id,
                 ..
             } if !self.externals.contains_key(id) => Err(InputError::UnknownExternal(*id)),
+            Input::Paused(request) => self.accepts_pause(request),
+            Input::Unpaused(request) => self.accepts_unpause(request),
+            Input::OperatorCanceled { target, request } => {
+                self.accepts_operator_cancel(*target, request)
+            }
             _ => Ok(()),
         }
     }
@@ -496,7 +519,9 @@ impl Run {
             let effects = &mut self.recording.changes.effects;
             effects.retain(|(_, effect)| !matches!(effect, Effect::Cancel { .. }));
         }
-        self.tell_relatives();
+        if !self.orphaned {
+            self.tell_relatives();
+        }
     }
 
     pub(crate) fn push_record(&mut self, record: Record) {

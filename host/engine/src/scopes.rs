@@ -56,7 +56,8 @@ pub(crate) enum OperationKind {
     Timer,
     /// The timer of a timeout scope. The guest never hears of it.
     ScopeTimer(ScopeId),
-    Wait,
+    /// A wait that is no command, by its label.
+    Wait(String),
     Child(Child),
     /// A signal or request to cancel that goes to another run.
     External,
@@ -163,6 +164,11 @@ impl Scopes {
         self.operations.get_mut(&id)
     }
 
+    /// The open scopes, by number.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (ScopeId, &Scope)> {
+        self.scopes.iter().map(|(id, scope)| (*id, scope))
+    }
+
     /// Whether the scope was ever opened.
     pub(crate) fn knows_scope(&self, id: ScopeId) -> bool {
         id.0 < self.next_scope
@@ -203,7 +209,7 @@ impl Scopes {
     ) -> OperationId {
         let id = self.next_operation();
         self.next_operation += 1;
-        if kind == OperationKind::Wait {
+        if matches!(kind, OperationKind::Wait(_)) {
             self.waits += 1;
         }
         if let Some(scope) = scope.and_then(|scope| self.scopes.get_mut(&scope)) {
@@ -224,7 +230,7 @@ impl Scopes {
     /// Forgets an operation that is resolved.
     pub(crate) fn resolve(&mut self, id: OperationId) -> Option<Operation> {
         let operation = self.operations.remove(&id)?;
-        if operation.kind == OperationKind::Wait {
+        if matches!(operation.kind, OperationKind::Wait(_)) {
             self.waits -= 1;
         }
         if let Some(scope) = operation

@@ -149,6 +149,7 @@ fn every_variant() -> Frame {
             reason: "t".into(),
             identity: "op".into(),
             details: vec![],
+            request_id: String::new(),
         },
         Input::TimedOut,
     ];

@@ -20,10 +20,14 @@ mod limits;
 mod local;
 #[path = "scenarios/messages.rs"]
 mod messages;
+#[path = "scenarios/operators.rs"]
+mod operators;
 #[path = "scenarios/random.rs"]
 mod random;
 #[path = "scenarios/relatives.rs"]
 mod relatives;
+#[path = "scenarios/resets.rs"]
+mod resets;
 #[path = "scenarios/scopes.rs"]
 mod scopes;
 #[path = "scenarios/support.rs"]

@@ -10,7 +10,9 @@ mod dispatch;
 mod heartbeat;
 pub(crate) mod local;
 mod native;
+mod outside;
 mod supervise;
+mod token;
 mod wasm;
 
 pub use context::{ActivityContext, ActivityInfo};
@@ -18,31 +20,32 @@ pub use dispatch::Unserved;
 pub(crate) use dispatch::{Dispatch, Ticket};
 pub(crate) use heartbeat::flush;
 pub(crate) use native::Native;
+pub use outside::{ActivityHandle, ActivityOp, ActivityReset};
+pub(crate) use outside::{NOT_PENDING, RUN_ENDED, apply};
 pub use sandglass_sandbox::AttemptState;
+pub use token::{BadToken, TaskToken};
 pub(crate) use wasm::WasmActivities;
 
 use crate::{
-    cell::{CellState, Mail, Phase, RunCell},
+    cell::{Ack, CellState, Delivery, Mail, Phase, RunCell},
     effects::plan_retry,
     host::Inner,
     timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    Changes, EventId, Failure, Input, Payload, PendingActivity, Report, Timestamp, Verdict, encode,
+    Changes, EventId, Failure, HeartbeatAnswer, Input, Payload, PendingActivity, Report, Timestamp,
+    Verdict, encode,
 };
 use sandglass_store::{RunKey, Write};
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 use tokio::sync::watch;
 
-/// Whether the result of an attempt is not wanted any more, so that it may be killed.
+/// Whether the result of an attempt is not wanted any more.
 pub(crate) fn is_over(state: &AttemptState) -> bool {
     matches!(
         state,
@@ -65,29 +68,48 @@ pub(crate) type Attempting = Pin<Box<dyn Future<Output = Result<Payload, Failure
 /// One running try of an activity.
 pub(crate) struct Attempt {
     pub(crate) state: watch::Sender<AttemptState>,
-    /// It is not given time to notice that it is over.
-    pub(crate) at_once: AtomicBool,
+    /// It is ended without time to notice.
+    pub(crate) killed: watch::Sender<bool>,
+    /// Somebody else reports how it ends.
+    pub(crate) elsewhere: AtomicBool,
 }
 
 impl Attempt {
-    /// Tells it that cancellation was requested, unless something graver was told before.
-    pub(crate) fn request_cancel(&self, reason: String) {
+    pub(crate) fn new(state: AttemptState) -> Self {
+        Self {
+            state: watch::Sender::new(state),
+            killed: watch::Sender::new(false),
+            elsewhere: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells it what has become of its activity, unless something graver was told before.
+    pub(crate) fn tell(&self, answer: HeartbeatAnswer) {
         self.state.send_if_modified(|state| {
-            let fresh = *state == AttemptState::Active;
-            if fresh {
-                *state = AttemptState::CancelRequested(reason);
-            }
-            fresh
+            let told = match answer {
+                _ if is_over(state) || matches!(state, AttemptState::CancelRequested(_)) => {
+                    return false;
+                }
+                HeartbeatAnswer::Active => AttemptState::Active,
+                HeartbeatAnswer::CancelRequested(reason) => AttemptState::CancelRequested(reason),
+                HeartbeatAnswer::Reset => AttemptState::Reset,
+                HeartbeatAnswer::Paused => AttemptState::Paused,
+            };
+            let changed = *state != told;
+            *state = told;
+            changed
         });
     }
 
-    /// Once it is over, it is killed without time to notice (R29).
-    pub(crate) fn allow_no_grace(&self) {
-        self.at_once.store(true, Ordering::Release);
+    /// Tells it that cancellation was requested.
+    pub(crate) fn request_cancel(&self, reason: String) {
+        self.tell(HeartbeatAnswer::CancelRequested(reason));
     }
 
-    /// Tells it that its result is not wanted any more. Its supervisor then kills it.
-    pub(crate) fn kill(&self, cause: AttemptState) {
+    /// Tells it that its result is not wanted any more. That its activity or run has ended does not
+    /// end it: it may run on until its limit on time (S49). For any other cause its supervisor ends
+    /// it.
+    pub(crate) fn give_up(&self, cause: AttemptState) {
         self.state.send_if_modified(|state| {
             let fresh = !is_over(state);
             if fresh {
@@ -95,6 +117,12 @@ impl Attempt {
             }
             fresh
         });
+    }
+
+    /// Ends it at once, wherever it is (R29).
+    pub(crate) fn kill(&self) {
+        self.give_up(AttemptState::NotFound);
+        self.killed.send_replace(true);
     }
 }
 
@@ -204,7 +232,7 @@ impl Slot {
         set_alarm(host, &mut self.deadline, None);
         set_alarm(host, &mut self.wake, None);
         if let Some(attempt) = &self.attempt {
-            attempt.kill(cause);
+            attempt.give_up(cause);
         }
     }
 }
@@ -242,7 +270,7 @@ pub(crate) fn report(
     };
     let verdict = slot.pending.report(now, report);
     slot.attempt = None;
-    settle(host, cell, &mut state, event_id, verdict, now);
+    settle(host, cell, &mut state, event_id, verdict, now, None);
     drop(state);
     crate::crash::point("report.after");
     Ok(())
@@ -265,7 +293,8 @@ fn current<'a>(
     (is_current && !slot.closing).then_some(slot)
 }
 
-/// Does what follows from the end of an attempt, or from a limit on time.
+/// Does what follows from the end of an attempt, or from a limit on time. Whoever reported it is
+/// answered when that is on disk.
 pub(crate) fn settle(
     host: &Arc<Inner>,
     cell: &Arc<RunCell>,
@@ -273,6 +302,7 @@ pub(crate) fn settle(
     event_id: EventId,
     verdict: Verdict,
     now: Timestamp,
+    ack: Option<Ack>,
 ) {
     let Some(slot) = state.activities.get_mut(&event_id) else {
         return;
@@ -282,12 +312,13 @@ pub(crate) fn settle(
             slot.close(now, input.clone());
             set_alarm(host, &mut slot.deadline, None);
             set_alarm(host, &mut slot.wake, None);
-            host.post(cell, state, Mail::input(now, input, None));
+            host.post(cell, state, Mail::input(now, input, ack));
         }
         Verdict::Retry { .. } => {
             slot.dirty = true;
             slot.arm_deadline(host, cell.key);
             slot.arm_retry(host, cell.key);
+            state.row_acks.extend(ack);
             flush(host, cell, state);
         }
     }
@@ -309,9 +340,9 @@ pub(crate) fn deadline_passed(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: 
         Some((due, kind)) if due <= now => {
             let verdict = slot.pending.time_out(now, kind);
             if let Some(attempt) = slot.attempt.take() {
-                attempt.kill(AttemptState::TimedOut);
+                attempt.give_up(AttemptState::TimedOut);
             }
-            settle(host, cell, &mut state, event_id, verdict, now);
+            settle(host, cell, &mut state, event_id, verdict, now, None);
         }
         _ => slot.arm_deadline(host, cell.key),
     }
@@ -324,7 +355,7 @@ pub(crate) fn woken(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: EventId) {
         return;
     };
     slot.wake = None;
-    if slot.attempt.is_some() {
+    if slot.pending.started.is_some() {
         flush(host, cell, &mut state);
         return;
     }
@@ -334,7 +365,8 @@ pub(crate) fn woken(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: EventId) {
 }
 
 /// Overwrites rows of activities beside whatever the run is doing.
-fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) {
+/// Whoever waits for that is answered afterwards.
+fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>, acks: Vec<Ack>) {
     let mut write = Write::new(cell.key);
     let ids = rows.iter().map(|(id, _)| *id).collect();
     write.activities_put = rows;
@@ -343,7 +375,10 @@ fn store_rows(host: &Inner, cell: &Arc<RunCell>, rows: Vec<(EventId, Vec<u8>)>) 
         write,
         changes: Changes::default(),
         head: None,
-        acks: Vec::new(),
+        acks: acks
+            .into_iter()
+            .map(|ack| (ack, Delivery::Recorded))
+            .collect(),
         part: Part::Aside(ids),
         successor: None,
     });

@@ -104,6 +104,10 @@ pub(crate) struct CellState {
     pub(crate) history_warned: bool,
     /// Cancel requests after the first.
     pub(crate) repeats: u64,
+    /// A request to cancel that arrived during a workflow task and is on disk, beside the history.
+    pub(crate) cancel_kept: Option<Input>,
+    /// Who waits until the rows of activities are stored as they are now.
+    pub(crate) row_acks: Vec<Ack>,
 }
 
 /// What is committed of a run, as far as later frames need it.
@@ -206,7 +210,12 @@ impl Mail {
     pub(crate) fn is_forced(&self) -> bool {
         matches!(
             self.letter,
-            Letter::Input(Input::Terminated { .. } | Input::TimedOut | Input::Forced(_))
+            Letter::Input(
+                Input::Terminated { .. }
+                    | Input::TimedOut
+                    | Input::Forced(_)
+                    | Input::Superseded(_)
+            )
         )
     }
 
@@ -268,6 +277,8 @@ impl RunCell {
                 trouble: None,
                 history_warned: false,
                 repeats: 0,
+                cancel_kept: None,
+                row_acks: Vec::new(),
             }),
         }
     }

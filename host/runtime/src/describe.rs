@@ -8,8 +8,8 @@ use crate::{
 };
 use sandglass_engine::{
     CancelState, ChainSummary, Digest, Escalation, EventId, Failure, Fields, ForceRequest, Input,
-    Origin, Payload, PendingActivity, RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts,
-    broken, decode,
+    OperatorRequest, Origin, Payload, PendingActivity, PendingState, RunSummary, Status,
+    TaskFailedCause, Timestamp, UpdateCounts, broken, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct RunDescription {
     /// Where it stands in its chain.
     #[serde(default)]
     pub chain: ChainSummary,
+    /// Who paused it, and when, while it is paused.
+    #[serde(default)]
+    pub paused: Option<(OperatorRequest, Timestamp)>,
     /// Its workflow task, if one is to be run.
     pub task: Option<TaskDescription>,
     /// Its pending activities, in the order in which they were scheduled.
@@ -135,6 +138,24 @@ pub struct ActivityDescription {
     pub last_failure: Option<Failure>,
     /// The reason, if it was asked to stop.
     pub cancel_requested: Option<String>,
+    /// How it stands.
+    #[serde(default = "scheduled")]
+    pub state: PendingState,
+    /// Who paused it, and when, while it is paused.
+    #[serde(default)]
+    pub paused: Option<(OperatorRequest, Timestamp)>,
+    /// Whether somebody outside of the host reports how its running attempt ends.
+    #[serde(default)]
+    pub elsewhere: bool,
+    /// Whether a run that is canceled waits for it though nobody would notice a stuck attempt
+    /// ([`sandglass_engine::ActivityCall::lacks_heartbeat`]).
+    #[serde(default)]
+    pub lacks_heartbeat: bool,
+}
+
+/// How an activity stands of which an older host does not tell.
+fn scheduled() -> PendingState {
+    PendingState::Scheduled
 }
 
 /// A run in a list.
@@ -165,6 +186,9 @@ pub struct RunListing {
     /// Values by which it can be found.
     #[serde(default)]
     pub search_attributes: Fields,
+    /// Whether it is paused.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 /// Workflow tasks that have to fail before a request to cancel counts as undeliverable.
@@ -194,6 +218,10 @@ impl ActivityDescription {
             next_attempt_at: started.is_none().then_some(pending.next_attempt_at),
             last_failure: pending.last_failure.clone(),
             cancel_requested: pending.cancel_requested.clone(),
+            state: pending.state(),
+            paused: pending.paused.clone(),
+            elsewhere: pending.elsewhere.is_some(),
+            lacks_heartbeat: pending.call.lacks_heartbeat(),
         }
     }
 }
@@ -229,6 +257,7 @@ impl RunDescription {
             chain: summary.chain,
             memo: summary.memo,
             search_attributes: summary.search_attributes,
+            paused: summary.paused.filter(|_| open),
             task: (open && summary.task_pending).then_some(TaskDescription {
                 attempt: summary.task_attempt,
                 last_failure: summary.task_failure,
@@ -260,7 +289,8 @@ impl RunDescription {
         let file = reader.file();
         let mut description = Self::new(&row, decode_summary(file, &row)?);
         for activity in reader.activities(row.key)? {
-            let pending = decode_activity(file, &row.run_id, &activity)?;
+            let mut pending = decode_activity(file, &row.run_id, &activity)?;
+            pending.started.clone_from(&pending.elsewhere);
             description
                 .activities
                 .push(ActivityDescription::new(&pending));
@@ -288,6 +318,7 @@ impl RunListing {
         let summary = summary_of(row)?;
         Ok(Self {
             undeliverable: undeliverable(&summary),
+            paused: summary.paused.is_some() && summary.status == Status::Running,
             workflow_id: row.workflow_id.clone(),
             run_id: row.run_id.clone(),
             workflow_type: row.workflow_type.clone(),

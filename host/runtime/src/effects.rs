@@ -2,9 +2,10 @@
 
 use crate::{
     activity::{self, AttemptState, Slot, Ticket},
-    cell::{CellState, Mail, Phase, Posted, Progress, RunCell},
+    cell::{CellState, Delivery, Mail, Phase, Posted, Progress, RunCell},
     error::Error,
     host::Inner,
+    keep,
     timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
@@ -50,7 +51,13 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
         successor,
         ..
     } = submission;
-    let Some(head) = head else { return };
+    let Some(head) = head else {
+        for (ack, delivery) in acks {
+            // Whoever asked may have gone away.
+            drop(ack.send(Ok(delivery)));
+        }
+        return;
+    };
     let mut after = After::default();
     let mut state = cell.lock();
     state.head = head;
@@ -168,12 +175,10 @@ fn apply(
         host.sides.forget(cell.key);
         activity::local::end_all(state, &AttemptState::NotFound, changes.kill);
         for (_, slot) in std::mem::take(&mut state.activities) {
-            if changes.kill
-                && let Some(attempt) = &slot.attempt
-            {
-                attempt.allow_no_grace();
-            }
             slot.end(host, cell.key, AttemptState::NotFound);
+        }
+        if changes.kill {
+            host.dispatch.kill(cell.key);
         }
         let timers = std::mem::take(&mut state.timers);
         after.disarm.extend(
@@ -197,7 +202,7 @@ fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: Str
         }
         Some(_) => {}
         // The attempt failed after the task had seen it running. There is no other attempt (R19).
-        None if !slot.closing && !slot.held => {
+        None if !slot.closing && !slot.held && slot.pending.started.is_none() => {
             let close = ActivityClose::Canceled {
                 details: vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")],
                 identity: String::new(),
@@ -227,6 +232,9 @@ fn end_step(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState, after
         let status = state.head.summary.status.clone();
         for mail in std::mem::take(&mut state.mailbox) {
             after.refused.push((mail, status.clone()));
+        }
+        for ack in std::mem::take(&mut state.row_acks) {
+            drop(ack.send(Ok(Delivery::Refused(InputError::Closed, status.clone()))));
         }
         after.closed = true;
         return;
@@ -293,6 +301,7 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
             tracing::error!(run_id, %error, "the run cannot go on; it is tried again");
         }
         state.phase = Phase::Idle;
+        keep::deliver_again(host, cell, &mut state);
         plan_retry(host, cell, &mut state);
         drop(state);
     }

@@ -25,6 +25,23 @@ pub enum Error {
         /// How it ended.
         status: Box<Status>,
     },
+    /// An activity, or the attempt of it that was meant, is not pending. As in Temporal's API, where
+    /// its run has ended too.
+    #[error("workflow {workflow_id:?}: {reason}")]
+    ActivityNotFound {
+        /// The workflow id.
+        workflow_id: String,
+        /// Why, in the words of Temporal's server.
+        reason: String,
+    },
+    /// What was asked for does not fit how the run or the activity stands.
+    #[error("workflow {workflow_id:?}: {reason}")]
+    Refused {
+        /// The workflow id.
+        workflow_id: String,
+        /// How it stands.
+        reason: String,
+    },
     /// The store failed. The request may be made again.
     #[error("store: {0}")]
     Store(Arc<sandglass_store::Error>),

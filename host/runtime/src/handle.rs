@@ -5,16 +5,22 @@ use crate::{
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
     host::{Host, Inner},
+    keep,
     start::random_id,
 };
 use sandglass_engine::{
-    CancelRequest, Escalation, EventId, ForceRequest, HistoryEvent, Input, InputError, Millis,
-    Payload, Signal, Status, Timestamp, Trigger, broken,
+    CancelRequest, Escalation, EventId, ForceRequest, Frame, HistoryEvent, Input, InputError,
+    Millis, OpenScopeView, OperatorRequest, OperatorTarget, Payload, Record, Reset, ScopeId,
+    Signal, Status, Timestamp, Trigger, broken, replay,
 };
 use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
+
+/// A request to cancel that was not recorded in this time is stored beside the history: a workflow
+/// task takes long. As long as one may take before its own inputs are stored.
+const KEEP_AFTER: Duration = Duration::from_millis(2);
 
 /// Most runs of one [`Host::list`].
 const LIST_MAX: usize = 1000;
@@ -78,6 +84,61 @@ impl ForceOptions {
     }
 }
 
+/// A request to end a run at once.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TerminateOptions {
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    pub identity: String,
+    /// Values that describe it.
+    pub details: Vec<Payload>,
+    /// The request's id. Asked again with it, a run that it has ended is no error.
+    pub request_id: Option<String>,
+}
+
+impl TerminateOptions {
+    /// A request of somebody, for a reason.
+    #[must_use]
+    pub fn new(reason: impl Into<String>, identity: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            identity: identity.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn into_input(self) -> Input {
+        Input::Terminated {
+            reason: self.reason,
+            identity: self.identity,
+            details: self.details,
+            request_id: self.request_id.unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether the request to terminate with this id is what ended a run.
+pub(crate) fn terminated_by(frames: &[Frame], request_id: &str) -> bool {
+    let records = frames.iter().rev().flat_map(|frame| &frame.records);
+    let mut inputs = records.flat_map(Record::inputs);
+    inputs.any(|(_, input)| match input {
+        Input::Terminated {
+            request_id: own, ..
+        } => own == request_id && !own.is_empty(),
+        _ => false,
+    })
+}
+
+/// The open scopes of a run with these frames.
+///
+/// # Errors
+/// The frames contradict each other; the text says how.
+pub fn open_scopes(frames: Vec<Frame>) -> Result<Vec<OpenScopeView>, String> {
+    let run = replay(frames, None).map_err(|error| error.to_string())?;
+    Ok(run.open_scopes())
+}
+
 impl CancelOptions {
     pub(crate) fn into_request(self, now: Timestamp) -> Result<CancelRequest, Error> {
         Ok(CancelRequest {
@@ -110,6 +171,9 @@ pub struct CancelResponse {
     pub disposition: Disposition,
     /// Requests after the first, since this host has started.
     pub repeats: u64,
+    /// Attempts left over from a run that had ended, which a kill has ended now.
+    #[serde(default)]
+    pub killed: u64,
 }
 
 /// Whether a request to cancel was recorded.
@@ -252,9 +316,19 @@ impl RunHandle {
         if self.inner.is_stopping() {
             return Err(Error::ShutDown);
         }
-        let (sender, receiver) = oneshot::channel();
+        let is_cancel = matches!(letter, Letter::Input(Input::CancelRequested(_)));
+        let (sender, mut receiver) = oneshot::channel();
         self.inner.send(cell, letter, Some(sender));
-        receiver.await.map_err(|_| self.inner.gone())?
+        let answer = tokio::select! {
+            biased;
+            answer = &mut receiver => answer,
+            // A workflow task takes long: the request is not to wait for its end (R1).
+            () = self.inner.wait_real(KEEP_AFTER), if is_cancel => {
+                keep::keep_cancel(&self.inner, cell);
+                receiver.await
+            }
+        };
+        answer.map_err(|_| self.inner.gone())?
     }
 
     /// The error for what needs an open run.
@@ -293,7 +367,11 @@ impl RunHandle {
                 Delivery::Refused(error @ InputError::TooManySignals(_), _) => {
                     Err(Error::LimitExceeded(error.to_string()))
                 }
-                Delivery::Refused(_, status) => closed(status),
+                Delivery::Refused(InputError::Closed, status) => closed(status),
+                Delivery::Refused(error, _) => Err(Error::Refused {
+                    workflow_id: self.workflow_id.clone(),
+                    reason: error.to_string(),
+                }),
             },
         }
     }
@@ -319,6 +397,7 @@ impl RunHandle {
                 return Ok(CancelResponse {
                     disposition,
                     repeats: 0,
+                    killed: 0,
                 });
             }
         };
@@ -334,14 +413,16 @@ impl RunHandle {
         Ok(CancelResponse {
             disposition,
             repeats,
+            killed: 0,
         })
     }
 
     /// Ends the run as canceled at once, without its code and without compensation. Returns when
     /// that is on disk. For runs that do not end by themselves after [`RunHandle::cancel`].
     ///
-    /// A workflow task that is running is interrupted. Attempts of activities find that the run is
-    /// gone; with [`ForceOptions::kill`] they are stopped at once.
+    /// A workflow task that is running is interrupted. Attempts of activities are told that the run
+    /// is gone; they may run on until their limit on time, and change nothing (S49). With
+    /// [`ForceOptions::kill`] they are ended at once; of a run that had ended those that are left.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
@@ -349,30 +430,113 @@ impl RunHandle {
         let closed = |status| CancelResponse {
             disposition: Disposition::AlreadyClosed(status),
             repeats: 0,
+            killed: 0,
+        };
+        let kill = options.kill;
+        // Attempts that are left over from a run that has ended (R29).
+        let left_over = |key| match kill {
+            true => self.inner.dispatch.kill(key),
+            false => 0,
         };
         Ok(match self.deliver(options.into_input()?).await? {
             Sent::Delivered(_, Delivery::Recorded) => CancelResponse {
                 disposition: Disposition::Recorded,
                 repeats: 0,
+                killed: 0,
             },
-            Sent::Delivered(_, Delivery::Refused(_, status)) => closed(status),
-            Sent::Closed(row) => closed(summary_of(&row)?.status),
+            Sent::Delivered(cell, Delivery::Refused(_, status)) => CancelResponse {
+                killed: left_over(cell.key),
+                ..closed(status)
+            },
+            Sent::Closed(row) => CancelResponse {
+                killed: left_over(row.key),
+                ..closed(summary_of(&row)?.status)
+            },
         })
     }
 
     /// Ends the run at once, without its code. Returns when that is on disk. A workflow task that
-    /// is running is interrupted; attempts of activities find that the run is gone.
+    /// is running is interrupted; attempts of activities find that the run is gone, and may run on.
     ///
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Closed`] if it had ended.
     pub async fn terminate(&self, reason: &str, identity: &str) -> Result<(), Error> {
-        let (reason, identity) = (reason.to_owned(), identity.to_owned());
-        self.input(Input::Terminated {
-            reason,
-            identity,
-            details: Vec::new(),
-        })
-        .await
+        self.terminate_with(TerminateOptions::new(reason, identity))
+            .await
+    }
+
+    /// As [`RunHandle::terminate`], with details that the history shows. With a request id it can be
+    /// asked again if the answer was lost (R39).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Closed`] if it had ended otherwise, or [`Error::TooLarge`].
+    pub async fn terminate_with(&self, options: TerminateOptions) -> Result<(), Error> {
+        self.inner.check_size("the details", &options.details)?;
+        let request_id = options.request_id.clone();
+        let done = self.input(options.into_input()).await;
+        match (done, request_id) {
+            (Err(Error::Closed { .. }), Some(request_id)) if self.ended_by(&request_id)? => Ok(()),
+            (done, _) => done,
+        }
+    }
+
+    /// Whether a request to terminate the run with this id is what ended it.
+    fn ended_by(&self, request_id: &str) -> Result<bool, Error> {
+        let row = self.stored(self.run_id.as_deref())?;
+        let frames = self.inner.frames(row.key, &row.run_id)?;
+        Ok(terminated_by(&frames, request_id))
+    }
+
+    /// Holds the run: until [`RunHandle::unpause`] no workflow task is begun. Inputs are recorded,
+    /// timers fire, activities go on; terminate, force and limits on time act at once. Returns when
+    /// it is on disk; a workflow task that is running ends first.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is paused already, [`Error::NotFound`], [`Error::Closed`].
+    pub async fn pause(&self, request: OperatorRequest) -> Result<(), Error> {
+        self.input(Input::Paused(request)).await
+    }
+
+    pub(crate) async fn supersede(&self, what: Reset) -> Result<(), Error> {
+        self.input(crate::reset::ending(&what)).await
+    }
+
+    /// Lets a paused run go on. A workflow task follows, even if there is nothing new.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is not paused, [`Error::NotFound`], [`Error::Closed`].
+    pub async fn unpause(&self, request: OperatorRequest) -> Result<(), Error> {
+        self.input(Input::Unpaused(request)).await
+    }
+
+    /// Cancels one scope of the run other than the root, as its own code could.
+    /// [`RunHandle::open_scopes`] tells which there are.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the scope is not open or was canceled, [`Error::NotFound`],
+    /// [`Error::Closed`].
+    pub async fn cancel_scope(
+        &self,
+        scope: ScopeId,
+        request: OperatorRequest,
+    ) -> Result<(), Error> {
+        let target = OperatorTarget::Scope(scope);
+        self.input(Input::OperatorCanceled { target, request })
+            .await
+    }
+
+    /// The run's open scopes and what is pending in each, as of its last committed frame. Rebuilds
+    /// the run's state, which takes time that grows with its history.
+    ///
+    /// # Errors
+    /// As [`RunHandle::history`].
+    pub async fn open_scopes(&self) -> Result<Vec<OpenScopeView>, Error> {
+        let (key, run_id) = match self.find()? {
+            Found::Open(cell) => (cell.key, cell.run_id.clone()),
+            Found::Closed(_) => return Ok(Vec::new()),
+        };
+        open_scopes(self.inner.frames(key, &run_id)?)
+            .map_err(|reason| Error::Damaged { run_id, reason })
     }
 
     /// Sends the run a message. Returns when it is on disk. With a request id it can be sent again

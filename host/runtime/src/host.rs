@@ -90,7 +90,8 @@ pub(crate) struct Inner {
     active: AtomicU64,
     /// Counts what makes and ends activity, to notice that something happened between two looks.
     epoch: AtomicU64,
-    sleeps: Mutex<HashMap<EventId, oneshot::Sender<()>>>,
+    /// Who sleeps, and whether it is an activity.
+    sleeps: Mutex<HashMap<EventId, (oneshot::Sender<()>, bool)>>,
     next_sleep: AtomicU64,
 }
 
@@ -372,7 +373,10 @@ impl Host {
     /// Native activities that sleep on the host's clock.
     #[must_use]
     pub fn sleeping(&self) -> usize {
-        lock(&self.inner.sleeps).len()
+        lock(&self.inner.sleeps)
+            .values()
+            .filter(|(_, activity)| *activity)
+            .count()
     }
 
     /// Serves an activity type from now on, as [`HostBuilder::activity`]. What waited for it is

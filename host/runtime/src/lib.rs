@@ -36,6 +36,7 @@ mod effects;
 mod error;
 mod handle;
 mod host;
+mod keep;
 mod message;
 pub mod offline;
 mod outbox;
@@ -45,6 +46,7 @@ mod protocol;
 mod query;
 mod recovery;
 pub mod remote;
+mod reset;
 mod shutdown;
 mod side;
 mod start;
@@ -56,7 +58,10 @@ mod upgrade;
 mod wasm;
 mod writer;
 
-pub use activity::{ActivityContext, ActivityInfo, AttemptState, Unserved};
+pub use activity::{
+    ActivityContext, ActivityHandle, ActivityInfo, ActivityOp, ActivityReset, AttemptState,
+    BadToken, TaskToken, Unserved,
+};
 pub use builder::HostBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use component::{Component, GuestInstance, Interrupt};
@@ -64,11 +69,15 @@ pub use describe::{
     ActivityDescription, CancelDescription, RunDescription, RunListing, TaskDescription,
 };
 pub use error::{Error, StartError, UpgradeError};
-pub use handle::{CancelOptions, CancelResponse, Disposition, ForceOptions, RunHandle};
+pub use handle::{
+    CancelOptions, CancelResponse, Disposition, ForceOptions, RunHandle, TerminateOptions,
+    open_scopes,
+};
 pub use host::Host;
 pub use message::MessageError;
 pub use query::{QueryOptions, QueryReject};
 pub use recovery::stored_frames;
+pub use reset::ResetOptions;
 pub use sandglass_engine as engine;
 pub use sandglass_engine::{IdReusePolicy, LimitSetting, Limits, RetryPolicy};
 pub use sandglass_sandbox::{Access, Grants};

@@ -28,6 +28,9 @@ pub enum MessageError {
         /// What happened.
         failure: Failure,
     },
+    /// The run is paused.
+    #[error("the run is paused: it can be asked when it is unpaused")]
+    Paused,
     /// The code that was to answer trapped: it called what is not for looking, took too long, or
     /// has a bug. Also if the history cannot be replayed with the run's component.
     #[error("the run's code trapped when it was asked: {0}")]

@@ -2,19 +2,26 @@
 //! host opens the store.
 
 use crate::{
+    activity::{ActivityOp, NOT_PENDING, RUN_ENDED, apply},
     cell::{Head, Phase, RunCell},
     error::Error,
-    handle::{CancelOptions, CancelResponse, Disposition, ForceOptions},
+    handle::{
+        CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, terminated_by,
+    },
     message::MessageError,
     query::QueryOptions,
-    recovery::{decode_summary, read_frames},
+    recovery::{decode_activity, decode_summary, read_frames},
+    reset::{ResetOptions, ending, make},
     side,
     task::{head_after, write_of},
     wasm::WasmComponent,
 };
-use sandglass_engine::{Input, InputError, Payload, Signal, Status, Timestamp, replay};
+use sandglass_engine::{
+    Frame, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload, PendingActivity,
+    Reset, Run, ScopeId, Signal, Status, Timestamp, encode, replay,
+};
 use sandglass_sandbox::{Sandbox, SandboxConfig};
-use sandglass_store::{OwnerLock, Reader as _, SqliteStore, Store as _};
+use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _, Write};
 use std::path::{Path, PathBuf};
 
 /// Asks a run to end by itself, as [`crate::RunHandle::cancel`].
@@ -43,6 +50,7 @@ pub fn cancel(
     Ok(CancelResponse {
         disposition,
         repeats: 0,
+        killed: 0,
     })
 }
 
@@ -64,32 +72,135 @@ pub fn force(
     Ok(CancelResponse {
         disposition,
         repeats: 0,
+        killed: 0,
     })
 }
 
-/// Ends a run at once, as [`crate::RunHandle::terminate`].
+/// Ends a run at once, as [`crate::RunHandle::terminate_with`].
 ///
 /// # Errors
 /// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`],
-/// [`Error::Closed`] if the run had ended.
+/// [`Error::Closed`] if the run had ended otherwise.
 pub fn terminate(
     db: &Path,
     workflow_id: &str,
     run_id: Option<&str>,
-    reason: &str,
-    identity: &str,
+    options: TerminateOptions,
 ) -> Result<(), Error> {
-    let (reason, identity) = (reason.to_owned(), identity.to_owned());
-    append_to_open(
-        db,
-        workflow_id,
-        run_id,
-        Input::Terminated {
-            reason,
-            identity,
-            details: Vec::new(),
-        },
-    )
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    if let Some(request_id) = &options.request_id
+        && terminated_by(&opened.frames, request_id)
+    {
+        return Ok(());
+    }
+    opened.record(options.into_input())
+}
+
+/// Pauses a run, as [`crate::RunHandle::pause`].
+///
+/// # Errors
+/// As [`terminate`], and [`Error::Refused`] if it is paused.
+pub fn pause(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    request: OperatorRequest,
+) -> Result<(), Error> {
+    append_to_open(db, workflow_id, run_id, Input::Paused(request))
+}
+
+/// Lets a paused run go on, as [`crate::RunHandle::unpause`].
+///
+/// # Errors
+/// As [`terminate`], and [`Error::Refused`] if it is not paused.
+pub fn unpause(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    request: OperatorRequest,
+) -> Result<(), Error> {
+    append_to_open(db, workflow_id, run_id, Input::Unpaused(request))
+}
+
+/// Cancels a scope of a run, as [`crate::RunHandle::cancel_scope`].
+///
+/// # Errors
+/// As [`terminate`], and [`Error::Refused`] if it is not open or was canceled.
+pub fn cancel_scope(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    scope: ScopeId,
+    request: OperatorRequest,
+) -> Result<(), Error> {
+    let target = OperatorTarget::Scope(scope);
+    let input = Input::OperatorCanceled { target, request };
+    append_to_open(db, workflow_id, run_id, input)
+}
+
+/// Makes a new run of a part of a run's history, as [`crate::RunHandle::reset`]. Returns its run id.
+///
+/// # Errors
+/// As [`terminate`], and [`Error::Refused`] if the history cannot be cut there, or if another run of
+/// the workflow id is open.
+pub fn reset(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    options: ResetOptions,
+) -> Result<String, Error> {
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    let newest = opened.reader.find(workflow_id, None)?;
+    if let Some(newest) = &newest
+        && let Some(request_id) = &options.request_id
+        && decode_summary(db, newest)?.reset_request == *request_id
+    {
+        return Ok(newest.run_id.clone());
+    }
+    let what = options.into_reset(opened.head.row.run_id.clone())?;
+    let key = opened.reader.next_run_key()?;
+    let frames = opened.frames.clone();
+    let limits = Limits::default();
+    let made = make(key, frames, what.clone(), limits, opened.now, workflow_id)?;
+    let mut write = made.write;
+    if opened.run.status() == &Status::Running {
+        write = opened.ended_by(&what, write)?;
+    }
+    opened.commit(write)?;
+    Ok(what.new_run_id)
+}
+
+/// Does something with a pending activity of a run, as [`crate::ActivityHandle`]. What the last host
+/// began is taken to have ended with it, unless it is made elsewhere.
+///
+/// # Errors
+/// As [`terminate`], [`Error::ActivityNotFound`], and [`Error::Refused`] if it does not fit.
+pub fn activity(
+    db: &Path,
+    workflow_id: &str,
+    run_id: Option<&str>,
+    activity_id: &str,
+    op: ActivityOp,
+) -> Result<(), Error> {
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    let not_found = |reason: &str| Error::ActivityNotFound {
+        workflow_id: workflow_id.into(),
+        reason: reason.into(),
+    };
+    if opened.run.status() != &Status::Running {
+        return Err(not_found(RUN_ENDED));
+    }
+    let mut pending = opened
+        .activity(activity_id)?
+        .ok_or_else(|| not_found(NOT_PENDING))?;
+    let refused = |reason: &str| Error::Refused {
+        workflow_id: workflow_id.into(),
+        reason: reason.into(),
+    };
+    match apply(&mut pending, opened.now, op).map_err(refused)? {
+        Some(input) => opened.record(input),
+        None => opened.store_activity(&pending),
+    }
 }
 
 /// Asks a run's code a question, as [`crate::RunHandle::query`], with the component that the store
@@ -157,17 +268,9 @@ fn append_to_open(
     run_id: Option<&str>,
     input: Input,
 ) -> Result<(), Error> {
-    let now = crate::Clock::now(&crate::SystemClock);
-    match append(db, workflow_id, run_id, now, input)? {
-        (Ok(()), _) => Ok(()),
-        (Err(_), status) => Err(Error::Closed {
-            workflow_id: workflow_id.into(),
-            status: Box::new(status),
-        }),
-    }
+    Opened::open(db, workflow_id, run_id)?.record(input)
 }
 
-/// Owns the store for as long as it takes to record one input.
 fn append(
     db: &Path,
     workflow_id: &str,
@@ -175,35 +278,122 @@ fn append(
     now: Timestamp,
     input: Input,
 ) -> Result<(Result<(), InputError>, Status), Error> {
-    let not_found = || Error::not_found(workflow_id, run_id);
-    if !db.exists() {
-        // Opening would make one.
-        return Err(not_found());
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    opened.now = now;
+    opened.append(input)
+}
+
+/// A run of a store that is owned for as long as this lives.
+struct Opened {
+    store: SqliteStore,
+    reader: Box<dyn Reader>,
+    head: Head,
+    frames: Vec<Frame>,
+    run: Run,
+    now: Timestamp,
+    /// Dropped last: until then nobody else opens the store.
+    _owner: OwnerLock,
+}
+
+impl Opened {
+    fn open(db: &Path, workflow_id: &str, run_id: Option<&str>) -> Result<Self, Error> {
+        let not_found = || Error::not_found(workflow_id, run_id);
+        if !db.exists() {
+            // Opening would make one.
+            return Err(not_found());
+        }
+        let owner = OwnerLock::acquire(db)?;
+        let store = SqliteStore::open(db)?;
+        let reader = store.reader()?;
+        let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
+        let frames = read_frames(reader.as_ref(), row.key, &row.run_id)?;
+        let summary = decode_summary(db, &row)?;
+        let head = Head {
+            next_seq: frames.len() as u64 + 1,
+            row,
+            summary,
+        };
+        let run = replay(frames.clone(), None).map_err(|error| Error::Damaged {
+            run_id: head.row.run_id.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            store,
+            reader,
+            head,
+            frames,
+            run,
+            now: crate::Clock::now(&crate::SystemClock),
+            _owner: owner,
+        })
     }
-    let _owner = OwnerLock::acquire(db)?;
-    let mut store = SqliteStore::open(db)?;
-    let reader = store.reader()?;
-    let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
-    let frames = read_frames(reader.as_ref(), row.key, &row.run_id)?;
-    let summary = decode_summary(db, &row)?;
-    let head = Head {
-        next_seq: frames.len() as u64 + 1,
-        row,
-        summary,
-    };
-    let mut run = replay(frames, None).map_err(|error| Error::Damaged {
-        run_id: head.row.run_id.clone(),
-        reason: error.to_string(),
-    })?;
-    if let Err(refused) = run.append(now, input) {
-        return Ok((Err(refused), run.status().clone()));
+
+    /// Records an input in an open run. The same request again is no error.
+    fn record(&mut self, input: Input) -> Result<(), Error> {
+        let workflow_id = self.head.row.workflow_id.clone();
+        match self.append(input)? {
+            (Ok(()) | Err(InputError::Duplicate), _) => Ok(()),
+            (Err(InputError::Closed), status) => Err(Error::Closed {
+                workflow_id,
+                status: Box::new(status),
+            }),
+            (Err(refused), _) => Err(Error::Refused {
+                workflow_id,
+                reason: refused.to_string(),
+            }),
+        }
     }
-    let output = run.take_frame();
-    let after = head_after(&head, &run, output.as_ref(), now);
-    let cell = RunCell::new(head.clone(), String::new(), Phase::Idle);
-    let write = write_of(&cell, &head, &after, output.as_ref());
-    for stored in store.commit(&[write])? {
-        stored?;
+
+    fn append(&mut self, input: Input) -> Result<(Result<(), InputError>, Status), Error> {
+        if let Err(refused) = self.run.append(self.now, input) {
+            return Ok((Err(refused), self.run.status().clone()));
+        }
+        let output = self.run.take_frame();
+        let after = head_after(&self.head, &self.run, output.as_ref(), self.now);
+        let cell = RunCell::new(self.head.clone(), String::new(), Phase::Idle);
+        self.commit(write_of(&cell, &self.head, &after, output.as_ref()))?;
+        Ok((Ok(()), self.run.status().clone()))
     }
-    Ok((Ok(()), run.status().clone()))
+
+    /// What ends this run in the commit that starts the one that a reset makes of it.
+    fn ended_by(&mut self, what: &Reset, successor: Write) -> Result<Write, Error> {
+        let refused = |error: InputError| Error::Refused {
+            workflow_id: self.head.row.workflow_id.clone(),
+            reason: error.to_string(),
+        };
+        self.run.append(self.now, ending(what)).map_err(refused)?;
+        let output = self.run.take_frame();
+        let after = head_after(&self.head, &self.run, output.as_ref(), self.now);
+        let cell = RunCell::new(self.head.clone(), String::new(), Phase::Idle);
+        let mut write = write_of(&cell, &self.head, &after, output.as_ref());
+        // The new run is in the same commit, and no effect of it.
+        write.outbox_put.clear();
+        write.successor = Some(Box::new(successor));
+        Ok(write)
+    }
+
+    fn commit(&mut self, write: Write) -> Result<(), Error> {
+        for stored in self.store.commit(&[write])? {
+            stored?;
+        }
+        Ok(())
+    }
+
+    fn activity(&self, activity_id: &str) -> Result<Option<PendingActivity>, Error> {
+        let row = &self.head.row;
+        for stored in self.reader.activities(row.key)? {
+            let mut pending = decode_activity(self.reader.file(), &row.run_id, &stored)?;
+            if pending.activity_id == activity_id {
+                pending.started.clone_from(&pending.elsewhere);
+                return Ok(Some(pending));
+            }
+        }
+        Ok(None)
+    }
+
+    fn store_activity(&mut self, pending: &PendingActivity) -> Result<(), Error> {
+        let mut write = Write::new(self.head.row.key);
+        write.activities_put = vec![(pending.scheduled_event_id, encode(pending))];
+        self.commit(write)
+    }
 }

@@ -159,10 +159,22 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let answered = match request.op {
         Op::Cancel(options) => run.cancel(options).await.map(Response::Canceled),
         Op::Force(options) => run.force(options).await.map(Response::Canceled),
-        Op::Terminate { reason, identity } => run
-            .terminate(&reason, &identity)
+        Op::Terminate(options) => run.terminate_with(options).await.map(|()| Response::Done),
+        Op::Pause(request) => run.pause(request).await.map(|()| Response::Done),
+        Op::Unpause(request) => run.unpause(request).await.map(|()| Response::Done),
+        Op::CancelScope { scope, request } => run
+            .cancel_scope(scope, request)
             .await
             .map(|()| Response::Done),
+        Op::Reset(options) => run.reset(options).await.map(|made| {
+            let run_id = made.run_id().unwrap_or_default();
+            Response::Made(run_id.to_owned())
+        }),
+        Op::Activity { activity_id, op } => run
+            .activity(activity_id)
+            .perform(op)
+            .await
+            .map(|_| Response::Done),
         Op::Signal(signal) => run.signal(signal).await.map(|()| Response::Done),
         Op::Query(options) => {
             return run

@@ -1,14 +1,16 @@
 //! What the owner of a store and other processes say to each other: one JSON object per line.
 
 use crate::{
+    activity::ActivityOp,
     describe::RunDescription,
     error::Error,
-    handle::{CancelOptions, CancelResponse, ForceOptions},
+    handle::{CancelOptions, CancelResponse, ForceOptions, TerminateOptions},
     message::MessageError,
     query::QueryOptions,
+    reset::ResetOptions,
     update::{UpdateOptions, UpdateResponse},
 };
-use sandglass_engine::{Payload, Signal, Status};
+use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
 use serde::{Deserialize, Serialize};
 
 /// A request to the owner.
@@ -25,13 +27,21 @@ pub(crate) struct Request {
 pub(crate) enum Op {
     Cancel(CancelOptions),
     Force(ForceOptions),
-    Terminate {
-        reason: String,
-        identity: String,
-    },
+    Terminate(TerminateOptions),
     Signal(Signal),
     Query(QueryOptions),
     Update(UpdateOptions),
+    Pause(OperatorRequest),
+    Unpause(OperatorRequest),
+    CancelScope {
+        scope: ScopeId,
+        request: OperatorRequest,
+    },
+    Reset(ResetOptions),
+    Activity {
+        activity_id: String,
+        op: ActivityOp,
+    },
     Describe,
     /// Answered when the run has ended.
     Result,
@@ -49,6 +59,8 @@ pub(crate) enum Response {
     /// What became of a query or update.
     Unanswered(Unanswered),
     Ended(Status),
+    /// The run id of a new run.
+    Made(String),
     Refused(Refusal),
 }
 
@@ -70,6 +82,8 @@ impl From<MessageError> for Response {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
     NotFound,
+    ActivityNotFound(String),
+    Precondition(String),
     Closed(Status),
     ShutDown,
     Other(String),
@@ -79,6 +93,8 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound { .. } => Self::NotFound,
+            Error::ActivityNotFound { reason, .. } => Self::ActivityNotFound(reason),
+            Error::Refused { reason, .. } => Self::Precondition(reason),
             Error::Closed { status, .. } => Self::Closed(*status),
             Error::ShutDown => Self::ShutDown,
             other => Self::Other(other.to_string()),
@@ -90,6 +106,14 @@ impl Refusal {
     pub(crate) fn into_error(self, workflow_id: &str, run_id: Option<&str>) -> Error {
         match self {
             Self::NotFound => Error::not_found(workflow_id, run_id),
+            Self::ActivityNotFound(reason) => Error::ActivityNotFound {
+                workflow_id: workflow_id.into(),
+                reason,
+            },
+            Self::Precondition(reason) => Error::Refused {
+                workflow_id: workflow_id.into(),
+                reason,
+            },
             Self::Closed(status) => Error::Closed {
                 workflow_id: workflow_id.into(),
                 status: Box::new(status),

@@ -222,7 +222,11 @@ fn begun_before<'a>(
     for cell in cells {
         for (id, slot) in &cell.lock().activities {
             let pending = &slot.pending;
-            if pending.next_attempt_at <= now && host.dispatch.serves(&pending.call.activity_type) {
+            let is_held = pending.elsewhere.is_some() || pending.paused.is_some();
+            if !is_held
+                && pending.next_attempt_at <= now
+                && host.dispatch.serves(&pending.call.activity_type)
+            {
                 due.push((pending.next_attempt_at, cell.key, *id));
             }
         }
@@ -264,13 +268,15 @@ fn restart(
             .host_restarted(now, !begun.contains(&(cell.key, id)))
         {
             Some(verdict @ (Verdict::Close(_) | Verdict::Retry { .. })) => {
-                crate::activity::settle(host, cell, &mut state, id, verdict, now);
+                crate::activity::settle(host, cell, &mut state, id, verdict, now, None);
             }
             None => {
                 slot.dirty = slot.pending.unclean_starts != before;
                 slot.arm_deadline(host, cell.key);
                 let since = slot.pending.next_attempt_at;
-                if since <= now {
+                if slot.pending.started.is_some() {
+                    // Made elsewhere, it goes on.
+                } else if since <= now {
                     due.push((since, slot.ticket(cell)));
                 } else {
                     slot.arm_retry(host, cell.key);
@@ -292,7 +298,7 @@ pub(crate) fn after_store_failure(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     for slot in state
         .activities
         .values_mut()
-        .filter(|slot| slot.attempt.is_none() && !slot.closing)
+        .filter(|slot| slot.pending.started.is_none() && !slot.closing)
     {
         slot.arm_deadline(host, cell.key);
         slot.arm_retry(host, cell.key);

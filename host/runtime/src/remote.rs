@@ -1,15 +1,17 @@
 //! Asking the process that owns a store, from another process. Blocking: for command-line tools.
 
 use crate::{
+    activity::ActivityOp,
     describe::RunDescription,
     error::Error,
-    handle::{CancelOptions, CancelResponse, ForceOptions},
+    handle::{CancelOptions, CancelResponse, ForceOptions, TerminateOptions},
     message::MessageError,
     protocol::{Op, Request, Response},
     query::QueryOptions,
+    reset::ResetOptions,
     update::{UpdateOptions, UpdateResponse},
 };
-use sandglass_engine::{Payload, Signal, Status};
+use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
 use sandglass_store::Owner;
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -100,7 +102,7 @@ impl Client {
         }
     }
 
-    /// As [`crate::RunHandle::terminate`].
+    /// As [`crate::RunHandle::terminate_with`].
     ///
     /// # Errors
     /// As there, and [`Error::System`] if the connection breaks.
@@ -108,11 +110,84 @@ impl Client {
         &mut self,
         workflow_id: &str,
         run_id: Option<&str>,
-        reason: &str,
-        identity: &str,
+        options: TerminateOptions,
     ) -> Result<(), Error> {
-        let (reason, identity) = (reason.into(), identity.into());
-        match self.ask(workflow_id, run_id, Op::Terminate { reason, identity })? {
+        self.done(workflow_id, run_id, Op::Terminate(options))
+    }
+
+    /// As [`crate::RunHandle::pause`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn pause(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        request: OperatorRequest,
+    ) -> Result<(), Error> {
+        self.done(workflow_id, run_id, Op::Pause(request))
+    }
+
+    /// As [`crate::RunHandle::unpause`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn unpause(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        request: OperatorRequest,
+    ) -> Result<(), Error> {
+        self.done(workflow_id, run_id, Op::Unpause(request))
+    }
+
+    /// As [`crate::RunHandle::cancel_scope`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn cancel_scope(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        scope: ScopeId,
+        request: OperatorRequest,
+    ) -> Result<(), Error> {
+        self.done(workflow_id, run_id, Op::CancelScope { scope, request })
+    }
+
+    /// As [`crate::RunHandle::reset`]. Returns the run id of the new run.
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn reset(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        options: ResetOptions,
+    ) -> Result<String, Error> {
+        match self.ask(workflow_id, run_id, Op::Reset(options))? {
+            Response::Made(run_id) => Ok(run_id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As the calls of [`crate::ActivityHandle`], but for the answer to a heartbeat.
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn activity(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        activity_id: &str,
+        op: ActivityOp,
+    ) -> Result<(), Error> {
+        let activity_id = activity_id.to_owned();
+        self.done(workflow_id, run_id, Op::Activity { activity_id, op })
+    }
+
+    fn done(&mut self, workflow_id: &str, run_id: Option<&str>, op: Op) -> Result<(), Error> {
+        match self.ask(workflow_id, run_id, op)? {
             Response::Done => Ok(()),
             other => Err(unexpected(&other)),
         }

@@ -1,7 +1,7 @@
 //! How a host ends: in order, or as in a crash.
 
 use crate::{
-    activity::{self, AttemptState},
+    activity,
     clock::lock,
     error::Error,
     host::{Host, Inner},
@@ -181,14 +181,9 @@ impl Host {
         inner.stopping.store(true, Ordering::Release);
         inner.dispatch.stop();
         for cell in inner.open_runs() {
-            let state = cell.lock();
-            activity::local::stop(&state);
-            for slot in state.activities.values() {
-                if let Some(attempt) = &slot.attempt {
-                    attempt.kill(AttemptState::WorkerShutdown);
-                }
-            }
+            activity::local::stop(&cell.lock());
         }
+        inner.dispatch.shut_down();
         let attempts_ended = async {
             loop {
                 let notified = inner.quiet.notified();

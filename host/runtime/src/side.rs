@@ -105,6 +105,9 @@ impl Sight {
             {
                 let state = cell.lock();
                 let summary = &state.head.summary;
+                if let Some(error) = failing(summary) {
+                    return Err(error);
+                }
                 if summary.status != Status::Running || !summary.task_pending {
                     let sight = Self {
                         key: cell.key,
@@ -112,9 +115,6 @@ impl Sight {
                         next_event_id: summary.next_event_id,
                     };
                     return Ok((sight, summary.status.clone()));
-                }
-                if let Some(error) = failing(summary) {
-                    return Err(error);
                 }
             }
             if progress.borrow().stopped {
@@ -125,8 +125,12 @@ impl Sight {
     }
 }
 
-/// Why a run's code cannot be asked, if its workflow task has failed and is to be tried again.
+/// Why a run's code cannot be asked, if it is paused (R40), or its workflow task has failed and is to
+/// be tried again.
 pub(crate) fn failing(summary: &sandglass_engine::RunSummary) -> Option<MessageError> {
+    if summary.paused.is_some() && summary.status == sandglass_engine::Status::Running {
+        return Some(MessageError::Paused);
+    }
     let failed = summary.task_attempt.saturating_sub(1);
     let (cause, failure) = summary.task_failure.clone()?;
     (summary.task_pending && failed > 0).then_some(MessageError::Failing {

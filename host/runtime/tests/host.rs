@@ -13,8 +13,11 @@ mod host {
     mod families;
     mod force;
     mod local;
+    mod operators;
+    mod outside;
     mod owner;
     mod recovery;
+    mod resets;
     mod runs;
     mod shown;
     mod store_faults;

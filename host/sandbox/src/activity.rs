@@ -60,6 +60,10 @@ pub enum AttemptState {
     TimedOut,
     /// The host is stopping.
     WorkerShutdown,
+    /// The activity was paused: no further attempt is begun.
+    Paused,
+    /// The activity was reset: its next attempt is the first again.
+    Reset,
 }
 
 /// What an attempt can ask of the host. Called on the thread that runs the guest; must not block.
@@ -68,6 +72,8 @@ pub trait ActivityHost: Send + Sync {
     fn heartbeat(&self, details: Vec<Payload>) -> AttemptState;
     /// The state, without counting as a heartbeat.
     fn state(&self) -> AttemptState;
+    /// Notes that somebody else reports how the attempt ends, and tells with which token.
+    fn complete_later(&self) -> String;
     /// Takes a log line, or one that the guest wrote to its standard output or error.
     fn log(&self, level: Level, target: &str, message: &str);
 }

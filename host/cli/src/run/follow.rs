@@ -86,6 +86,8 @@ pub(super) struct Follower<'a> {
     /// No reading of the history before this moment.
     read_again: Instant,
     warned: HashSet<(String, String)>,
+    /// Activity types that were warned about because they give no sign of life.
+    silent: HashSet<String>,
     /// The attempt of the workflow task that this host began with: earlier ones failed on others.
     first_attempt: u32,
     /// Failed attempts that were told of, of activities by their scheduled events.
@@ -110,6 +112,7 @@ impl<'a> Follower<'a> {
             shown: known.events,
             read_again: Instant::now(),
             warned: HashSet::new(),
+            silent: HashSet::new(),
             first_attempt: known.task_attempt,
             told: HashMap::new(),
             trouble: None,
@@ -156,6 +159,7 @@ impl<'a> Follower<'a> {
             run = self.run.describe().await.map_err(stop)?;
         }
         self.warn_unserved();
+        self.warn_silent(&run);
         let now = self.host.now();
         if terminal::is_live() {
             terminal::draw(view(&run, now));
@@ -200,6 +204,19 @@ impl<'a> Follower<'a> {
     }
 
     /// Warns once about each activity type that nobody serves.
+    /// Warns once of each type of activities whose attempts could be stuck without a sign (S57).
+    fn warn_silent(&mut self, run: &RunDescription) {
+        for activity in run.activities.iter().filter(|one| one.lacks_heartbeat) {
+            if self.silent.insert(activity.activity_type.clone()) {
+                note(&format!(
+                    "warning: activity {}: {}",
+                    activity.activity_type,
+                    description::LACKS_HEARTBEAT
+                ));
+            }
+        }
+    }
+
     fn warn_unserved(&mut self) {
         let now = self.host.now();
         for waiting in self.host.unserved() {

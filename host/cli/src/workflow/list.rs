@@ -56,6 +56,7 @@ struct Listed {
     undeliverable: Option<u32>,
     memo: Fields,
     search_attributes: Fields,
+    paused: bool,
 }
 
 impl Listed {
@@ -66,6 +67,7 @@ impl Listed {
             compensation_failed: listing
                 .as_ref()
                 .is_some_and(|l| !l.uncompensated.is_empty()),
+            paused: listing.as_ref().is_some_and(|listing| listing.paused),
             undeliverable: listing.as_ref().and_then(|listing| listing.undeliverable),
             memo: listing.as_ref().map(|l| l.memo.clone()).unwrap_or_default(),
             search_attributes: listing.map(|l| l.search_attributes).unwrap_or_default(),
@@ -80,6 +82,7 @@ impl Listed {
             "run_id": row.run_id,
             "workflow_type": row.workflow_type,
             "status": stored::status_word(row.status),
+            "paused": self.paused,
             "cancel_requested": row.cancel_requested,
             "compensation_failed": self.compensation_failed,
             "undeliverable": self.undeliverable,
@@ -94,8 +97,11 @@ impl Listed {
     fn cells(&self) -> Vec<String> {
         let row = &self.row;
         let mut marks = String::new();
+        if self.paused {
+            marks.push_str(" (paused)");
+        }
         if let Some(failed) = self.undeliverable {
-            marks = format!(" (undeliverable, {failed} workflow tasks failed)");
+            marks += &format!(" (undeliverable, {failed} workflow tasks failed)");
         }
         if self.compensation_failed {
             marks.push_str(" (compensation failed)");

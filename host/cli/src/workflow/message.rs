@@ -109,7 +109,7 @@ pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
 /// The ids of the run that is meant; a newer one of the workflow id is not.
 fn find(target: &TargetArgs) -> Result<(String, String), Stop> {
     let reader = stored::open(&target.db.db)?;
-    let row = stored::find(&reader, &target.id, target.run_id.as_deref())?;
+    let row = stored::find(&reader, target.id(), target.run_id.as_deref())?;
     Ok((row.workflow_id, row.run_id))
 }
 

@@ -11,7 +11,8 @@ use crate::{
     run::{IDENTITY, stop},
 };
 use sandglass::{
-    CancelOptions, CancelResponse, Disposition, Error, ForceOptions, offline, remote::Client,
+    CancelOptions, CancelResponse, Disposition, Error, ForceOptions, TerminateOptions, offline,
+    remote::Client,
 };
 use sandglass_engine::{Signal, Status};
 use sandglass_store::RunStatus;
@@ -21,6 +22,9 @@ use serde_json::{Value, json};
 const TRIES: u32 = 3;
 
 pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
+    if let Some(scope) = args.scope {
+        return super::operate::cancel_scope(args, scope, form);
+    }
     let mut target = Target::of_chain(&args.target, &args.chain)?;
     let response = target.cancel(args).map_err(stop)?;
     let (word, text) = match &response.disposition {
@@ -34,7 +38,11 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
         ),
         Disposition::AlreadyClosed(status) => (
             "already_closed",
-            format!("had ended already: {}", outcome::word(status)),
+            format!(
+                "had ended already: {}{}",
+                outcome::word(status),
+                killed(response.killed)
+            ),
         ),
     };
     let closed = match response.disposition {
@@ -42,7 +50,11 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
         _ if args.wait => Some(target.wait()?),
         _ => None,
     };
-    let mut fields = json!({ "disposition": word, "repeats": response.repeats });
+    let mut fields = json!({
+        "disposition": word,
+        "repeats": response.repeats,
+        "killed_attempts": response.killed,
+    });
     if let (Some(status), Value::Object(map)) = (&closed, &mut fields) {
         map.insert("status".into(), outcome::word(status).into());
     }
@@ -62,6 +74,15 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
             Ok(Exit::Completed)
         }
         Some(_) => Ok(Exit::Completed),
+    }
+}
+
+/// What a kill has done to a run that had ended.
+fn killed(attempts: u64) -> String {
+    match attempts {
+        0 => String::new(),
+        1 => "; 1 attempt that was left over is killed".into(),
+        more => format!("; {more} attempts that were left over are killed"),
     }
 }
 
@@ -90,7 +111,7 @@ pub(super) fn signal(args: &SignalArgs, form: OutputForm) -> Outcome {
 }
 
 /// As in Temporal's API, where a closed run cannot be found by these requests any more.
-fn closed_is_not_found(error: Error) -> Stop {
+pub(super) fn closed_is_not_found(error: Error) -> Stop {
     match error {
         error @ Error::Closed { .. } => Stop::failed(anyhow::anyhow!("NotFound: {error}")),
         error => stop(error),
@@ -98,9 +119,9 @@ fn closed_is_not_found(error: Error) -> Stop {
 }
 
 /// A run that exists, and who to ask about it.
-struct Target<'a> {
+pub(super) struct Target<'a> {
     db: &'a DbArgs,
-    id: String,
+    pub(super) id: String,
     /// The run that was found first: a newer one of the id is not meant.
     run_id: String,
     owner: Option<Client>,
@@ -113,9 +134,9 @@ impl<'a> Target<'a> {
             return Self::find(args);
         };
         let reader = stored::open(&args.db.db)?;
-        let row = stored::find(&reader, &args.id, None)?;
+        let row = stored::find(&reader, args.id(), None)?;
         if row.status == RunStatus::Running && row.first_run_id != *first {
-            return Err(stored::not_found(&args.db.db, &args.id, Some(first)));
+            return Err(stored::not_found(&args.db.db, args.id(), Some(first)));
         }
         Ok(Self {
             db: &args.db,
@@ -125,10 +146,10 @@ impl<'a> Target<'a> {
         })
     }
 
-    fn find(args: &'a TargetArgs) -> Result<Self, Stop> {
+    pub(super) fn find(args: &'a TargetArgs) -> Result<Self, Stop> {
         let row = {
             let reader = stored::open(&args.db.db)?;
-            stored::find(&reader, &args.id, args.run_id.as_deref())?
+            stored::find(&reader, args.id(), args.run_id.as_deref())?
         };
         let owner = Client::connect(&args.db.db).map_err(stop)?;
         Ok(Self {
@@ -171,16 +192,18 @@ impl<'a> Target<'a> {
     }
 
     fn terminate(&mut self, why: &str) -> Result<(), Error> {
-        let done = self.ask(
+        let options = TerminateOptions {
+            reason: why.into(),
+            identity: IDENTITY.into(),
+            // Asked again because the owner went away before it could answer, it is the same.
+            request_id: Some(super::operate::request_id()),
+            ..TerminateOptions::default()
+        };
+        self.ask(
             true,
-            |owner, id, run_id| owner.terminate(id, Some(run_id), why, IDENTITY),
-            |db, id, run_id| offline::terminate(&db.db, id, Some(run_id), why, IDENTITY),
-        );
-        match done {
-            // The owner went away before it could answer.
-            Err(Error::Closed { status, .. }) if *status == terminated(why) => Ok(()),
-            done => done,
-        }
+            |owner, id, run_id| owner.terminate(id, Some(run_id), options.clone()),
+            |db, id, run_id| offline::terminate(&db.db, id, Some(run_id), options.clone()),
+        )
     }
 
     fn signal(&mut self, signal: &Signal) -> Result<(), Error> {
@@ -193,7 +216,7 @@ impl<'a> Target<'a> {
 
     /// Asks the owner, or does it here if there is none; again if the owner stops meanwhile.
     /// `repeatable`: a request whose answer was lost may be made twice.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &mut self,
         repeatable: bool,
         remote: impl Fn(&mut Client, &str, &str) -> Result<T, Error>,
@@ -246,7 +269,7 @@ impl<'a> Target<'a> {
     }
 
     /// Says what was done.
-    fn answer(&self, text: &str, fields: Value, form: OutputForm) -> Result<(), Stop> {
+    pub(super) fn answer(&self, text: &str, fields: Value, form: OutputForm) -> Result<(), Stop> {
         let mut document = json!({
             "workflow_id": self.id,
             "run_id": self.run_id,
@@ -262,16 +285,9 @@ impl<'a> Target<'a> {
     }
 
     /// Says that nobody is there to act on the request yet.
-    fn note_later(&self) {
+    pub(super) fn note_later(&self) {
         if self.owner.is_none() {
             output::note("no host runs on this store: it is delivered when one opens it");
         }
-    }
-}
-
-fn terminated(why: &str) -> Status {
-    Status::Terminated {
-        reason: why.into(),
-        identity: IDENTITY.into(),
     }
 }

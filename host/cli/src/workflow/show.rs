@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(super) fn show(args: &TargetArgs, form: OutputForm) -> Outcome {
     let reader = stored::open(&args.db.db)?;
-    let row = stored::find(&reader, &args.id, args.run_id.as_deref())?;
+    let row = stored::find(&reader, args.id(), args.run_id.as_deref())?;
     let events = stored::history(&reader, row.key)?;
     match form {
         OutputForm::Json => output::print_json(&json!({

@@ -62,6 +62,54 @@ async fn works() -> Result<(), Failure> {
     work().await
 }
 
+/// Somebody else says how it ends.
+#[activity(start_to_close = "10m", heartbeat = "5m")]
+async fn handed_over() -> Result<u64, Failure> {
+    println!("token {}", activity::complete_later());
+    Ok(0)
+}
+
+#[workflow]
+async fn hands_over() -> Result<u64, Failure> {
+    handed_over().await
+}
+
+/// Long, and gives no sign of life.
+#[activity(start_to_close = "10m")]
+async fn silent() -> Result<(), Failure> {
+    loop {
+        std::thread::sleep(Duration::from_millis(20));
+        if activity::cancel_state() != activity::AttemptState::Active {
+            return Err(Failure::canceled("told to stop"));
+        }
+    }
+}
+
+/// Two activities in a scope of their own; ends when that is canceled.
+#[workflow]
+async fn scoped() -> Result<String, Failure> {
+    let first = silent();
+    match scope::cancellable(async { silent().await }).await {
+        Err(failure) if failure.is_cancellation() => {}
+        other => return other.map(|()| "not canceled".into()),
+    }
+    match first.await {
+        Err(failure) if failure.is_cancellation() => Ok("both canceled".into()),
+        other => other.map(|()| "not canceled".into()),
+    }
+}
+
+#[activity(start_to_close = "10s", retry(maximum_attempts = 1))]
+async fn undo() -> Result<(), Failure> {
+    Err(Failure::application("Stuck", "cannot be undone"))
+}
+
+#[workflow]
+async fn undoes() -> Result<(), Failure> {
+    greet("you".into()).compensated_by(undo::call()).await?;
+    Err(Failure::application("Sad", "so sad"))
+}
+
 #[workflow]
 async fn stubborn() -> Result<(), Failure> {
     scope::shielded(async { work().await }).await
@@ -92,8 +140,8 @@ async fn sums() -> Result<u32, Failure> {
 }
 
 sandglass_guest::export! {
-    workflows: [hello, fails, traps, waits, works, stubborn, tries, sums],
-    activities: [greet, work, flaky],
+    workflows: [hello, fails, traps, waits, works, stubborn, tries, hands_over, scoped, undoes, sums],
+    activities: [greet, work, flaky, handed_over, silent, undo],
 }
 "#;
 

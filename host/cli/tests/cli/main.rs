@@ -8,6 +8,7 @@ mod force;
 mod guests;
 mod limits;
 mod messages;
+mod operators;
 mod resume;
 mod run;
 mod support;

@@ -137,6 +137,7 @@ impl From<InputV1> for Input {
                 reason,
                 identity,
                 details,
+                request_id: String::new(),
             },
             InputV1::TimedOut => Self::TimedOut,
         }

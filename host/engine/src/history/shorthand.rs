@@ -82,6 +82,9 @@ fn word(attributes: &E) -> String {
         E::MarkerRecorded { .. } => "MR",
         E::WorkflowExecutionForceCancelRequested(_) => "FORCE",
         E::ActivityCancelWaitTimedOut { .. } => "AWTO",
+        E::WorkflowExecutionPaused(_) => "PAUSED",
+        E::WorkflowExecutionUnpaused(_) => "UNPAUSED",
+        E::OperatorCancelRequested { .. } => "OCR",
     }
     .into()
 }

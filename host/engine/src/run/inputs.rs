@@ -3,7 +3,7 @@
 use super::{Cancellation, ExternalKind, Run, Status};
 use crate::{
     ActivityClose, CancelRequest, Escalation, EventAttributes, EventId, Failure, ForceRequest,
-    Input, OperationId, Payload, PendingTimer, RetryState, Start, Timestamp,
+    Input, OperationId, OperatorTarget, Payload, PendingTimer, RetryState, Start, Timestamp,
 };
 
 impl Run {
@@ -55,6 +55,10 @@ impl Run {
                     ExternalKind::CancelChild(operation) => (operation, false),
                 })
             }
+            Input::OperatorCanceled {
+                target: OperatorTarget::Activity(id),
+                ..
+            } => Some((self.activities.get(id)?.operation, false)),
             _ => None,
         }
     }
@@ -96,6 +100,7 @@ impl Run {
                 reason,
                 identity,
                 details,
+                ..
             } => self.record_termination(at, reason, identity, details),
             Input::TimedOut => self.record_timeout(at),
             Input::Forced(request) => self.record_force(at, request),
@@ -119,6 +124,13 @@ impl Run {
             // Its event is written when it is delivered.
             Input::UpdateRequested(update) => {
                 self.updates.entry(update.id.clone()).or_default();
+            }
+            Input::Superseded(reset) => self.record_superseded(at, reset),
+            Input::Reset(reset) => self.record_reset(at, reset),
+            Input::Paused(request) => self.record_pause(at, request),
+            Input::Unpaused(request) => self.record_unpause(at, request),
+            Input::OperatorCanceled { target, request } => {
+                self.record_operator_cancel(at, *target, request);
             }
         }
         EventId(0)

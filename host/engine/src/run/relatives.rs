@@ -50,8 +50,13 @@ impl Run {
     }
 
     pub(crate) fn origin(&self, initiated_event_id: EventId) -> Origin {
+        let mut run = self.reference();
+        // What a run did before a reset keeps the name under which it was done.
+        if let Some(run_id) = self.run_id_at(initiated_event_id) {
+            run.run_id = run_id;
+        }
         Origin {
-            run: self.reference(),
+            run,
             initiated_event_id,
         }
     }

@@ -2,8 +2,9 @@
 
 use super::{PendingTask, Run};
 use crate::{
-    CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Origin,
-    Payload, TaskFailedCause, Timestamp, UpdateCounts, frame::since_v3,
+    CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest,
+    OperatorRequest, Origin, Payload, ScopeId, TaskFailedCause, Timestamp, UpdateCounts,
+    frame::since_v3,
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,24 @@ pub enum InputError {
     /// The signal or request to cancel is not pending.
     #[error("nothing with initiated event {0} is on its way to another run")]
     UnknownExternal(EventId),
+    /// The run is paused.
+    #[error("workflow is already paused")]
+    AlreadyPaused,
+    /// The run is paused, and takes no update.
+    #[error("workflow is paused; it takes no update until it is unpaused")]
+    Paused,
+    /// The run is not paused.
+    #[error("workflow is not paused")]
+    NotPaused,
+    /// The scope is not open.
+    #[error("no scope {0} is open")]
+    UnknownScope(ScopeId),
+    /// The root scope is the whole run.
+    #[error("scope 0 is the whole run; cancel the run itself")]
+    RootScope,
+    /// The activity undoes work and is the host's own.
+    #[error("the activity with scheduled event {0} is a compensation, which cannot be canceled")]
+    Compensation(EventId),
 }
 
 /// What describe, list and recovery need to know without replay. Stored with each frame.
@@ -144,6 +163,16 @@ pub struct RunSummary {
     /// Whether its first workflow task has completed.
     #[serde(deserialize_with = "since_v3")]
     pub begun: bool,
+    /// Who paused it, and when, while it is paused.
+    #[serde(deserialize_with = "since_v3")]
+    pub paused: Option<(OperatorRequest, Timestamp)>,
+    /// The runs whose histories it began with, if it was made by a reset: the first event that is
+    /// not of it, and its run id.
+    #[serde(deserialize_with = "since_v3")]
+    pub lineage: Vec<(EventId, String)>,
+    /// The request that made it so.
+    #[serde(deserialize_with = "since_v3")]
+    pub reset_request: String,
 }
 
 impl Run {
@@ -177,6 +206,9 @@ impl Run {
             search_attributes: self.search_attributes.clone(),
             updates: self.update_counts(),
             begun: self.first_task_done,
+            paused: self.paused.clone(),
+            lineage: self.lineage.clone(),
+            reset_request: self.reset_request.clone(),
         }
     }
 

@@ -240,7 +240,7 @@ impl Task {
                 GuestEvent::ChildResolved(id, Err(failure))
             }
             OperationKind::External => GuestEvent::ExternalResolved(id, Err(canceled(info, true))),
-            OperationKind::Wait => GuestEvent::WaitCanceled(id, canceled(info, true)),
+            OperationKind::Wait(_) => GuestEvent::WaitCanceled(id, canceled(info, true)),
             // The guest never hears of a scope's own timer.
             OperationKind::ScopeTimer(_) => {
                 self.run.scopes.resolve(id);

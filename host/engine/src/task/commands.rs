@@ -81,10 +81,10 @@ impl Task {
             Command::StartTimer { scope, duration } => {
                 Answer::Operation(self.start_timer(scope, duration))
             }
-            Command::OpenWait { scope, label: _ } => {
+            Command::OpenWait { scope, label } => {
                 let scopes = &mut self.run.scopes;
-                let state = OperationState::Local;
-                Answer::Operation(scopes.add_operation(Some(scope), OperationKind::Wait, state))
+                let (kind, state) = (OperationKind::Wait(label), OperationState::Local);
+                Answer::Operation(scopes.add_operation(Some(scope), kind, state))
             }
             // One whose cancellation is queued counts as satisfied: the first wins (rule 11).
             Command::CloseWait { wait } => {

@@ -43,7 +43,8 @@ impl Task {
                 return Some(crate::local::idempotency_key(run_id, operation));
             }
             let event_id = compensations.sent.get(&operation)?;
-            Some(format!("{run_id}/{event_id}"))
+            let before = self.run.run_id_at(*event_id);
+            Some(format!("{}/{event_id}", before.as_ref().unwrap_or(run_id)))
         });
         if let Some(key) = key {
             let key = format!("\"{key}\"");

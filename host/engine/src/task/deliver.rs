@@ -3,7 +3,8 @@
 use super::{Task, cancel::activity_canceled};
 use crate::{
     ActivityClose, CancelCause, CancelInfo, CancelRequest, EventId, Failure, FailureInfo,
-    GuestEvent, Input, OperationId, Payload, RetryState, ScopeId, Timestamp,
+    GuestEvent, Input, OperationId, OperatorRequest, OperatorTarget, Payload, RetryState, ScopeId,
+    Timestamp,
     compensation::End,
     run::Undelivered,
     scopes::{Operation, OperationKind, OperationState},
@@ -84,8 +85,17 @@ impl Task {
             } => self.apply_child_close(resolves?, (initiated_event_id, started_event_id), close),
             Input::ExternalResolved { outcome, .. } => self.apply_external(concerns?, outcome),
             Input::UpdateRequested(update) => self.deliver_update(update),
+            Input::OperatorCanceled { target, request } => {
+                self.apply_operator_cancel(at, target, concerns, request);
+                None
+            }
+            // The code is not told of it.
+            Input::Paused(_) | Input::Unpaused(_) | Input::Reset(_) => None,
             // A closed run has no further task.
-            Input::Terminated { .. } | Input::TimedOut | Input::Forced(_) => None,
+            Input::Terminated { .. }
+            | Input::TimedOut
+            | Input::Forced(_)
+            | Input::Superseded(_) => None,
             Input::FirstTaskDue => None,
         }
     }
@@ -104,6 +114,31 @@ impl Task {
         // The commands this causes stand before anything the guest does in answer (rule 3).
         self.cancel_scope(ScopeId::ROOT, &info);
         GuestEvent::CancelRequested(info)
+    }
+
+    /// An operator stops a part of the run. Its code is told as if it had done so itself, but for
+    /// the cause and who asked.
+    fn apply_operator_cancel(
+        &mut self,
+        at: Timestamp,
+        target: OperatorTarget,
+        concerns: Option<OperationId>,
+        request: OperatorRequest,
+    ) {
+        let info = CancelInfo {
+            cause: CancelCause::Requested,
+            reason: request.reason,
+            requester: request.identity,
+            at,
+            deadline: None,
+        };
+        match (target, concerns) {
+            (OperatorTarget::Scope(scope), _) => self.cancel_scope(scope, &info),
+            (OperatorTarget::Activity(_), Some(operation)) => {
+                self.cancel_operation(operation, &info);
+            }
+            (OperatorTarget::Activity(_), None) => {}
+        }
     }
 
     pub(super) fn apply_activity_close(

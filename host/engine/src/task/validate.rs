@@ -98,7 +98,7 @@ impl Task {
     fn is_wait(&self, wait: OperationId) -> Result<(), TaskFailure> {
         self.known_operation(wait)?;
         match self.run.scopes.operation(wait) {
-            Some(open) if open.kind != OperationKind::Wait => {
+            Some(open) if !matches!(open.kind, OperationKind::Wait(_)) => {
                 Err(bad_scope(format!("operation {wait} is not a wait")))
             }
             _ => Ok(()),

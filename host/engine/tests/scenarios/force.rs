@@ -86,3 +86,28 @@ fn a_deadline_without_an_escalation_is_only_told() {
     assert!(w.timers.is_empty());
     assert_eq!(w.run().summary().grace, None);
 }
+
+#[test]
+fn r30_the_code_sees_the_deadline_of_its_cancellation() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => _ = guest.timer(ScopeId::ROOT, 3600),
+            GuestEvent::CancelRequested(info) => {
+                assert_eq!(guest.cancel_info(ScopeId::ROOT), Some(info.clone()));
+                guest.complete(&info.deadline.unwrap().0.to_string());
+            }
+            _ => {}
+        })
+    });
+    w.task();
+    w.append(Input::CancelRequested(CancelRequest {
+        deadline: Some(Timestamp(99_000)),
+        escalation: Some(Escalation::Force),
+        ..CancelRequest::default()
+    }))
+    .unwrap();
+    w.task();
+    w.replayed_history();
+    let result = Payload::json("99000");
+    assert_eq!(w.run().status(), &Status::Completed { result });
+}

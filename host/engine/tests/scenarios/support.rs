@@ -211,6 +211,23 @@ impl World {
         }
     }
 
+    /// The run that a reset makes of this one's history.
+    pub(crate) fn reset_to(&self, to: Reset, make: fn() -> Script) -> Result<Self, ResetError> {
+        let frames = self.frames.iter();
+        let frames = frames
+            .map(|bytes| decode::<Frame>(bytes).unwrap())
+            .collect();
+        let (run, output) = reset(frames, self.now, to, Limits::default())?;
+        let mut world = Self::start(make);
+        world.frames.clear();
+        world.events.clear();
+        world.now = self.now;
+        world.store(output);
+        world.run = Some(run);
+        world.evict();
+        Ok(world)
+    }
+
     pub(crate) fn run(&self) -> &Run {
         self.run.as_ref().unwrap()
     }
@@ -235,6 +252,7 @@ impl World {
             reason: "t".into(),
             identity: "op".into(),
             details: vec![],
+            request_id: String::new(),
         })
         .unwrap();
     }
@@ -405,6 +423,10 @@ impl World {
         let Some(output) = self.run.as_mut().and_then(Run::take_frame) else {
             return;
         };
+        self.store(output);
+    }
+
+    fn store(&mut self, output: FrameOutput) {
         self.frames.push(encode(&output.frame));
         self.events.extend(output.events);
         let changes = output.changes;

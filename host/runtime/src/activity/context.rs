@@ -1,9 +1,14 @@
 //! What a native activity is given: who it is, and how it talks to the host.
 
-use super::{Attempt, AttemptState, heartbeat::heartbeat, local::is_local};
+use super::{
+    Attempt, AttemptState, TaskToken, current, flush, heartbeat::heartbeat, local::is_local,
+};
 use crate::{cell::RunCell, host::Inner};
 use sandglass_engine::{EventId, Failure, FailureInfo, Millis, Payload, Timestamp};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// What an attempt knows about itself.
 #[derive(Debug, Clone)]
@@ -107,6 +112,32 @@ impl ActivityContext {
             biased;
             reason = self.cancelled() => Err(reason),
             () = self.host.sleep(how_long) => Ok(()),
+        }
+    }
+
+    /// Says that somebody else will report how this attempt ends, and returns the token to do it
+    /// with ([`Host::activity`](crate::Host::activity)).
+    ///
+    /// What the body returns with `Ok` is then dropped and the activity stays pending, across
+    /// restarts of the host too, until its end is reported by the token or by the activity's id, or
+    /// a limit on time passes. An `Err` still fails the attempt. Called again, it returns the same
+    /// token. For a local activity it does nothing.
+    pub fn complete_later(&self) -> TaskToken {
+        let event_id = self.info.scheduled_event_id;
+        // A local activity is of this process alone: how it ends is what its body returns.
+        let local = is_local(&self.info);
+        self.attempt.elsewhere.store(!local, Ordering::Release);
+        let mut state = self.cell.lock();
+        if let Some(slot) = current(&mut state, event_id, &self.attempt) {
+            slot.pending.complete_later();
+            slot.dirty = true;
+            flush(&self.host, &self.cell, &mut state);
+        }
+        TaskToken {
+            workflow_id: self.info.workflow_id.clone(),
+            run_id: self.info.run_id.clone(),
+            scheduled_event_id: event_id,
+            attempt: self.info.attempt,
         }
     }
 

@@ -9,7 +9,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
 };
-use tokio::sync::watch;
 
 /// An activity that may have an attempt to be made.
 #[derive(Clone)]
@@ -40,6 +39,8 @@ struct State {
     waiting: VecDeque<Ticket>,
     unserved: BTreeMap<(RunKey, EventId), (Ticket, Timestamp)>,
     stopped: bool,
+    /// The attempts that are running, those of ended runs included, by number.
+    attempts: HashMap<usize, (RunKey, Arc<Attempt>)>,
 }
 
 /// The workers of one host.
@@ -200,6 +201,34 @@ impl Dispatch {
         }
     }
 
+    /// Notes that an attempt is running, before anybody could want to end it.
+    fn register_attempt(&self, run: RunKey, attempt: &Arc<Attempt>) {
+        let own = (run, Arc::clone(attempt));
+        lock(&self.state).attempts.insert(number(attempt), own);
+    }
+
+    pub(super) fn forget_attempt(&self, attempt: &Arc<Attempt>) {
+        lock(&self.state).attempts.remove(&number(attempt));
+    }
+
+    /// Ends all attempts of a run at once, also those left over from what has ended. Returns how
+    /// many.
+    pub(crate) fn kill(&self, run: RunKey) -> u64 {
+        let state = lock(&self.state);
+        let own = state.attempts.values().filter(|(key, _)| *key == run);
+        own.map(|(_, attempt)| attempt.kill()).count() as u64
+    }
+
+    /// Tells all attempts that the host stops. Those whose result nobody wants are ended.
+    pub(crate) fn shut_down(&self) {
+        for (_, attempt) in lock(&self.state).attempts.values() {
+            if *attempt.state.borrow() == AttemptState::NotFound {
+                attempt.kill();
+            }
+            attempt.give_up(AttemptState::WorkerShutdown);
+        }
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         lock(&self.state).in_flight
     }
@@ -213,6 +242,11 @@ impl Dispatch {
     }
 }
 
+/// A number that no other attempt has as long as this one lives.
+fn number(attempt: &Arc<Attempt>) -> usize {
+    Arc::as_ptr(attempt).addr()
+}
+
 /// Begins an attempt if the activity still wants one now.
 fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let Ticket { cell, event_id, .. } = ticket;
@@ -221,7 +255,8 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let Some(slot) = state.activities.get_mut(event_id) else {
         return false;
     };
-    if slot.attempt.is_some() || slot.closing || slot.held {
+    let pending = &slot.pending;
+    if pending.started.is_some() || pending.paused.is_some() || slot.closing || slot.held {
         return false;
     }
     if slot.pending.next_attempt_at > now {
@@ -238,13 +273,11 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     slot.pending.start(now, &host.config.identity);
     slot.arm_deadline(host, cell.key);
     let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
-    let attempt = Arc::new(Attempt {
-        state: watch::Sender::new(initial),
-        at_once: false.into(),
-    });
+    let attempt = Arc::new(Attempt::new(initial));
     slot.attempt = Some(Arc::clone(&attempt));
     let info = Arc::new(info(cell, &slot.pending));
     drop(state);
+    host.dispatch.register_attempt(cell.key, &attempt);
     host.counters.attempts.add(1);
     let context = ActivityContext {
         host: Arc::clone(host),
@@ -276,7 +309,7 @@ pub(super) fn info(cell: &RunCell, pending: &PendingActivity) -> ActivityInfo {
         run_id: cell.run_id.clone(),
         scheduled_event_id: pending.scheduled_event_id,
         attempt: pending.attempt,
-        idempotency_key: format!("{}/{}", cell.run_id, pending.scheduled_event_id),
+        idempotency_key: pending.idempotency_key(&cell.run_id),
         heartbeat_details: pending.heartbeat_details.clone(),
         scheduled_at: pending.scheduled_at,
         deadline: ends.into_iter().flatten().min(),

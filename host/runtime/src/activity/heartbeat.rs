@@ -8,7 +8,7 @@ use crate::{
     cell::{CellState, Phase, RunCell},
     host::Inner,
 };
-use sandglass_engine::{EventId, HeartbeatAnswer, Millis, Payload};
+use sandglass_engine::{EventId, Millis, Payload};
 use std::sync::Arc;
 
 /// The longest wait before details are stored.
@@ -31,7 +31,7 @@ pub(super) fn heartbeat(
     let Some(slot) = current(&mut state, event_id, attempt) else {
         drop(state);
         host.counters.stale_reports.add(1);
-        attempt.kill(AttemptState::NotFound);
+        attempt.give_up(AttemptState::NotFound);
         return attempt.state.borrow().clone();
     };
     let details = if kept {
@@ -39,19 +39,31 @@ pub(super) fn heartbeat(
     } else {
         slot.pending.heartbeat_details.clone()
     };
-    if let HeartbeatAnswer::CancelRequested(reason) = slot.pending.heartbeat(now, details) {
-        attempt.request_cancel(reason);
-    }
+    attempt.tell(slot.pending.heartbeat(now, details));
+    store_soon(host, cell, &mut state, event_id);
+    drop(state);
+    attempt.state.borrow().clone()
+}
+
+/// Details of a heartbeat are new: they are stored now, or when it is time for that.
+pub(super) fn store_soon(
+    host: &Arc<Inner>,
+    cell: &Arc<RunCell>,
+    state: &mut CellState,
+    event_id: EventId,
+) {
+    let now = host.clock.now();
+    let Some(slot) = state.activities.get_mut(&event_id) else {
+        return;
+    };
     let due = slot.persisted_at + flush_after(slot);
     if due <= now {
         slot.dirty = true;
-        flush(host, cell, &mut state);
+        flush(host, cell, state);
     } else if !slot.dirty {
         slot.dirty = true;
         slot.arm_flush(host, cell.key, due);
     }
-    drop(state);
-    attempt.state.borrow().clone()
 }
 
 fn flush_after(slot: &Slot) -> Millis {
@@ -81,7 +93,8 @@ pub(crate) fn flush(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellStat
         slot.persisted_at = now;
         rows.push(row(slot));
     }
-    if !rows.is_empty() {
-        store_rows(host, cell, rows);
+    let acks = std::mem::take(&mut state.row_acks);
+    if !rows.is_empty() || !acks.is_empty() {
+        store_rows(host, cell, rows, acks);
     }
 }

@@ -19,7 +19,6 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::watch;
 
 /// One local activity of a run.
 pub(crate) struct LocalSlot {
@@ -51,10 +50,10 @@ impl LocalSlot {
 
     fn kill(&self, cause: AttemptState, at_once: bool) {
         if let Some(attempt) = &self.attempt {
+            attempt.give_up(cause);
             if at_once {
-                attempt.allow_no_grace();
+                attempt.kill();
             }
-            attempt.kill(cause);
         }
     }
 }
@@ -332,10 +331,7 @@ impl Life {
         let slot = self.slot(&mut state)?;
         crate::crash::point("dispatch.before");
         slot.local.pending.start(now, &self.host.config.identity);
-        let attempt = Arc::new(Attempt {
-            state: watch::Sender::new(AttemptState::Active),
-            at_once: false.into(),
-        });
+        let attempt = Arc::new(Attempt::new(AttemptState::Active));
         slot.attempt = Some(Arc::clone(&attempt));
         let deadline = slot.local.pending.deadline();
         let info = ActivityInfo {
@@ -371,7 +367,7 @@ impl Life {
             biased;
             made = making => Ok(made.ok().flatten()),
             kind = self.passed(deadline) => {
-                attempt.kill(AttemptState::TimedOut);
+                attempt.give_up(AttemptState::TimedOut);
                 Err(kind)
             }
         }

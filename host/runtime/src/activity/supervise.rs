@@ -1,7 +1,7 @@
 //! One attempt from its begin to its real end: runs it, kills it when its result is not wanted any
 //! more, and reports what it returned.
 
-use super::{ActivityContext, AttemptState, Worker, bounds, is_over, report};
+use super::{ActivityContext, AttemptState, Worker, bounds, is_over, local::is_local, report};
 use crate::task::panic_text;
 use sandglass_engine::{Failure, Payload, Report};
 use std::{
@@ -41,6 +41,7 @@ pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>)
     };
     reporting.instrument(span).await;
     drop(running);
+    context.host.dispatch.forget_attempt(&context.attempt);
     context.host.dispatch.release(&context.host);
     context.host.attempt_ended();
 }
@@ -72,11 +73,10 @@ async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Repo
         async move { worker.attempt(context).await }
     };
     let mut task = tokio::spawn(work.in_current_span());
-    let mut states = context.attempt.state.subscribe();
     let ended = tokio::select! {
         biased;
         joined = &mut task => Some(joined),
-        over = states.wait_for(is_over) => { drop(over); None }
+        () = given_up(context) => None,
     };
     let joined = match ended {
         Some(joined) => joined,
@@ -100,14 +100,40 @@ async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Repo
         // It was told to stop, and will be made again.
         return None;
     }
+    let elsewhere = context.attempt.elsewhere.load(Ordering::Acquire);
+    if elsewhere && matches!(outcome, Report::Completed(_)) {
+        // Somebody else reports its end.
+        return None;
+    }
     Some(outcome)
+}
+
+/// Waits until the attempt is to be ended: it is killed, has exceeded its limit on time, or the host
+/// stops. One whose run or activity has ended may run on until its limit (S49).
+async fn given_up(context: &ActivityContext) {
+    let mut killed = context.attempt.killed.subscribe();
+    let mut states = context.attempt.state.subscribe();
+    let over = async {
+        let over = states.wait_for(is_over).await;
+        // The sender lives in the context.
+        let orphan = over.is_ok_and(|state| *state == AttemptState::NotFound);
+        // A local activity is a part of its run, and ends with it.
+        let orphan = orphan && !is_local(&context.info);
+        if let (true, Some(deadline)) = (orphan, context.info.deadline) {
+            context.host.wait_until(deadline).await;
+        }
+    };
+    tokio::select! {
+        _ = killed.wait_for(|killed| *killed) => {}
+        () = over => {}
+    }
 }
 
 async fn kill_native(
     context: &ActivityContext,
     mut task: JoinHandle<Result<Payload, Failure>>,
 ) -> Joined {
-    if !context.attempt.at_once.load(Ordering::Acquire)
+    if !*context.attempt.killed.borrow()
         && let Ok(joined) = timeout(GRACE, &mut task).await
     {
         return joined;

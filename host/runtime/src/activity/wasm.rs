@@ -51,6 +51,10 @@ impl ActivityHost for ActivityContext {
         Self::state(self)
     }
 
+    fn complete_later(&self) -> String {
+        Self::complete_later(self).to_string()
+    }
+
     fn log(&self, level: Level, target: &str, message: &str) {
         log_line(level, target, message);
     }

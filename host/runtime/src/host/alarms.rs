@@ -9,7 +9,7 @@ use crate::{
     task::hosting,
     timers::{Alarm, Kind},
 };
-use sandglass_engine::{Escalation, EventId, ForceRequest, Input, Millis, Trigger};
+use sandglass_engine::{Escalation, EventId, ForceRequest, Input, Millis, Timestamp, Trigger};
 use sandglass_store::RunKey;
 use std::{
     collections::HashMap,
@@ -19,12 +19,28 @@ use std::{
 use tokio::sync::oneshot;
 
 impl Inner {
-    /// Waits on the host's clock.
+    /// Waits in real time, on the host's own runtime: the caller's may have no timers.
+    pub(crate) async fn wait_real(&self, how_long: Duration) {
+        let waiting = self.tokio.spawn(tokio::time::sleep(how_long));
+        // It ends early only with the host.
+        let _over = waiting.await;
+    }
+
+    /// Lets an activity wait on the host's clock.
     pub(crate) async fn sleep(&self, how_long: Duration) {
         let due = self.clock.now() + Millis::from(how_long);
+        self.sleep_until(due, true).await;
+    }
+
+    /// Waits on the host's clock.
+    pub(crate) async fn wait_until(&self, due: Timestamp) {
+        self.sleep_until(due, false).await;
+    }
+
+    async fn sleep_until(&self, due: Timestamp, activity: bool) {
         let event = EventId(self.next_sleep.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        lock(&self.sleeps).insert(event, sender);
+        lock(&self.sleeps).insert(event, (sender, activity));
         let alarm = Alarm {
             due,
             run: RunKey(0),
@@ -46,7 +62,7 @@ impl Inner {
         let mut places: HashMap<RunKey, usize> = HashMap::new();
         for alarm in alarms {
             if alarm.kind == Kind::Sleep {
-                if let Some(sleeper) = lock(&self.sleeps).remove(&alarm.event) {
+                if let Some((sleeper, _)) = lock(&self.sleeps).remove(&alarm.event) {
                     // It may have stopped sleeping meanwhile.
                     let _gone = sleeper.send(());
                 }
@@ -134,6 +150,7 @@ fn grace_passed(cell: &RunCell, event_id: EventId) -> Option<Input> {
             reason,
             identity,
             details: Vec::new(),
+            request_id: request.request_id.clone(),
         },
         rung => Input::Forced(ForceRequest {
             rung,

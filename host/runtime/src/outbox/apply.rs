@@ -88,6 +88,17 @@ pub(super) async fn apply(
             workflow_id,
             policy,
         } => applying.parent_closed(parent, &workflow_id, policy).await,
+        Effect::StartReset { workflow_id, reset } => {
+            match host.start_reset(&workflow_id, *reset).await {
+                // Another run of the id was started meanwhile: it stays.
+                Err(error @ Error::Refused { .. }) => {
+                    tracing::error!(%error, "the run that a reset makes cannot be started");
+                }
+                started => started?,
+            }
+            discard(host, source, event_id).await
+        }
+        Effect::Deliver { input, .. } => applying.tell_source(*input).await,
     }
 }
 
@@ -229,8 +240,13 @@ impl Applying<'_> {
         if target.workflow_id == source.run.workflow_id {
             return Ok(NOT_FOUND);
         }
+        let own = self.host.open_run(self.source);
         let is_child = |parent: Option<&Origin>| {
-            !child_only || parent.is_some_and(|parent| parent.run == source.run)
+            let is_own = |parent: &Origin| {
+                // A child that the source had before it was reset is its own as well.
+                parent.run == source.run || own.as_ref().is_some_and(|cell| was_once(cell, parent))
+            };
+            !child_only || parent.is_some_and(is_own)
         };
         let request = CancelRequest {
             reason,
@@ -302,7 +318,7 @@ impl Applying<'_> {
         close: ChildClose,
     ) -> Result<(), Error> {
         let open = self.host.open_run_of(&parent.run.workflow_id);
-        let Some(cell) = open.filter(|cell| cell.run_id == parent.run.run_id) else {
+        let Some(cell) = open.filter(|cell| was_once(cell, parent)) else {
             return discard(self.host, self.source, self.event_id).await;
         };
         let initiated_event_id = parent.initiated_event_id;
@@ -332,6 +348,7 @@ impl Applying<'_> {
                 reason: PARENT_CLOSED.into(),
                 identity: IDENTITY.into(),
                 details: Vec::new(),
+                request_id: String::new(),
             },
             ParentClosePolicy::RequestCancel => {
                 let run: RunRef = parent.run.clone();
@@ -370,4 +387,13 @@ impl Applying<'_> {
 /// The parent of an open run.
 fn parent_of(cell: &RunCell) -> Option<Origin> {
     cell.lock().head.summary.parent.clone()
+}
+
+/// Whether a run is this one, or began with its history up to after the event that is meant (R17).
+fn was_once(cell: &RunCell, origin: &Origin) -> bool {
+    let lineage = &cell.lock().head.summary.lineage;
+    cell.run_id == origin.run.run_id
+        || lineage.iter().any(|(until, run_id)| {
+            *run_id == origin.run.run_id && origin.initiated_event_id < *until
+        })
 }

@@ -23,6 +23,7 @@ impl Step<'_> {
         let reason = format!("the history has {over}; let the code continue as new in time");
         tracing::error!(reason, "the run is terminated");
         let input = Input::Terminated {
+            request_id: String::new(),
             reason,
             identity: self.host.config.identity.clone(),
             details: Vec::new(),

@@ -1,7 +1,7 @@
 //! Attempts of native activities: retries, limits on time, heartbeats, kills.
 
 use super::support::*;
-use sandglass::{AttemptState, StartOptions, engine::*};
+use sandglass::{AttemptState, ForceOptions, StartOptions, engine::*};
 use std::{
     sync::{
         Arc,
@@ -274,7 +274,11 @@ async fn a_blocking_activity_is_left_behind_and_named() {
     let host = host.build().await.unwrap();
     let run = start(&host).await;
     gate.wait_for(1);
-    run.terminate("t", "op").await.unwrap();
+    let kill = ForceOptions {
+        kill: true,
+        ..ForceOptions::default()
+    };
+    run.force(kill).await.unwrap();
     while host.stats().blocked_attempts == 0 {
         tokio::task::yield_now().await;
     }
@@ -282,7 +286,7 @@ async fn a_blocking_activity_is_left_behind_and_named() {
     while host.stats().stale_reports == 0 && host.attempts_in_flight() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(shape_of(&run).await, "WES,T,AS,WK");
+    assert_eq!(shape_of(&run).await, "WES,T,AS,FORCE,WX");
 }
 
 #[tokio::test]

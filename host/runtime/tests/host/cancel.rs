@@ -390,3 +390,54 @@ async fn r16_a_request_that_races_the_close_wins() {
     let expected = "WES,T,SG,Ts,Tb,Tf(UNHANDLED_COMMAND),CR,T,WC";
     assert_eq!(shape_of(&run).await, expected);
 }
+
+#[tokio::test]
+async fn r1_a_cancel_during_a_task_is_answered_when_it_is_stored_and_survives_a_crash() {
+    let world = World::new();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let slow = move || {
+        let gate = held.clone();
+        script(move || {
+            let gate = gate.clone();
+            move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+                GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+                GuestEvent::SignalReceived(_) => {
+                    gate.pass();
+                    drop(calls.timer(7_200_000));
+                }
+                other => calls.end_with(other),
+            }
+        })
+    };
+    let host = world.host(&slow()).build().await.unwrap();
+    let run = start(&host).await;
+    run.signal_named("go", vec![]).await.unwrap();
+    gate.wait_for(1);
+    // The task is at the gate, and stays there: the request is answered all the same.
+    let first = run.cancel(CancelOptions::reason("r1")).await.unwrap();
+    assert_eq!(first.disposition, Disposition::Recorded);
+    let second = run.cancel(CancelOptions::reason("r2")).await.unwrap();
+    assert_eq!(second.disposition, Disposition::AlreadyRequested);
+    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts");
+    // What the store has now is all that a crash would leave.
+    let copy = world.db.with_extension("copy");
+    let stored = rusqlite::Connection::open(&world.db).unwrap();
+    let into = copy.to_str().unwrap();
+    stored.execute("VACUUM INTO ?1", [into]).unwrap();
+    drop(stored);
+    gate.open();
+    run.result().await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,T,TS,CR,T,TC,TC,WX");
+    host.shutdown().await.unwrap();
+
+    std::fs::rename(&copy, &world.db).unwrap();
+    let host = world.host(&slow()).build().await.unwrap();
+    let run = host.run("w", None);
+    run.result().await.unwrap();
+    let shape = shape_of(&run).await;
+    // It stands before or after the task that is run again: both have waited for the host.
+    assert!(shape.starts_with("WES,T,TS,SG,T"), "{shape}");
+    assert_eq!(shape.matches("CR").count(), 1, "{shape}");
+    assert!(shape.ends_with(",WX"), "{shape}");
+}

@@ -134,3 +134,108 @@ async fn a_child_that_the_closing_task_starts_is_started() {
     let child = sleeping_child(&host, &parent).await;
     assert_eq!(shape_of(&child).await, "WES,T,TS");
 }
+
+/// Asks the run that its argument names to end, for a reason; without an argument it sleeps.
+fn asking() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                drop(calls.timer(3_600_000));
+            }
+            GuestEvent::Initialize { arguments, .. } => {
+                let target = Target {
+                    workflow_id: serde_json::from_slice(&arguments[0].data).unwrap(),
+                    run_id: None,
+                };
+                let (scope, reason) = (ScopeId::ROOT, "because of rain".into());
+                calls.command(Command::CancelExternal {
+                    scope,
+                    target,
+                    reason,
+                });
+            }
+            GuestEvent::ExternalResolved(_, Ok(())) => calls.complete("1"),
+            GuestEvent::ExternalResolved(_, Err(failure)) => calls.fail(failure),
+            other => calls.end_with(other),
+        }
+    })
+}
+
+#[tokio::test]
+async fn r5_the_reason_reaches_another_run() {
+    let world = World::new();
+    let host = world.host(&asking()).build().await.unwrap();
+    let target = host.start(StartOptions::new("main", "x")).await.unwrap();
+    host.idle().await;
+    let options = StartOptions::new("main", "w").json("\"x\"");
+    let run = host.start(options).await.unwrap();
+    assert_eq!(json_result(&run).await, "1");
+    target.result().await.unwrap();
+    let events = target.history().await.unwrap();
+    let request = events.iter().find_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionCancelRequested(request) => Some(request.clone()),
+        _ => None,
+    });
+    let request = request.unwrap();
+    assert_eq!(request.reason, "because of rain");
+    assert_eq!(request.identity, "history-service");
+    assert_eq!(request.origin.unwrap().run.workflow_id, "w");
+}
+
+#[tokio::test]
+async fn r24_a_run_cannot_ask_itself() {
+    let world = World::new();
+    let host = world.host(&asking()).build().await.unwrap();
+    let options = StartOptions::new("main", "w").json("\"w\"");
+    let run = host.start(options).await.unwrap();
+    run.result().await.unwrap();
+    assert_eq!(skeleton_of(&run).await, "WES,XI,XF,WF");
+}
+
+#[tokio::test]
+async fn r24_a_stranger_is_not_taken_for_a_child() {
+    use sandglass::store::{OutboxRow, RunKey, SqliteStore, Store as _, Write};
+    let world = World::new();
+    let host = world.host(&asking()).build().await.unwrap();
+    for id in ["w", "x"] {
+        host.start(StartOptions::new("main", id)).await.unwrap();
+    }
+    host.idle().await;
+    let source = RunRef {
+        workflow_id: "w".into(),
+        run_id: host.run("w", None).describe().await.unwrap().run_id,
+    };
+    host.shutdown().await.unwrap();
+    // No guest can ask for it: its children are its own. So the row is written by hand.
+    for child_only in [true, false] {
+        let effect = Effect::Cancel {
+            source: Origin {
+                run: source.clone(),
+                initiated_event_id: EventId(99),
+            },
+            target: Target {
+                workflow_id: "x".into(),
+                run_id: None,
+            },
+            child_only,
+            reason: String::new(),
+        };
+        let mut write = Write::new(RunKey(1));
+        write.outbox_put = vec![OutboxRow {
+            source: RunKey(1),
+            source_event_id: EventId(99),
+            body: encode(&effect),
+        }];
+        let mut store = SqliteStore::open(&world.db).unwrap();
+        for stored in store.commit(&[write]).unwrap() {
+            stored.unwrap();
+        }
+        drop(store);
+        let host = world.host(&asking()).build().await.unwrap();
+        host.idle().await;
+        let requested = host.run("x", None).describe().await.unwrap().cancel;
+        let ended = host.run("x", None).describe().await.unwrap().status != Status::Running;
+        assert_eq!(requested.is_none() && !ended, child_only);
+        host.shutdown().await.unwrap();
+    }
+}

@@ -1,7 +1,10 @@
 //! Ending a run by force: what becomes of its code and of its attempts.
 
 use super::support::*;
-use sandglass::{AttemptState, CancelOptions, Disposition, ForceOptions, StartOptions, engine::*};
+use sandglass::{
+    ActivityContext, AttemptState, CancelOptions, Disposition, Error, ForceOptions, Host,
+    StartOptions, TerminateOptions, engine::*,
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -80,4 +83,129 @@ async fn s49_what_an_attempt_reports_after_a_force_changes_nothing() {
         tokio::task::yield_now().await;
     }
     assert_eq!(shape_of(&run).await, "WES,T,AS,FORCE,WX");
+}
+
+/// A host whose `Work` beats until it is released, and then returns; the attempts that have begun.
+async fn working(world: &World) -> (Host, mpsc::UnboundedReceiver<ActivityContext>, Gate) {
+    let (sender, begun) = mpsc::unbounded_channel();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let host = world
+        .host(&worker())
+        .activity_json("Work", move |context, (): ()| {
+            sender.send(context).unwrap();
+            let held = held.clone();
+            async move {
+                while !held.is_open() {
+                    tokio::task::yield_now().await;
+                }
+                Ok(7)
+            }
+        });
+    (host.build().await.unwrap(), begun, gate)
+}
+
+async fn ended(host: &Host) {
+    while host.attempts_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn s49_no_close_but_a_kill_ends_an_attempt() {
+    for how in ["terminate", "force"] {
+        let world = World::new();
+        let (host, mut begun, gate) = working(&world).await;
+        let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+        let context = begun.recv().await.unwrap();
+        match how {
+            "terminate" => run.terminate("t", "op").await.unwrap(),
+            _ => drop(run.force(force(false)).await.unwrap()),
+        }
+        run.result().await.unwrap();
+        // It is told at once (R22), and runs on.
+        assert_eq!(context.cancelled().await, AttemptState::NotFound);
+        let refused = host.stats().stale_reports;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(host.attempts_in_flight(), 1, "{how} does not end it");
+        gate.open();
+        ended(&host).await;
+        assert_eq!(
+            host.stats().stale_reports,
+            refused + 1,
+            "its result is refused"
+        );
+    }
+}
+
+#[tokio::test]
+async fn r29_a_kill_ends_attempts_also_those_left_over_from_a_closed_run() {
+    let world = World::new();
+    let (host, mut begun, _gate) = working(&world).await;
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    begun.recv().await.unwrap();
+    run.force(force(true)).await.unwrap();
+    ended(&host).await;
+
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    begun.recv().await.unwrap();
+    run.force(force(false)).await.unwrap();
+    run.result().await.unwrap();
+    let forced = run.force(force(false)).await.unwrap();
+    assert_eq!((forced.killed, host.attempts_in_flight()), (0, 1));
+    let killed = run.force(force(true)).await.unwrap();
+    assert!(matches!(killed.disposition, Disposition::AlreadyClosed(_)));
+    assert_eq!(killed.killed, 1);
+    ended(&host).await;
+    assert_eq!(shape_of(&run).await, "WES,T,AS,FORCE,WX");
+}
+
+#[tokio::test]
+async fn an_attempt_that_nobody_wants_ends_at_its_limit_at_the_latest() {
+    let world = World::new();
+    let (host, mut begun, _gate) = working(&world).await;
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    let context = begun.recv().await.unwrap();
+    run.terminate("t", "op").await.unwrap();
+    context.cancelled().await;
+    world.advance(&host, 3_599_999).await;
+    assert_eq!(host.attempts_in_flight(), 1);
+    world.advance(&host, 1).await;
+    ended(&host).await;
+}
+
+#[tokio::test]
+async fn s60_r39_a_terminate_has_details_and_may_be_asked_again() {
+    let world = World::new();
+    let (host, _begun, _gate) = working(&world).await;
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    let options = TerminateOptions {
+        reason: "stuck".into(),
+        identity: "op".into(),
+        details: vec![Payload::json("5")],
+        request_id: Some("t1".into()),
+    };
+    run.terminate_with(options.clone()).await.unwrap();
+    run.terminate_with(options.clone()).await.unwrap();
+    let other = TerminateOptions {
+        request_id: Some("t2".into()),
+        ..options.clone()
+    };
+    let refused = run.terminate_with(other).await.unwrap_err();
+    assert!(matches!(refused, Error::Closed { .. }), "{refused}");
+    host.shutdown().await.unwrap();
+    let (host, ..) = working(&world).await;
+    let run = host.run("w", None);
+    run.terminate_with(options).await.unwrap();
+    let events = run.history().await.unwrap();
+    let EventAttributes::WorkflowExecutionTerminated {
+        reason,
+        identity,
+        details,
+    } = &events.last().unwrap().attributes
+    else {
+        panic!("not terminated: {events:?}");
+    };
+    assert_eq!((reason.as_str(), identity.as_str()), ("stuck", "op"));
+    assert_eq!(details, &[Payload::json("5")]);
 }

@@ -1,7 +1,9 @@
 //! One owner per store, and how other processes reach its runs.
 
 use super::support::*;
-use sandglass::{CancelOptions, Disposition, Error, engine::*, offline, remote::Client, store};
+use sandglass::{
+    CancelOptions, Disposition, Error, TerminateOptions, engine::*, offline, remote::Client, store,
+};
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 fn sleeper() -> Arc<Script> {
@@ -50,7 +52,7 @@ async fn another_process_is_answered_by_the_owners_commit() {
         assert_eq!(response.disposition, Disposition::Recorded);
         let status = client.result("w", None).unwrap();
         assert!(matches!(status, Status::Canceled { .. }));
-        let late = client.terminate("w", None, "t", "op");
+        let late = client.terminate("w", None, TerminateOptions::new("t", "op"));
         assert!(matches!(late, Err(Error::Closed { .. })));
     });
     asked.await.unwrap();
@@ -83,7 +85,7 @@ async fn without_an_owner_an_input_waits_in_the_store() {
         cancel().disposition,
         Disposition::AlreadyClosed(_)
     ));
-    let unknown = offline::terminate(&world.db, "nobody", None, "t", "op");
+    let unknown = offline::terminate(&world.db, "nobody", None, TerminateOptions::new("t", "op"));
     assert!(matches!(unknown, Err(Error::NotFound { .. })));
 }
 
@@ -93,7 +95,7 @@ async fn a_run_is_terminated_without_an_owner() {
     let host = world.host(&sleeper()).build().await.unwrap();
     start(&host).await;
     host.shutdown().await.unwrap();
-    offline::terminate(&world.db, "w", None, "t", "op").unwrap();
+    offline::terminate(&world.db, "w", None, TerminateOptions::new("t", "op")).unwrap();
     let host = world.host(&sleeper()).build().await.unwrap();
     let run = host.run("w", None);
     assert!(matches!(

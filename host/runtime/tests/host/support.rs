@@ -206,6 +206,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.0.lock().unwrap().open
+    }
+
     pub(crate) fn open(&self) {
         let (door, changed) = &*self.0;
         door.lock().unwrap().open = true;

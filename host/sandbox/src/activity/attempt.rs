@@ -112,6 +112,10 @@ impl ActivityHost for NoAttempt {
         AttemptState::NotFound
     }
 
+    fn complete_later(&self) -> String {
+        String::new()
+    }
+
     fn log(&self, _: Level, _: &str, _: &str) {}
 }
 

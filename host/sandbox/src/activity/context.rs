@@ -121,6 +121,10 @@ impl wit::Host for AttemptData {
     fn get_state(&mut self) -> Result<wit::AttemptState> {
         Ok(self.log.host.state().into())
     }
+
+    fn complete_later(&mut self) -> Result<String> {
+        Ok(self.log.host.complete_later())
+    }
 }
 
 impl From<AttemptState> for wit::AttemptState {
@@ -131,6 +135,8 @@ impl From<AttemptState> for wit::AttemptState {
             AttemptState::NotFound => Self::NotFound,
             AttemptState::TimedOut => Self::TimedOut,
             AttemptState::WorkerShutdown => Self::WorkerShutdown,
+            AttemptState::Paused => Self::Paused,
+            AttemptState::Reset => Self::Reset,
         }
     }
 }

@@ -10,7 +10,8 @@ use sandglass::{
 };
 use sandglass_engine::{
     ActivityClose, Digest, Escalation, EventAttributes, EventId, Frame, HistoryEvent, Input,
-    Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger, Update, history,
+    OperatorTarget, Record, Status, TaskFailedCause, TaskOutcome, TaskRecord, Timestamp, Trigger,
+    Update, history,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -218,10 +219,38 @@ impl Player {
                 };
                 self.run.force(options).await.expect("the run is known");
             }
+            Input::Paused(request) => {
+                let paused = self.run.pause(request.clone()).await;
+                paused.expect("the run goes on");
+            }
+            Input::Unpaused(request) => {
+                let unpaused = self.run.unpause(request.clone()).await;
+                unpaused.expect("the run is paused");
+            }
+            Input::OperatorCanceled {
+                target: OperatorTarget::Scope(scope),
+                request,
+            } => {
+                let canceled = self.run.cancel_scope(*scope, request.clone()).await;
+                canceled.expect("the scope is open");
+            }
+            Input::OperatorCanceled {
+                target: OperatorTarget::Activity(id),
+                request,
+            } => {
+                let found = self.run.describe().await.expect("the run is known");
+                let mut pending = found.activities.iter();
+                let activity = pending.find(|one| one.scheduled_event_id == *id);
+                let activity_id = &activity.expect("it is pending").activity_id;
+                let canceled = self.run.activity(activity_id).cancel(request.clone()).await;
+                canceled.expect("it is pending");
+            }
             Input::ChildStarted { .. }
             | Input::ChildStartFailed { .. }
             | Input::ChildClosed { .. }
-            | Input::ExternalResolved { .. } => panic!("{input:?} is not of a run alone"),
+            | Input::ExternalResolved { .. }
+            | Input::Superseded(_)
+            | Input::Reset(_) => panic!("{input:?} is not of a run alone"),
         }
     }
 

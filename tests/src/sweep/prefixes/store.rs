@@ -112,6 +112,10 @@ impl Pending {
                     cancel_requested: None,
                     unclean_starts: 0,
                     started: None,
+                    elsewhere: None,
+                    paused: None,
+                    reset: false,
+                    scheduled_by: None,
                 };
                 self.activities.insert(event.event_id, pending);
             }

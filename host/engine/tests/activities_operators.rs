@@ -1,0 +1,165 @@
+//! What operators and outsiders do to one pending activity: pause, reset, completion elsewhere.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use sandglass_engine::*;
+
+/// A pending activity with this many attempts, the first of which is running.
+fn running(attempts: u32) -> PendingActivity {
+    let mut run = Run::new(Limits::default());
+    run.append(Timestamp(0), Input::Started(Box::default()))
+        .unwrap();
+    let mut task = run.begin(Timestamp(0), Digest::default());
+    task.next().unwrap();
+    let call = ActivityCall {
+        activity_type: "Work".into(),
+        start_to_close: Some(Millis(100)),
+        retry: Some(RetryPolicy {
+            maximum_attempts: attempts,
+            ..RetryPolicy::default()
+        }),
+        ..ActivityCall::default()
+    };
+    let scope = ScopeId::ROOT;
+    task.command(Command::ScheduleActivity { scope, call })
+        .unwrap();
+    let output = task.finish().unwrap().take_frame().unwrap();
+    let mut activity = output.changes.scheduled.into_iter().next().unwrap();
+    activity.start(Timestamp(0), "worker");
+    activity
+}
+
+fn operator() -> OperatorRequest {
+    OperatorRequest::default()
+}
+
+fn failed() -> Report {
+    Report::Failed(Failure::application("E", "no"))
+}
+
+fn canceled() -> Report {
+    Report::Canceled(vec![])
+}
+
+#[test]
+fn a_paused_activity_tells_its_attempt_and_takes_it_back() {
+    let mut activity = running(1);
+    assert_eq!(activity.state(), PendingState::Started);
+    assert!(activity.pause(Timestamp(5), operator()));
+    assert!(!activity.pause(Timestamp(6), operator()), "it is paused");
+    assert_eq!(activity.state(), PendingState::PauseRequested);
+    assert_eq!(
+        activity.heartbeat(Timestamp(7), vec![]),
+        HeartbeatAnswer::Paused
+    );
+    // It stops for that: the attempt does not count, though it was the last.
+    let verdict = activity.report(Timestamp(8), canceled());
+    assert_eq!(verdict, Verdict::Retry { at: Timestamp(8) });
+    assert_eq!(
+        (activity.attempt, activity.state()),
+        (1, PendingState::Paused)
+    );
+    assert!(activity.unpause());
+    assert!(!activity.unpause());
+    assert_eq!(activity.state(), PendingState::Scheduled);
+}
+
+#[test]
+fn a_failure_while_paused_counts() {
+    let mut activity = running(1);
+    activity.pause(Timestamp(5), operator());
+    let verdict = activity.report(Timestamp(8), failed());
+    assert!(matches!(verdict, Verdict::Close(_)), "{verdict:?}");
+}
+
+#[test]
+fn a_reset_makes_the_next_attempt_the_first_without_a_wait() {
+    let mut activity = running(2);
+    let Verdict::Retry { at } = activity.report(Timestamp(10), failed()) else {
+        panic!("it has an attempt left");
+    };
+    assert!(at > Timestamp(10));
+    activity.reset(Timestamp(20), false);
+    assert_eq!(
+        (activity.attempt, activity.next_attempt_at),
+        (1, Timestamp(20))
+    );
+
+    // While an attempt runs, even its last one: after it.
+    activity.start(Timestamp(30), "worker");
+    activity.report(Timestamp(31), failed());
+    activity.start(Timestamp(3_000), "worker");
+    assert_eq!(activity.attempt, 2);
+    let details = vec![Payload::json("5")];
+    activity.heartbeat(Timestamp(3_001), details.clone());
+    activity.reset(Timestamp(3_001), false);
+    assert_eq!(
+        activity.heartbeat(Timestamp(3_002), details.clone()),
+        HeartbeatAnswer::Reset
+    );
+    let verdict = activity.report(Timestamp(3_003), failed());
+    assert_eq!(
+        verdict,
+        Verdict::Retry {
+            at: Timestamp(3_003)
+        }
+    );
+    assert_eq!((activity.attempt, activity.reset), (1, false));
+    assert_eq!(activity.heartbeat_details, details);
+    activity.reset(Timestamp(3_004), true);
+    assert!(activity.heartbeat_details.is_empty());
+}
+
+#[test]
+fn what_an_attempt_is_told_first_is_the_gravest() {
+    let mut activity = running(1);
+    activity.pause(Timestamp(1), operator());
+    activity.reset(Timestamp(1), false);
+    assert_eq!(activity.answer(), HeartbeatAnswer::Reset);
+    activity.cancel_requested = Some("stop".into());
+    let stop = HeartbeatAnswer::CancelRequested("stop".into());
+    assert_eq!(activity.answer(), stop);
+    assert_eq!(activity.state(), PendingState::CancelRequested);
+    let verdict = activity.report(Timestamp(2), canceled());
+    assert!(matches!(verdict, Verdict::Close(_)), "{verdict:?}");
+}
+
+#[test]
+fn an_attempt_that_is_made_elsewhere_outlives_its_host() {
+    let mut activity = running(1);
+    activity.complete_later();
+    activity.heartbeat(Timestamp(40), vec![]);
+    // As after a restart: what is stored is read again.
+    let mut activity: PendingActivity = decode(&encode(&activity)).unwrap();
+    assert_eq!(activity.started, None);
+    for _ in 0..5 {
+        assert_eq!(activity.host_restarted(Timestamp(50), false), None);
+    }
+    let started = activity.started.clone().unwrap();
+    assert_eq!(started.last_heartbeat_at, Timestamp(40));
+    let limit = (Timestamp(100), TimeoutKind::StartToClose);
+    assert_eq!(activity.deadline(), Some(limit), "its limits still pass");
+    let verdict = activity.report(Timestamp(60), Report::Completed(Payload::json("7")));
+    let Verdict::Close(Input::ActivityClosed { started, .. }) = verdict else {
+        panic!("not closed: {verdict:?}");
+    };
+    assert_eq!(started.unwrap().at, Timestamp(0));
+}
+
+#[test]
+fn the_next_attempt_is_the_hosts_again() {
+    let mut activity = running(2);
+    activity.complete_later();
+    activity.report(Timestamp(60), failed());
+    assert_eq!(activity.elsewhere, None);
+}
+
+#[test]
+fn an_activity_keeps_its_idempotency_key_when_its_run_is_made_from_another() {
+    let mut activity = running(1);
+    let key = format!("new/{}", activity.scheduled_event_id);
+    assert_eq!(activity.idempotency_key("new"), key);
+    activity.scheduled_by = Some("old".into());
+    let key = format!("old/{}", activity.scheduled_event_id);
+    assert_eq!(activity.idempotency_key("new"), key);
+}
