@@ -10,7 +10,7 @@ use sandglass::{
     RunHandle, StartOptions,
     store::{ListFilter, Reader as _, RunKey, SqliteStore},
 };
-use sandglass_engine::{Failure, Frame, Payload, Signal, Status, Timestamp, decode};
+use sandglass_engine::{EventId, Failure, Frame, Payload, Signal, Status, Timestamp, decode};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -171,6 +171,10 @@ impl Stage<'_> {
             builder = builder.activity(*name, move |context, arguments| {
                 let (gate, answer) = (Arc::clone(&gate), Arc::clone(&answer));
                 async move {
+                    // A local one is a part of its workflow task, and ends with it.
+                    if context.info().scheduled_event_id == EventId(0) {
+                        return answer(&context, &arguments);
+                    }
                     match gate.wait(&context).await {
                         Some(_) => answer(&context, &arguments),
                         None => std::future::pending().await,
