@@ -140,9 +140,9 @@ pub fn cancel_state() -> AttemptState {
 /// Says that somebody else will report how this attempt ends, and returns the token to do it with.
 ///
 /// What the body returns with `Ok` is then dropped, and the activity stays pending until its end is
-/// reported by the token or by the activity's id (`sandglass activity complete`), or a limit on time
-/// passes; that outlives the host. An `Err` still fails the attempt. Called again, it returns the
-/// same token.
+/// reported by the token or by the activity's id (`sandglass activity complete`), or a limit on
+/// time passes; that outlives the host. An `Err` still fails the attempt. Called again, it returns
+/// the same token.
 ///
 /// Whoever has the token may heartbeat with it, and learns so of a cancellation.
 pub fn complete_later() -> String {

@@ -2,7 +2,7 @@
 
 use crate::{
     activity::{self, AttemptState, Slot, Ticket},
-    cell::{CellState, Delivery, Mail, Phase, Posted, Progress, RunCell},
+    cell::{Ack, CellState, Delivery, Mail, Phase, Posted, Progress, RunCell},
     error::Error,
     host::Inner,
     keep,
@@ -52,10 +52,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
         ..
     } = submission;
     let Some(head) = head else {
-        for (ack, delivery) in acks {
-            // Whoever asked may have gone away.
-            drop(ack.send(Ok(delivery)));
-        }
+        answer(acks);
         return;
     };
     let mut after = After::default();
@@ -85,13 +82,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     for (mail, status) in after.refused {
         mail.refuse(InputError::Closed, status);
     }
-    if !acks.is_empty() {
-        crate::crash::point("answer.before");
-        for (ack, delivery) in acks {
-            drop(ack.send(Ok(delivery)));
-        }
-        crate::crash::point("answer.after");
-    }
+    answer(acks);
     tell_progress(&cell, progress);
     if let Part::Inputs(slot) = &part {
         slot.finish(Ok(()));
@@ -128,6 +119,19 @@ fn tell_progress(cell: &RunCell, progress: Progress) {
         }
         changed
     });
+}
+
+/// Answers those whose requests are on disk.
+fn answer(acks: Vec<(Ack, Delivery)>) {
+    if acks.is_empty() {
+        return;
+    }
+    crate::crash::point("answer.before");
+    for (ack, delivery) in acks {
+        // Whoever asked may have gone away.
+        drop(ack.send(Ok(delivery)));
+    }
+    crate::crash::point("answer.after");
 }
 
 fn apply(

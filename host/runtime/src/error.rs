@@ -25,8 +25,8 @@ pub enum Error {
         /// How it ended.
         status: Box<Status>,
     },
-    /// An activity, or the attempt of it that was meant, is not pending. As in Temporal's API, where
-    /// its run has ended too.
+    /// An activity, or the attempt of it that was meant, is not pending. As in Temporal's API,
+    /// where its run has ended too.
     #[error("workflow {workflow_id:?}: {reason}")]
     ActivityNotFound {
         /// The workflow id.

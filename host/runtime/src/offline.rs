@@ -138,11 +138,12 @@ pub fn cancel_scope(
     append_to_open(db, workflow_id, run_id, input)
 }
 
-/// Makes a new run of a part of a run's history, as [`crate::RunHandle::reset`]. Returns its run id.
+/// Makes a new run of a part of a run's history, as [`crate::RunHandle::reset`]. Returns its run
+/// id.
 ///
 /// # Errors
-/// As [`terminate`], and [`Error::Refused`] if the history cannot be cut there, or if another run of
-/// the workflow id is open.
+/// As [`terminate`], and [`Error::Refused`] if the history cannot be cut there, or if another run
+/// of the workflow id is open.
 pub fn reset(
     db: &Path,
     workflow_id: &str,
@@ -170,8 +171,8 @@ pub fn reset(
     Ok(what.new_run_id)
 }
 
-/// Does something with a pending activity of a run, as [`crate::ActivityHandle`]. What the last host
-/// began is taken to have ended with it, unless it is made elsewhere.
+/// Does something with a pending activity of a run, as [`crate::ActivityHandle`]. What the last
+/// host began is taken to have ended with it, unless it is made elsewhere.
 ///
 /// # Errors
 /// As [`terminate`], [`Error::ActivityNotFound`], and [`Error::Refused`] if it does not fit.

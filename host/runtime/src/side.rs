@@ -125,8 +125,8 @@ impl Sight {
     }
 }
 
-/// Why a run's code cannot be asked, if it is paused (R40), or its workflow task has failed and is to
-/// be tried again.
+/// Why a run's code cannot be asked, if it is paused (R40), or its workflow task has failed and is
+/// to be tried again.
 pub(crate) fn failing(summary: &sandglass_engine::RunSummary) -> Option<MessageError> {
     if summary.paused.is_some() && summary.status == sandglass_engine::Status::Running {
         return Some(MessageError::Paused);
@@ -174,9 +174,12 @@ impl Drop for Asker {
     }
 }
 
+/// The task, and what the guest has answered.
+pub(crate) type Asked<T> = (Box<Task>, Result<T, TaskFailure>);
+
 /// A question to a side instance.
 pub(crate) trait Ask<T>:
-    FnOnce(&mut dyn GuestInstance, Box<Task>) -> (Box<Task>, Result<T, TaskFailure>) + Send + 'static
+    FnOnce(&mut dyn GuestInstance, Box<Task>) -> Asked<T> + Send + 'static
 {
 }
 

@@ -120,7 +120,8 @@ impl Host {
     /// Sends a message to the open run of a workflow id, or starts a run with it: the message is
     /// recorded with the start, before the run's first workflow task. Returns when it is on disk.
     ///
-    /// The conflict policy `TerminateExisting` starts anew in any case; the others use the open run.
+    /// The conflict policy `TerminateExisting` starts anew in any case; the others use the open
+    /// run.
     ///
     /// # Errors
     /// As [`Host::start`], but never [`StartError::AlreadyStarted`].

@@ -140,7 +140,9 @@ async fn sums() -> Result<u32, Failure> {
 }
 
 sandglass_guest::export! {
-    workflows: [hello, fails, traps, waits, works, stubborn, tries, hands_over, scoped, undoes, sums],
+    workflows: [
+        hello, fails, traps, waits, works, stubborn, tries, hands_over, scoped, undoes, sums,
+    ],
     activities: [greet, work, flaky, handed_over, silent, undo],
 }
 "#;

@@ -125,13 +125,11 @@ impl Run {
             Input::UpdateRequested(update) => {
                 self.updates.entry(update.id.clone()).or_default();
             }
-            Input::Superseded(reset) => self.record_superseded(at, reset),
-            Input::Reset(reset) => self.record_reset(at, reset),
-            Input::Paused(request) => self.record_pause(at, request),
-            Input::Unpaused(request) => self.record_unpause(at, request),
-            Input::OperatorCanceled { target, request } => {
-                self.record_operator_cancel(at, *target, request);
-            }
+            Input::Superseded(_)
+            | Input::Reset(_)
+            | Input::Paused(_)
+            | Input::Unpaused(_)
+            | Input::OperatorCanceled { .. } => self.record_operator(at, input),
         }
         EventId(0)
     }

@@ -42,7 +42,10 @@ impl Run {
         request: &OperatorRequest,
     ) -> Result<(), InputError> {
         self.is_new(request)?;
-        let is_waiting = |input: &Input| matches!(input, Input::OperatorCanceled { target: other, .. } if *other == target);
+        let is_waiting = |input: &Input| match input {
+            Input::OperatorCanceled { target: other, .. } => *other == target,
+            _ => false,
+        };
         if self.undelivered.iter().any(|item| is_waiting(&item.input)) {
             return Err(InputError::AlreadyRequested);
         }
@@ -71,8 +74,22 @@ impl Run {
         }
     }
 
+    /// Writes the events of what an operator has asked for.
+    pub(super) fn record_operator(&mut self, at: Timestamp, input: &Input) {
+        match input {
+            Input::Superseded(reset) => self.record_superseded(at, reset),
+            Input::Reset(reset) => self.record_reset(at, reset),
+            Input::Paused(request) => self.record_pause(at, request),
+            Input::Unpaused(request) => self.record_unpause(at, request),
+            Input::OperatorCanceled { target, request } => {
+                self.record_operator_cancel(at, *target, request);
+            }
+            _ => {}
+        }
+    }
+
     /// A workflow task that waits to be begun is taken back (R40).
-    pub(super) fn record_pause(&mut self, at: Timestamp, request: &OperatorRequest) {
+    fn record_pause(&mut self, at: Timestamp, request: &OperatorRequest) {
         self.note_request(request);
         if let PendingTask::Scheduled(scheduled_event_id) = self.task {
             let attributes = EventAttributes::WorkflowTaskFailed {
@@ -91,7 +108,7 @@ impl Run {
         self.paused = Some((request.clone(), at));
     }
 
-    pub(super) fn record_unpause(&mut self, at: Timestamp, request: &OperatorRequest) {
+    fn record_unpause(&mut self, at: Timestamp, request: &OperatorRequest) {
         self.note_request(request);
         self.emit(
             at,
@@ -100,7 +117,7 @@ impl Run {
         self.paused = None;
     }
 
-    pub(super) fn record_operator_cancel(
+    fn record_operator_cancel(
         &mut self,
         at: Timestamp,
         target: OperatorTarget,

@@ -25,8 +25,9 @@ pub struct ActivityInfo {
     pub scheduled_event_id: EventId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
-    /// `"{run_id}/{scheduled_event_id}"`, for a local one `"{run_id}/local-{operation}"`: the same for every attempt of this activity and
-    /// different for every other one. An effect made under it once is made once.
+    /// `"{run_id}/{scheduled_event_id}"`, for a local one `"{run_id}/local-{operation}"`: the same
+    /// for every attempt of this activity and different for every other one. An effect made under
+    /// it once is made once. After a reset it has the id of the run that scheduled it.
     pub idempotency_key: String,
     /// Details of the newest heartbeat of an earlier attempt, or of this one before the host
     /// stopped.

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 pub(crate) const RUN_ENDED: &str = "workflow execution already completed";
 
 /// What it answers when the activity has, or the attempt.
-pub(crate) const NOT_PENDING: &str = "invalid activityID or activity already timed out or invoking workflow \
-     is completed";
+pub(crate) const NOT_PENDING: &str = "invalid activityID or activity already timed out or \
+     invoking workflow is completed";
 
 /// What it answers to a cancellation that nobody requested (R20).
 const NOT_REQUESTED: &str = "unable to mark activity as canceled without activity being request \

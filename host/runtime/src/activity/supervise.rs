@@ -46,7 +46,8 @@ pub(super) async fn supervise(context: ActivityContext, worker: Arc<dyn Worker>)
     context.host.attempt_ended();
 }
 
-/// Runs an attempt of a local activity to its end. `None`: it was stopped, its result is not wanted.
+/// Runs an attempt of a local activity to its end. `None`: it was stopped, its result is not
+/// wanted.
 pub(super) async fn make_one(context: ActivityContext, worker: Arc<dyn Worker>) -> Option<Report> {
     let span = span(&context);
     let _running = crate::crash::phase(crate::crash::Phase::Activity);
@@ -108,8 +109,8 @@ async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Repo
     Some(outcome)
 }
 
-/// Waits until the attempt is to be ended: it is killed, has exceeded its limit on time, or the host
-/// stops. One whose run or activity has ended may run on until its limit (S49).
+/// Waits until the attempt is to be ended: it is killed, has exceeded its limit on time, or the
+/// host stops. One whose run or activity has ended may run on until its limit (S49).
 async fn given_up(context: &ActivityContext) {
     let mut killed = context.attempt.killed.subscribe();
     let mut states = context.attempt.state.subscribe();

@@ -87,8 +87,8 @@ impl Step<'_> {
     }
 }
 
-/// The run that follows one that closes, with the first that is stored of it. Nobody finds it before
-/// that is committed.
+/// The run that follows one that closes, with the first that is stored of it. Nobody finds it
+/// before that is committed.
 fn successor_of(host: &Inner, before: &Head, mut successor: Successor) -> Box<Submission> {
     // It goes on with the component that its predecessor had last.
     successor.start.digest = before.row.digest;

@@ -219,6 +219,21 @@ impl Player {
                 };
                 self.run.force(options).await.expect("the run is known");
             }
+            Input::Paused(_) | Input::Unpaused(_) | Input::OperatorCanceled { .. } => {
+                self.operate(input).await;
+            }
+            Input::ChildStarted { .. }
+            | Input::ChildStartFailed { .. }
+            | Input::ChildClosed { .. }
+            | Input::ExternalResolved { .. }
+            | Input::Superseded(_)
+            | Input::Reset(_) => panic!("{input:?} is not of a run alone"),
+        }
+    }
+
+    /// Does what an operator did.
+    async fn operate(&self, input: &Input) {
+        match input {
             Input::Paused(request) => {
                 let paused = self.run.pause(request.clone()).await;
                 paused.expect("the run goes on");
@@ -245,12 +260,7 @@ impl Player {
                 let canceled = self.run.activity(activity_id).cancel(request.clone()).await;
                 canceled.expect("it is pending");
             }
-            Input::ChildStarted { .. }
-            | Input::ChildStartFailed { .. }
-            | Input::ChildClosed { .. }
-            | Input::ExternalResolved { .. }
-            | Input::Superseded(_)
-            | Input::Reset(_) => panic!("{input:?} is not of a run alone"),
+            _ => panic!("{input:?} is not what operators do"),
         }
     }
 

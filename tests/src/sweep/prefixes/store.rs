@@ -3,8 +3,8 @@
 use super::digests;
 use sandglass::store::{RunKey, RunRow, RunStatus, SqliteStore, Store as _, Write};
 use sandglass_engine::{
-    CancellationType, Digest, EventAttributes, EventId, Frame, HistoryEvent, PendingActivity,
-    Status, Timestamp, encode, history, replay,
+    ActivityCall, CancellationType, Digest, EventAttributes, EventId, Frame, HistoryEvent,
+    PendingActivity, Status, Timestamp, encode, history, replay,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -100,23 +100,7 @@ impl Pending {
             EventAttributes::ActivityTaskScheduled {
                 activity_id, call, ..
             } => {
-                let pending = PendingActivity {
-                    scheduled_event_id: event.event_id,
-                    activity_id: activity_id.clone(),
-                    call: (**call).clone(),
-                    scheduled_at: event.event_time,
-                    attempt: 1,
-                    next_attempt_at: event.event_time,
-                    last_failure: None,
-                    heartbeat_details: Vec::new(),
-                    cancel_requested: None,
-                    unclean_starts: 0,
-                    started: None,
-                    elsewhere: None,
-                    paused: None,
-                    reset: false,
-                    scheduled_by: None,
-                };
+                let pending = scheduled(event, activity_id, call);
                 self.activities.insert(event.event_id, pending);
             }
             EventAttributes::ActivityTaskCancelRequested {
@@ -176,5 +160,26 @@ impl Pending {
         if let CancellationType::WaitAtMost(limit) = pending.call.cancellation {
             self.timers.insert(event.event_id, event.event_time + limit);
         }
+    }
+}
+
+/// An activity as it was when it was scheduled.
+fn scheduled(event: &HistoryEvent, activity_id: &str, call: &ActivityCall) -> PendingActivity {
+    PendingActivity {
+        scheduled_event_id: event.event_id,
+        activity_id: activity_id.to_owned(),
+        call: call.clone(),
+        scheduled_at: event.event_time,
+        attempt: 1,
+        next_attempt_at: event.event_time,
+        last_failure: None,
+        heartbeat_details: Vec::new(),
+        cancel_requested: None,
+        unclean_starts: 0,
+        started: None,
+        elsewhere: None,
+        paused: None,
+        reset: false,
+        scheduled_by: None,
     }
 }

@@ -1,0 +1,145 @@
+//! What operators do to runs and activities: `workflow pause|unpause|reset` and `activity ...`.
+
+use super::{DbArgs, TargetArgs};
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `sandglass workflow reset`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("point").required(true))]
+pub struct ResetArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Go back to the workflow task that this event is of
+    #[arg(long, value_name = "N", group = "point")]
+    pub event_id: Option<u64>,
+    /// Go back to this workflow task
+    #[arg(long = "type", value_enum, group = "point")]
+    pub to: Option<ResetType>,
+    /// Go back to before the request to cancel the run; nothing that was done is done again
+    #[arg(long, group = "point")]
+    pub uncancel: bool,
+}
+
+/// Workflow tasks that a run can be reset to by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResetType {
+    /// The first that has completed.
+    FirstWorkflowTask,
+    /// The last that has completed.
+    LastWorkflowTask,
+}
+
+/// `sandglass workflow pause` and `unpause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `sandglass activity ...`.
+#[derive(Debug, Subcommand)]
+pub enum ActivityCommand {
+    /// Report that an activity has completed, whoever was to do it
+    Complete(CompleteArgs),
+    /// Report that an attempt of an activity has failed; it is retried by its policy
+    Fail(FailArgs),
+    /// Cancel one activity, as the code of its run could
+    Cancel(ReasonArgs),
+    /// Begin no further attempts of an activity; a running one is told
+    Pause(ReasonArgs),
+    /// Let attempts of a paused activity be begun again
+    Unpause(OneActivityArgs),
+    /// Begin anew with the first attempt of an activity
+    Reset(ResetActivityArgs),
+}
+
+/// Which activity.
+#[derive(Debug, Clone, Args)]
+pub struct OneActivityArgs {
+    /// The workflow id
+    #[arg(short = 'w', long, value_name = "ID")]
+    pub workflow_id: String,
+    /// The run id [default: the newest run of the workflow id]
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// The activity id, which `workflow describe` shows in brackets
+    #[arg(long, value_name = "ID")]
+    pub activity_id: String,
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+/// `sandglass activity complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Its result in JSON, or @FILE to read it
+    #[arg(long, default_value = "null", value_name = "JSON|@FILE")]
+    pub result: String,
+}
+
+/// `sandglass activity fail`.
+#[derive(Debug, Args)]
+pub struct FailArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Why
+    #[arg(long, default_value = "failed by an operator")]
+    pub reason: String,
+    /// The failure's type, by which code and retry policies know it
+    #[arg(long = "type", default_value = "Operator", value_name = "T")]
+    pub failure_type: String,
+    /// Do not try again
+    #[arg(long)]
+    pub non_retryable: bool,
+}
+
+/// `sandglass activity cancel` and `pause`.
+#[derive(Debug, Args)]
+pub struct ReasonArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `sandglass activity reset`.
+#[derive(Debug, Args)]
+pub struct ResetActivityArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Forget the details of its heartbeats
+    #[arg(long)]
+    pub reset_heartbeats: bool,
+    /// If it is paused, leave it so
+    #[arg(long)]
+    pub keep_paused: bool,
+}
+
+impl OneActivityArgs {
+    /// The run that it belongs to.
+    #[must_use]
+    pub fn target(&self) -> TargetArgs {
+        TargetArgs {
+            id: Some(self.workflow_id.clone()),
+            workflow_id: None,
+            run_id: self.run_id.clone(),
+            db: self.db.clone(),
+        }
+    }
+}
