@@ -39,7 +39,7 @@ const IMPORTS: &str = r#"
   (import "sandglass:workflow/log@0.1.0" "write"
     (func $log (param i32 i32 i32 i32 i32)))
   (import "sandglass:workflow/execution@0.1.0" "complete"
-    (func $complete (param i32 i32 i32 i32 i32)))
+    (func $complete (param i32)))
 "#;
 
 /// A core module of a workflow guest: `activate` has the event's case in `$event`, and whatever

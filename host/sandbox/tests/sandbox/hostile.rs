@@ -186,7 +186,7 @@ fn too_many_random_bytes_trap() {
 #[test]
 fn a_failure_without_links_traps() {
     let failure = trap(
-        "(call $complete (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))",
+        "(i32.store8 (i32.const 8192) (i32.const 1)) (call $complete (i32.const 8192))",
         "",
     );
     assert_eq!(runs::failure_type(&failure.failure), "BadFailure");
