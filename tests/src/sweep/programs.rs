@@ -181,6 +181,11 @@ pub const PROGRAMS: &[Program] = &[
     of(SCENARIOS, "a02_caught"),
     of(SCENARIOS, "a04"),
     of(SCENARIOS, "a04_then_sleep"),
+    // As the last run of its chain: those that are continued are in the scenarios.
+    of(SCENARIOS, "a19").given(&["2"]),
+    of(SCENARIOS, "a26").given(&["2"]),
+    of(SCENARIOS, "a26_drop").given(&["2"]),
+    of(SCENARIOS, "retried").failing(),
     of(SCENARIOS, "a05"),
     of(SCENARIOS, "a06"),
     of(SCENARIOS, "a07"),

@@ -83,8 +83,10 @@ fn sweep(undisturbed: &Undisturbed, evict: bool, all: Vec<Vec<String>>) {
         failures.len()
     );
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    // On a busy machine commits grow together; the last ones are then not reached. Of a sample that
+    // may be one.
     assert!(
-        missed * 10 <= passed,
+        missed <= 1 + passed / 10,
         "{missed} places of {passed} were not reached"
     );
 }
