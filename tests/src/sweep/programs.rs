@@ -185,7 +185,7 @@ pub const PROGRAMS: &[Program] = &[
     of(SCENARIOS, "a19").given(&["2"]),
     of(SCENARIOS, "a26").given(&["2"]),
     of(SCENARIOS, "a26_drop").given(&["2"]),
-    of(SCENARIOS, "retried").failing(),
+    of(SCENARIOS, "retried"),
     of(SCENARIOS, "a05"),
     of(SCENARIOS, "a06"),
     of(SCENARIOS, "a07"),
