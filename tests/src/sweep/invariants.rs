@@ -34,6 +34,7 @@ fn ends(events: &[HistoryEvent], status: &Status) -> Result<(), String> {
                 | EventAttributes::WorkflowExecutionCanceled { .. }
                 | EventAttributes::WorkflowExecutionTerminated { .. }
                 | EventAttributes::WorkflowExecutionTimedOut { .. }
+                | EventAttributes::WorkflowExecutionContinuedAsNew { .. }
         )
     };
     let ends: Vec<usize> = (0..events.len())
