@@ -72,10 +72,8 @@ impl Run {
                 if !signal.request_id.is_empty() {
                     self.signal_requests.insert(signal.request_id.clone());
                 }
-                self.emit(
-                    at,
-                    EventAttributes::WorkflowExecutionSignaled(signal.clone()),
-                );
+                let attributes = EventAttributes::WorkflowExecutionSignaled(signal.clone());
+                self.emit(at, attributes);
             }
             Input::CancelRequested(request) => self.record_cancel_request(at, request.clone()),
             Input::ActivityClosed {
