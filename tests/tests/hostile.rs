@@ -176,7 +176,7 @@ const LIMITS: [(&str, u64, usize, &str); 6] = [
         "more than 100000 open scopes and waits",
     ),
     ("timers", 6_000, 1, "more than 10000 pending timers"),
-    ("activities", 6_000, 1, "more than 10000 pending activities"),
+    ("activities", 1_200, 1, "more than 2000 pending activities"),
     ("payload", 4 << 20, 0, "more than 4194304 bytes of payload"),
 ];
 
