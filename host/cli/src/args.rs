@@ -2,6 +2,7 @@
 
 mod operators;
 mod start;
+mod upgrade;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ pub use operators::{
     ResetActivityArgs, ResetArgs, ResetType,
 };
 pub use start::{Conflict, Reuse, StartArgs};
+pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
 
 /// Durable workflows as WebAssembly components.
@@ -236,6 +238,8 @@ pub enum WorkflowCommand {
     Unpause(PauseArgs),
     /// Make a new run of the beginning of a run's history, and end that run if it is open
     Reset(ResetArgs),
+    /// Let open runs go on with a new component, each after a trial replay of its history
+    Upgrade(UpgradeArgs),
 }
 
 /// Which run.

@@ -11,6 +11,7 @@ mod operate;
 mod request;
 mod show;
 pub mod stored;
+mod upgrade;
 
 use crate::{
     args::{ActivityCommand, OutputForm, WorkflowCommand},
@@ -30,6 +31,7 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::Terminate(args) => request::terminate(args, form),
         WorkflowCommand::Signal(args) => request::signal(args, form),
         WorkflowCommand::Query(args) => message::query(args, form),
+        WorkflowCommand::Upgrade(args) => upgrade::upgrade(args, form),
         WorkflowCommand::Update(args) => message::update(args, form),
         WorkflowCommand::Pause(args) => operate::pause(args, form),
         WorkflowCommand::Reset(args) => operate::reset(args, form),

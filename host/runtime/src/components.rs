@@ -36,6 +36,8 @@ pub(crate) struct Components {
     config: SandboxConfig,
     sandbox: OnceLock<Arc<Sandbox>>,
     places: Mutex<BTreeMap<Digest, Arc<Place>>>,
+    /// Which component new runs of a type begin with: the one that was loaded last.
+    newest: Mutex<BTreeMap<String, Digest>>,
 }
 
 impl Components {
@@ -44,6 +46,7 @@ impl Components {
             config,
             sandbox: OnceLock::new(),
             places: Mutex::new(BTreeMap::new()),
+            newest: Mutex::default(),
         }
     }
 
@@ -58,8 +61,11 @@ impl Components {
     }
 
     pub(crate) fn add(&self, component: Arc<dyn Component>) {
-        let place = self.place(component.digest());
+        let digest = component.digest();
+        let types: Vec<String> = component.workflow_types().to_vec();
+        let place = self.place(digest);
         *lock(&place.component) = Some(component);
+        lock(&self.newest).extend(types.into_iter().map(|name| (name, digest)));
     }
 
     /// A component, loaded from the store if it is not loaded yet.
@@ -112,19 +118,19 @@ impl Components {
         types.collect()
     }
 
-    /// The component to start a workflow type with.
+    /// The component to start a workflow type with: of several versions, the one that was loaded
+    /// last. One that is loaded for the sake of old runs takes no new ones beside it.
     pub(crate) fn with_type(&self, workflow_type: &str) -> Result<Digest, StartError> {
+        if let Some(digest) = lock(&self.newest).get(workflow_type) {
+            return Ok(*digest);
+        }
         let types = self.types();
-        let mut found = types.iter().filter(|(name, _)| name == workflow_type);
-        match (found.next(), found.next()) {
-            (Some((_, digest)), None) => Ok(*digest),
-            (None, _) => Err(unknown_type(
+        match types.iter().find(|(name, _)| name == workflow_type) {
+            Some((_, digest)) => Ok(*digest),
+            None => Err(unknown_type(
                 workflow_type,
                 types.into_iter().map(|(name, _)| name),
             )),
-            _ => Err(StartError::AmbiguousType {
-                workflow_type: workflow_type.into(),
-            }),
         }
     }
 }
@@ -146,25 +152,12 @@ fn component_error(error: sandglass_sandbox::Error) -> Error {
 
 impl Host {
     /// Loads a workflow component and keeps it in the store, so that its runs can always go on.
-    /// Runs that waited for it go on at once.
+    /// Runs that waited for it go on at once, new runs of its types begin with it.
     ///
     /// # Errors
     /// [`Error::Component`] if it cannot be used, [`Error::Store`] if it cannot be kept.
     pub async fn load_component(&self, bytes: impl Into<Vec<u8>>) -> Result<Digest, Error> {
-        let _phase = crate::crash::phase(crate::crash::Phase::Loading);
-        let bytes: Vec<u8> = bytes.into();
-        let inner = Arc::clone(&self.inner);
-        let compiled = self.inner.tokio.spawn_blocking(move || {
-            let loaded = inner.components.sandbox()?.load_workflow(&bytes);
-            Ok::<_, Error>((loaded.map_err(component_error)?, bytes))
-        });
-        let (loaded, bytes) = compiled
-            .await
-            .map_err(|error| Error::Component(error.to_string()))??;
-        let digest = loaded.digest();
-        self.inner.keep_component(digest, bytes).await?;
-        self.add_component(Arc::new(WasmComponent(loaded)));
-        Ok(digest)
+        self.inner.load_component(bytes.into()).await
     }
 
     /// Adds workflow code that is not a wasm component. It is not kept in the store: a host that
@@ -208,6 +201,23 @@ impl Host {
 }
 
 impl Inner {
+    pub(crate) async fn load_component(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Digest, Error> {
+        let _phase = crate::crash::phase(crate::crash::Phase::Loading);
+        let inner = Arc::clone(self);
+        let compiled = self.tokio.spawn_blocking(move || {
+            let loaded = inner.components.sandbox()?.load_workflow(&bytes);
+            Ok::<_, Error>((loaded.map_err(component_error)?, bytes))
+        });
+        let (loaded, bytes) = compiled
+            .await
+            .map_err(|error| Error::Component(error.to_string()))??;
+        let digest = loaded.digest();
+        self.keep_component(digest, bytes).await?;
+        self.components.add(Arc::new(WasmComponent(loaded)));
+        component_loaded(self, digest);
+        Ok(digest)
+    }
+
     /// Stores a component, on the writer's thread.
     async fn keep_component(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), Error> {
         let (sender, receiver) = tokio::sync::oneshot::channel();

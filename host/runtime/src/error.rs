@@ -104,12 +104,6 @@ pub enum StartError {
         /// The types that there are.
         known: Vec<String>,
     },
-    /// Several loaded components have the workflow type.
-    #[error("workflow type {workflow_type:?} is in several components; name one by its digest")]
-    AmbiguousType {
-        /// The type that was asked for.
-        workflow_type: String,
-    },
     /// The workflow id is empty or too long.
     #[error("a workflow id has 1 to {limit} bytes, not {len}")]
     InvalidId {

@@ -89,3 +89,4 @@ use sandglass_store::crash;
 pub use start::{IdConflictPolicy, StartOptions};
 pub use stats::Stats;
 pub use update::{UpdateOptions, UpdateResponse, UpdateStage};
+pub use upgrade::{Obstacle, RunUpgrade, UpgradeOptions, UpgradeOutcome, UpgradeReport};

@@ -5,11 +5,12 @@ use crate::{
     handle::RunHandle,
     host::Inner,
     protocol::{Op, Request, Response},
+    upgrade::{UpgradeOptions, UpgradeReport},
 };
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -154,6 +155,19 @@ async fn serve(
     }
 }
 
+/// Reads the file here: both processes are of one user on one machine.
+async fn upgrade(
+    host: &Arc<Inner>,
+    component: PathBuf,
+    options: UpgradeOptions,
+) -> Result<UpgradeReport, Error> {
+    let read = fs::read(&component);
+    let bytes =
+        read.map_err(|error| Error::system(format!("read {}", component.display()), error))?;
+    let digest = host.load_component(bytes).await?;
+    host.upgrade_runs(digest, options).await
+}
+
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
     let answered = match request.op {
@@ -188,6 +202,9 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
                 .await
                 .map_or_else(Into::into, Response::Updated);
         }
+        Op::Upgrade { component, options } => upgrade(host, component, options)
+            .await
+            .map(Response::Upgraded),
         Op::Describe => run
             .describe()
             .await

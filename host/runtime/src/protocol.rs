@@ -9,9 +9,11 @@ use crate::{
     query::QueryOptions,
     reset::ResetOptions,
     update::{UpdateOptions, UpdateResponse},
+    upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// A request to the owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,11 @@ pub(crate) enum Op {
         activity_id: String,
         op: ActivityOp,
     },
+    /// Move runs to the component in this file; the run of the request does not matter.
+    Upgrade {
+        component: PathBuf,
+        options: UpgradeOptions,
+    },
     Describe,
     /// Answered when the run has ended.
     Result,
@@ -61,6 +68,7 @@ pub(crate) enum Response {
     Ended(Status),
     /// The run id of a new run.
     Made(String),
+    Upgraded(UpgradeReport),
     Refused(Refusal),
 }
 

@@ -10,6 +10,7 @@ use crate::{
     query::QueryOptions,
     reset::ResetOptions,
     update::{UpdateOptions, UpdateResponse},
+    upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
 use sandglass_store::Owner;
@@ -256,6 +257,22 @@ impl Client {
     ) -> Result<RunDescription, Error> {
         match self.ask(workflow_id, run_id, Op::Describe)? {
             Response::Description(run) => Ok(*run),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::Host::upgrade_runs`], with the component in a file that the owner reads.
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the file cannot be read or the connection breaks.
+    pub fn upgrade(
+        &mut self,
+        component: &Path,
+        options: UpgradeOptions,
+    ) -> Result<UpgradeReport, Error> {
+        let component = component.to_owned();
+        match self.ask("", None, Op::Upgrade { component, options })? {
+            Response::Upgraded(report) => Ok(report),
             other => Err(unexpected(&other)),
         }
     }

@@ -1,5 +1,9 @@
 //! Moving an open run to another component, after a trial replay of its history.
 
+mod all;
+
+pub use all::{Obstacle, RunUpgrade, UpgradeOptions, UpgradeOutcome, UpgradeReport};
+
 use crate::{
     cell::{Delivery, Letter},
     error::{Error, UpgradeError},

@@ -1,6 +1,6 @@
 //! Values of arguments that are more than words.
 
-use sandglass_engine::{LimitUnit, Limits};
+use sandglass_engine::{Digest, LimitUnit, Limits};
 use std::{path::PathBuf, time::Duration};
 
 /// A folder granted to activities.
@@ -74,6 +74,19 @@ pub(super) fn parse_entry(text: &str) -> Result<(String, String), String> {
         Ok(_) => Ok((key.into(), json.into())),
         Err(error) => Err(format!("the value is not JSON: {error}")),
     }
+}
+
+/// Parses the digest that names a component.
+pub(super) fn parse_digest(text: &str) -> Result<Digest, String> {
+    let wrong = || "expected the 64 hexadecimal digits of a component".to_owned();
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(wrong());
+    }
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(Digest(digest))
 }
 
 /// Parses the name and value of a limit: a number, with a unit where the limit has one.

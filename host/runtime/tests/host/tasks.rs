@@ -1,7 +1,7 @@
 //! Workflow tasks that fail, and moving runs between components.
 
 use super::support::*;
-use sandglass::{StartOptions, UpgradeError, engine::*};
+use sandglass::{Error, StartOptions, UpgradeError, UpgradeOptions, UpgradeOutcome, engine::*};
 use std::{
     sync::{
         Arc,
@@ -270,4 +270,51 @@ async fn guests_that_spin_on_every_thread_keep_nobody_waiting() {
     while host.stats().tasks_beside > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn open_runs_move_together_and_the_newest_component_takes_new_ones() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    let run = start(&host).await;
+    let ended = host
+        .start(StartOptions::new("main", "ended"))
+        .await
+        .unwrap();
+    ended.terminate("over", "op").await.unwrap();
+    host.add_component(after_signal(3, 2000));
+    let named = |ids: &[&str]| UpgradeOptions {
+        workflow_ids: ids.iter().map(ToString::to_string).collect(),
+        ..UpgradeOptions::default()
+    };
+    let new = host.start(StartOptions::new("main", "new")).await.unwrap();
+    host.idle().await;
+    assert_eq!(new.describe().await.unwrap().digest, Digest([3; 32]));
+
+    let all = UpgradeOptions::default();
+    let report = host
+        .upgrade_runs(Digest([3; 32]), all.clone())
+        .await
+        .unwrap();
+    let [first, second] = &report.runs[..] else {
+        panic!("{report:#?}")
+    };
+    assert_eq!(first.outcome, UpgradeOutcome::Unchanged);
+    let UpgradeOutcome::Cannot(why) = &second.outcome else {
+        panic!("{second:#?}")
+    };
+    assert_eq!(why.event_id, Some(EventId(5)));
+    assert_ne!(why.recorded, why.attempted);
+    assert_eq!(run.describe().await.unwrap().digest, Digest([1; 32]));
+
+    host.add_component(after_signal(2, 1000));
+    let some = host.upgrade_runs(Digest([2; 32]), named(&["w", "ended", "none"]));
+    let report = some.await.unwrap();
+    let outcomes: Vec<_> = report.runs.iter().map(|run| &run.outcome).collect();
+    let (closed, none) = (&UpgradeOutcome::Closed, &UpgradeOutcome::NotFound);
+    assert_eq!(outcomes, [closed, none, &UpgradeOutcome::Moved]);
+    run.signal_named("go", vec![]).await.unwrap();
+    assert_eq!(json_result(&run).await, "\"by 2\"");
+    let unknown = host.upgrade_runs(Digest([9; 32]), all).await;
+    assert!(matches!(unknown, Err(Error::UnknownComponent(_))));
 }
