@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// What a crash may change: when things happened, and which attempt of an activity or a workflow
 /// task it was and why the one before it failed. Besides, what is drawn anew for each run.
-const MAY_DIFFER: [&str; 4] = ["attempt", "last_failure", "run_id", "seed"];
+const MAY_DIFFER: [&str; 5] = ["bytes", "attempt", "last_failure", "run_id", "seed"];
 
 /// A history without what a crash may change: event ids, types and all other attributes stay.
 ///

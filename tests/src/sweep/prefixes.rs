@@ -88,9 +88,15 @@ fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
         // How a local activity ended is no input that could be played: the task itself has it.
         let is_local = matches!(&event.attributes, EventAttributes::MarkerRecorded { marker_name, .. }
             if marker_name == "core_local_activity");
-        is_local || name.contains("Child") || name.contains("External")
+        let continues = name.contains("ContinuedAsNew");
+        is_local || continues || name.contains("Child") || name.contains("External")
     };
-    let asked = |input: &Input| matches!(input, Input::UpdateRequested(_));
+    // A run that follows another, or may be followed, has its chain in the store with it.
+    let asked = |input: &Input| match input {
+        Input::UpdateRequested(_) => true,
+        Input::Started(start) => start.chain != sandglass_engine::Chain::default(),
+        _ => false,
+    };
     let records = frames.iter().flat_map(|frame| &frame.records);
     let mut inputs = records.flat_map(Record::inputs);
     !events.iter().any(of_others) && !inputs.any(|(_, input)| asked(input))
