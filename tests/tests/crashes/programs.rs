@@ -120,7 +120,7 @@ impl Place {
         assert_eq!(calm.parts.len(), crashed.parts.len(), "{self:?}");
         // The run, and those that it continued as.
         let chain = || calm.parts.iter().filter(|part| part.workflow_id == MAIN);
-        let main = chain().last().unwrap();
+        let main = chain().next_back().unwrap();
         if !chain().any(|part| skeleton(&events_of(part)).contains("CR")) {
             self.fail(main, "it was not canceled");
         }
