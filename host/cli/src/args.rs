@@ -6,7 +6,7 @@ mod upgrade;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sandglass_engine::Escalation;
+use sandglass_engine::{CancelState, Escalation};
 use std::{path::PathBuf, time::Duration};
 use values::{parse_duration, parse_grant, parse_host, parse_limit};
 
@@ -286,6 +286,9 @@ pub struct ListArgs {
     /// Only runs with this status
     #[arg(long, value_enum)]
     pub status: Option<StatusFilter>,
+    /// Only runs that were asked to end, and for which that has come so far
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub cancel_state: Option<CancelStateFilter>,
     /// Only runs of this workflow id
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -313,6 +316,30 @@ pub enum StatusFilter {
     TimedOut,
     /// Continued by another run.
     ContinuedAsNew,
+}
+
+/// How far a request to cancel a run has come, by which a list can be narrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CancelStateFilter {
+    /// Recorded; the run's code has not been told.
+    Requested,
+    /// The run's code was told.
+    Delivered,
+    /// Closed without the run's code.
+    ForceRequested,
+    /// The same, and running activities were stopped at once.
+    KillRequested,
+}
+
+impl From<CancelStateFilter> for CancelState {
+    fn from(filter: CancelStateFilter) -> Self {
+        match filter {
+            CancelStateFilter::Requested => Self::Requested,
+            CancelStateFilter::Delivered => Self::Delivered,
+            CancelStateFilter::ForceRequested => Self::ForceRequested,
+            CancelStateFilter::KillRequested => Self::KillRequested,
+        }
+    }
 }
 
 /// `sandglass workflow cancel`.

@@ -251,7 +251,7 @@ fn cancel_state(run: &RunDescription) -> CancelState {
 }
 
 /// The word for how far a request to cancel has come.
-fn cancel_word(state: CancelState) -> &'static str {
+pub(crate) fn cancel_word(state: CancelState) -> &'static str {
     match state {
         CancelState::None => "none",
         CancelState::Requested => "requested",

@@ -149,7 +149,8 @@ async fn drive(
                 row.workflow_id, known.events, row.run_id
             ));
             if args.start.is_for_new_runs() {
-                let what = "timeouts, retries, cron and memo hold for a new run only";
+                let what =
+                    "timeouts, retries, cron, memo and search attributes hold for a new run only";
                 output::note(&format!("warning: {what}"));
             }
             (run, known)

@@ -4,7 +4,8 @@ use sandglass_engine::{EventAttributes, EventId, HistoryEvent};
 use serde_json::Value;
 
 /// What a crash may change: when things happened, and which attempt of an activity or a workflow
-/// task it was and why the one before it failed. Besides, what is drawn anew for each run.
+/// task it was and why the one before it failed. With those the size of the history so far (`bytes`)
+/// changes. Besides, what is drawn anew for each run.
 const MAY_DIFFER: [&str; 5] = ["bytes", "attempt", "last_failure", "run_id", "seed"];
 
 /// A history without what a crash may change: event ids, types and all other attributes stay.

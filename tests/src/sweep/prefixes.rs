@@ -62,9 +62,9 @@ fn digests(frames: &[Frame]) -> impl Iterator<Item = Digest> + '_ {
     })
 }
 
-/// The form in which the outcome is compared. Where it depends on when something came, it is compared
-/// without the events of workflow tasks: of tasks that failed only some attempts are recorded, and what
-/// came while a task ran was recorded together and comes one after another now.
+/// The form in which the outcome is compared. Where it depends on when something came, it is
+/// compared without the events of workflow tasks: of tasks that failed only some attempts are
+/// recorded, and what came while a task ran was recorded together and comes one after another now.
 fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
     let depends = |record: &Record| match record {
         Record::Task(task) => matches!(task.outcome, TaskOutcome::Failed { .. }),
@@ -79,9 +79,10 @@ fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
     lines
 }
 
-/// Whether a history can be continued from the frames of its run alone: it starts, signals and cancels
-/// no other run, and has no local activities. Those that do are recovered from each commit by the scenarios with a host for each
-/// commit, and by the cancel sweep, where all runs of a store are as they were together.
+/// Whether a history can be continued from the frames of its run alone: it starts, signals and
+/// cancels no other run, and has no local activities. Those that do are recovered from each commit
+/// by the scenarios with a host for each commit, and by the cancel sweep, where all runs of a store
+/// are as they were together.
 fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
     let of_others = |event: &HistoryEvent| {
         let name = event.attributes.event_type();

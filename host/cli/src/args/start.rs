@@ -3,7 +3,7 @@
 use super::values::{parse_duration, parse_entry};
 use clap::{Args, ValueEnum};
 use sandglass::{IdConflictPolicy, IdReusePolicy, RetryPolicy, StartOptions};
-use sandglass_engine::{Fields, Millis};
+use sandglass_engine::{Fields, Millis, Payload};
 use std::time::Duration;
 
 /// Options of a new run. They hold for a new run only.
@@ -59,6 +59,9 @@ pub struct StartArgs {
     /// A value that is shown with the run, in JSON; may be repeated
     #[arg(long, value_name = "KEY=JSON", value_parser = parse_entry)]
     pub memo: Vec<(String, String)>,
+    /// A value by which the run can be found, in JSON; may be repeated
+    #[arg(long, value_name = "KEY=JSON", value_parser = parse_entry)]
+    pub search_attribute: Vec<(String, String)>,
 }
 
 /// Whether a workflow id may be used again, by Temporal's names.
@@ -104,15 +107,8 @@ impl StartArgs {
             Conflict::Fail | Conflict::UseExisting => IdConflictPolicy::Fail,
             Conflict::TerminateExisting => IdConflictPolicy::TerminateExisting,
         };
-        let memo = self.memo.iter();
-        options.memo = memo
-            .map(|(key, json)| {
-                (
-                    key.clone(),
-                    sandglass_engine::Payload::json(json.as_bytes()),
-                )
-            })
-            .collect::<Fields>();
+        options.memo = fields(&self.memo);
+        options.search_attributes = fields(&self.search_attribute);
     }
 
     /// Whether anything was given that a run that is taken up cannot follow any more.
@@ -124,6 +120,7 @@ impl StartArgs {
             || self.cron.is_some()
             || self.retry().is_some()
             || !self.memo.is_empty()
+            || !self.search_attribute.is_empty()
     }
 
     fn retry(&self) -> Option<RetryPolicy> {
@@ -144,4 +141,11 @@ impl StartArgs {
             ..default
         })
     }
+}
+
+fn fields(entries: &[(String, String)]) -> Fields {
+    let entries = entries.iter();
+    entries
+        .map(|(key, json)| (key.clone(), Payload::json(json.as_bytes())))
+        .collect()
 }

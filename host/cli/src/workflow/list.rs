@@ -3,13 +3,14 @@
 use super::stored;
 use crate::{
     args::{ListArgs, OutputForm, StatusFilter},
-    exit::{Exit, Outcome},
+    description::cancel_word,
+    exit::{Exit, Outcome, Stop},
     output, payload,
     time::{length, rfc3339},
 };
 use sandglass::RunListing;
-use sandglass_engine::{Fields, Timestamp};
-use sandglass_store::{ListFilter, Reader as _, RunRow, RunStatus};
+use sandglass_engine::{CancelState, Fields, Timestamp};
+use sandglass_store::{ListFilter, Reader, RunRow, RunStatus};
 use serde_json::{Value, json};
 
 pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
@@ -20,17 +21,8 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
         cancel_requested: (args.status == Some(StatusFilter::Canceling)).then_some(true),
         ..ListFilter::default()
     };
-    let rows = reader
-        .list(&filter, args.limit, None)
-        .map_err(stored::stop)?;
-    let mut runs = Vec::new();
-    let mut damaged = Vec::new();
-    for row in rows {
-        match row {
-            Ok(row) => runs.push(Listed::new(row)),
-            Err(error) => damaged.push(error),
-        }
-    }
+    let wanted = args.cancel_state.map(CancelState::from);
+    let (runs, damaged) = find(&reader, &filter, wanted, args.limit)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
             "workflows": runs.iter().map(Listed::to_json).collect::<Vec<_>>(),
@@ -49,8 +41,43 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     })
 }
 
+/// The newest runs that the filter lets through, and what could not be read of the store.
+fn find(
+    reader: &impl Reader,
+    filter: &ListFilter,
+    wanted: Option<CancelState>,
+    limit: usize,
+) -> Result<(Vec<Listed>, Vec<sandglass_store::Error>), Stop> {
+    let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let rows = reader.list(filter, limit, after).map_err(stored::stop)?;
+        let (read, before) = (rows.len(), after);
+        for row in rows {
+            match row {
+                Ok(row) => {
+                    after = Some(row.key);
+                    let listed = Listed::new(row);
+                    if wanted.is_none_or(|state| listed.cancel_state == Some(state)) {
+                        runs.push(listed);
+                    }
+                }
+                Err(error) => damaged.push(error),
+            }
+        }
+        // The store does not know how far a request has come; it is asked for more until there is
+        // enough.
+        let is_last = read < limit || after == before;
+        if is_last || wanted.is_none() || runs.len() >= limit {
+            runs.truncate(limit);
+            return Ok((runs, damaged));
+        }
+    }
+}
+
 struct Listed {
     row: RunRow,
+    /// How far a request to cancel it has come, if that can be read.
+    cancel_state: Option<CancelState>,
     compensation_failed: bool,
     /// Failed workflow tasks that keep a request to cancel from the run's code.
     undeliverable: Option<u32>,
@@ -64,6 +91,7 @@ impl Listed {
         // What a damaged summary would say is left out; `describe` names the damage.
         let listing = RunListing::from_row(&row).ok();
         Self {
+            cancel_state: listing.as_ref().map(|listing| listing.cancel_state),
             compensation_failed: listing
                 .as_ref()
                 .is_some_and(|l| !l.uncompensated.is_empty()),
@@ -84,6 +112,7 @@ impl Listed {
             "status": stored::status_word(row.status),
             "paused": self.paused,
             "cancel_requested": row.cancel_requested,
+            "cancel_state": self.cancel_state.map(cancel_word),
             "compensation_failed": self.compensation_failed,
             "undeliverable": self.undeliverable,
             "memo": payload::fields(&self.memo),

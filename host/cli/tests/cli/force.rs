@@ -31,6 +31,25 @@ fn canceled(args: &[&str]) -> (Ended, Value, Value) {
     let described = folder
         .sandglass(&["workflow", "describe", "s", "--output", "json"])
         .json(0);
+    for state in [
+        "requested",
+        "delivered",
+        "force-requested",
+        "kill-requested",
+    ] {
+        let list = [
+            "workflow",
+            "list",
+            "--cancel-state",
+            state,
+            "--output",
+            "json",
+        ];
+        let listed = folder.sandglass(&list).json(0);
+        let count = listed["workflows"].as_array().unwrap().len();
+        let is_so = described["cancel_state"] == state;
+        assert_eq!(count, usize::from(is_so), "{state} in {listed:#}");
+    }
     (ended, answered, described)
 }
 

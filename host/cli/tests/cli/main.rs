@@ -11,4 +11,6 @@ mod messages;
 mod operators;
 mod resume;
 mod run;
+mod start;
 mod support;
+mod upgrade;
