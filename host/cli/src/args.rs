@@ -77,7 +77,7 @@ pub enum Command {
     Run(RunArgs),
     /// Show the limits of a host, what Temporal's are, and what happens when one is passed
     Limits(LimitsArgs),
-    /// Look at the runs of a store, cancel, terminate or signal them
+    /// Look at the runs of a store, ask them something, hold, stop, repeat or upgrade them
     #[command(subcommand, visible_alias = "wf")]
     Workflow(WorkflowCommand),
     /// Report how pending activities ended, cancel, pause or reset them
@@ -364,7 +364,9 @@ pub struct CancelArgs {
     #[arg(
         long,
         value_name = "N",
-        conflicts_with_all = ["force", "kill", "grace", "wait", "fail_if_closed"]
+        conflicts_with_all = [
+            "force", "kill", "grace", "wait", "fail_if_closed", "first_execution_run_id"
+        ]
     )]
     pub scope: Option<u32>,
     /// How long the run may take to end, such as 30s; its code can read the deadline
@@ -381,7 +383,8 @@ pub struct CancelArgs {
     /// Exit with code 1 if the run had closed already
     #[arg(long)]
     pub fail_if_closed: bool,
-    /// Wait until the run has closed and exit with its exit code
+    /// Wait until the run has closed, and those that follow it, and exit with the exit code of the
+    /// last one
     #[arg(long)]
     pub wait: bool,
 }

@@ -76,11 +76,19 @@ pub fn short(payloads: &[Payload]) -> String {
 /// # Errors
 /// Names the argument or file that is not JSON, and where.
 pub fn read(arguments: &[String]) -> anyhow::Result<Vec<Payload>> {
+    read_as("--input", arguments)
+}
+
+/// The same, for another option.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(option: &str, arguments: &[String]) -> anyhow::Result<Vec<Payload>> {
     arguments
         .iter()
         .map(|argument| {
             let (text, name) = match argument.strip_prefix('@') {
-                None => (argument.clone(), format!("--input {argument}")),
+                None => (argument.clone(), format!("{option} {argument}")),
                 Some(path) => {
                     let text = std::fs::read_to_string(path);
                     (
@@ -90,7 +98,7 @@ pub fn read(arguments: &[String]) -> anyhow::Result<Vec<Payload>> {
                 }
             };
             let value: Value = serde_json::from_str(&text).with_context(|| {
-                format!("{name} is not JSON (a text needs quotes: --input '\"text\"')")
+                format!("{name} is not JSON (a text needs quotes: {option} '\"text\"')")
             })?;
             // Written anew: what is recorded does not depend on somebody's spaces.
             Ok(Payload::json(value.to_string()))

@@ -170,6 +170,10 @@ async fn upgrade(
 
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
+    let run = match request.first_run_id {
+        Some(first) => run.chained(&first),
+        None => run,
+    };
     let answered = match request.op {
         Op::Cancel(options) => run.cancel(options).await.map(Response::Canceled),
         Op::Force(options) => run.force(options).await.map(Response::Canceled),

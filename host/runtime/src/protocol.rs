@@ -20,6 +20,9 @@ use std::path::PathBuf;
 pub(crate) struct Request {
     pub(crate) workflow_id: String,
     pub(crate) run_id: Option<String>,
+    /// The chain whose current run is meant (R4).
+    #[serde(default)]
+    pub(crate) first_run_id: Option<String>,
     pub(crate) op: Op,
 }
 

@@ -30,6 +30,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 pub struct Client {
     stream: BufReader<UnixStream>,
     owner: Owner,
+    first_run_id: Option<String>,
 }
 
 impl Client {
@@ -52,6 +53,7 @@ impl Client {
                     return Ok(Some(Self {
                         stream: BufReader::new(stream),
                         owner,
+                        first_run_id: None,
                     }));
                 }
                 Err(error) => failed = Some((owner, error)),
@@ -69,6 +71,16 @@ impl Client {
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// From now on requests that go to the current run of a chain go to this one's, as those of a
+    /// handle from [`crate::Host::start`]. A run id names the run that answers if the workflow id
+    /// has been used for another chain; without one there is no run then, as with
+    /// [`crate::RunHandle::of_chain`].
+    #[must_use]
+    pub fn chained(mut self, first_run_id: Option<String>) -> Self {
+        self.first_run_id = first_run_id;
+        self
     }
 
     /// As [`crate::RunHandle::cancel`].
@@ -293,6 +305,7 @@ impl Client {
         let request = Request {
             workflow_id: workflow_id.into(),
             run_id: run_id.map(Into::into),
+            first_run_id: self.first_run_id.clone(),
             op,
         };
         let mut text = serde_json::to_vec(&request).map_err(|error| broken(error.to_string()))?;

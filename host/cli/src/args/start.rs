@@ -38,7 +38,7 @@ pub struct StartArgs {
     /// Most attempts; 0 for no limit [default with another --retry: 0]
     #[arg(long, value_name = "COUNT")]
     pub retry_maximum_attempts: Option<u32>,
-    /// Whether the id may be used although runs of it have ended
+    /// With --rerun: whether the id may be used although runs of it have ended
     #[arg(
         long,
         value_enum,
@@ -59,7 +59,8 @@ pub struct StartArgs {
     /// A value that is shown with the run, in JSON; may be repeated
     #[arg(long, value_name = "KEY=JSON", value_parser = parse_entry)]
     pub memo: Vec<(String, String)>,
-    /// A value by which the run can be found, in JSON; may be repeated
+    /// A value of a type (text, number, time, list of texts) that is listed with the run, in JSON;
+    /// may be repeated
     #[arg(long, value_name = "KEY=JSON", value_parser = parse_entry)]
     pub search_attribute: Vec<(String, String)>,
 }

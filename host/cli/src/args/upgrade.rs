@@ -1,6 +1,6 @@
 //! Arguments of `sandglass workflow upgrade`.
 
-use super::{DbArgs, values::parse_digest};
+use super::{DbArgs, LimitArgs, values::parse_digest};
 use clap::Args;
 use sandglass_engine::Digest;
 use std::path::PathBuf;
@@ -24,4 +24,7 @@ pub struct UpgradeArgs {
     /// The store file
     #[command(flatten)]
     pub db: DbArgs,
+    /// What runs may ask for, as their usual host has it
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }

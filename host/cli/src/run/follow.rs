@@ -203,7 +203,6 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Warns once about each activity type that nobody serves.
     /// Warns once of each type of activities whose attempts could be stuck without a sign (S57).
     fn warn_silent(&mut self, run: &RunDescription) {
         for activity in run.activities.iter().filter(|one| one.lacks_heartbeat) {
@@ -217,6 +216,7 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Warns once about each activity type that nobody serves.
     fn warn_unserved(&mut self) {
         let now = self.host.now();
         for waiting in self.host.unserved() {
@@ -366,12 +366,12 @@ fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
         run.history_length
     )];
     // Only what is shown is put into words: a run may wait for thousands.
-    for (label, text) in description::waiting(run, now).take(VIEW_LINES) {
+    let mut waiting = description::waiting(run, now);
+    for (label, text) in waiting.by_ref().take(VIEW_LINES) {
         let text = output::shorten(&output::one_line(&text), 400);
         lines.push(format!("  {label} {text}"));
     }
-    let all = usize::from(run.task.is_some()) + run.activities.len() + run.timers.len();
-    let more = all.saturating_sub(VIEW_LINES);
+    let more = waiting.count();
     if more > 0 {
         lines.push(format!("  and {more} more"));
     }

@@ -18,7 +18,8 @@ pub(super) fn activity(command: &ActivityCommand, form: OutputForm) -> Outcome {
     let identity = IDENTITY.to_owned();
     let (of, op, word) = match command {
         ActivityCommand::Complete(args) => {
-            let result = payload::read(std::slice::from_ref(&args.result)).or_usage()?;
+            let result =
+                payload::read_as("--result", std::slice::from_ref(&args.result)).or_usage()?;
             let result = result.into_iter().next().unwrap_or_else(Payload::null);
             let op = ActivityOp::Complete { result, identity };
             (&args.activity, op, "completed")
@@ -56,13 +57,13 @@ pub(super) fn activity(command: &ActivityCommand, form: OutputForm) -> Outcome {
 
 fn perform(of: &OneActivityArgs, op: &ActivityOp, word: &str, form: OutputForm) -> Outcome {
     let args = of.target();
-    let mut target = Target::find(&args)?;
+    let mut target = Target::find(&args, None)?;
     // Only what names its request can be asked again without knowing what became of the first.
     let repeatable = matches!(op, ActivityOp::Cancel(_) | ActivityOp::Reset(_));
     let done = target.ask(
         repeatable,
-        |owner, id, run_id| owner.activity(id, Some(run_id), &of.activity_id, op.clone()),
-        |db, id, run_id| offline::activity(&db.db, id, Some(run_id), &of.activity_id, op.clone()),
+        |owner, id, run_id| owner.activity(id, run_id, &of.activity_id, op.clone()),
+        |db, id, run_id| offline::activity(&db.db, id, run_id, &of.activity_id, op.clone()),
     );
     done.map_err(refused)?;
     let text = format!("activity {}: {word}", of.activity_id);

@@ -3,9 +3,9 @@
 //! The store's owner is asked, if there is one. Else a query is answered here, by replaying the
 //! run's history; an update needs a host.
 
-use super::stored;
+use super::{operate::request_id, request::Target};
 use crate::{
-    args::{OutputForm, QueryArgs, RejectCondition, Stage, TargetArgs, UpdateArgs},
+    args::{OutputForm, QueryArgs, RejectCondition, Stage, UpdateArgs},
     component,
     exit::{Exit, OrStop, Outcome, Stop},
     output, payload,
@@ -13,12 +13,9 @@ use crate::{
 };
 use sandglass::{
     Error, MessageError, QueryOptions, QueryReject, UpdateOptions, UpdateStage, offline,
-    remote::Client,
 };
 use serde_json::json;
-
-/// How often a request is made again because the owner went away.
-const TRIES: u32 = 3;
+use std::path::Path;
 
 pub(super) fn query(args: &QueryArgs, form: OutputForm) -> Outcome {
     let options = QueryOptions {
@@ -32,21 +29,20 @@ pub(super) fn query(args: &QueryArgs, form: OutputForm) -> Outcome {
         timeout: Some(args.timeout),
         ..QueryOptions::default()
     };
-    let (id, run_id) = find(&args.target)?;
-    let db = &args.target.db.db;
-    let answer = ask(
-        &args.target,
-        |owner| owner.query(&id, Some(&run_id), options.clone()),
-        || {
+    let mut target = Target::find(&args.target, None)?;
+    let answer = target.ask(
+        true,
+        |owner, id, run_id| owner.query(id, run_id, options.clone()),
+        |db, id, run_id| {
             let cache = component::cache_folder();
-            offline::query(db, &id, Some(&run_id), options.clone(), cache)
+            offline::query(&db.db, id, run_id, options.clone(), cache)
         },
     );
     let answer = payload::value(&answer.map_err(unanswered)?);
     match form {
         OutputForm::Json => output::print_json(&json!({
-            "workflow_id": id,
-            "run_id": run_id,
+            "workflow_id": target.id,
+            "run_id": target.found,
             "answer": answer,
         }))?,
         OutputForm::Text => output::print(&format!("{answer}\n"))?,
@@ -55,10 +51,12 @@ pub(super) fn query(args: &QueryArgs, form: OutputForm) -> Outcome {
 }
 
 pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
+    // With an id of its own it is the same update when it is asked for again.
+    let update_id = args.update_id.clone().unwrap_or_else(request_id);
     let options = UpdateOptions {
         name: args.name.clone(),
         arguments: payload::read(&args.input).or_usage()?,
-        update_id: args.update_id.clone(),
+        update_id: Some(update_id.clone()),
         identity: IDENTITY.into(),
         wait_for: match args.wait_for_stage {
             Stage::Admitted => UpdateStage::Admitted,
@@ -68,12 +66,17 @@ pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
         timeout: Some(args.timeout),
         ..UpdateOptions::default()
     };
-    let (id, run_id) = find(&args.target)?;
-    let response = ask(
-        &args.target,
-        |owner| owner.update(&id, Some(&run_id), options.clone()),
-        || Err(nobody(&args.target)),
+    let mut target = Target::find(&args.target, None)?;
+    let response = target.ask(
+        true,
+        |owner, id, run_id| owner.update(id, run_id, options.clone()),
+        |db, _, _| Err(nobody(&db.db)),
     );
+    if let Err(MessageError::DeadlineExceeded(_)) = &response {
+        output::note(&format!(
+            "ask again with --update-id {update_id}: it is the same update then"
+        ));
+    }
     let response = response.map_err(unanswered)?;
     let stage = match response.stage {
         UpdateStage::Admitted => "admitted",
@@ -87,7 +90,7 @@ pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
     };
     match form {
         OutputForm::Json => output::print_json(&json!({
-            "workflow_id": id,
+            "workflow_id": target.id,
             "run_id": response.run_id,
             "update_id": response.update_id,
             "stage": stage,
@@ -106,37 +109,10 @@ pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
     })
 }
 
-/// The ids of the run that is meant; a newer one of the workflow id is not.
-fn find(target: &TargetArgs) -> Result<(String, String), Stop> {
-    let reader = stored::open(&target.db.db)?;
-    let row = stored::find(&reader, target.id(), target.run_id.as_deref())?;
-    Ok((row.workflow_id, row.run_id))
-}
-
-/// Asks the owner, or does it here if there is none; again if the owner stops meanwhile.
-fn ask<T>(
-    target: &TargetArgs,
-    mut remote: impl FnMut(&mut Client) -> Result<T, MessageError>,
-    mut local: impl FnMut() -> Result<T, MessageError>,
-) -> Result<T, MessageError> {
-    let mut tries = 1;
-    loop {
-        let answer = match Client::connect(&target.db.db)? {
-            Some(mut owner) => remote(&mut owner),
-            None => return local(),
-        };
-        match answer {
-            // An update has an id only if it was given one; without, a second one would be another.
-            Err(MessageError::Host(Error::ShutDown)) if tries < TRIES => tries += 1,
-            answer => return answer,
-        }
-    }
-}
-
-fn nobody(target: &TargetArgs) -> MessageError {
+fn nobody(db: &Path) -> MessageError {
     let reason = format!(
         "no host runs on {}: an update needs one to answer it; start one with `sandglass run`",
-        target.db.db.display()
+        db.display()
     );
     MessageError::Exhausted(reason)
 }

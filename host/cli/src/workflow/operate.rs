@@ -13,11 +13,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) fn pause(args: &PauseArgs, form: OutputForm) -> Outcome {
     let request = request(&args.reason);
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::find(&args.target, None)?;
     let done = target.ask(
         true,
-        |owner, id, run_id| owner.pause(id, Some(run_id), request.clone()),
-        |db, id, run_id| offline::pause(&db.db, id, Some(run_id), request.clone()),
+        |owner, id, run_id| owner.pause(id, run_id, request.clone()),
+        |db, id, run_id| offline::pause(&db.db, id, run_id, request.clone()),
     );
     done.map_err(refused)?;
     target.answer("paused", json!({ "disposition": "paused" }), form)?;
@@ -26,11 +26,11 @@ pub(super) fn pause(args: &PauseArgs, form: OutputForm) -> Outcome {
 
 pub(super) fn unpause(args: &PauseArgs, form: OutputForm) -> Outcome {
     let request = request(&args.reason);
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::find(&args.target, None)?;
     let done = target.ask(
         true,
-        |owner, id, run_id| owner.unpause(id, Some(run_id), request.clone()),
-        |db, id, run_id| offline::unpause(&db.db, id, Some(run_id), request.clone()),
+        |owner, id, run_id| owner.unpause(id, run_id, request.clone()),
+        |db, id, run_id| offline::unpause(&db.db, id, run_id, request.clone()),
     );
     done.map_err(refused)?;
     target.answer("unpaused", json!({ "disposition": "unpaused" }), form)?;
@@ -41,11 +41,11 @@ pub(super) fn unpause(args: &PauseArgs, form: OutputForm) -> Outcome {
 pub(super) fn cancel_scope(args: &CancelArgs, scope: u32, form: OutputForm) -> Outcome {
     let request = request(&args.reason);
     let number = ScopeId(scope);
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::find(&args.target, None)?;
     let done = target.ask(
         true,
-        |owner, id, run_id| owner.cancel_scope(id, Some(run_id), number, request.clone()),
-        |db, id, run_id| offline::cancel_scope(&db.db, id, Some(run_id), number, request.clone()),
+        |owner, id, run_id| owner.cancel_scope(id, run_id, number, request.clone()),
+        |db, id, run_id| offline::cancel_scope(&db.db, id, run_id, number, request.clone()),
     );
     done.map_err(refused)?;
     let text = format!("cancellation of scope {scope} requested");
@@ -68,11 +68,11 @@ pub(super) fn reset(args: &ResetArgs, form: OutputForm) -> Outcome {
         request_id: Some(request_id()),
         ..ResetOptions::to(point)
     };
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::find(&args.target, None)?;
     let made = target.ask(
         true,
-        |owner, id, run_id| owner.reset(id, Some(run_id), options.clone()),
-        |db, id, run_id| offline::reset(&db.db, id, Some(run_id), options.clone()),
+        |owner, id, run_id| owner.reset(id, run_id, options.clone()),
+        |db, id, run_id| offline::reset(&db.db, id, run_id, options.clone()),
     );
     let new_run_id = made.map_err(refused)?;
     let text = format!("reset; it goes on as run {new_run_id}");

@@ -5,14 +5,14 @@
 
 use super::stored;
 use crate::{
-    args::{CancelArgs, ChainArgs, DbArgs, OutputForm, SignalArgs, TargetArgs, TerminateArgs},
+    args::{CancelArgs, DbArgs, OutputForm, SignalArgs, TargetArgs, TerminateArgs},
     exit::{Exit, OrStop, Outcome, Stop},
     outcome, output, payload,
     run::{IDENTITY, stop},
 };
 use sandglass::{
-    CancelOptions, CancelResponse, Disposition, Error, ForceOptions, TerminateOptions, offline,
-    remote::Client,
+    CancelOptions, CancelResponse, Disposition, Error, ForceOptions, MessageError,
+    TerminateOptions, offline, remote::Client,
 };
 use sandglass_engine::{Signal, Status};
 use sandglass_store::RunStatus;
@@ -25,7 +25,7 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
     if let Some(scope) = args.scope {
         return super::operate::cancel_scope(args, scope, form);
     }
-    let mut target = Target::of_chain(&args.target, &args.chain)?;
+    let mut target = Target::find(&args.target, args.chain.first_execution_run_id.as_deref())?;
     let response = target.cancel(args).map_err(stop)?;
     let (word, text) = match &response.disposition {
         Disposition::Recorded if args.force || args.kill => {
@@ -87,7 +87,7 @@ fn killed(attempts: u64) -> String {
 }
 
 pub(super) fn terminate(args: &TerminateArgs, form: OutputForm) -> Outcome {
-    let mut target = Target::of_chain(&args.target, &args.chain)?;
+    let mut target = Target::find(&args.target, args.chain.first_execution_run_id.as_deref())?;
     target
         .terminate(&args.reason)
         .map_err(closed_is_not_found)?;
@@ -100,9 +100,10 @@ pub(super) fn signal(args: &SignalArgs, form: OutputForm) -> Outcome {
         name: args.name.clone(),
         arguments: payload::read(&args.input).or_usage()?,
         identity: IDENTITY.into(),
+        request_id: super::operate::request_id(),
         ..Signal::default()
     };
-    let mut target = Target::find(&args.target)?;
+    let mut target = Target::find(&args.target, None)?;
     target.signal(&signal).map_err(closed_is_not_found)?;
     let text = format!("signal {} sent", args.name);
     target.answer(&text, json!({ "disposition": "recorded" }), form)?;
@@ -122,42 +123,67 @@ pub(super) fn closed_is_not_found(error: Error) -> Stop {
 pub(super) struct Target<'a> {
     db: &'a DbArgs,
     pub(super) id: String,
-    /// The run that was found first: a newer one of the id is not meant.
-    run_id: String,
+    /// The run that was found: what people are told.
+    pub(super) found: String,
+    /// The run that was asked for, if one was.
+    run_id: Option<String>,
+    /// Else the chain that is meant: what is asked concerns its current run, whichever that is by
+    /// then, and no newer chain of the id (R4).
+    first_run_id: Option<String>,
     owner: Option<Client>,
 }
 
-impl<'a> Target<'a> {
-    /// The current run of a chain, if one is named (R4). If none is open, the last one answers.
-    fn of_chain(args: &'a TargetArgs, chain: &ChainArgs) -> Result<Self, Stop> {
-        let Some(first) = &chain.first_execution_run_id else {
-            return Self::find(args);
-        };
-        let reader = stored::open(&args.db.db)?;
-        let row = stored::find(&reader, args.id(), None)?;
-        if row.status == RunStatus::Running && row.first_run_id != *first {
-            return Err(stored::not_found(&args.db.db, args.id(), Some(first)));
-        }
-        Ok(Self {
-            db: &args.db,
-            id: row.workflow_id,
-            run_id: row.run_id,
-            owner: Client::connect(&args.db.db).map_err(stop)?,
-        })
-    }
+/// The error of the host in what a request came to, if it is one.
+pub(super) trait OfHost: From<Error> {
+    fn of_host(&self) -> Option<&Error>;
+}
 
-    pub(super) fn find(args: &'a TargetArgs) -> Result<Self, Stop> {
+impl OfHost for Error {
+    fn of_host(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+impl OfHost for MessageError {
+    fn of_host(&self) -> Option<&Error> {
+        match self {
+            Self::Host(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// The run, the newest one of the id, or the current one of a chain. If no run of the chain is
+    /// open, the last run of the id answers.
+    pub(super) fn find(args: &'a TargetArgs, chain: Option<&str>) -> Result<Self, Stop> {
+        let asked = args.run_id.clone().filter(|_| chain.is_none());
         let row = {
             let reader = stored::open(&args.db.db)?;
-            stored::find(&reader, args.id(), args.run_id.as_deref())?
+            stored::find(&reader, args.id(), asked.as_deref())?
         };
-        let owner = Client::connect(&args.db.db).map_err(stop)?;
-        Ok(Self {
+        if row.status == RunStatus::Running && chain.is_some_and(|first| first != row.first_run_id)
+        {
+            return Err(stored::not_found(&args.db.db, args.id(), chain));
+        }
+        let chain = chain.map_or(row.first_run_id, Into::into);
+        let mut target = Self {
             db: &args.db,
             id: row.workflow_id,
-            run_id: row.run_id,
-            owner,
-        })
+            found: row.run_id,
+            first_run_id: asked.is_none().then_some(chain),
+            run_id: asked,
+            owner: None,
+        };
+        target.connect().map_err(stop)?;
+        Ok(target)
+    }
+
+    fn connect(&mut self) -> Result<(), Error> {
+        self.owner = None;
+        let owner = Client::connect(&self.db.db)?;
+        self.owner = owner.map(|owner| owner.chained(self.first_run_id.clone()));
+        Ok(())
     }
 
     fn cancel(&mut self, args: &CancelArgs) -> Result<CancelResponse, Error> {
@@ -166,14 +192,15 @@ impl<'a> Target<'a> {
         }
         let options = CancelOptions {
             identity: IDENTITY.into(),
+            request_id: Some(super::operate::request_id()),
             deadline: args.grace,
             escalation: args.then.map(Into::into),
             ..CancelOptions::reason(&args.reason)
         };
         self.ask(
             true,
-            |owner, id, run_id| owner.cancel(id, Some(run_id), options.clone()),
-            |db, id, run_id| offline::cancel(&db.db, id, Some(run_id), options.clone()),
+            |owner, id, run_id| owner.cancel(id, run_id, options.clone()),
+            |db, id, run_id| offline::cancel(&db.db, id, run_id, options.clone()),
         )
     }
 
@@ -182,12 +209,12 @@ impl<'a> Target<'a> {
             reason: reason.into(),
             identity: IDENTITY.into(),
             kill,
-            ..ForceOptions::default()
+            request_id: Some(super::operate::request_id()),
         };
         self.ask(
             true,
-            |owner, id, run_id| owner.force(id, Some(run_id), options.clone()),
-            |db, id, run_id| offline::force(&db.db, id, Some(run_id), options.clone()),
+            |owner, id, run_id| owner.force(id, run_id, options.clone()),
+            |db, id, run_id| offline::force(&db.db, id, run_id, options.clone()),
         )
     }
 
@@ -201,37 +228,37 @@ impl<'a> Target<'a> {
         };
         self.ask(
             true,
-            |owner, id, run_id| owner.terminate(id, Some(run_id), options.clone()),
-            |db, id, run_id| offline::terminate(&db.db, id, Some(run_id), options.clone()),
+            |owner, id, run_id| owner.terminate(id, run_id, options.clone()),
+            |db, id, run_id| offline::terminate(&db.db, id, run_id, options.clone()),
         )
     }
 
     fn signal(&mut self, signal: &Signal) -> Result<(), Error> {
         self.ask(
-            false,
-            |owner, id, run_id| owner.signal(id, Some(run_id), signal.clone()),
-            |db, id, run_id| offline::signal(&db.db, id, Some(run_id), signal.clone()),
+            true,
+            |owner, id, run_id| owner.signal(id, run_id, signal.clone()),
+            |db, id, run_id| offline::signal(&db.db, id, run_id, signal.clone()),
         )
     }
 
     /// Asks the owner, or does it here if there is none; again if the owner stops meanwhile.
     /// `repeatable`: a request whose answer was lost may be made twice.
-    pub(super) fn ask<T>(
+    pub(super) fn ask<T, E: OfHost>(
         &mut self,
         repeatable: bool,
-        remote: impl Fn(&mut Client, &str, &str) -> Result<T, Error>,
-        local: impl Fn(&DbArgs, &str, &str) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        remote: impl Fn(&mut Client, &str, Option<&str>) -> Result<T, E>,
+        local: impl Fn(&DbArgs, &str, Option<&str>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut tries = 1;
         loop {
             let done = match &mut self.owner {
-                Some(owner) => remote(owner, &self.id, &self.run_id),
-                None => local(self.db, &self.id, &self.run_id),
+                Some(owner) => remote(owner, &self.id, self.run_id.as_deref()),
+                None => local(self.db, &self.id, self.run_id.as_deref()),
             };
-            let again = match &done {
-                Err(Error::ShutDown) => true,
-                Err(Error::System { .. }) => repeatable && self.owner.is_some(),
-                Err(Error::Store(error)) => {
+            let again = match done.as_ref().err().and_then(OfHost::of_host) {
+                Some(Error::ShutDown) => true,
+                Some(Error::System { .. }) => repeatable && self.owner.is_some(),
+                Some(Error::Store(error)) => {
                     matches!(**error, sandglass_store::Error::Owned { .. })
                 }
                 _ => false,
@@ -240,27 +267,27 @@ impl<'a> Target<'a> {
                 return done;
             }
             tries += 1;
-            self.owner = None;
-            self.owner = Client::connect(&self.db.db)?;
+            self.connect()?;
         }
     }
 
-    /// Waits until the run has ended.
+    /// Waits until the run has ended, and those that follow it.
     fn wait(&mut self) -> Result<Status, Stop> {
         while let Some(owner) = &mut self.owner {
-            match owner.result(&self.id, Some(&self.run_id)) {
+            match owner.result(&self.id, Some(&self.found)) {
                 // It stops, perhaps because the run has ended.
                 Err(Error::ShutDown | Error::System { .. }) => {}
                 status => return status.map_err(stop),
             }
             let reader = stored::open(&self.db.db)?;
-            let row = stored::find(&reader, &self.id, Some(&self.run_id))?;
-            let status = stored::describe(&reader, &row)?.status;
-            if status != Status::Running {
-                return Ok(status);
+            let row = stored::find(&reader, &self.id, Some(&self.found))?;
+            let run = stored::describe(&reader, &row)?;
+            match run.chain.successor {
+                Some(next) => self.found = next,
+                None if run.status != Status::Running => return Ok(run.status),
+                None => {}
             }
-            self.owner = None;
-            self.owner = Client::connect(&self.db.db).map_err(stop)?;
+            self.connect().map_err(stop)?;
         }
         Err(Stop::host(anyhow::anyhow!(
             "the request is recorded, but no host runs on {}: there is nothing to wait for",
@@ -272,7 +299,7 @@ impl<'a> Target<'a> {
     pub(super) fn answer(&self, text: &str, fields: Value, form: OutputForm) -> Result<(), Stop> {
         let mut document = json!({
             "workflow_id": self.id,
-            "run_id": self.run_id,
+            "run_id": self.found,
             "host": self.owner.as_ref().map(|client| client.owner().pid),
         });
         if let (Value::Object(map), Value::Object(fields)) = (&mut document, fields) {

@@ -1,14 +1,15 @@
 //! `sandglass workflow upgrade`: open runs go on with a new component, and which cannot, and why.
 //!
 //! The store's owner does it, if there is one. Else a host is started for it, whose workflow tasks
-//! are held back: nothing runs but the trials.
+//! are held back: no code runs but the trials. What is due meanwhile (timers, deadlines, requests
+//! to other runs) is recorded, by the limits of the command line.
 
 use super::stored;
 use crate::{
     args::{OutputForm, UpgradeArgs},
     component,
     exit::{Exit, OrStop, Outcome, Stop},
-    output,
+    limits, output,
     run::stop,
 };
 use anyhow::Context;
@@ -56,7 +57,10 @@ fn here(
         .build()
         .or_host()?;
     runtime.block_on(async {
-        let mut builder = Host::builder().store(&args.db.db).start_paused();
+        let mut builder = Host::builder()
+            .store(&args.db.db)
+            .limits(limits::effective(&args.limits))
+            .start_paused();
         if let Some(folder) = component::cache_folder() {
             builder = builder.compile_cache(folder);
         }

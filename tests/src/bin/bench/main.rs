@@ -15,6 +15,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command, time::Duration};
 use summary::Summary;
 
+/// That of the program `sandglass`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measurements of each figure.
 const REPEATS: usize = 5;
 
