@@ -310,6 +310,9 @@ pub struct RunUnderTest {
     pub handle: HandleUnderTest,
 }
 
+/// Requests that were made so far, in all worlds of the process.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
 impl RunUnderTest {
     /// Asks it to end: reason `r1`, identity `op`.
     pub async fn cancel(&self) -> CancelResponse {
@@ -321,6 +324,11 @@ impl RunUnderTest {
         let options = CancelOptions {
             reason: reason.into(),
             identity: identity.into(),
+            // If it is asked again because the answer was lost with a host, it is the same one.
+            request_id: Some(format!(
+                "cancel-{}",
+                REQUESTS.fetch_add(1, Ordering::Relaxed)
+            )),
             ..CancelOptions::default()
         };
         self.handle.cancel(options).await.expect("the run is known")

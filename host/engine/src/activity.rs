@@ -120,7 +120,9 @@ pub enum HeartbeatAnswer {
 }
 
 impl PendingActivity {
-    pub(crate) fn new(
+    /// One that was just scheduled. What is missing in `call` is missing in it.
+    #[must_use]
+    pub fn new(
         scheduled_event_id: EventId,
         activity_id: String,
         call: ActivityCall,

@@ -286,6 +286,11 @@ impl RunCell {
     pub(crate) fn lock(&self) -> MutexGuard<'_, CellState> {
         lock(&self.state)
     }
+
+    #[cfg(test)]
+    pub(crate) fn try_lock(&self) -> std::sync::TryLockResult<MutexGuard<'_, CellState>> {
+        self.state.try_lock()
+    }
 }
 
 impl CellState {
@@ -323,10 +328,12 @@ impl CellState {
         Posted::Waiting
     }
 
-    /// The host has stopped: nobody will read the mail that waits, nor any that comes.
+    /// The host has stopped: nobody will read the mail that waits, nor any that comes, nor store
+    /// rows.
     pub(crate) fn abandon(&mut self) -> Vec<Mail> {
         self.phase = Phase::Closed;
         self.trouble = None;
+        self.row_acks.clear();
         std::mem::take(&mut self.mailbox)
     }
 
@@ -358,6 +365,7 @@ impl CellState {
 mod tests {
     use super::*;
     use sandglass_engine::{ActivityClose, Payload, Signal};
+    use tokio::sync::oneshot::error::TryRecvError;
 
     fn mail(input: Input, buffered: bool) -> Mail {
         Mail {
@@ -422,6 +430,15 @@ mod tests {
         state.mailbox.push(mail(close(5), false));
         state.mailbox.push(mail(signal("a"), false));
         assert_eq!(names(&mut state), ["close 5", "a"]);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_row_hears_that_the_host_has_stopped() {
+        let cell = state();
+        let (ack, mut answer) = oneshot::channel();
+        cell.lock().row_acks.push(ack);
+        cell.lock().abandon();
+        assert_eq!(answer.try_recv().err(), Some(TryRecvError::Closed));
     }
 
     #[test]

@@ -74,8 +74,11 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     // In this order: one that ended in the same commit that started it stays disarmed.
     host.timers.arm_all(after.arm);
     host.timers.disarm_all(after.disarm);
-    // Whoever hears that the run has ended may start the next one of this id.
+    // Whoever hears that the run has ended may start the next one of this id, unless it is reset.
     if after.closed {
+        for (_, effect) in &after.effects {
+            host.keep_for_reset(effect);
+        }
         host.forget(&cell, successor.as_deref().map(|next| &next.cell));
     }
     // Whoever hears this may look for the run that follows.

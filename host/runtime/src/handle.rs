@@ -6,7 +6,7 @@ pub(crate) use operate::terminated_by;
 pub use operate::{TerminateOptions, open_scopes};
 
 use crate::{
-    cell::{Delivery, Letter, Progress, RunCell},
+    cell::{CellState, Delivery, Letter, Progress, RunCell},
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
     host::{Host, Inner},
@@ -15,7 +15,7 @@ use crate::{
 };
 use sandglass_engine::{
     CancelRequest, Escalation, EventId, ForceRequest, HistoryEvent, Input, InputError, Millis,
-    Payload, Signal, Status, Timestamp, Trigger, broken,
+    Payload, RunSummary, Signal, Status, Timestamp, Trigger, broken,
 };
 use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,32 @@ pub enum Disposition {
     AlreadyRequested,
     /// The run had ended like this.
     AlreadyClosed(Status),
+}
+
+/// Whether the request with this id is the one that a run was canceled by.
+pub(crate) fn canceled_by(summary: &RunSummary, request_id: &str) -> bool {
+    let first = summary.cancel.as_ref();
+    first.is_some_and(|(first, _)| !request_id.is_empty() && first.request_id == request_id)
+}
+
+/// Whether the request with this id is the one that a run was ended by force by.
+pub(crate) fn forced_by(summary: &RunSummary, request_id: Option<&str>) -> bool {
+    summary.force.as_ref().is_some_and(|(first, _)| {
+        first.trigger == Trigger::Request
+            && request_id.is_some_and(|id| !id.is_empty() && first.request_id == id)
+    })
+}
+
+impl CellState {
+    /// As [`canceled_by`], also if the request is on disk and waits to be recorded.
+    pub(crate) fn was_canceled_by(&self, request_id: &str) -> bool {
+        let kept = match &self.cancel_kept {
+            Some(Input::CancelRequested(kept)) => Some(kept),
+            _ => None,
+        };
+        canceled_by(&self.head.summary, request_id)
+            || kept.is_some_and(|kept| !request_id.is_empty() && kept.request_id == request_id)
+    }
 }
 
 /// A run as it is found.
@@ -329,20 +355,26 @@ impl RunHandle {
     /// run's code.
     ///
     /// The code is told once, by an event; its operations in cancellable scopes are canceled. It
-    /// may clean up, and may go on. The first request counts, later ones are only counted.
+    /// may clean up, and may go on. The first request counts, later ones are only counted. With a
+    /// request id it can be asked again if the answer was lost: that is the same request.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
     pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
         let now = self.inner.clock.now();
         let request = options.into_request(now)?;
+        let request_id = request.request_id.clone();
         let (cell, delivery) = match self.deliver(Input::CancelRequested(request)).await? {
             Sent::Delivered(cell, delivery) => (cell, delivery),
             Sent::Closed(_) if broken("R3") => {
                 return Err(Error::not_found(&self.workflow_id, self.run_id.as_deref()));
             }
             Sent::Closed(row) => {
-                let disposition = Disposition::AlreadyClosed(summary_of(&row)?.status);
+                let summary = summary_of(&row)?;
+                let disposition = match canceled_by(&summary, &request_id) {
+                    true => Disposition::Recorded,
+                    false => Disposition::AlreadyClosed(summary.status),
+                };
                 return Ok(CancelResponse {
                     disposition,
                     repeats: 0,
@@ -350,15 +382,17 @@ impl RunHandle {
                 });
             }
         };
+        let mut state = cell.lock();
         let disposition = match delivery {
             Delivery::Recorded => Disposition::Recorded,
+            Delivery::Refused(..) if state.was_canceled_by(&request_id) => Disposition::Recorded,
             Delivery::Refused(InputError::AlreadyRequested, _) => {
-                cell.lock().repeats += 1;
+                state.repeats += 1;
                 Disposition::AlreadyRequested
             }
             Delivery::Refused(_, status) => Disposition::AlreadyClosed(status),
         };
-        let repeats = cell.lock().repeats;
+        let repeats = state.repeats;
         Ok(CancelResponse {
             disposition,
             repeats,
@@ -376,12 +410,15 @@ impl RunHandle {
     /// # Errors
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
     pub async fn force(&self, options: ForceOptions) -> Result<CancelResponse, Error> {
-        let closed = |status| CancelResponse {
-            disposition: Disposition::AlreadyClosed(status),
+        let (kill, request_id) = (options.kill, options.request_id.clone());
+        let closed = |summary: &RunSummary| CancelResponse {
+            disposition: match forced_by(summary, request_id.as_deref()) {
+                true => Disposition::Recorded,
+                false => Disposition::AlreadyClosed(summary.status.clone()),
+            },
             repeats: 0,
             killed: 0,
         };
-        let kill = options.kill;
         // Attempts that are left over from a run that has ended (R29).
         let left_over = |key| match kill {
             true => self.inner.dispatch.kill(key),
@@ -393,13 +430,13 @@ impl RunHandle {
                 repeats: 0,
                 killed: 0,
             },
-            Sent::Delivered(cell, Delivery::Refused(_, status)) => CancelResponse {
+            Sent::Delivered(cell, Delivery::Refused(..)) => CancelResponse {
                 killed: left_over(cell.key),
-                ..closed(status)
+                ..closed(&cell.lock().head.summary)
             },
             Sent::Closed(row) => CancelResponse {
                 killed: left_over(row.key),
-                ..closed(summary_of(&row)?.status)
+                ..closed(&summary_of(&row)?)
             },
         })
     }

@@ -25,7 +25,7 @@ use crate::{
 use sandglass_engine::{Digest, EventId, Failure, Frame, Limits, Millis, Payload, Timestamp};
 use sandglass_store::{Reader, RunKey};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -100,6 +100,8 @@ pub(crate) struct Inner {
 pub(crate) struct Runs {
     pub(crate) by_key: HashMap<RunKey, Arc<RunCell>>,
     pub(crate) by_workflow_id: HashMap<String, Arc<RunCell>>,
+    /// Workflow ids that are kept for the runs that resets make, with the ids of those.
+    pub(crate) resetting: HashMap<String, BTreeSet<String>>,
 }
 
 impl Inner {

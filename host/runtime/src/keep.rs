@@ -26,33 +26,50 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         return;
     }
     let mut known = state.head.summary.cancel.is_some() || state.cancel_kept.is_some();
-    let mut kept = None;
+    let (mut kept, mut again) = (None, Vec::new());
     for mail in &mut state.mailbox {
         let Letter::Input(input @ Input::CancelRequested(_)) = &mail.letter else {
             continue;
         };
-        let Some(ack) = mail.ack.take_if(|_| mail.settles.is_none()) else {
+        if mail.settles.is_some() {
+            // Another run's, which has a row of its own, or the kept one.
+            known = true;
+            continue;
+        }
+        let Some(ack) = mail.ack.take() else {
             continue;
         };
         if std::mem::replace(&mut known, true) {
-            let refused = Delivery::Refused(InputError::AlreadyRequested, Status::Running);
-            // Whoever asked may have gone away.
-            drop(ack.send(Ok(refused)));
+            again.push((input.clone(), ack));
         } else {
             mail.settles = Some((cell.key, KEPT));
             kept = Some((input.clone(), ack));
         }
     }
-    let Some((input, ack)) = kept else {
-        return;
-    };
     let mut write = Write::new(cell.key);
-    write.outbox_put = vec![OutboxRow {
-        source: cell.key,
-        source_event_id: KEPT,
-        body: encode(&deliver(cell, input.clone())),
-    }];
-    state.cancel_kept = Some(input);
+    let mut acks = Vec::new();
+    if let Some((input, ack)) = kept {
+        write.outbox_put = vec![OutboxRow {
+            source: cell.key,
+            source_event_id: KEPT,
+            body: encode(&deliver(cell, input.clone())),
+        }];
+        state.cancel_kept = Some(input);
+        acks.push((ack, Delivery::Recorded));
+    }
+    for (input, ack) in again {
+        if is_kept(&state, &input) {
+            // The same request (R39): answered when it is on disk.
+            acks.push((ack, Delivery::Recorded));
+        } else {
+            let refused = Delivery::Refused(InputError::AlreadyRequested, Status::Running);
+            // Whoever asked may have gone away.
+            drop(ack.send(Ok(refused)));
+        }
+    }
+    if acks.is_empty() {
+        return;
+    }
     // Under the lock, so that it is stored before the commit that deletes it again.
     host.writer.submit(Submission {
         successor: None,
@@ -60,9 +77,16 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         write,
         changes: Changes::default(),
         head: None,
-        acks: vec![(ack, Delivery::Recorded)],
+        acks,
         part: Part::Aside(Vec::new()),
     });
+}
+
+fn is_kept(state: &CellState, input: &Input) -> bool {
+    match input {
+        Input::CancelRequested(request) => state.was_canceled_by(&request.request_id),
+        _ => false,
+    }
 }
 
 /// A step was lost with all that it had taken from the mailbox: a kept request is delivered from

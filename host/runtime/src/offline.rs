@@ -6,12 +6,13 @@ use crate::{
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{
-        CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, terminated_by,
+        CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, canceled_by,
+        forced_by, terminated_by,
     },
     message::MessageError,
     query::QueryOptions,
     recovery::{decode_activity, decode_summary, read_frames},
-    reset::{ResetOptions, ending, make},
+    reset::{ResetOptions, ending, made_by, make},
     side,
     task::{head_after, write_of},
     wasm::WasmComponent,
@@ -34,16 +35,12 @@ pub fn cancel(
     run_id: Option<&str>,
     options: CancelOptions,
 ) -> Result<CancelResponse, Error> {
-    let now = crate::Clock::now(&crate::SystemClock);
-    let request = options.into_request(now)?;
-    let disposition = match append(
-        db,
-        workflow_id,
-        run_id,
-        now,
-        Input::CancelRequested(request),
-    )? {
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    let request = options.into_request(opened.now)?;
+    let request_id = request.request_id.clone();
+    let disposition = match opened.append(Input::CancelRequested(request))? {
         (Ok(()), _) => Disposition::Recorded,
+        (Err(_), _) if canceled_by(&opened.run.summary(), &request_id) => Disposition::Recorded,
         (Err(InputError::AlreadyRequested), _) => Disposition::AlreadyRequested,
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
@@ -64,9 +61,13 @@ pub fn force(
     run_id: Option<&str>,
     options: ForceOptions,
 ) -> Result<CancelResponse, Error> {
-    let now = crate::Clock::now(&crate::SystemClock);
-    let disposition = match append(db, workflow_id, run_id, now, options.into_input()?)? {
+    let mut opened = Opened::open(db, workflow_id, run_id)?;
+    let request_id = options.request_id.clone();
+    let disposition = match opened.append(options.into_input()?)? {
         (Ok(()), _) => Disposition::Recorded,
+        (Err(_), _) if forced_by(&opened.run.summary(), request_id.as_deref()) => {
+            Disposition::Recorded
+        }
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
     Ok(CancelResponse {
@@ -151,12 +152,11 @@ pub fn reset(
     options: ResetOptions,
 ) -> Result<String, Error> {
     let mut opened = Opened::open(db, workflow_id, run_id)?;
-    let newest = opened.reader.find(workflow_id, None)?;
-    if let Some(newest) = &newest
-        && let Some(request_id) = &options.request_id
-        && decode_summary(db, newest)?.reset_request == *request_id
-    {
-        return Ok(newest.run_id.clone());
+    if let Some(request_id) = &options.request_id {
+        let base = opened.head.row.key;
+        if let Some(made) = made_by(opened.reader.as_ref(), workflow_id, base, request_id)? {
+            return Ok(made.run_id);
+        }
     }
     let what = options.into_reset(opened.head.row.run_id.clone())?;
     let key = opened.reader.next_run_key()?;
@@ -270,18 +270,6 @@ fn append_to_open(
     input: Input,
 ) -> Result<(), Error> {
     Opened::open(db, workflow_id, run_id)?.record(input)
-}
-
-fn append(
-    db: &Path,
-    workflow_id: &str,
-    run_id: Option<&str>,
-    now: Timestamp,
-    input: Input,
-) -> Result<(Result<(), InputError>, Status), Error> {
-    let mut opened = Opened::open(db, workflow_id, run_id)?;
-    opened.now = now;
-    opened.append(input)
 }
 
 /// A run of a store that is owned for as long as this lives.

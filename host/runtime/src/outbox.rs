@@ -96,11 +96,10 @@ fn spawn(host: Arc<Inner>, lane: Lane) {
 /// Takes up what the last host has not applied.
 pub(crate) fn recover(host: &Arc<Inner>) -> Result<(), Error> {
     let (file, rows) = host.read(|reader| Ok((reader.file().to_owned(), reader.outbox()?)))?;
+    let mut effects: Vec<(RunKey, EventId, Effect)> = Vec::new();
     for row in rows {
         match decode(&row.body) {
-            Ok(effect) => host
-                .outbox
-                .offer(host, row.source, row.source_event_id, effect),
+            Ok(effect) => effects.push((row.source, row.source_event_id, effect)),
             // It stays in the store as it is; the others are applied.
             Err(error) => {
                 let place = Place {
@@ -112,6 +111,13 @@ pub(crate) fn recover(host: &Arc<Inner>) -> Result<(), Error> {
                 tracing::error!(%error, "an effect on another run cannot be applied");
             }
         }
+    }
+    // First, so that no other effect takes a run that is being reset for one that has gone.
+    for (_, _, effect) in &effects {
+        host.keep_for_reset(effect);
+    }
+    for (source, event_id, effect) in effects {
+        host.outbox.offer(host, source, event_id, effect);
     }
     Ok(())
 }

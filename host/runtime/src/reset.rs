@@ -9,18 +9,25 @@ use crate::{
     error::Error,
     handle::{Found, RunHandle},
     host::Inner,
-    recovery::row_of_new_run,
+    recovery::{decode_summary, row_of_new_run},
     start::random_id,
     task::{head_after, write_of},
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    EventId, Frame, FrameOutput, Input, Reset, ResetPoint, Run, RunSummary, Timestamp, reset,
+    Effect, EventId, Frame, FrameOutput, Input, Reset, ResetPoint, Run, RunSummary, Timestamp,
+    reset,
 };
-use sandglass_store::{RunKey, Write};
+use sandglass_store::{ListFilter, Reader, RunKey, RunRow, Write};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, atomic::Ordering};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
+
+/// How often it is looked whether the host has stopped.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Runs that are read at once.
+const PAGE: usize = 100;
 
 /// A request to reset a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,14 +133,17 @@ impl RunHandle {
     /// If another run of the workflow id is open, that one is ended.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the history cannot be cut there, [`Error::NotFound`].
+    /// [`Error::Refused`] if the history cannot be cut there, [`Error::NotFound`],
+    /// [`Error::ShutDown`].
     pub async fn reset(&self, options: ResetOptions) -> Result<Self, Error> {
         let host = self.host();
+        host.until_reset(self.workflow_id()).await?;
         let (key, run_id) = match self.find()? {
             Found::Open(cell) => (cell.key, cell.run_id.clone()),
             Found::Closed(row) => (row.key, row.run_id.clone()),
         };
-        if let Some(made) = self.made_by(options.request_id.as_deref())? {
+        let request_id = options.request_id.clone();
+        if let Some(made) = self.made_by(key, request_id.as_deref())? {
             return Ok(made);
         }
         let what = options.into_reset(run_id.clone())?;
@@ -149,42 +159,174 @@ impl RunHandle {
             self.workflow_id(),
         )?;
         let new_run_id = what.new_run_id.clone();
-        match host.open_run_of(self.workflow_id()) {
-            Some(_) => {
-                let open = Self::new(host, self.workflow_id().into(), None);
-                open.supersede(what).await?;
-            }
-            None => host.start_reset(self.workflow_id(), what).await?,
+        loop {
+            let taken = match host.take_for_reset(self.workflow_id(), &new_run_id) {
+                Taken::Free(taken) => taken,
+                Taken::Open => {
+                    let open = Self::new(host, self.workflow_id().into(), None);
+                    match open.supersede(what.clone()).await {
+                        Ok(()) => break,
+                        // It ended by itself, or was reset, meanwhile.
+                        Err(Error::Closed { .. }) => tokio::task::yield_now().await,
+                        Err(error) => return Err(error),
+                    }
+                    continue;
+                }
+                Taken::Other => {
+                    host.until_reset(self.workflow_id()).await?;
+                    if let Some(made) = self.made_by(key, request_id.as_deref())? {
+                        return Ok(made);
+                    }
+                    continue;
+                }
+            };
+            host.start_reset(self.workflow_id(), what).await?;
+            drop(taken);
+            break;
         }
         let made = Self::new(host, self.workflow_id().into(), Some(new_run_id));
-        made.until_stored().await?;
-        Ok(made)
+        host.until_reset(self.workflow_id()).await?;
+        match made.find() {
+            Err(Error::NotFound { .. }) => Err(Error::Refused {
+                workflow_id: self.workflow_id().into(),
+                reason: "the run that it makes could not be started; the host's log says why"
+                    .into(),
+            }),
+            found => found.map(|_| made),
+        }
     }
 
-    /// The run that the same request has made.
-    fn made_by(&self, request_id: Option<&str>) -> Result<Option<Self>, Error> {
-        let newest = Self::new(self.host(), self.workflow_id().into(), None);
-        let (summary, run_id) = match newest.find()? {
-            Found::Open(cell) => (cell.lock().head.summary.clone(), cell.run_id.clone()),
-            Found::Closed(row) => (crate::describe::summary_of(&row)?, row.run_id.clone()),
+    /// The run that the same request has made: one that came after the base run, whatever has
+    /// followed it.
+    fn made_by(&self, base: RunKey, request_id: Option<&str>) -> Result<Option<Self>, Error> {
+        let Some(request_id) = request_id else {
+            return Ok(None);
         };
-        let own = request_id.is_some_and(|id| id == summary.reset_request);
-        let made = || Self::new(self.host(), self.workflow_id().into(), Some(run_id));
-        Ok(own.then(made))
+        let host = self.host();
+        let made =
+            host.read(|reader| Ok(made_by(reader, self.workflow_id(), base, request_id)))??;
+        Ok(made.map(|row| Self::new(host, self.workflow_id().into(), Some(row.run_id))))
+    }
+}
+
+/// The run that a request to reset this run, or an older one, has made.
+pub(crate) fn made_by(
+    reader: &dyn Reader,
+    workflow_id: &str,
+    base: RunKey,
+    request_id: &str,
+) -> Result<Option<RunRow>, Error> {
+    let filter = ListFilter {
+        workflow_id: Some(workflow_id.into()),
+        ..ListFilter::default()
+    };
+    let mut after = None;
+    loop {
+        let rows = reader.list(&filter, PAGE, after)?;
+        let is_last = rows.len() < PAGE;
+        for row in rows {
+            let row = row?;
+            if row.key <= base {
+                return Ok(None);
+            }
+            if decode_summary(reader.file(), &row)?.reset_request == request_id {
+                return Ok(Some(row));
+            }
+            after = Some(row.key);
+        }
+        if is_last {
+            return Ok(None);
+        }
+    }
+}
+
+/// Whose a workflow id is when a run of it is to be reset.
+enum Taken<'a> {
+    /// Nobody's: it is kept for the run that is to be made.
+    Free(Kept<'a>),
+    /// A run of it is open, and has to end first.
+    Open,
+    /// Another reset's.
+    Other,
+}
+
+/// Keeps a workflow id for a run that a reset makes.
+struct Kept<'a> {
+    host: &'a Inner,
+    workflow_id: &'a str,
+    new_run_id: &'a str,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.host.reset_is_over(self.workflow_id, self.new_run_id);
+    }
+}
+
+impl Inner {
+    fn take_for_reset<'a>(&'a self, workflow_id: &'a str, new_run_id: &'a str) -> Taken<'a> {
+        let mut runs = lock(&self.runs);
+        if runs.resetting.contains_key(workflow_id) {
+            return Taken::Other;
+        }
+        if runs.by_workflow_id.contains_key(workflow_id) {
+            return Taken::Open;
+        }
+        let made = BTreeSet::from([new_run_id.to_owned()]);
+        runs.resetting.insert(workflow_id.into(), made);
+        Taken::Free(Kept {
+            host: self,
+            workflow_id,
+            new_run_id,
+        })
     }
 
-    /// Waits until the run that the outbox starts is there.
-    async fn until_stored(&self) -> Result<(), Error> {
-        let host = self.host();
-        loop {
-            let notified = host.quiet.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            match self.find() {
-                Err(Error::NotFound { .. }) if !host.is_stopping() => notified.await,
-                found => return found.map(drop),
+    /// Keeps the workflow id for the run that this effect starts, until
+    /// [`Inner::reset_is_over`]: nobody else is to come in between, and what is meant for the
+    /// run that was reset waits for the new one.
+    pub(crate) fn keep_for_reset(&self, effect: &Effect) {
+        if let Effect::StartReset { workflow_id, reset } = effect {
+            let mut runs = lock(&self.runs);
+            let made = runs.resetting.entry(workflow_id.clone()).or_default();
+            made.insert(reset.new_run_id.clone());
+        }
+    }
+
+    pub(crate) fn reset_is_over(&self, workflow_id: &str, new_run_id: &str) {
+        let mut runs = lock(&self.runs);
+        if let Some(made) = runs.resetting.get_mut(workflow_id) {
+            made.remove(new_run_id);
+            if made.is_empty() {
+                runs.resetting.remove(workflow_id);
             }
         }
+        drop(runs);
+        self.quiet.notify_waiters();
+    }
+
+    pub(crate) fn is_being_reset(&self, workflow_id: &str) -> bool {
+        lock(&self.runs).resetting.contains_key(workflow_id)
+    }
+
+    /// Waits while a run of this workflow id has ended for a reset, and the new one is not there.
+    pub(crate) async fn until_reset(&self, workflow_id: &str) -> Result<(), Error> {
+        while self.is_being_reset(workflow_id) {
+            let notified = self.quiet.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if !self.is_being_reset(workflow_id) {
+                break;
+            }
+            if self.is_stopping() {
+                return Err(Error::ShutDown);
+            }
+            tokio::select! {
+                () = notified => {}
+                // Nobody tells of the host's end.
+                () = self.wait_real(LOOK_AGAIN) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -204,7 +346,7 @@ impl Inner {
         let base = self.read(|reader| reader.find(workflow_id, Some(&base_run_id)))?;
         let base = base.ok_or_else(|| Error::not_found(workflow_id, Some(&base_run_id)))?;
         let frames = self.frames(base.key, &base_run_id)?;
-        let key = RunKey(self.next_key.fetch_add(1, Ordering::Relaxed));
+        let key = self.new_key();
         let (limits, now) = (self.config.limits, self.clock.now());
         let made = make(key, frames, what, limits, now, workflow_id)?;
         let (sender, receiver) = oneshot::channel();

@@ -145,6 +145,7 @@ impl Host {
             RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)
         };
         loop {
+            inner.until_reset(&options.workflow_id).await?;
             let begun = inner.begin_run(options.clone(), digest, None, signal.clone());
             let open = match begun {
                 Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),

@@ -6,6 +6,8 @@
 //! when idle.
 
 mod early;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use early::{EarlySlot, Settled};
 
@@ -96,6 +98,8 @@ struct Queue {
     /// While the writer waits: when it looks again by itself; `None` for only when it is called.
     waiting: Option<Option<Instant>>,
     stopped: bool,
+    /// Nobody writes any more.
+    ended: bool,
 }
 
 struct Running {
@@ -260,7 +264,10 @@ impl Writer {
                     return Some(std::mem::take(&mut queue.batch));
                 }
                 Some(wait) => Some(wait),
-                None if queue.stopped => return None,
+                None if queue.stopped => {
+                    queue.ended = true;
+                    return None;
+                }
                 None => queue.overdue_in(now),
             };
             let resting = wait.is_none();
@@ -302,7 +309,11 @@ impl Idle {
 }
 
 impl Queue {
+    /// After the writer's end it is dropped, and whoever waits for it hears that the host is gone.
     fn add(&mut self, submission: Submission) {
+        if self.ended {
+            return;
+        }
         self.bytes += submission.bytes();
         self.since.get_or_insert_with(Instant::now);
         self.batch.push(submission);

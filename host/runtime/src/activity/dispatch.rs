@@ -1,5 +1,8 @@
 //! Who makes attempts, and how many at once: first come first served.
 
+#[cfg(test)]
+mod tests;
+
 use super::{ActivityContext, ActivityInfo, Attempt, AttemptState, Worker, supervise::supervise};
 use crate::{cell::RunCell, clock::lock, host::Inner};
 use sandglass_engine::{EventId, PendingActivity, Timestamp};
@@ -276,8 +279,9 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let attempt = Arc::new(Attempt::new(initial));
     slot.attempt = Some(Arc::clone(&attempt));
     let info = Arc::new(info(cell, &slot.pending));
-    drop(state);
+    // Under the run's lock: whoever kills the run's attempts after that finds this one.
     host.dispatch.register_attempt(cell.key, &attempt);
+    drop(state);
     host.counters.attempts.add(1);
     let context = ActivityContext {
         host: Arc::clone(host),

@@ -119,6 +119,7 @@ pub(crate) fn apply(
             let target = OperatorTarget::Activity(pending.scheduled_event_id);
             return Ok(Some(Input::OperatorCanceled { target, request }));
         }
+        ActivityOp::Pause(request) if is_paused_by(pending, &request) => return Ok(None),
         ActivityOp::Pause(request) if pending.pause(now, request.clone()) => return Ok(None),
         ActivityOp::Pause(_) => return Err(ALREADY_PAUSED),
         ActivityOp::Unpause if pending.unpause() => return Ok(None),
@@ -138,6 +139,12 @@ pub(crate) fn apply(
         Verdict::Close(input) => Some(input),
         Verdict::Retry { .. } => None,
     })
+}
+
+/// Whether this request is the one that it is paused by, asked again (R39).
+fn is_paused_by(pending: &PendingActivity, request: &OperatorRequest) -> bool {
+    let by = pending.paused.as_ref();
+    by.is_some_and(|(by, _)| !request.request_id.is_empty() && by.request_id == request.request_id)
 }
 
 /// What that is answered.

@@ -89,6 +89,7 @@ pub(super) async fn apply(
             policy,
         } => applying.parent_closed(parent, &workflow_id, policy).await,
         Effect::StartReset { workflow_id, reset } => {
+            let new_run_id = reset.new_run_id.clone();
             match host.start_reset(&workflow_id, *reset).await {
                 // Another run of the id was started meanwhile: it stays.
                 Err(error @ Error::Refused { .. }) => {
@@ -96,7 +97,9 @@ pub(super) async fn apply(
                 }
                 started => started?,
             }
-            discard(host, source, event_id).await
+            discard(host, source, event_id).await?;
+            host.reset_is_over(&workflow_id, &new_run_id);
+            Ok(())
         }
         Effect::Deliver { input, .. } => applying.tell_source(*input).await,
     }
@@ -256,6 +259,7 @@ impl Applying<'_> {
             ..CancelRequest::default()
         };
         loop {
+            self.host.until_reset(&target.workflow_id).await?;
             let cell = match self.find(target)? {
                 Found::Open(cell) if is_child(parent_of(&cell).as_ref()) => cell,
                 Found::Closed(row) => {
@@ -284,6 +288,7 @@ impl Applying<'_> {
     ) -> Result<Result<(), ExternalFailedCause>, Error> {
         let request_id = signal.request_id.clone();
         let closed = loop {
+            self.host.until_reset(&target.workflow_id).await?;
             let cell = match self.find(target)? {
                 Found::Unknown => return Ok(NOT_FOUND),
                 Found::Closed(row) => break (row.key, row.run_id.clone()),
@@ -317,10 +322,6 @@ impl Applying<'_> {
         run_id: String,
         close: ChildClose,
     ) -> Result<(), Error> {
-        let open = self.host.open_run_of(&parent.run.workflow_id);
-        let Some(cell) = open.filter(|cell| was_once(cell, parent)) else {
-            return discard(self.host, self.source, self.event_id).await;
-        };
         let initiated_event_id = parent.initiated_event_id;
         // The news of the start may still be on its way; then it is refused as a duplicate.
         let started = Input::ChildStarted {
@@ -331,7 +332,26 @@ impl Applying<'_> {
             initiated_event_id,
             close,
         };
-        self.settle(&cell, vec![started, closed]).await
+        // The parent may be reset meanwhile: then the run that is made of it is told.
+        loop {
+            self.host.until_reset(&parent.run.workflow_id).await?;
+            let open = self.host.open_run_of(&parent.run.workflow_id);
+            let Some(cell) = open.filter(|cell| was_once(cell, parent)) else {
+                if self.host.is_being_reset(&parent.run.workflow_id) {
+                    continue;
+                }
+                return discard(self.host, self.source, self.event_id).await;
+            };
+            let inputs = vec![started.clone(), closed.clone()];
+            match self.post_settling(&cell, inputs).await? {
+                Delivery::Recorded => return Ok(()),
+                Delivery::Refused(InputError::Closed, _) => tokio::task::yield_now().await,
+                // It was recorded before a crash.
+                Delivery::Refused(..) => {
+                    return discard(self.host, self.source, self.event_id).await;
+                }
+            }
+        }
     }
 
     async fn parent_closed(
@@ -366,6 +386,7 @@ impl Applying<'_> {
         };
         // The current run of the child's chain (R27); one that ends meanwhile may have a successor.
         loop {
+            self.host.until_reset(workflow_id).await?;
             let open = self.host.open_run_of(workflow_id);
             let is_child = |cell: &Arc<RunCell>| {
                 parent_of(cell).is_some_and(|origin| origin.run == parent.run)

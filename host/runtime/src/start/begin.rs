@@ -13,7 +13,7 @@ use sandglass_engine::{
     Start, Timestamp,
 };
 use sandglass_store::{RunRow, RunStatus};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::oneshot;
 
 /// What starting comes to under the lock.
@@ -85,6 +85,13 @@ impl Inner {
             return Err(StartError::AlreadyStarted {
                 workflow_id,
                 run_id: open.run_id.clone(),
+            });
+        }
+        if let Some(made) = runs.resetting.get(&workflow_id).and_then(BTreeSet::first) {
+            let run_id = made.clone();
+            return Err(StartError::AlreadyStarted {
+                workflow_id,
+                run_id,
             });
         }
         runs.by_workflow_id.insert(workflow_id, Arc::clone(&cell));

@@ -3,7 +3,7 @@
 use super::support::*;
 use sandglass::{
     ActivityContext, AttemptState, CancelOptions, Disposition, Error, ForceOptions, Host,
-    StartOptions, TerminateOptions, engine::*,
+    StartOptions, TerminateOptions, engine::*, offline,
 };
 use std::{
     sync::Arc,
@@ -208,4 +208,69 @@ async fn s60_r39_a_terminate_has_details_and_may_be_asked_again() {
     };
     assert_eq!((reason.as_str(), identity.as_str()), ("stuck", "op"));
     assert_eq!(details, &[Payload::json("5")]);
+}
+
+fn once(request_id: &str) -> CancelOptions {
+    CancelOptions {
+        request_id: Some(request_id.into()),
+        ..CancelOptions::reason("r1")
+    }
+}
+
+#[tokio::test]
+async fn r39_a_repeated_cancel_and_a_repeated_force_have_the_first_answer() {
+    let world = World::new();
+    let deaf = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::SignalReceived(_) => calls.spin(),
+            _ => {}
+        }
+    });
+    let forced = || ForceOptions {
+        request_id: Some("f".into()),
+        ..force(false)
+    };
+    let host = world.host(&deaf).build().await.unwrap();
+    let run = start(&host).await;
+    // Asked while a workflow task runs, it is kept beside the history.
+    run.signal_named("spin", vec![]).await.unwrap();
+    for _ in 0..2 {
+        let response = run.cancel(once("q")).await.unwrap();
+        assert_eq!(
+            (response.disposition, response.repeats),
+            (Disposition::Recorded, 0)
+        );
+    }
+    let other = run.cancel(once("p")).await.unwrap();
+    assert_eq!(
+        (other.disposition, other.repeats),
+        (Disposition::AlreadyRequested, 1)
+    );
+    drop((host, run));
+
+    let host = world.host(&deaf).build().await.unwrap();
+    let run = host.run("w", None);
+    for _ in 0..2 {
+        let response = run.cancel(once("q")).await.unwrap();
+        assert_eq!(
+            (response.disposition, response.repeats),
+            (Disposition::Recorded, 0)
+        );
+        let response = run.force(forced()).await.unwrap();
+        assert_eq!(response.disposition, Disposition::Recorded);
+        run.result().await.unwrap();
+    }
+    host.shutdown().await.unwrap();
+    let db = &world.db;
+    let same = offline::cancel(db, "w", None, once("q")).unwrap();
+    assert_eq!(same.disposition, Disposition::Recorded);
+    let same = offline::force(db, "w", None, forced()).unwrap();
+    assert_eq!(same.disposition, Disposition::Recorded);
+    for other in [
+        offline::cancel(db, "w", None, once("p")).unwrap(),
+        offline::force(db, "w", None, force(false)).unwrap(),
+    ] {
+        assert!(matches!(other.disposition, Disposition::AlreadyClosed(_)));
+    }
 }

@@ -229,7 +229,13 @@ async fn s32_a_paused_attempt_is_told_and_made_again_when_it_is_unpaused() {
     let host = host.build().await.unwrap();
     let run = start(&host).await;
     let work = run.activity("1");
-    work.pause(OperatorRequest::default()).await.unwrap();
+    let asked = OperatorRequest {
+        request_id: "p1".into(),
+        ..OperatorRequest::default()
+    };
+    work.pause(asked.clone()).await.unwrap();
+    // Asked again it is the same request (R39).
+    work.pause(asked).await.unwrap();
     let again = work.pause(OperatorRequest::default()).await.unwrap_err();
     assert!(again.to_string().contains("already paused"), "{again}");
     no_attempt_runs(&host).await;

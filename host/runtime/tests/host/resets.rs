@@ -1,12 +1,23 @@
 //! Runs that are made of the beginning of another one's history (R17, B14).
 
-use super::support::*;
-use sandglass::{CancelOptions, Error, HostBuilder, ResetOptions, engine::*};
+use super::{
+    chains::{continue_as_new, signal, successor},
+    support::*,
+};
+use sandglass::{
+    CancelOptions, Error, Host, HostBuilder, ResetOptions, RunHandle, StartError, StartOptions,
+    engine::*, offline,
+};
 use sandglass_semantics::scenario;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
+use std::time::Duration;
+use tokio::{task::JoinHandle, time::timeout};
+
+/// How long what must come is waited for, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn sleeper() -> Arc<Script> {
     script(|| {
@@ -150,4 +161,155 @@ async fn b14_an_uncanceled_run_completes_without_doing_anything_twice() {
     };
     assert_eq!(b, again, "B goes on under its name");
     assert_ne!(a, b);
+}
+
+/// Waits for its child and ends with its result; the child ends with the first signal.
+fn parent() -> Arc<Script> {
+    script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                let call = ChildCall {
+                    workflow_type: "main".into(),
+                    workflow_id: Some("child".into()),
+                    arguments: vec![Payload::json("1")],
+                    ..ChildCall::default()
+                };
+                let scope = ScopeId::ROOT;
+                calls.command(Command::StartChild { scope, call });
+            }
+            GuestEvent::SignalReceived(_) => calls.complete("7"),
+            GuestEvent::ChildResolved(_, Ok(result)) => {
+                let outcome = Outcome::Completed(result.clone());
+                calls.command(Command::Complete { outcome });
+            }
+            _ => {}
+        }
+    })
+}
+
+async fn let_others_go_on() {
+    for _ in 0..2000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Resets the run `w` to its last task and waits until it has ended, and the run that is made of it
+/// is not there yet: its history is read, at the gate.
+async fn reset_halfway(
+    host: &Host,
+    faults: &Faults,
+) -> (JoinHandle<Result<RunHandle, Error>>, Gate) {
+    let old = host.run("w", None);
+    faults.push(Fault::Wait);
+    let resetting = tokio::spawn(async move { old.reset(to(ResetPoint::LastTask, "r")).await });
+    tokio::task::yield_now().await;
+    faults.gate().wait_for(1);
+    let reads = faults.hold_reads();
+    faults.gate().open();
+    reads.wait_for(1);
+    (resetting, reads)
+}
+
+#[tokio::test]
+async fn r17_the_end_of_a_child_that_comes_between_the_two_runs_reaches_the_new_one() {
+    for crash in [false, true] {
+        let world = World::new();
+        let faults = Faults::default();
+        let mut host = faults
+            .host(world.host(&parent()), &world.db)
+            .build()
+            .await
+            .unwrap();
+        start(&host).await;
+        let (resetting, mut reads) = reset_halfway(&host, &faults).await;
+        let child = host.run("child", None);
+        child.signal_named("end", vec![]).await.unwrap();
+        assert_eq!(json_result(&child).await, "7");
+        let_others_go_on().await;
+        if crash {
+            drop((host, child));
+            reads.open();
+            assert!(resetting.await.unwrap().is_err());
+            let faults = Faults::default();
+            reads = faults.hold_reads();
+            host = faults
+                .host(world.host(&parent()), &world.db)
+                .build()
+                .await
+                .unwrap();
+            reads.wait_for(1);
+            let_others_go_on().await;
+            reads.open();
+            host.idle().await;
+        } else {
+            reads.open();
+            resetting.await.unwrap().unwrap();
+        }
+        let new = host.run("w", None);
+        let ended = timeout(PATIENCE, json_result(&new)).await;
+        assert_eq!(ended.expect("the new run hears of its child"), "7");
+    }
+}
+
+#[tokio::test]
+async fn r17_nobody_else_takes_the_workflow_id_of_a_run_that_is_reset() {
+    let world = World::new();
+    let faults = Faults::default();
+    let host = faults
+        .host(world.host(&sleeper()), &world.db)
+        .build()
+        .await
+        .unwrap();
+    let old = start(&host).await;
+    let (resetting, reads) = reset_halfway(&host, &faults).await;
+    let other = host.clone();
+    let starting = tokio::spawn(async move { other.start(StartOptions::new("main", "w")).await });
+    let_others_go_on().await;
+    assert!(!starting.is_finished(), "it waits for the run that is made");
+    let again = tokio::spawn({
+        let old = old.clone();
+        async move { old.reset(to(ResetPoint::LastTask, "s")).await }
+    });
+    let_others_go_on().await;
+    reads.open();
+    let new = timeout(PATIENCE, resetting)
+        .await
+        .expect("it ends")
+        .unwrap()
+        .unwrap();
+    let refused = starting.await.unwrap().err().unwrap();
+    assert!(
+        matches!(refused, StartError::AlreadyStarted { .. }),
+        "{refused}"
+    );
+    let last = again.await.unwrap().unwrap();
+    assert_eq!(shape_of(&new).await.split(',').next_back(), Some("WK"));
+    let newest = host.run("w", None).describe().await.unwrap();
+    assert_eq!(Some(newest.run_id.as_str()), last.run_id());
+    assert_eq!(newest.status, Status::Running);
+}
+
+#[tokio::test]
+async fn r39_a_repeated_reset_finds_its_run_behind_those_that_followed() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::SignalReceived(_) => continue_as_new(calls, "2"),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let old = start(&host).await;
+    let new = old.reset(to(ResetPoint::LastTask, "r")).await.unwrap();
+    host.idle().await;
+    signal(&host, &new, "on").await;
+    let next = successor(&host, &new).await;
+    let again = old.reset(to(ResetPoint::LastTask, "r")).await.unwrap();
+    assert_eq!(again.run_id(), new.run_id());
+    assert_eq!(next.describe().await.unwrap().status, Status::Running);
+    host.shutdown().await.unwrap();
+    let again = to(ResetPoint::LastTask, "r");
+    let again = offline::reset(&world.db, "w", old.run_id(), again).unwrap();
+    assert_eq!(Some(again.as_str()), new.run_id());
 }

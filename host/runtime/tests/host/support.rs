@@ -3,7 +3,10 @@
 use sandglass::{
     Component, GuestInstance, Host, HostBuilder, Interrupt, ManualClock, RunHandle, StartOptions,
     engine::*,
-    store::{Checkpoint, Error, Reader, SqliteStore, Stats, Store, Write},
+    store::{
+        ActivityRow, Checkpoint, ComponentRow, Error, ListFilter, OutboxRow, Reader, Rows, RunKey,
+        RunRow, SqliteStore, Stats, Store, TimerRow, Write,
+    },
 };
 use std::{
     collections::VecDeque,
@@ -283,6 +286,7 @@ pub(crate) struct Faults(Arc<FaultsInner>);
 struct FaultsInner {
     next: Mutex<VecDeque<Fault>>,
     gate: Gate,
+    reads: Mutex<Option<Gate>>,
     pub(crate) sizes: Mutex<Vec<usize>>,
     checkpoints: AtomicUsize,
 }
@@ -304,6 +308,13 @@ impl Faults {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// From now on whoever reads frames waits at this gate.
+    pub(crate) fn hold_reads(&self) -> Gate {
+        let gate = Gate::default();
+        *self.0.reads.lock().unwrap() = Some(gate.clone());
+        gate
     }
 
     /// How many frames each commit had.
@@ -369,7 +380,9 @@ impl Store for Faulty {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, Error> {
-        self.store.reader()
+        let faults = self.faults.clone();
+        let reader = self.store.reader()?;
+        Ok(Box::new(Reading { reader, faults }))
     }
 
     fn stats(&self) -> Stats {
@@ -378,5 +391,75 @@ impl Store for Faulty {
 
     fn file(&self) -> &Path {
         self.store.file()
+    }
+}
+
+struct Reading {
+    reader: Box<dyn Reader>,
+    faults: Faults,
+}
+
+impl Reader for Reading {
+    fn next_run_key(&self) -> Result<RunKey, Error> {
+        self.reader.next_run_key()
+    }
+
+    fn find(&self, workflow_id: &str, run_id: Option<&str>) -> Result<Option<RunRow>, Error> {
+        self.reader.find(workflow_id, run_id)
+    }
+
+    fn run(&self, key: RunKey) -> Result<Option<RunRow>, Error> {
+        self.reader.run(key)
+    }
+
+    fn open_runs(&self) -> Result<Rows, Error> {
+        self.reader.open_runs()
+    }
+
+    fn list(
+        &self,
+        filter: &ListFilter,
+        limit: usize,
+        after: Option<RunKey>,
+    ) -> Result<Rows, Error> {
+        self.reader.list(filter, limit, after)
+    }
+
+    fn frames_from(&self, key: RunKey, first: u64) -> Result<Vec<Vec<u8>>, Error> {
+        let gate = self.faults.0.reads.lock().unwrap().clone();
+        gate.iter().for_each(Gate::pass);
+        self.reader.frames_from(key, first)
+    }
+
+    fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {
+        self.reader.activities(key)
+    }
+
+    fn all_activities(&self) -> Result<Vec<ActivityRow>, Error> {
+        self.reader.all_activities()
+    }
+
+    fn timers(&self, key: RunKey) -> Result<Vec<TimerRow>, Error> {
+        self.reader.timers(key)
+    }
+
+    fn all_timers(&self) -> Result<Vec<TimerRow>, Error> {
+        self.reader.all_timers()
+    }
+
+    fn outbox(&self) -> Result<Vec<OutboxRow>, Error> {
+        self.reader.outbox()
+    }
+
+    fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.reader.component(digest)
+    }
+
+    fn components(&self) -> Result<Vec<ComponentRow>, Error> {
+        self.reader.components()
+    }
+
+    fn file(&self) -> &Path {
+        self.reader.file()
     }
 }
