@@ -387,6 +387,7 @@ fn activity_json(activity: &ActivityDescription) -> Value {
         "state": state_word(activity.state),
         "paused": activity.paused.as_ref().map(paused_json),
         "completed_elsewhere": activity.elsewhere,
+        "worker": activity.worker,
         "warning": activity.lacks_heartbeat.then_some(LACKS_HEARTBEAT),
     })
 }
@@ -402,7 +403,9 @@ fn activity_text(activity: &ActivityDescription, now: Timestamp) -> String {
         (None, Some(at)) if at > now => text += &format!(" in {}", length(at.since(now))),
         _ => {}
     }
-    if activity.elsewhere {
+    if let Some(worker) = &activity.worker {
+        text += &format!(", at the worker {worker}");
+    } else if activity.elsewhere {
         text += ", its end is reported from outside";
     }
     if let Some(paused) = &activity.paused {

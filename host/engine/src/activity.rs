@@ -43,9 +43,9 @@ pub struct PendingActivity {
     /// The running attempt. Not stored: it dies with its host.
     #[serde(skip)]
     pub started: Option<StartedAttempt>,
-    /// The running attempt, if it does not die with its host: somebody else reports its end.
+    /// The running attempt, if it does not die with its host.
     #[serde(deserialize_with = "since_v3")]
-    pub elsewhere: Option<StartedAttempt>,
+    pub elsewhere: Elsewhere,
     /// Who paused it, and when, while it is paused: no attempt is begun.
     #[serde(deserialize_with = "since_v3")]
     pub paused: Option<(OperatorRequest, Timestamp)>,
@@ -55,6 +55,45 @@ pub struct PendingActivity {
     /// The run that scheduled it, if that was another one, whose history its run began with.
     #[serde(deserialize_with = "since_v3")]
     pub scheduled_by: Option<String>,
+    /// Since when this host can hear of it. Not stored: signs of life that were given before may
+    /// never have been, so silence does not count from before.
+    #[serde(skip)]
+    pub heard_since: Timestamp,
+}
+
+/// Who has the running attempt, where that is not the host, with whom it would die. Persisted:
+/// append variants, never reorder. The first two are stored as an `Option` was.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Elsewhere {
+    /// Nobody: no attempt is running, or the host makes it.
+    #[default]
+    Nobody,
+    /// The host made it, and its body has left its end to somebody else to report.
+    Left(StartedAttempt),
+    /// A worker that polled for it.
+    Worker {
+        /// The attempt.
+        started: StartedAttempt,
+        /// The queue at which the worker is told of cancellations, if it has one.
+        control_queue: Option<String>,
+    },
+}
+
+impl Elsewhere {
+    /// The attempt, if somebody has it.
+    #[must_use]
+    pub fn started(&self) -> Option<&StartedAttempt> {
+        match self {
+            Self::Nobody => None,
+            Self::Left(started) | Self::Worker { started, .. } => Some(started),
+        }
+    }
+
+    /// Whether somebody has it.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        *self != Self::Nobody
+    }
 }
 
 /// How a pending activity stands, under Temporal's names.
@@ -140,10 +179,11 @@ impl PendingActivity {
             cancel_requested: None,
             unclean_starts: 0,
             started: None,
-            elsewhere: None,
+            elsewhere: Elsewhere::Nobody,
             paused: None,
             reset: false,
             scheduled_by: None,
+            heard_since: Timestamp(0),
         }
     }
 
@@ -169,7 +209,39 @@ impl PendingActivity {
 
     /// Somebody else will report how the running attempt ends: it outlives its host.
     pub fn complete_later(&mut self) {
-        self.elsewhere.clone_from(&self.started);
+        if let Some(started) = &self.started {
+            self.elsewhere = Elsewhere::Left(started.clone());
+        }
+    }
+
+    /// The running attempt is given to a worker that polled for it: it outlives its host, and ends
+    /// by report or by its limits on time.
+    pub fn hand_out(&mut self, now: Timestamp, identity: &str, control_queue: Option<String>) {
+        self.start(now, identity);
+        let started = self.started.clone();
+        self.elsewhere = started.map_or(Elsewhere::Nobody, |started| Elsewhere::Worker {
+            started,
+            control_queue,
+        });
+    }
+
+    /// The running attempt never reached the worker that it was given to. It is as if it had not
+    /// been begun: the next one has its number. If it is to stop meanwhile there is none.
+    pub fn take_back(&mut self) -> Verdict {
+        if self.cancel_requested.is_some() {
+            return self.never_started();
+        }
+        let at = self.next_attempt_at;
+        self.given_back(at)
+    }
+
+    /// It was asked to stop, and no attempt of it is running nor will be.
+    pub fn never_started(&mut self) -> Verdict {
+        self.started = None;
+        self.close(ActivityClose::Canceled {
+            details: vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")],
+            identity: String::new(),
+        })
     }
 
     /// No attempt is begun any more; a running one is told. False if it was paused before.
@@ -213,8 +285,15 @@ impl PendingActivity {
         if let Some(started) = &mut self.started {
             started.last_heartbeat_at = now;
         }
-        if self.elsewhere.is_some() {
-            self.elsewhere.clone_from(&self.started);
+        if let (
+            Elsewhere::Left(stored)
+            | Elsewhere::Worker {
+                started: stored, ..
+            },
+            Some(started),
+        ) = (&mut self.elsewhere, &self.started)
+        {
+            stored.clone_from(started);
         }
         self.answer()
     }
@@ -240,9 +319,8 @@ impl PendingActivity {
         let mut limits = vec![(total, TimeoutKind::ScheduleToClose)];
         if let Some(started) = &self.started {
             let attempt = call.start_to_close.map(|limit| started.at + limit);
-            let silence = call
-                .heartbeat
-                .map(|limit| started.last_heartbeat_at + limit);
+            let heard = started.last_heartbeat_at.max(self.heard_since);
+            let silence = call.heartbeat.map(|limit| heard + limit);
             limits.push((attempt, TimeoutKind::StartToClose));
             limits.push((silence, TimeoutKind::Heartbeat));
         } else {
@@ -302,9 +380,10 @@ impl PendingActivity {
     /// A host that crashes again and again with the same attempt in flight is taken to crash
     /// because of it.
     pub fn host_restarted(&mut self, now: Timestamp, clean: bool) -> Option<Verdict> {
-        if self.elsewhere.is_some() {
+        if let Some(started) = self.elsewhere.started() {
             // It is not the host that makes this attempt.
-            self.started.clone_from(&self.elsewhere);
+            self.started = Some(started.clone());
+            self.heard_since = now;
             return None;
         }
         let in_flight = self.next_attempt_at <= now && self.paused.is_none();
@@ -376,7 +455,7 @@ impl PendingActivity {
         self.next_attempt_at = at;
         self.unclean_starts = 0;
         self.started = None;
-        self.elsewhere = None;
+        self.elsewhere = Elsewhere::Nobody;
         Verdict::Retry { at }
     }
 

@@ -38,7 +38,7 @@ mod update;
 mod view;
 
 pub use activity::{
-    HeartbeatAnswer, PendingActivity, PendingState, Report, StartedAttempt, Verdict,
+    Elsewhere, HeartbeatAnswer, PendingActivity, PendingState, Report, StartedAttempt, Verdict,
 };
 #[doc(hidden)]
 pub use breakers::broken;

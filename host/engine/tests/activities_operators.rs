@@ -151,7 +151,7 @@ fn the_next_attempt_is_the_hosts_again() {
     let mut activity = running(2);
     activity.complete_later();
     activity.report(Timestamp(60), failed());
-    assert_eq!(activity.elsewhere, None);
+    assert_eq!(activity.elsewhere, Elsewhere::Nobody);
 }
 
 #[test]
@@ -162,4 +162,98 @@ fn an_activity_keeps_its_idempotency_key_when_its_run_is_made_from_another() {
     activity.scheduled_by = Some("old".into());
     let key = format!("old/{}", activity.scheduled_event_id);
     assert_eq!(activity.idempotency_key("new"), key);
+}
+
+/// An attempt that a worker polled for, with a limit on its silence of 30 ms.
+fn handed_out() -> PendingActivity {
+    let mut activity = running(2);
+    activity.call.heartbeat = Some(Millis(30));
+    activity.started = None;
+    activity.hand_out(Timestamp(10), "far", Some("control".into()));
+    activity
+}
+
+/// The activity as a host finds it that starts at this time.
+fn taken_up(activity: &PendingActivity, at: Timestamp) -> PendingActivity {
+    let mut activity: PendingActivity = decode(&encode(activity)).unwrap();
+    assert_eq!(activity.host_restarted(at, false), None);
+    activity
+}
+
+#[test]
+fn an_attempt_of_a_remote_worker_outlives_its_host() {
+    let mut activity = handed_out();
+    activity.heartbeat(Timestamp(20), vec![Payload::json("1")]);
+    // Crashes do not count against it: it is not what makes the host crash.
+    for _ in 0..5 {
+        activity = taken_up(&activity, Timestamp(21));
+    }
+    let Elsewhere::Worker {
+        started,
+        control_queue,
+    } = &activity.elsewhere
+    else {
+        panic!("not with a worker: {activity:?}");
+    };
+    assert_eq!(control_queue.as_deref(), Some("control"));
+    assert_eq!(activity.started.as_ref(), Some(started));
+    assert_eq!(
+        (started.at, started.identity.as_str()),
+        (Timestamp(10), "far")
+    );
+    let Verdict::Close(Input::ActivityClosed { started, .. }) =
+        activity.report(Timestamp(60), Report::Completed(Payload::json("7")))
+    else {
+        panic!("not closed");
+    };
+    assert_eq!(started.unwrap().identity, "far");
+}
+
+#[test]
+fn silence_counts_from_when_a_host_can_hear_and_an_attempt_from_its_start() {
+    let silent = |at| Some((Timestamp(at), TimeoutKind::Heartbeat));
+    let activity = handed_out();
+    assert_eq!(activity.deadline(), silent(40));
+    // It may have given signs of life that nobody heard, or that were not stored yet.
+    let mut activity = taken_up(&activity, Timestamp(70));
+    assert_eq!(activity.deadline(), silent(100));
+    activity.heartbeat(Timestamp(75), vec![]);
+    assert_eq!(activity.deadline(), silent(105));
+    activity.heartbeat(Timestamp(100), vec![]);
+    let attempt = (Timestamp(110), TimeoutKind::StartToClose);
+    assert_eq!(
+        activity.deadline(),
+        Some(attempt),
+        "its start is what it was"
+    );
+    let verdict = activity.time_out(Timestamp(110), TimeoutKind::StartToClose);
+    assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+    assert_eq!(
+        (activity.attempt, &activity.elsewhere),
+        (2, &Elsewhere::Nobody)
+    );
+}
+
+#[test]
+fn an_attempt_that_its_worker_never_got_is_not_used_up() {
+    let mut activity = handed_out();
+    let scheduled = activity.next_attempt_at;
+    assert_eq!(activity.take_back(), Verdict::Retry { at: scheduled });
+    assert_eq!((activity.attempt, activity.started.as_ref()), (1, None));
+    assert_eq!(activity.elsewhere, Elsewhere::Nobody);
+    let again = taken_up(&activity, Timestamp(20));
+    assert_eq!(again.state(), PendingState::Scheduled);
+}
+
+#[test]
+fn an_attempt_that_its_worker_never_got_is_not_made_if_it_is_to_stop() {
+    let mut activity = handed_out();
+    activity.cancel_requested = Some("stop".into());
+    let Verdict::Close(Input::ActivityClosed { started, close, .. }) = activity.take_back() else {
+        panic!("there is no other attempt (R19)");
+    };
+    assert_eq!(started, None);
+    let details = vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")];
+    let identity = String::new();
+    assert_eq!(close, ActivityClose::Canceled { details, identity });
 }

@@ -17,7 +17,7 @@ mod wasm;
 
 pub use context::{ActivityContext, ActivityInfo};
 pub use dispatch::Unserved;
-pub(crate) use dispatch::{Dispatch, Ticket};
+pub(crate) use dispatch::{Dispatch, Ticket, may_begin};
 pub(crate) use heartbeat::flush;
 pub(crate) use native::Native;
 pub use outside::{ActivityHandle, ActivityOp, ActivityReset};
@@ -30,12 +30,13 @@ use crate::{
     cell::{Ack, CellState, Delivery, Mail, Phase, RunCell},
     effects::plan_retry,
     host::Inner,
+    queues::ControlCommand,
     timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    Changes, EventId, Failure, HeartbeatAnswer, Input, Payload, PendingActivity, Report, Timestamp,
-    Verdict, encode,
+    Changes, Elsewhere, EventId, Failure, HeartbeatAnswer, Input, Payload, PendingActivity, Report,
+    Timestamp, Verdict, broken, encode,
 };
 use sandglass_store::{RunKey, Write};
 use std::{
@@ -139,8 +140,33 @@ pub(crate) struct Slot {
     /// It changed since its row was written.
     pub(crate) dirty: bool,
     pub(crate) persisted_at: Timestamp,
+    /// Its running attempt, if that was given to a worker that polled.
+    pub(crate) handed: Option<Handed>,
     deadline: Option<Alarm>,
     wake: Option<Alarm>,
+}
+
+/// What the host knows of an attempt that was given to a worker that polled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handed {
+    /// The poll.
+    pub(crate) poll: u64,
+    /// Where the activity waited.
+    pub(crate) place: u64,
+    /// The poll has answered.
+    pub(crate) reached: bool,
+}
+
+impl Handed {
+    /// By the last host.
+    pub(crate) fn before(event_id: EventId) -> Self {
+        Self {
+            poll: 0,
+            // Before all that come.
+            place: event_id.0,
+            reached: true,
+        }
+    }
 }
 
 impl Slot {
@@ -149,6 +175,7 @@ impl Slot {
             persisted_at: pending.scheduled_at,
             pending,
             attempt: None,
+            handed: None,
             closing: false,
             held: false,
             ending: None,
@@ -182,10 +209,13 @@ impl Slot {
 
     /// Sets the alarm for the next attempt.
     pub(crate) fn arm_retry(&mut self, host: &Inner, run: RunKey) {
-        let (due, event) = (
-            self.pending.next_attempt_at,
-            self.pending.scheduled_event_id,
-        );
+        self.arm_offer(host, run, self.pending.next_attempt_at);
+    }
+
+    /// Sets the alarm for looking at it again: it is offered then, if no attempt is running.
+    pub(crate) fn arm_offer(&mut self, host: &Inner, run: RunKey, due: Timestamp) {
+        let event = self.pending.scheduled_event_id;
+        let kind = Kind::ActivityRetry;
         set_alarm(
             host,
             &mut self.wake,
@@ -193,9 +223,40 @@ impl Slot {
                 due,
                 run,
                 event,
-                kind: Kind::ActivityRetry,
+                kind,
             }),
         );
+    }
+
+    /// Names its current attempt.
+    pub(crate) fn token(&self, cell: &RunCell) -> TaskToken {
+        TaskToken {
+            workflow_id: cell.workflow_id.clone(),
+            run_id: cell.run_id.clone(),
+            scheduled_event_id: self.pending.scheduled_event_id,
+            attempt: self.pending.attempt,
+        }
+    }
+
+    /// Tells the worker that makes its running attempt to stop, if that is a remote one that can be
+    /// told (R22).
+    pub(crate) fn recall(&self, host: &Inner, cell: &RunCell) {
+        if let Some((queue, command)) = self.recalled(host, cell) {
+            host.queues.push(host, &queue, command);
+        }
+    }
+
+    /// What that worker is told, and where. One that was not reached yet never will be.
+    fn recalled(&self, host: &Inner, cell: &RunCell) -> Option<(String, ControlCommand)> {
+        let Elsewhere::Worker { control_queue, .. } = &self.pending.elsewhere else {
+            return None;
+        };
+        let reached = self.handed.is_some_and(|handed| handed.reached);
+        let told = host.config.push_cancel && !broken("R22");
+        (told && reached && self.pending.started.is_some())
+            .then(|| control_queue.clone())
+            .flatten()
+            .map(|queue| (queue, ControlCommand::CancelActivity(self.token(cell))))
     }
 
     /// Sets the alarm for storing heartbeat details.
@@ -227,8 +288,10 @@ impl Slot {
     }
 
     /// The activity is pending no more.
-    pub(crate) fn end(mut self, host: &Inner, run: RunKey, cause: AttemptState) {
-        host.dispatch.forget(run, self.pending.scheduled_event_id);
+    pub(crate) fn end(mut self, host: &Inner, cell: &RunCell, cause: AttemptState) {
+        self.recall(host, cell);
+        host.queues
+            .forget(cell.key, self.pending.scheduled_event_id);
         set_alarm(host, &mut self.deadline, None);
         set_alarm(host, &mut self.wake, None);
         if let Some(attempt) = &self.attempt {
@@ -338,6 +401,7 @@ pub(crate) fn deadline_passed(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: 
     slot.deadline = None;
     match slot.pending.deadline() {
         Some((due, kind)) if due <= now => {
+            slot.recall(host, cell);
             let verdict = slot.pending.time_out(now, kind);
             if let Some(attempt) = slot.attempt.take() {
                 attempt.give_up(AttemptState::TimedOut);

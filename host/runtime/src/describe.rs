@@ -7,9 +7,9 @@ use crate::{
     recovery::{decode_activity, decode_summary},
 };
 use sandglass_engine::{
-    CancelState, ChainSummary, Digest, Escalation, EventId, Failure, Fields, ForceRequest, Input,
-    OperatorRequest, Origin, Payload, PendingActivity, PendingState, RunSummary, Status,
-    TaskFailedCause, Timestamp, UpdateCounts, broken, decode,
+    CancelState, ChainSummary, Digest, Elsewhere, Escalation, EventId, Failure, Fields,
+    ForceRequest, Input, OperatorRequest, Origin, Payload, PendingActivity, PendingState,
+    RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts, broken, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,9 @@ pub struct ActivityDescription {
     /// Whether somebody outside of the host reports how its running attempt ends.
     #[serde(default)]
     pub elsewhere: bool,
+    /// The remote worker that makes its running attempt, if one does.
+    #[serde(default)]
+    pub worker: Option<String>,
     /// Whether a run that is canceled waits for it though nobody would notice a stuck attempt
     /// ([`sandglass_engine::ActivityCall::lacks_heartbeat`]).
     #[serde(default)]
@@ -221,6 +224,10 @@ impl ActivityDescription {
             state: pending.state(),
             paused: pending.paused.clone(),
             elsewhere: pending.elsewhere.is_some(),
+            worker: match &pending.elsewhere {
+                Elsewhere::Worker { started, .. } => Some(started.identity.clone()),
+                Elsewhere::Nobody | Elsewhere::Left(_) => None,
+            },
             lacks_heartbeat: pending.call.lacks_heartbeat(),
         }
     }
@@ -290,7 +297,7 @@ impl RunDescription {
         let mut description = Self::new(&row, decode_summary(file, &row)?);
         for activity in reader.activities(row.key)? {
             let mut pending = decode_activity(file, &row.run_id, &activity)?;
-            pending.started.clone_from(&pending.elsewhere);
+            pending.started = pending.elsewhere.started().cloned();
             description
                 .activities
                 .push(ActivityDescription::new(&pending));

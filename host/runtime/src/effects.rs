@@ -10,8 +10,7 @@ use crate::{
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    ActivityClose, Changes, Effect, EventId, Input, InputError, Millis, Payload, Status, Timestamp,
-    broken,
+    Changes, Effect, EventId, InputError, Millis, Status, Timestamp, Verdict, broken,
 };
 use std::sync::Arc;
 
@@ -163,11 +162,11 @@ fn apply(
         state.activities.insert(id, slot);
     }
     for (id, reason) in changes.cancel_requested {
-        cancel_activity(host, state, id, reason);
+        cancel_activity(host, cell, state, id, reason);
     }
     for id in changes.activities_closed {
         if let Some(slot) = state.activities.remove(&id) {
-            slot.end(host, cell.key, AttemptState::NotFound);
+            slot.end(host, cell, AttemptState::NotFound);
         }
     }
     after.effects = changes.effects;
@@ -182,7 +181,7 @@ fn apply(
         host.sides.forget(cell.key);
         activity::local::end_all(state, &AttemptState::NotFound, changes.kill);
         for (_, slot) in std::mem::take(&mut state.activities) {
-            slot.end(host, cell.key, AttemptState::NotFound);
+            slot.end(host, cell, AttemptState::NotFound);
         }
         if changes.kill {
             host.dispatch.kill(cell.key);
@@ -198,11 +197,18 @@ fn apply(
 
 /// The activity was asked to stop: the running attempt is told, unless telling is left to its
 /// heartbeats.
-fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: String) {
+fn cancel_activity(
+    host: &Inner,
+    cell: &RunCell,
+    state: &mut CellState,
+    id: EventId,
+    reason: String,
+) {
     let Some(slot) = state.activities.get_mut(&id) else {
         return;
     };
     slot.pending.cancel_requested = Some(reason.clone());
+    slot.recall(host, cell);
     match &slot.attempt {
         Some(attempt) if host.config.push_cancel && !broken("R22") => {
             attempt.request_cancel(reason)
@@ -210,18 +216,11 @@ fn cancel_activity(host: &Inner, state: &mut CellState, id: EventId, reason: Str
         Some(_) => {}
         // The attempt failed after the task had seen it running. There is no other attempt (R19).
         None if !slot.closing && !slot.held && slot.pending.started.is_none() => {
-            let close = ActivityClose::Canceled {
-                details: vec![Payload::json("\"ACTIVITY_ID_NOT_STARTED\"")],
-                identity: String::new(),
-            };
-            let input = Input::ActivityClosed {
-                scheduled_event_id: id,
-                started: None,
-                close,
-            };
             let now = host.clock.now();
-            slot.close(now, input.clone());
-            state.mailbox.push(Mail::input(now, input, None));
+            if let Verdict::Close(input) = slot.pending.never_started() {
+                slot.close(now, input.clone());
+                state.mailbox.push(Mail::input(now, input, None));
+            }
         }
         None => {}
     }

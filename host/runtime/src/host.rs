@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     outbox::Outbox,
     pool::Pool,
+    queues::Queues,
     recovery::read_frames,
     shutdown::Guard,
     side::Sides,
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) timers: Arc<Timers>,
     pub(crate) dispatch: Dispatch,
+    pub(crate) queues: Queues,
     pub(crate) outbox: Outbox,
     pub(crate) cache: Cache,
     pub(crate) components: Components,
@@ -127,6 +129,7 @@ impl Inner {
             pool: Pool::default(),
             writer: Writer::default(),
             dispatch: Dispatch::new(attempts_max),
+            queues: Queues::default(),
             outbox: Outbox::default(),
             cache: Cache::new(cache_bytes),
             components,
@@ -360,10 +363,11 @@ impl Host {
         }
     }
 
-    /// Activities that wait for a worker that this host does not have.
+    /// Activities that wait for a worker, and there is none: not in this host, and nobody has
+    /// polled their task queue in the last five minutes.
     #[must_use]
     pub fn unserved(&self) -> Vec<Unserved> {
-        self.inner.dispatch.unserved()
+        self.inner.dispatch.unserved(&self.inner)
     }
 
     /// Attempts of activities that are running, those that were killed and have not ended included.

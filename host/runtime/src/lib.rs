@@ -44,6 +44,7 @@ mod owner;
 mod pool;
 mod protocol;
 mod query;
+mod queues;
 mod recovery;
 pub mod remote;
 mod reset;
@@ -76,6 +77,9 @@ pub use handle::{
 pub use host::Host;
 pub use message::MessageError;
 pub use query::{QueryOptions, QueryReject};
+pub use queues::{
+    ActivityTask, ControlCommand, PollOptions, PollerDescription, TaskQueueDescription,
+};
 pub use recovery::stored_frames;
 pub use reset::ResetOptions;
 pub use sandglass_engine as engine;

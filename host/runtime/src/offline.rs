@@ -373,7 +373,7 @@ impl Opened {
         for stored in self.reader.activities(row.key)? {
             let mut pending = decode_activity(self.reader.file(), &row.run_id, &stored)?;
             if pending.activity_id == activity_id {
-                pending.started.clone_from(&pending.elsewhere);
+                pending.started = pending.elsewhere.started().cloned();
                 return Ok(Some(pending));
             }
         }

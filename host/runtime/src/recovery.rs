@@ -4,7 +4,7 @@
 //! before a run has something to do.
 
 use crate::{
-    activity::{Slot, Ticket},
+    activity::{Handed, Slot, Ticket},
     cell::{CellState, Head, Mail, Phase, RunCell},
     clock::lock,
     effects::{plan_retry, timer_alarm},
@@ -14,7 +14,7 @@ use crate::{
     timers::Alarm,
 };
 use sandglass_engine::{
-    EventId, Frame, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
+    EventId, Frame, Input, PendingActivity, RunSummary, Start, Timestamp, Verdict, decode,
 };
 use sandglass_store::{ActivityRow, Place, Reader, RunKey, RunRow, RunStatus};
 use std::{
@@ -140,7 +140,11 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
             continue;
         };
         match decode_activity(&file, &cell.run_id, &row) {
-            Ok(pending) => {
+            Ok(mut pending) => {
+                if pending.call.task_queue.is_none() {
+                    // An older host left it to the run's start.
+                    pending.call.task_queue = task_queue(host, cell);
+                }
                 cell.lock()
                     .activities
                     .insert(row.scheduled_event_id, Slot::new(pending));
@@ -182,6 +186,18 @@ pub(crate) fn recover(host: &Arc<Inner>, clean: bool) -> Result<(), Error> {
     };
     set_going(host, &cells, &begun);
     outbox::recover(host)
+}
+
+/// The task queue that a run was started with, if its start can be read.
+fn task_queue(host: &Inner, cell: &RunCell) -> Option<String> {
+    let frames = host.frames(cell.key, &cell.run_id).ok()?;
+    let inputs = frames.iter().flat_map(|frame| &frame.records);
+    inputs
+        .flat_map(|record| record.inputs())
+        .find_map(|(_, input)| match input {
+            Input::Started(start) => Some(start.task_queue.clone()),
+            _ => None,
+        })
 }
 
 /// Sets the recovered runs going: first their activities, then their workflow tasks.
@@ -275,7 +291,11 @@ fn restart(
                 slot.arm_deadline(host, cell.key);
                 let since = slot.pending.next_attempt_at;
                 if slot.pending.started.is_some() {
-                    // Made elsewhere, it goes on.
+                    // Made elsewhere, it goes on. Whether its worker was told to stop is not known.
+                    slot.handed = Some(Handed::before(id));
+                    if slot.pending.cancel_requested.is_some() {
+                        slot.recall(host, cell);
+                    }
                 } else if since <= now {
                     due.push((since, slot.ticket(cell)));
                 } else {

@@ -88,6 +88,7 @@ impl Guard {
         let inner = &self.inner;
         inner.stopping.store(true, Ordering::Release);
         inner.dispatch.stop();
+        inner.queues.stop();
         inner.pool.stop();
         inner.timers.stop();
         // Workflow tasks that are running are given up; the inputs before them are still stored.
@@ -180,6 +181,7 @@ impl Host {
         self.pause_workflow_tasks();
         inner.stopping.store(true, Ordering::Release);
         inner.dispatch.stop();
+        inner.queues.stop();
         for cell in inner.open_runs() {
             activity::local::stop(&cell.lock());
         }

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     TaskOver,
     /// A sleeping native activity; the event id is the number of the sleep.
     Sleep,
+    /// A task queue may hand something out again; the event id is its number.
+    QueueRate,
 }
 
 /// One entry.

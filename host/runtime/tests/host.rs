@@ -16,6 +16,9 @@ mod host {
     mod operators;
     mod outside;
     mod owner;
+    mod queues;
+    mod queues_control;
+    mod queues_random;
     mod recovery;
     mod resets;
     mod runs;

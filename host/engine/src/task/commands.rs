@@ -182,7 +182,11 @@ impl Task {
     ) -> OperationId {
         let state = OperationState::Unsent(self.planned.len());
         let operation = self.run.scopes.add_operation(scope, kind, state);
-        let call = Box::new(call.normalized());
+        let mut call = Box::new(call.normalized());
+        let queue = &self.start().task_queue;
+        if call.task_queue.is_none() && !queue.is_empty() {
+            call.task_queue = Some(queue.clone());
+        }
         self.plan(Planned::ScheduleActivity {
             operation,
             activity_id,

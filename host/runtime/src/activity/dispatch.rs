@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::{ActivityContext, ActivityInfo, Attempt, AttemptState, Worker, supervise::supervise};
+use super::{
+    ActivityContext, ActivityInfo, Attempt, AttemptState, Slot, Worker, supervise::supervise,
+};
 use crate::{cell::RunCell, clock::lock, host::Inner};
 use sandglass_engine::{EventId, PendingActivity, Timestamp};
 use sandglass_store::RunKey;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     pin::Pin,
     sync::{Arc, Mutex},
 };
@@ -22,14 +24,15 @@ pub(crate) struct Ticket {
     pub(crate) task_queue: String,
 }
 
-/// An activity that no worker of this host serves. It stays scheduled.
+/// An activity that nobody serves: no worker of this host, and none that has polled its task queue
+/// in the last five minutes. It stays scheduled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
     /// The workflow id of its run.
     pub workflow_id: String,
     /// Its type.
     pub activity_type: String,
-    /// Its task queue; empty for the run's own.
+    /// Its task queue.
     pub task_queue: String,
     /// Since when it waits.
     pub since: Timestamp,
@@ -40,7 +43,6 @@ struct State {
     workers: HashMap<String, Arc<dyn Worker>>,
     in_flight: usize,
     waiting: VecDeque<Ticket>,
-    unserved: BTreeMap<(RunKey, EventId), (Ticket, Timestamp)>,
     stopped: bool,
     /// The attempts that are running, those of ended runs included, by number.
     attempts: HashMap<usize, (RunKey, Arc<Attempt>)>,
@@ -70,18 +72,9 @@ impl Dispatch {
     pub(crate) fn register(&self, host: &Arc<Inner>, activity_type: &str, worker: Arc<dyn Worker>) {
         let mut state = lock(&self.state);
         state.workers.insert(activity_type.into(), worker);
-        let served: Vec<_> = state
-            .unserved
-            .iter()
-            .filter(|(_, (ticket, _))| ticket.activity_type == activity_type)
-            .map(|(key, _)| *key)
-            .collect();
-        let tickets: Vec<_> = served
-            .iter()
-            .filter_map(|key| state.unserved.remove(key))
-            .collect();
+        let tickets = host.queues.take_type(activity_type);
         drop(state);
-        for (ticket, _) in tickets {
+        for ticket in tickets {
             self.offer(host, ticket);
         }
     }
@@ -92,9 +85,9 @@ impl Dispatch {
         types
     }
 
-    /// Lists what waits for a worker that is not there, and forgets what has ended meanwhile.
-    pub(crate) fn unserved(&self) -> Vec<Unserved> {
-        let waiting: Vec<_> = lock(&self.state).unserved.values().cloned().collect();
+    /// Lists what waits for a worker that is not there.
+    pub(crate) fn unserved(&self, host: &Inner) -> Vec<Unserved> {
+        let waiting = host.queues.unserved(host.clock.now());
         let is_pending = |ticket: &Ticket| {
             let state = ticket.cell.lock();
             state
@@ -102,15 +95,9 @@ impl Dispatch {
                 .get(&ticket.event_id)
                 .is_some_and(|slot| !slot.closing)
         };
-        let (pending, ended): (Vec<_>, Vec<_>) = waiting
+        waiting
             .into_iter()
-            .partition(|(ticket, _)| is_pending(ticket));
-        let mut state = lock(&self.state);
-        for (ticket, _) in ended {
-            state.unserved.remove(&(ticket.cell.key, ticket.event_id));
-        }
-        pending
-            .into_iter()
+            .filter(|(ticket, _)| is_pending(ticket))
             .map(|(ticket, since)| Unserved {
                 workflow_id: ticket.cell.workflow_id.clone(),
                 activity_type: ticket.activity_type,
@@ -118,11 +105,6 @@ impl Dispatch {
                 since,
             })
             .collect()
-    }
-
-    /// An activity is pending no more.
-    pub(crate) fn forget(&self, run: RunKey, event_id: EventId) {
-        lock(&self.state).unserved.remove(&(run, event_id));
     }
 
     /// Who makes attempts of an activity type.
@@ -140,16 +122,16 @@ impl Dispatch {
         self.limit
     }
 
-    /// Begins an attempt now, or when there is room, or when there is a worker.
+    /// Begins an attempt now, or when there is room. One of a type that no worker here serves waits
+    /// in its task queue for a worker elsewhere.
     pub(crate) fn offer(&self, host: &Arc<Inner>, ticket: Ticket) {
         let mut state = lock(&self.state);
         if state.stopped {
             return;
         }
         let Some(worker) = state.workers.get(&ticket.activity_type).cloned() else {
-            let key = (ticket.cell.key, ticket.event_id);
-            let since = host.clock.now();
-            state.unserved.entry(key).or_insert((ticket, since));
+            // Under the lock: whoever registers a worker now looks there afterwards.
+            host.queues.offer(host, ticket);
             return;
         };
         if state.in_flight >= self.limit {
@@ -241,7 +223,6 @@ impl Dispatch {
         let mut state = lock(&self.state);
         state.stopped = true;
         state.waiting.clear();
-        state.unserved.clear();
     }
 }
 
@@ -258,13 +239,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let Some(slot) = state.activities.get_mut(event_id) else {
         return false;
     };
-    let pending = &slot.pending;
-    if pending.started.is_some() || pending.paused.is_some() || slot.closing || slot.held {
-        return false;
-    }
-    if slot.pending.next_attempt_at > now {
-        // The clock was set back since it was due.
-        slot.arm_retry(host, cell.key);
+    if !may_begin(host, cell, slot, now) {
         return false;
     }
     let cancel_requested = slot
@@ -278,6 +253,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
     let attempt = Arc::new(Attempt::new(initial));
     slot.attempt = Some(Arc::clone(&attempt));
+    slot.handed = None;
     let info = Arc::new(info(cell, &slot.pending));
     // Under the run's lock: whoever kills the run's attempts after that finds this one.
     host.dispatch.register_attempt(cell.key, &attempt);
@@ -292,6 +268,20 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     host.dispatch
         .spawn(host, Box::pin(supervise(context, worker)));
     crate::crash::point("dispatch.after");
+    true
+}
+
+/// Whether an attempt of the activity is to be begun now.
+pub(crate) fn may_begin(host: &Inner, cell: &RunCell, slot: &mut Slot, now: Timestamp) -> bool {
+    let pending = &slot.pending;
+    if pending.started.is_some() || pending.paused.is_some() || slot.closing || slot.held {
+        return false;
+    }
+    if pending.next_attempt_at > now {
+        // The clock was set back since it was due.
+        slot.arm_retry(host, cell.key);
+        return false;
+    }
     true
 }
 

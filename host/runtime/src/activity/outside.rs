@@ -373,6 +373,8 @@ impl ActivityHandle {
         let slot = slot(state, id);
         let is_cancel = matches!(op, ActivityOp::Cancel(_));
         let was_started = slot.pending.started.is_some();
+        // Whoever reports by a token has the attempt itself.
+        let other = matches!(self.which, Which::Id(_)).then(|| slot.recalled(host, cell));
         let input = apply(&mut slot.pending, now, op).map_err(|reason| self.refused(reason))?;
         if is_cancel {
             let mail = input.map(|input| Mail::input(now, input, Some(ack)));
@@ -381,6 +383,9 @@ impl ActivityHandle {
             return Ok(None);
         }
         let over = was_started && slot.pending.started.is_none();
+        if let Some((queue, command)) = other.flatten().filter(|_| over) {
+            host.queues.push(host, &queue, command);
+        }
         match slot.attempt.take_if(|_| over || input.is_some()) {
             Some(attempt) => attempt.give_up(AttemptState::NotFound),
             None => slot

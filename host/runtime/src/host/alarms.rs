@@ -68,6 +68,10 @@ impl Inner {
                 }
                 continue;
             }
+            if alarm.kind == Kind::QueueRate {
+                self.queues.due(self, alarm.event.0);
+                continue;
+            }
             let Some(cell) = self.open_run(alarm.run) else {
                 continue;
             };
@@ -114,7 +118,7 @@ impl Inner {
             }
             Kind::TaskOver => hosting::look(self, cell),
             Kind::StoreRetry => recovery::after_store_failure(self, cell),
-            Kind::Timer | Kind::Sleep => {}
+            Kind::Timer | Kind::Sleep | Kind::QueueRate => {}
         }
     }
 }

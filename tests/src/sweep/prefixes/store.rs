@@ -3,8 +3,8 @@
 use super::digests;
 use sandglass::store::{RunKey, RunRow, RunStatus, SqliteStore, Store as _, Write};
 use sandglass_engine::{
-    ActivityCall, CancellationType, Digest, EventAttributes, EventId, Frame, HistoryEvent,
-    PendingActivity, Status, Timestamp, encode, history, replay,
+    ActivityCall, CancellationType, Digest, Elsewhere, EventAttributes, EventId, Frame,
+    HistoryEvent, PendingActivity, Status, Timestamp, encode, history, replay,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -177,9 +177,10 @@ fn scheduled(event: &HistoryEvent, activity_id: &str, call: &ActivityCall) -> Pe
         cancel_requested: None,
         unclean_starts: 0,
         started: None,
-        elsewhere: None,
+        elsewhere: Elsewhere::Nobody,
         paused: None,
         reset: false,
         scheduled_by: None,
+        heard_since: Timestamp(0),
     }
 }
