@@ -14,7 +14,7 @@ pub mod steps;
 
 pub use gate::{Ending, Gate};
 pub use ledger::{ACTIVITIES, Ledger, closed};
-pub use normal::normal;
+pub use normal::{normal, without_tasks};
 pub use random::Random;
 
 /// Whether everything is swept (`make sweep`), or a sample of it (`make test`).

@@ -350,6 +350,10 @@ fn ends_of(
             }
             | EventAttributes::ActivityTaskTimedOut {
                 scheduled_event_id, ..
+            }
+            // Nobody knows what it did.
+            | EventAttributes::ActivityCancelWaitTimedOut {
+                scheduled_event_id, ..
             } => (scheduled_event_id, true),
             EventAttributes::ActivityTaskFailed {
                 scheduled_event_id, ..
@@ -364,4 +368,118 @@ fn ends_of(
         }
     }
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandglass_engine::Timestamp;
+
+    /// Two activities, `a` and then `b`, each with its compensation, and a failed end.
+    fn failed() -> Model {
+        let both = [(1_u32, "a"), (2, "b")];
+        let entries = both.map(|(number, name)| Entry {
+            id: CompensationId(number),
+            undoes: Some(OperationId(u64::from(number))),
+            call: call(&format!("undo {name}")),
+            always: false,
+            registered_at: EventId(1),
+        });
+        Model {
+            entries: entries.into(),
+            asked: both
+                .map(|(number, name)| (name.to_owned(), OperationId(u64::from(number))))
+                .into(),
+            failed: true,
+            ..Model::default()
+        }
+    }
+
+    fn call(name: &str) -> ActivityCall {
+        ActivityCall {
+            activity_type: name.into(),
+            ..ActivityCall::default()
+        }
+    }
+
+    /// The events of activities, one after another. What ends with `!` was waited for in vain, with
+    /// `?` it had no effect.
+    fn events(names: &[&str]) -> Vec<HistoryEvent> {
+        let mut all = Vec::new();
+        for name in names {
+            let bare = name.trim_end_matches(['?', '!']);
+            let scheduled_event_id = EventId(all.len() as u64 + 1);
+            all.push(EventAttributes::ActivityTaskScheduled {
+                activity_id: bare.into(),
+                call: Box::new(call(bare)),
+                workflow_task_completed_event_id: EventId(0),
+            });
+            all.push(match &name[bare.len()..] {
+                "?" => EventAttributes::ActivityTaskCanceled {
+                    details: Vec::new(),
+                    latest_cancel_requested_event_id: EventId(0),
+                    scheduled_event_id,
+                    started_event_id: EventId(0),
+                    identity: String::new(),
+                },
+                "!" => EventAttributes::ActivityCancelWaitTimedOut {
+                    scheduled_event_id,
+                    cancel_requested_event_id: EventId(0),
+                },
+                _ => EventAttributes::ActivityTaskCompleted {
+                    result: Payload::null(),
+                    scheduled_event_id,
+                    started_event_id: EventId(0),
+                },
+            });
+        }
+        let event = |(attributes, id)| HistoryEvent {
+            event_id: EventId(id),
+            event_time: Timestamp(0),
+            attributes,
+        };
+        all.into_iter().zip(1..).map(event).collect()
+    }
+
+    #[test]
+    fn compensations_that_are_missing_doubled_or_in_the_wrong_order_are_found() {
+        for (names, wrong) in [
+            (&["a", "b", "undo b", "undo a"][..], None),
+            (&["a", "b?", "undo a"], None),
+            (&["a", "b!", "undo b", "undo a"], None),
+            (&["a", "b!", "undo a"], Some("did not run")),
+            (&["a", "b", "undo b"], Some("did not run")),
+            (&["a", "b", "undo a", "undo b"], Some("ran after")),
+            (&["a", "b", "undo b", "undo a", "undo a"], Some("ran twice")),
+            (&["a", "b?", "undo b", "undo a"], Some("nothing to undo")),
+        ] {
+            let found = failed().compensations(&events(names)).err();
+            let is_right = match (&found, wrong) {
+                (Some(found), Some(wrong)) => found.contains(wrong),
+                (found, wrong) => found.is_none() && wrong.is_none(),
+            };
+            assert!(is_right, "{names:?}: {found:?}, not {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_starts_in_a_canceled_scope_is_found() {
+        let mut model = Model::default();
+        let inner = [
+            (ScopeId(1), ScopeId::ROOT, ScopeKind::Cancellable, true),
+            (ScopeId(2), ScopeId(1), ScopeKind::Shielded, false),
+            (ScopeId(3), ScopeId(1), ScopeKind::Detached, false),
+        ];
+        for (scope, parent, kind, _) in inner {
+            model.scopes.insert(scope, (parent, kind));
+        }
+        model.kill(ScopeId::ROOT, false);
+        for (scope, .., dead) in inner {
+            let starts = Command::OpenWait {
+                scope,
+                label: String::new(),
+            };
+            assert_eq!(model.before(&starts).is_err(), dead, "{scope:?}");
+        }
+    }
 }

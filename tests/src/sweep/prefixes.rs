@@ -8,7 +8,7 @@
 mod player;
 mod store;
 
-use super::{Random, is_full, normal};
+use super::{Random, is_full, normal, without_tasks};
 use sandglass_engine::{
     Digest, EventAttributes, Frame, HistoryEvent, Input, Record, TaskOutcome, history, skeleton,
 };
@@ -71,17 +71,16 @@ fn outcome(events: &[HistoryEvent], frames: &[Frame]) -> Vec<String> {
         Record::Inputs(_) => true,
         Record::Input { .. } => false,
     };
-    let lines = normal(events);
     let mut records = frames.iter().flat_map(|frame| &frame.records);
     if records.any(depends) || is_told_by_another(frames) {
-        return vec![skeleton(events)];
+        return without_tasks(events);
     }
-    lines
+    normal(events)
 }
 
 /// Whether a history can be continued from the frames of its run alone: it starts, signals and
-/// cancels no other run, and has no local activities. Those that do are recovered from each commit
-/// by the scenarios with a host for each commit, and by the cancel sweep, where all runs of a store
+/// cancels no other run, has no local activities, and is not one of a chain. Those that do are
+/// recovered from each commit by the scenarios with a host for each commit, and by the cancel sweep, where all runs of a store
 /// are as they were together.
 fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
     let of_others = |event: &HistoryEvent| {
@@ -93,14 +92,13 @@ fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
         is_local || continues || name.contains("Child") || name.contains("External")
     };
     // A run that follows another, or may be followed, has its chain in the store with it.
-    let asked = |input: &Input| match input {
-        Input::UpdateRequested(_) => true,
+    let is_chained = |input: &Input| match input {
         Input::Started(start) => start.chain != sandglass_engine::Chain::default(),
         _ => false,
     };
     let records = frames.iter().flat_map(|frame| &frame.records);
     let mut inputs = records.flat_map(Record::inputs);
-    !events.iter().any(of_others) && !inputs.any(|(_, input)| asked(input))
+    !events.iter().any(of_others) && !inputs.any(|(_, input)| is_chained(input))
 }
 
 /// Whether another run has started or canceled this one. Here a client does, so that the events do

@@ -76,7 +76,7 @@ pub struct Played {
     pub parts: Vec<Part>,
     /// The lengths that its committed history had.
     pub lengths: Vec<u64>,
-    /// How often its host was dropped.
+    /// How often its host was dropped after it had committed something.
     pub crashes: usize,
     /// Nothing came any more although it was open: it waited for what never comes, or its workflow
     /// tasks failed again and again. Then it was terminated.
@@ -113,8 +113,7 @@ pub async fn play(play: &Play<'_>) -> Played {
             stage.open_runs().await
         );
         if play.crash {
-            stage.crash().await;
-            crashes += 1;
+            crashes += usize::from(stage.crash().await);
         }
         let open = stage.open_runs().await;
         let main = stage.main().describe().await.expect("the run is known");
@@ -199,13 +198,16 @@ impl Stage<'_> {
         self.host().idle().await;
     }
 
-    /// Drops the host as a crash would, and opens another.
-    async fn crash(&mut self) {
+    /// Drops the host as a crash would, and opens another. Whether the first one had committed
+    /// anything of a run.
+    async fn crash(&mut self) -> bool {
+        let committed = self.host().stats().frames > 0;
         self.gate.clear();
         // Attempts of the old host that have yet to begin must not be found by the new one.
         self.gate = Arc::default();
         drop(self.host.take());
         self.open().await;
+        committed
     }
 
     /// The open runs, the one that is canceled first.

@@ -118,10 +118,13 @@ impl Place {
             }
         }
         assert_eq!(calm.parts.len(), crashed.parts.len(), "{self:?}");
+        // Whatever was new when the stage looked had been committed since the crash before.
+        assert!(crashed.crashes + 1 >= crashed.lengths.len(), "{self:?}");
         // The run, and those that it continued as.
         let chain = || calm.parts.iter().filter(|part| part.workflow_id == MAIN);
         let main = chain().next_back().unwrap();
-        if !chain().any(|part| skeleton(&events_of(part)).contains("CR")) {
+        let is_request = |part: &Part| skeleton(&events_of(part)).split(',').any(|w| w == "CR");
+        if !chain().any(is_request) {
             self.fail(main, "it was not canceled");
         }
         match self.program.end {
@@ -216,7 +219,7 @@ fn every_program_is_canceled_before_each_event_with_and_without_crashes() {
     );
     assert_eq!(failed, 0, "places failed: what is wrong with each is above");
     assert!(
-        count(|tried| tried.crashes) > tried.len(),
+        tried.iter().all(|tried| tried.crashes > 1),
         "hardly any crash"
     );
 }

@@ -194,7 +194,7 @@ impl Player {
                 ..
             } => self.close(*scheduled_event_id, close).await,
             // They are due at this time at the latest.
-            Input::TimerFired { .. } | Input::TimedOut | Input::FirstTaskDue => {
+            Input::TimerFired { .. } | Input::TimedOut => {
                 self.host.idle().await;
             }
             Input::Terminated {
@@ -222,7 +222,8 @@ impl Player {
             Input::Paused(_) | Input::Unpaused(_) | Input::OperatorCanceled { .. } => {
                 self.operate(input).await;
             }
-            Input::ChildStarted { .. }
+            Input::FirstTaskDue
+            | Input::ChildStarted { .. }
             | Input::ChildStartFailed { .. }
             | Input::ChildClosed { .. }
             | Input::ExternalResolved { .. }
