@@ -3,8 +3,8 @@
 //! Only bookkeeping, like [`crate::scopes`]; [`crate::task`] sends the activities.
 
 use crate::{
-    ActivityCall, ActivityClose, CompensateWhen, CompensationId, EventId, OperationId, Outcome,
-    ScopeId,
+    ActivityCall, ActivityClose, CompensateWhen, CompensationId, EventId, Failure, FailureInfo,
+    OperationId, Outcome, ScopeId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,8 +17,8 @@ pub(crate) struct Compensations {
     pub failed: Vec<String>,
     /// Scheduled events of operations that have a compensation.
     pub sent: BTreeMap<OperationId, EventId>,
-    /// Those of them that are local activities.
-    pub locals: BTreeSet<OperationId>,
+    /// Idempotency keys of those of them that are local activities.
+    pub locals: BTreeMap<OperationId, String>,
     next: u32,
     /// Operations with a compensation that have not ended.
     open: BTreeSet<OperationId>,
@@ -63,6 +63,16 @@ pub(crate) enum End {
     Void,
 }
 
+impl From<&Failure> for End {
+    /// Of an attempt after which there is none.
+    fn from(failure: &Failure) -> Self {
+        match failure.info {
+            FailureInfo::Timeout { .. } => Self::Effective,
+            _ => Self::Void,
+        }
+    }
+}
+
 impl From<&ActivityClose> for End {
     fn from(close: &ActivityClose) -> Self {
         match close {
@@ -98,6 +108,12 @@ impl Compensations {
     /// Whether something would undo an operation that has not ended.
     pub(crate) fn is_open(&self, operation: OperationId) -> bool {
         self.open.contains(&operation)
+    }
+
+    /// Whether something that is to run, or runs, would undo an operation that has not ended.
+    pub(crate) fn awaits(&self, operation: OperationId) -> bool {
+        let mut undone = self.rounds.iter().flat_map(|round| &round.remaining);
+        self.is_open(operation) && undone.any(|(_, entry)| entry.undoes == Some(operation))
     }
 
     /// Notes that an operation was sent, if something would undo it.

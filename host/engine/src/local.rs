@@ -6,7 +6,7 @@
 
 use crate::{
     ActivityCall, ActivityClose, EventId, Failure, Input, Millis, OperationId, PendingActivity,
-    Report, TimeoutKind, Timestamp, Verdict,
+    Report, TimeoutKind, Timestamp, Verdict, compensation::End,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,9 @@ pub struct LocalActivity {
     pub retry_threshold: Option<Millis>,
     /// How long its end is waited for once it was asked to stop.
     pub wait_at_most: Option<Millis>,
+    /// The key under which its effect is made once: the same for each attempt, after a crash, and
+    /// in a run that a reset has made of the one that asked for it.
+    pub idempotency_key: String,
 }
 
 /// What the end of an attempt means.
@@ -108,9 +111,13 @@ pub(crate) struct OpenLocal {
     /// Why the one before it failed.
     pub last_failure: Option<Failure>,
     pub scheduled_at: Timestamp,
-    /// The reason, if it was asked to stop and its end is waited for.
+    /// The reason, if it was canceled and its end is waited for.
     pub canceled: Option<String>,
+    /// Its run knows it as canceled already: only its compensation waits for its end.
+    pub told: bool,
     pub phase: LocalPhase,
+    /// What names its effect.
+    pub key: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +130,7 @@ pub(crate) enum LocalPhase {
     BackingOff,
 }
 
-/// The key under which a local activity makes its effect once: the same for each attempt, and after
-/// a crash.
+/// The key under which a local activity of a run makes its effect once.
 pub(crate) fn idempotency_key(run_id: &str, operation: OperationId) -> String {
     format!("{run_id}/local-{operation}")
 }
@@ -147,7 +153,13 @@ impl OpenLocal {
             pending,
             retry_threshold: self.retry_threshold,
             wait_at_most,
+            idempotency_key: self.key.clone(),
         }))
+    }
+
+    /// What its attempts so far mean for its compensation, if there is no other one.
+    pub(crate) fn end(&self) -> End {
+        self.last_failure.as_ref().map_or(End::Void, End::from)
     }
 }
 
@@ -156,12 +168,6 @@ impl LocalActivity {
     pub fn report(&mut self, now: Timestamp, report: Report, threshold: Millis) -> LocalVerdict {
         let verdict = self.pending.report(now, report);
         self.verdict(now, verdict, threshold)
-    }
-
-    /// The key under which its effect is made once: the same for each attempt, also after a crash.
-    #[must_use]
-    pub fn idempotency_key(&self, run_id: &str) -> String {
-        idempotency_key(run_id, self.operation)
     }
 
     /// A limit on time passed.
@@ -173,6 +179,18 @@ impl LocalActivity {
     ) -> LocalVerdict {
         let verdict = self.pending.time_out(now, kind);
         self.verdict(now, verdict, threshold)
+    }
+
+    /// How it ends if it is asked to stop while no attempt of it runs.
+    #[must_use]
+    pub fn stopped(&self) -> LocalOutcome {
+        match self.pending.last_failure.as_ref().map(End::from) {
+            Some(End::Effective) => LocalOutcome::Unsettled,
+            _ => LocalOutcome::Closed(ActivityClose::Canceled {
+                details: Vec::new(),
+                identity: String::new(),
+            }),
+        }
     }
 
     /// The last attempt that was made, from 1.
@@ -201,5 +219,37 @@ impl LocalActivity {
             }
             Verdict::Close(other) => unreachable!("an activity ends as one, not as {other:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_whose_attempt_timed_out_is_not_settled_when_it_is_stopped_after_that() {
+        let mut pending = PendingActivity::new(
+            EventId(0),
+            "1".into(),
+            ActivityCall::default(),
+            Timestamp(1),
+        );
+        pending.start(Timestamp(1), "host");
+        let mut local = LocalActivity {
+            operation: OperationId(1),
+            pending,
+            retry_threshold: None,
+            wait_at_most: None,
+            idempotency_key: "run/local-1".into(),
+        };
+        let is_settled = |local: &LocalActivity| local.stopped() != LocalOutcome::Unsettled;
+        assert!(is_settled(&local), "no attempt has ended");
+        let again = |verdict| matches!(verdict, LocalVerdict::Retry { .. });
+        let second = Millis::from_secs(10);
+        let late = local.time_out(Timestamp(2), TimeoutKind::StartToClose, second);
+        assert!(again(late) && !is_settled(&local));
+        local.pending.start(Timestamp(3), "host");
+        let failed = Report::Failed(Failure::application("E", "e"));
+        assert!(again(local.report(Timestamp(4), failed, second)) && is_settled(&local));
     }
 }

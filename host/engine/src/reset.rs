@@ -5,8 +5,8 @@
 //! what the old run had done before the point is not done again.
 
 use crate::{
-    ActivityClose, Changes, Effect, EventId, Frame, FrameOutput, Input, Limits, PendingActivity,
-    Record, ReplayError, Run, Timestamp, driver::replay_record,
+    ActivityClose, Changes, Effect, EventId, Frame, FrameOutput, Input, InputError, Limits,
+    PendingActivity, Record, ReplayError, Run, Timestamp, driver::replay_record,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,6 +64,9 @@ pub enum ResetError {
     /// The history cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// What came after the point is not taken by the new run.
+    #[error("what came after the point cannot be brought along: {0}")]
+    Refused(InputError),
 }
 
 /// A workflow task of a history.
@@ -90,7 +93,8 @@ pub fn reset(
     let mut records: Vec<Record> = frames.into_iter().flat_map(|frame| frame.records).collect();
     let cut = cut(&mut records, reset.point)?;
     let rest = records.split_off(cut);
-    let mut run = Run::new(Limits::default());
+    // What was recorded was within the limits of its time, and comes along all the same.
+    let mut run = Run::new(Limits::none());
     for record in records {
         run = replay_record(run, record, None)?;
     }
@@ -104,8 +108,11 @@ pub fn reset(
     let began_with = run.start().map(|start| start.run_id.clone());
     let first = Input::Reset(Box::new(reset));
     let inputs = std::iter::once(first).chain(along);
-    // What is of no use any more, such as a signal that is there, is refused.
-    let _refused = run.append_all(inputs.map(|input| (at, input)));
+    let results = run.append_all(inputs.map(|input| (at, input)));
+    let refused = results.into_iter().filter_map(Result::err);
+    if let Some(error) = { refused }.find(|error| !is_of_no_use(error)) {
+        return Err(ResetError::Refused(error));
+    }
     let mut output = run
         .take_frame()
         .expect("a reset is always recorded in an open run");
@@ -160,7 +167,7 @@ fn before_cancel(records: &mut Vec<Record>) -> Option<usize> {
 
 fn marks(records: &[Record]) -> Result<Vec<Mark>, ResetError> {
     let mut marks = Vec::new();
-    let mut run = Run::new(Limits::default());
+    let mut run = Run::new(Limits::none());
     for (index, record) in records.iter().enumerate() {
         let next = run.next_event_id();
         if let Record::Task(task) = record {
@@ -211,6 +218,18 @@ fn comes_along(run: &Run, input: &Input, uncancel: bool) -> bool {
         } => uncancel && run.activities.contains_key(id),
         _ => false,
     }
+}
+
+/// Whether an input is not taken because the new run knows it already, or does not wait for it.
+fn is_of_no_use(error: &InputError) -> bool {
+    matches!(
+        error,
+        InputError::Duplicate
+            | InputError::Closed
+            | InputError::UnknownActivity(_)
+            | InputError::UnknownChild(_)
+            | InputError::UnknownExternal(_)
+    )
 }
 
 /// What is pending in the new run of all that its history brought about.

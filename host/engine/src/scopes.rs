@@ -39,6 +39,8 @@ pub(crate) struct Operation {
     pub state: OperationState,
     /// Its first cancellation.
     pub canceled: Option<CancelInfo>,
+    /// It was canceled before it could have an effect.
+    pub void: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +224,7 @@ impl Scopes {
                 kind,
                 state,
                 canceled: None,
+                void: false,
             },
         );
         id

@@ -34,6 +34,8 @@ mod scopes;
 mod support;
 #[path = "scenarios/temporal.rs"]
 mod temporal;
+#[path = "scenarios/undone.rs"]
+mod undone;
 
 use CancellationType::{Abandon, TryCancel, WaitCancellationCompleted as Wait};
 use sandglass_engine::*;

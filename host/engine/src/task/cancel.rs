@@ -227,6 +227,7 @@ impl Task {
             return;
         };
         operation.state = OperationState::Queued;
+        operation.void = settled;
         let event = match &operation.kind {
             OperationKind::Activity { .. } | OperationKind::LocalActivity { .. } => {
                 let failure = activity_canceled(&operation.kind, event_id, info, settled);

@@ -5,7 +5,7 @@ use crate::{
     ActivityCall, Answer, CancelCause, CancelInfo, Command, CompensateWhen, CompensationId,
     Failure, FailureInfo, Issued, Millis, OperationId, Outcome, Payload, ScopeId, ScopeKind,
     TaskFailure,
-    compensation::{Entry, Purpose},
+    compensation::{End, Entry, Purpose},
     run::ExternalKind,
     scopes::{OperationKind, OperationState},
 };
@@ -240,25 +240,33 @@ impl Task {
     ) -> CompensationId {
         // An id of its own would clash if the activity it undoes is repeated.
         call.activity_id = None;
-        let kind = undoes.and_then(|operation| self.run.scopes.operation(operation));
-        if kind.is_some_and(|open| matches!(open.kind, OperationKind::LocalActivity { .. })) {
-            self.run.compensations.locals.extend(undoes);
+        if let Some(operation) = undoes
+            && let Some(local) = self.run.locals.get(&operation)
+        {
+            let key = local.key.clone();
+            self.run.compensations.locals.insert(operation, key);
         }
         let open = undoes.is_some_and(|operation| self.is_open(operation));
-        self.run.compensations.push(
-            Entry {
-                scope,
-                undoes,
-                call,
-                when,
-            },
-            open,
-        )
+        let entry = Entry {
+            scope,
+            undoes,
+            call,
+            when,
+        };
+        let id = self.run.compensations.push(entry, open);
+        if let Some(operation) = undoes
+            && self.run.scopes.operation(operation).is_some_and(|o| o.void)
+        {
+            self.run.compensations.settle(operation, End::Void);
+        }
+        id
     }
 
     /// Whether an activity's end is not recorded, or recorded but not applied yet.
     fn is_open(&self, operation: OperationId) -> bool {
-        self.run.scopes.operation(operation).is_some()
+        let open = self.run.scopes.operation(operation);
+        let awaited = open.is_some_and(|open| open.void || open.state != OperationState::Queued);
+        awaited
             || self.resolving.contains(&operation)
             || self
                 .run
@@ -285,11 +293,11 @@ impl Task {
     fn complete(&mut self, outcome: Outcome) {
         self.run.guest_done = true;
         self.queue.clear();
-        self.drop_locals();
         let failed = matches!(outcome, Outcome::Failed(_));
         self.run
             .compensations
             .begin_round(Purpose::Close(outcome), |_| failed);
+        self.drop_locals();
         self.advance_compensation();
     }
 

@@ -39,8 +39,8 @@ impl Task {
         let mut call = entry.call;
         let (compensations, run_id) = (&self.run.compensations, &self.start().run_id);
         let key = entry.undoes.and_then(|operation| {
-            if compensations.locals.contains(&operation) {
-                return Some(crate::local::idempotency_key(run_id, operation));
+            if let Some(key) = compensations.locals.get(&operation) {
+                return Some(key.clone());
             }
             let event_id = compensations.sent.get(&operation)?;
             let before = self.run.run_id_at(*event_id);

@@ -9,7 +9,7 @@ use crate::{
     ActivityCall, ActivityClose, CancelInfo, CancellationType, EventId, Failure, GuestEvent,
     LocalOrder, LocalOutcome, LocalResolution, Millis, OperationId, Payload, RetryState, ScopeId,
     compensation::End,
-    local::{LocalPhase, OpenLocal},
+    local::{LocalPhase, OpenLocal, idempotency_key},
     scopes::{OperationKind, OperationState},
 };
 use serde_json::json;
@@ -75,7 +75,9 @@ impl Task {
             last_failure: None,
             scheduled_at: self.run.clock,
             canceled: None,
+            told: false,
             phase: LocalPhase::Requested,
+            key: idempotency_key(&self.start().run_id, operation),
         };
         self.run.locals.insert(operation, open);
         self.had_locals = true;
@@ -100,13 +102,14 @@ impl Task {
         let cancellation = open.call.cancellation;
         match open.phase {
             LocalPhase::Requested => {
+                let end = open.end();
                 self.run.locals.remove(&id);
-                self.run.compensations.settle(id, End::Void);
-                self.queue_canceled(id, info, EventId(0), true);
+                self.run.compensations.settle(id, end);
+                self.queue_canceled(id, info, EventId(0), end == End::Void);
             }
             LocalPhase::BackingOff => {
                 self.stop_backoff(id);
-                self.cancel_at_once(id, info, true);
+                self.cancel_at_once(id, info);
             }
             LocalPhase::Running if cancellation.waits() => {
                 open.canceled = Some(info.reason.clone());
@@ -121,16 +124,19 @@ impl Task {
                 });
             }
             LocalPhase::Running => {
-                self.orders.push(match cancellation {
-                    CancellationType::Abandon => LocalOrder::Abandon(id),
-                    _ => LocalOrder::Cancel {
+                // The code does not wait for its end, but what undoes it does (R36).
+                let waits = self.run.compensations.is_open(id);
+                if cancellation != CancellationType::Abandon {
+                    self.orders.push(LocalOrder::Cancel {
                         operation: id,
                         reason: info.reason.clone(),
-                        waits: false,
+                        waits,
                         wait_at_most: None,
-                    },
-                });
-                self.cancel_at_once(id, info, false);
+                    });
+                } else if !waits {
+                    self.orders.push(LocalOrder::Abandon(id));
+                }
+                self.cancel_at_once(id, info);
             }
         }
     }
@@ -152,11 +158,14 @@ impl Task {
         }
     }
 
-    /// It is over for the run, whatever becomes of it.
-    fn cancel_at_once(&mut self, id: OperationId, info: &CancelInfo, settled: bool) {
+    /// It is over for the code, whatever becomes of it.
+    fn cancel_at_once(&mut self, id: OperationId, info: &CancelInfo) {
         let Some(open) = self.run.locals.remove(&id) else {
             return;
         };
+        let runs = open.phase == LocalPhase::Running;
+        let end = if runs { End::Effective } else { open.end() };
+        let settled = end == End::Void;
         let ended = LocalResolution {
             operation: id,
             attempt: open.attempt,
@@ -164,32 +173,41 @@ impl Task {
             outcome: LocalOutcome::Unsettled,
         };
         self.mark_local(&open, &ended, None, Some(canceled(info, settled)));
-        let end = if settled { End::Void } else { End::Effective };
-        self.run.compensations.settle(id, end);
+        if runs && self.run.compensations.is_open(id) {
+            let canceled = Some(info.reason.clone());
+            let open = OpenLocal {
+                canceled,
+                told: true,
+                ..open
+            };
+            self.run.locals.insert(id, open);
+        } else {
+            self.run.compensations.settle(id, end);
+        }
         self.queue_canceled(id, info, EventId(0), settled);
     }
 
     /// The main function has ended: only what compensations wait for goes on.
     pub(super) fn drop_locals(&mut self) {
-        let all: Vec<(OperationId, LocalPhase)> = self
-            .run
-            .locals
-            .iter()
-            .map(|(id, open)| (*id, open.phase))
+        let all = self.run.locals.iter();
+        let all: Vec<_> = all
+            .map(|(id, open)| (*id, open.phase, open.end()))
             .collect();
-        for (id, phase) in all {
+        for (id, phase, end) in all {
             if phase == LocalPhase::Running {
-                if self.run.compensations.is_open(id) {
+                if self.run.compensations.awaits(id) {
                     continue;
                 }
                 self.orders.push(LocalOrder::Drop(id));
             }
-            if phase == LocalPhase::BackingOff {
-                self.stop_backoff(id);
+            let state = self.run.scopes.operation(id).map(|open| open.state);
+            if let Some(OperationState::Unsent(planned)) = state {
+                self.unschedule(planned);
             }
+            // The timer of one that backs off is left alone, like any that the code leaves behind.
             self.run.locals.remove(&id);
             self.run.scopes.resolve(id);
-            self.run.compensations.settle(id, End::Void);
+            self.run.compensations.settle(id, end);
         }
     }
 }
@@ -209,6 +227,10 @@ impl Task {
             return None;
         }
         self.resolutions.push(ended.clone());
+        if open.told {
+            self.settle_told(id, &ended.outcome);
+            return None;
+        }
         match ended.outcome.clone() {
             LocalOutcome::Backoff { delay, failure } if open.canceled.is_none() => {
                 self.mark_local(&open, &ended, None, Some(failure.clone()));
@@ -218,15 +240,34 @@ impl Task {
             LocalOutcome::Backoff { failure, .. } => {
                 // After the request there is no other attempt (R19).
                 let retry_state = RetryState::CancelRequested;
-                let close = ActivityClose::Failed {
-                    failure,
-                    retry_state,
+                let close = match End::from(&failure) {
+                    End::Effective => ActivityClose::TimedOut {
+                        failure,
+                        retry_state,
+                    },
+                    End::Void => ActivityClose::Failed {
+                        failure,
+                        retry_state,
+                    },
                 };
                 self.close_local(&open, &ended, close)
             }
             LocalOutcome::Closed(close) => self.close_local(&open, &ended, close),
             LocalOutcome::Unsettled => self.stop_waiting_for_local(&open, &ended),
         }
+    }
+
+    /// One that the code knows as canceled has ended: what undoes it need not wait any longer.
+    fn settle_told(&mut self, id: OperationId, outcome: &LocalOutcome) {
+        let end = match outcome {
+            LocalOutcome::Closed(close) => End::from(close),
+            // After the request there is no other attempt (R19).
+            LocalOutcome::Backoff { failure, .. } => End::from(failure),
+            LocalOutcome::Unsettled => End::Effective,
+        };
+        self.run.locals.remove(&id);
+        self.run.compensations.settle(id, end);
+        self.advance_compensation();
     }
 
     fn close_local(

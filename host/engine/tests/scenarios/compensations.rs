@@ -163,3 +163,36 @@ fn a_guest_cannot_cancel_what_the_host_runs() {
     w.task();
     assert_eq!(w.replayed_history(), "WES,T,AS,AB,AC,T,AS,AB,AC,T,WC");
 }
+
+#[test]
+fn what_was_never_sent_has_nothing_to_undo_whenever_that_is_registered() {
+    fn canceled<const LOCAL: bool, const LATE: bool>() -> Script {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => {
+                let operation = match LOCAL {
+                    true => guest.local(ROOT, "A", Wait),
+                    false => guest.activity(ROOT, "A", Wait),
+                };
+                if !LATE {
+                    guest.compensation(operation, "a");
+                }
+                guest.command(Command::CancelOperation { operation });
+                if LATE {
+                    guest.compensation(operation, "a");
+                }
+            }
+            GuestEvent::ActivityResolved(_, Err(failure)) => guest.fail(failure),
+            _ => {}
+        })
+    }
+    for make in [
+        canceled::<false, false> as fn() -> Script,
+        canceled::<false, true>,
+        canceled::<true, false>,
+        canceled::<true, true>,
+    ] {
+        let mut w = World::start(make);
+        w.task();
+        assert_eq!(w.replayed_history(), "WES,T,WF");
+    }
+}

@@ -1,11 +1,11 @@
 //! A new run from the beginning of another one's history (R17), and going back from a cancel (B14).
 
-use super::sleeper;
+use super::{ROOT, propagate, sleeper};
 use crate::support::{Script, World};
 use sandglass_engine::*;
 use sandglass_semantics::scenario;
 
-fn request(point: ResetPoint) -> Reset {
+pub(crate) fn request(point: ResetPoint) -> Reset {
     Reset {
         base_run_id: "run".into(),
         new_run_id: "new".into(),
@@ -41,6 +41,88 @@ fn r17_a_reset_brings_signals_along_and_no_request() {
         ("new", "run")
     );
     assert_eq!(start.chain.base_run_id.as_deref(), Some("run"));
+}
+
+/// Answers each update at once.
+fn answering() -> Script {
+    Box::new(|event, guest| match event {
+        GuestEvent::Initialize { .. } => _ = guest.timer(ROOT, 3600),
+        GuestEvent::UpdateRequested(update) => {
+            guest.command(Command::CompleteUpdate {
+                id: update.id.clone(),
+                outcome: Ok(Payload::null()),
+            });
+        }
+        other => propagate(other, guest),
+    })
+}
+
+#[test]
+fn r17_updates_come_along_although_none_of_them_is_answered_then() {
+    // More than may wait for an answer at a time.
+    let updates = 11;
+    let mut w = World::start(answering);
+    w.task();
+    for id in 0..updates {
+        let update = Update {
+            id: id.to_string(),
+            ..Update::default()
+        };
+        w.append(Input::UpdateRequested(update)).unwrap();
+        w.task();
+    }
+    let counts = |total, in_flight| UpdateCounts { total, in_flight };
+    assert_eq!(w.run().update_counts(), counts(updates, 0));
+    let to = request(ResetPoint::FirstTask);
+    let mut new = w.reset_to(to, answering).unwrap();
+    assert_eq!(new.run().update_counts(), counts(updates, updates));
+    new.task();
+    assert_eq!(new.run().update_counts(), counts(updates, 0));
+    let answered = "UA,UC,".repeat(updates as usize);
+    assert_eq!(
+        new.replayed_history(),
+        format!("WES,Ts,Tb,Tf(RESET_WORKFLOW),T,{answered}TS")
+    );
+}
+
+#[test]
+fn r17_a_history_is_reset_whatever_limits_it_was_made_under() {
+    let signals = Limits::default().signals_per_run + 1;
+    let limits = Limits {
+        signals_per_run: signals,
+        ..Limits::default()
+    };
+    let task = |run: Run| {
+        let mut task = run.begin(Timestamp(2), Digest::default());
+        while task.next().unwrap().is_some() {}
+        task.finish().unwrap()
+    };
+    let at = Timestamp(1);
+    let mut run = Run::new(limits);
+    run.append(at, Input::Started(Box::default())).unwrap();
+    run = task(run);
+    let signal = || (at, Input::Signaled(Signal::default()));
+    let taken = run.append_all((0..signals).map(|_| signal()));
+    assert!(taken.iter().all(Result::is_ok));
+    run = task(run);
+    let request_to_end = Input::CancelRequested(CancelRequest::default());
+    run.append(at, request_to_end).unwrap();
+    let frame = run.take_frame().unwrap().frame;
+    for point in [
+        ResetPoint::FirstTask,
+        ResetPoint::LastTask,
+        ResetPoint::BeforeCancel,
+    ] {
+        let (_, output) = reset(vec![frame.clone()], at, request(point), limits).unwrap();
+        let events = history([output.frame]).unwrap();
+        let is_signal =
+            |event: &&HistoryEvent| event.attributes.event_type() == "WorkflowExecutionSignaled";
+        assert_eq!(
+            events.iter().filter(is_signal).count(),
+            signals,
+            "{point:?}"
+        );
+    }
 }
 
 #[test]

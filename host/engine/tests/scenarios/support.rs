@@ -277,12 +277,13 @@ impl World {
 
     fn drive(&mut self, task: Box<Task>) {
         let (mut task, result) = drive(task, &mut self.guest);
-        let mut ended = Vec::new();
-        for order in task.take_local_orders() {
-            ended.extend(self.obey(order));
-        }
-        for resolution in ended {
-            task.resolve_local(resolution);
+        let orders = task.take_local_orders().into_iter();
+        let ended: Vec<_> = orders.filter_map(|order| self.obey(order)).collect();
+        if result.is_ok() && !ended.is_empty() {
+            for resolution in ended {
+                task.resolve_local(resolution);
+            }
+            return self.drive(task);
         }
         if result.is_ok() && task.waits_for_local() {
             self.hosting = Some(task);
@@ -315,9 +316,20 @@ impl World {
         self.commit();
     }
 
-    /// As the host does. An activity that was to stop before the host knew of it has ended.
+    /// As the host does. What an activity did that was to stop when its host died nobody knows.
     fn obey(&mut self, order: LocalOrder) -> Option<LocalResolution> {
         match order {
+            LocalOrder::Begin(local)
+                if local.pending.cancel_requested.is_some()
+                    && !self.locals.contains_key(&local.operation) =>
+            {
+                return Some(LocalResolution {
+                    operation: local.operation,
+                    attempt: local.pending.attempt,
+                    at: self.now,
+                    outcome: LocalOutcome::Unsettled,
+                });
+            }
             LocalOrder::Begin(mut local) => {
                 local.pending.start(self.now, "host");
                 self.locals.entry(local.operation).or_insert(*local);
@@ -356,13 +368,30 @@ impl World {
 
     /// A local activity reports; what that means is told to the task that waits for it.
     pub(crate) fn local(&mut self, name: &str, report: Report) {
+        self.local_ends(name, |local, at| {
+            local.report(at, report, Millis::from_secs(10))
+        });
+    }
+
+    /// An attempt of a local activity takes too long.
+    pub(crate) fn local_times_out(&mut self, name: &str) {
+        self.local_ends(name, |local, at| {
+            local.time_out(at, TimeoutKind::StartToClose, Millis::from_secs(10))
+        });
+    }
+
+    fn local_ends(
+        &mut self,
+        name: &str,
+        ends: impl FnOnce(&mut LocalActivity, Timestamp) -> LocalVerdict,
+    ) {
         let found = self.locals.values_mut().rev();
         let mut found = found.filter(|local| local.pending.call.activity_type == name);
         let local = found
             .next()
             .unwrap_or_else(|| panic!("{name} does not run"));
         let at = self.now;
-        let outcome = match local.report(at, report, Millis::from_secs(10)) {
+        let outcome = match ends(local, at) {
             LocalVerdict::Ended(outcome) => outcome,
             LocalVerdict::Retry { at } => {
                 self.now = self.now.max(at);

@@ -11,8 +11,8 @@ use crate::{
     task::hosting,
 };
 use sandglass_engine::{
-    ActivityClose, EventId, Failure, LocalActivity, LocalOrder, LocalOutcome, LocalResolution,
-    LocalVerdict, Millis, OperationId, Report, TimeoutKind, Timestamp,
+    EventId, Failure, LocalActivity, LocalOrder, LocalOutcome, LocalResolution, LocalVerdict,
+    Millis, OperationId, Report, TimeoutKind, Timestamp,
 };
 use std::{
     collections::BTreeSet,
@@ -163,18 +163,12 @@ fn begin(state: &mut CellState, now: Timestamp, local: LocalActivity) {
             let canceled = local.pending.cancel_requested.is_some();
             state.locals.insert(operation, LocalSlot::new(local));
             if canceled {
-                // It was to stop when its host did: there is no other attempt (R19).
-                state.local_ended(operation, now, canceled_before());
+                // It was to stop when its host did: there is no other attempt (R19), and what the
+                // one before did is not known.
+                state.local_ended(operation, now, LocalOutcome::Unsettled);
             }
         }
     }
-}
-
-fn canceled_before() -> LocalOutcome {
-    LocalOutcome::Closed(ActivityClose::Canceled {
-        details: Vec::new(),
-        identity: String::new(),
-    })
 }
 
 fn cancel(state: &mut CellState, now: Timestamp, operation: OperationId, reason: String) {
@@ -185,7 +179,10 @@ fn cancel(state: &mut CellState, now: Timestamp, operation: OperationId, reason:
     match &slot.attempt {
         Some(attempt) => attempt.request_cancel(reason),
         // Not begun, or between two attempts.
-        None => state.local_ended(operation, now, canceled_before()),
+        None => {
+            let stopped = slot.local.stopped();
+            state.local_ended(operation, now, stopped);
+        }
     }
 }
 
@@ -335,7 +332,7 @@ impl Life {
         slot.attempt = Some(Arc::clone(&attempt));
         let deadline = slot.local.pending.deadline();
         let info = ActivityInfo {
-            idempotency_key: slot.local.idempotency_key(&self.cell.run_id),
+            idempotency_key: slot.local.idempotency_key.clone(),
             ..super::dispatch::info(&self.cell, &slot.local.pending)
         };
         drop(state);
