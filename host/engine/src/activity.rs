@@ -49,9 +49,9 @@ pub struct PendingActivity {
     /// Who paused it, and when, while it is paused: no attempt is begun.
     #[serde(deserialize_with = "since_v3")]
     pub paused: Option<(OperatorRequest, Timestamp)>,
-    /// After the running attempt the count of attempts begins anew.
+    /// What a reset means for the running attempt and for what follows it.
     #[serde(deserialize_with = "since_v3")]
-    pub reset: bool,
+    pub reset: AttemptReset,
     /// The run that scheduled it, if that was another one, whose history its run began with.
     #[serde(deserialize_with = "since_v3")]
     pub scheduled_by: Option<String>,
@@ -94,6 +94,20 @@ impl Elsewhere {
     pub fn is_some(&self) -> bool {
         *self != Self::Nobody
     }
+}
+
+/// Whether an activity was reset while an attempt runs. Persisted: the first two were once written
+/// as a bool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum AttemptReset {
+    /// It was not.
+    #[default]
+    None,
+    /// After the running attempt the count of attempts begins anew.
+    Restart,
+    /// The same, and no attempt hears of what those before it have reported in heartbeats; nor
+    /// does it of what the running one still reports.
+    Forget,
 }
 
 /// How a pending activity stands, under Temporal's names.
@@ -181,7 +195,7 @@ impl PendingActivity {
             started: None,
             elsewhere: Elsewhere::Nobody,
             paused: None,
-            reset: false,
+            reset: AttemptReset::None,
             scheduled_by: None,
             heard_since: Timestamp(0),
         }
@@ -257,13 +271,18 @@ impl PendingActivity {
     }
 
     /// Its next attempt is the first again, and is begun without a wait: at once, or after the
-    /// running one, which is told.
+    /// running one, which is told. If heartbeats are to be forgotten, so are those that the running
+    /// one still makes.
     pub fn reset(&mut self, now: Timestamp, forget_heartbeat: bool) {
         if forget_heartbeat {
             self.heartbeat_details.clear();
         }
-        self.reset = self.started.is_some();
-        if !self.reset {
+        if self.started.is_some() {
+            self.reset = match forget_heartbeat || self.reset == AttemptReset::Forget {
+                true => AttemptReset::Forget,
+                false => AttemptReset::Restart,
+            };
+        } else {
             self.attempt = 1;
             self.next_attempt_at = now;
             self.unclean_starts = 0;
@@ -281,7 +300,9 @@ impl PendingActivity {
 
     /// The running attempt gives a sign of life.
     pub fn heartbeat(&mut self, now: Timestamp, details: Vec<Payload>) -> HeartbeatAnswer {
-        self.heartbeat_details = details;
+        if self.reset != AttemptReset::Forget {
+            self.heartbeat_details = details;
+        }
         if let Some(started) = &mut self.started {
             started.last_heartbeat_at = now;
         }
@@ -298,12 +319,16 @@ impl PendingActivity {
         self.answer()
     }
 
+    fn is_reset(&self) -> bool {
+        self.reset != AttemptReset::None
+    }
+
     /// What its running attempt is told: to stop, rather than to begin anew, rather than to pause.
     #[must_use]
     pub fn answer(&self) -> HeartbeatAnswer {
         match &self.cancel_requested {
             Some(reason) => HeartbeatAnswer::CancelRequested(reason.clone()),
-            None if self.reset => HeartbeatAnswer::Reset,
+            None if self.is_reset() => HeartbeatAnswer::Reset,
             None if self.paused.is_some() => HeartbeatAnswer::Paused,
             None => HeartbeatAnswer::Active,
         }
@@ -406,7 +431,7 @@ impl PendingActivity {
     }
 
     fn canceled(&mut self, now: Timestamp, details: Vec<Payload>) -> Verdict {
-        if self.cancel_requested.is_none() && (self.reset || self.paused.is_some()) {
+        if self.cancel_requested.is_none() && (self.is_reset() || self.paused.is_some()) {
             // It was told to stop for that, and has given the attempt back.
             return self.given_back(now);
         }
@@ -429,7 +454,7 @@ impl PendingActivity {
         if self.cancel_requested.is_some() && !crate::broken("R19") {
             return Err(RetryState::CancelRequested);
         }
-        if self.reset {
+        if self.is_reset() {
             return Ok(now);
         }
         let default = RetryPolicy::default();
@@ -449,7 +474,7 @@ impl PendingActivity {
 
     /// The attempt is over without an end of the activity.
     fn given_back(&mut self, at: Timestamp) -> Verdict {
-        if std::mem::take(&mut self.reset) {
+        if std::mem::take(&mut self.reset) != AttemptReset::None {
             self.attempt = 1;
         }
         self.next_attempt_at = at;

@@ -1,7 +1,7 @@
 //! What a frame changes outside the history: rows to write and effects to run after the commit.
 
 use crate::{
-    CancelRequest, Effect, EventId, Fields, Frame, HistoryEvent, Input, Limits, OperationId,
+    CancelRequest, Effect, EventId, Frame, HistoryEvent, Input, Limits, OperationId,
     PendingActivity, Run, Start, Timestamp, UpdateProgress,
 };
 use std::collections::BTreeSet;
@@ -39,8 +39,6 @@ pub struct Changes {
     pub locals_open: Option<BTreeSet<OperationId>>,
     /// Updates that came further, in order.
     pub updates: Vec<(String, UpdateProgress)>,
-    /// All search attributes of the run, if they changed: they replace the stored ones.
-    pub search_attributes: Option<Fields>,
     /// Whether running attempts of activities are to be killed rather than told.
     pub kill: bool,
     /// The run that follows this one, which closed: store its first frame with this one.
@@ -106,7 +104,6 @@ impl FrameOutput {
             effects,
             locals_open,
             updates,
-            search_attributes,
             kill,
             successor,
             closed,
@@ -119,7 +116,6 @@ impl FrameOutput {
         self.changes.effects.extend(effects);
         self.changes.locals_open = locals_open.or(self.changes.locals_open);
         self.changes.updates.extend(updates);
-        self.changes.search_attributes = search_attributes.or(self.changes.search_attributes);
         self.changes.kill |= kill;
         self.changes.successor = successor.or(self.changes.successor);
         self.changes.closed |= closed;

@@ -165,6 +165,25 @@ impl Failure {
         self
     }
 
+    /// Bytes of its texts and values and of those of its causes, for limits on size.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let own = |link: &Self| {
+            let values = match &link.info {
+                FailureInfo::Application { details, .. }
+                | FailureInfo::Canceled { details, .. }
+                | FailureInfo::Timeout {
+                    last_heartbeat_details: details,
+                    ..
+                } => details.iter().map(Payload::size).sum(),
+                _ => 0,
+            };
+            let encoded = link.encoded_attributes.as_ref().map_or(0, Payload::size);
+            link.message.len() + link.stack_trace.len() + values + encoded
+        };
+        self.chain().map(own).sum()
+    }
+
     /// The failure and its causes, outermost first.
     pub fn chain(&self) -> impl Iterator<Item = &Failure> {
         std::iter::successors(Some(self), |failure| failure.cause.as_deref())

@@ -38,7 +38,8 @@ mod update;
 mod view;
 
 pub use activity::{
-    Elsewhere, HeartbeatAnswer, PendingActivity, PendingState, Report, StartedAttempt, Verdict,
+    AttemptReset, Elsewhere, HeartbeatAnswer, PendingActivity, PendingState, Report,
+    StartedAttempt, Verdict,
 };
 #[doc(hidden)]
 pub use breakers::broken;

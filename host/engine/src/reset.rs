@@ -69,16 +69,8 @@ pub enum ResetError {
     Refused(InputError),
 }
 
-/// A workflow task of a history.
-struct Mark {
-    /// Its record.
-    index: usize,
-    scheduled: EventId,
-    ended: EventId,
-    completed: bool,
-}
-
-/// Makes the new run: signals, updates and news of children that came after the point are brought
+/// Makes the new run. It keeps the old one's seed: what its code draws after the point is what the
+/// old run's code drew there. Signals, updates and news of children that came after the point are brought
 /// along, requests to cancel are not. Activities and timers that were pending at the point are
 /// among the changes, the activities with their first attempt.
 ///
@@ -122,31 +114,49 @@ pub fn reset(
 
 /// The number of records before the point. A record that the point is in is split.
 fn cut(records: &mut Vec<Record>, point: ResetPoint) -> Result<usize, ResetError> {
-    if point == ResetPoint::BeforeCancel {
-        return before_cancel(records).ok_or(ResetError::NotCanceled);
-    }
-    let marks = marks(records)?;
-    let mut completed = marks.iter().filter(|mark| mark.completed);
-    let found = match point {
-        ResetPoint::Event(id) => marks
-            .iter()
-            .find(|mark| id == mark.scheduled || id == mark.ended || id.0 + 1 == mark.ended.0),
-        ResetPoint::FirstTask => completed.next(),
-        _ => completed.next_back(),
+    let completed = |record: &Record| match record {
+        Record::Task(task) => task.outcome.completed().is_some(),
+        _ => false,
     };
-    match (found, point) {
-        (Some(mark), _) => Ok(mark.index),
-        (None, ResetPoint::Event(event_id)) => {
-            let completed = marks.iter().filter(|mark| mark.completed);
-            let ids: Vec<_> = completed.map(|mark| mark.ended.to_string()).collect();
-            let completed = ids.join(", ");
-            Err(ResetError::NotATask {
-                event_id,
-                completed,
-            })
+    match point {
+        ResetPoint::Event(event_id) => task_of(records, event_id),
+        ResetPoint::FirstTask => {
+            let found = records.iter().position(completed);
+            found.ok_or(ResetError::NoTask)
         }
-        (None, _) => Err(ResetError::NoTask),
+        ResetPoint::LastTask => {
+            let found = records.iter().rposition(completed);
+            found.ok_or(ResetError::NoTask)
+        }
+        ResetPoint::BeforeCancel => before_cancel(records).ok_or(ResetError::NotCanceled),
     }
+}
+
+/// The record of the workflow task that an event is of.
+fn task_of(records: &[Record], event_id: EventId) -> Result<usize, ResetError> {
+    let mut completed = Vec::new();
+    let mut run = Run::new(Limits::none());
+    for (index, record) in records.iter().enumerate() {
+        if let Record::Task(task) = record {
+            let next = run.next_event_id();
+            let scheduled = run.task_scheduled().unwrap_or(next);
+            let started = match scheduled == next {
+                true => next.0 + 1,
+                false => next.0,
+            };
+            if [scheduled.0, started, started + 1].contains(&event_id.0) {
+                return Ok(index);
+            }
+            if task.outcome.completed().is_some() {
+                completed.push((started + 1).to_string());
+            }
+        }
+        run = replay_record(run, record.clone(), None)?;
+    }
+    Err(ResetError::NotATask {
+        event_id,
+        completed: completed.join(", "),
+    })
 }
 
 fn before_cancel(records: &mut Vec<Record>) -> Option<usize> {
@@ -163,29 +173,6 @@ fn before_cancel(records: &mut Vec<Record>) -> Option<usize> {
         return Some(index + 1);
     }
     Some(index)
-}
-
-fn marks(records: &[Record]) -> Result<Vec<Mark>, ResetError> {
-    let mut marks = Vec::new();
-    let mut run = Run::new(Limits::none());
-    for (index, record) in records.iter().enumerate() {
-        let next = run.next_event_id();
-        if let Record::Task(task) = record {
-            let scheduled = run.task_scheduled().unwrap_or(next);
-            let started = match scheduled == next {
-                true => next.0 + 1,
-                false => next.0,
-            };
-            marks.push(Mark {
-                index,
-                scheduled,
-                ended: EventId(started + 1),
-                completed: task.outcome.completed().is_some(),
-            });
-        }
-        run = replay_record(run, record.clone(), None)?;
-    }
-    Ok(marks)
 }
 
 /// Whether an input of the old run after the point is one of the new run too.

@@ -1,6 +1,9 @@
 //! Cron schedules: when a run is repeated. In UTC; the engine knows no time zones.
 
-use crate::{Millis, Timestamp};
+use crate::{
+    Millis, Timestamp,
+    time::calendar::{date_of, days_of},
+};
 use croner::{
     Cron,
     errors::CronError,
@@ -38,7 +41,7 @@ impl CronSchedule {
     /// Reads a schedule.
     ///
     /// # Errors
-    /// It is not one, names a time zone, or has no time that will ever come.
+    /// It is not one, names a time zone, or has no time since 1970.
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
         let error = |reason: String| ScheduleError {
             text: text.into(),
@@ -65,6 +68,21 @@ impl CronSchedule {
             return Err(error("no such day ever comes".into()));
         }
         Ok(schedule)
+    }
+
+    /// Reads a schedule that is to begin now.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], or none of its times is still to come.
+    pub fn parse_at(text: &str, now: Timestamp) -> Result<Self, ScheduleError> {
+        let schedule = Self::parse(text)?;
+        match schedule.next_after(now, now) {
+            Some(_) => Ok(schedule),
+            None => Err(ScheduleError {
+                text: text.into(),
+                reason: "all of its times are over".into(),
+            }),
+        }
     }
 
     /// The first time after `from` that is not before `now`, of a run that began at `from`. `None`:
@@ -118,6 +136,7 @@ impl CronDateTime for Utc {
     fn to_civil(&self) -> CivilDateTime {
         let (days, secs) = (self.0.div_euclid(DAY_SECS), self.0.rem_euclid(DAY_SECS));
         let (year, month, day) = date_of(days);
+        let year = i32::try_from(year).unwrap_or(i32::MAX);
         let part = |value: i64| u32::try_from(value).expect("a part of a day is small");
         CivilDateTime::new(
             CivilDate::from_parts_unchecked(year, month, day),
@@ -140,7 +159,7 @@ impl CronDateTime for Utc {
             + i64::from(civil.minute()) * 60
             + i64::from(civil.second());
         Ok(Resolution::Single(Self(
-            days_of(civil.date()) * DAY_SECS + secs,
+            day_of(civil.date()) * DAY_SECS + secs,
         )))
     }
 
@@ -154,31 +173,9 @@ impl CronDateTime for Utc {
     }
 }
 
-/// The date of a day, counted from 1970-01-01, in the Gregorian calendar. Eras of 400 years are
-/// alike; a year that begins in March has its leap day at the end.
-fn date_of(days: i64) -> (i32, u32, u32) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = match month {
-        0..10 => (year, month + 3),
-        _ => (year + 1, month - 9),
-    };
-    let year = i32::try_from(year + era * 400).unwrap_or(i32::MAX);
-    let small = |value: i64| u32::try_from(value).expect("a month or day is small");
-    (year, small(month), small(day))
-}
-
 /// The day of a date, counted from 1970-01-01.
-fn days_of(date: CivilDate) -> i64 {
-    let (month, day) = (i64::from(date.month()), i64::from(date.day()));
-    let year = i64::from(date.year()) - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+fn day_of(date: CivilDate) -> i64 {
+    days_of(i64::from(date.year()), date.month(), date.day())
 }
 
 #[cfg(test)]
@@ -197,19 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_days_agree_over_a_thousand_years() {
-        for days in (-1000..365_243).step_by(3) {
-            let (year, month, day) = date_of(days);
-            let date = CivilDate::from_ymd_opt(year, month, day).unwrap();
-            assert_eq!(days_of(date), days, "{year}-{month}-{day}");
-        }
-        assert_eq!(date_of(0), (1970, 1, 1));
-        assert_eq!(date_of(11_016), (2000, 2, 29));
-        assert_eq!(
-            Utc(SUNDAY as i64).to_civil().to_string(),
-            "2026-11-22T19:00:00"
-        );
-        assert_eq!(Utc(SUNDAY as i64).civil_weekday(), Weekday::Sunday);
+    fn a_second_has_its_date_and_day_of_the_week() {
+        let sunday = Utc(SUNDAY as i64);
+        assert_eq!(sunday.to_civil().to_string(), "2026-11-22T19:00:00");
+        assert_eq!(sunday.civil_weekday(), Weekday::Sunday);
+        assert_eq!(day_of(sunday.to_civil().date()), SUNDAY as i64 / DAY_SECS);
     }
 
     #[test]
@@ -235,6 +224,15 @@ mod tests {
         let from = Timestamp(5);
         let late = every.next_after(from, from + Millis::from_secs(6000));
         assert_eq!(late, Some(from + Millis::from_secs(10_800)));
+    }
+
+    #[test]
+    fn a_schedule_that_is_over_is_refused_where_it_begins() {
+        let over = "0 0 0 1 1 * 2020";
+        CronSchedule::parse(over).unwrap();
+        let error = CronSchedule::parse_at(over, Timestamp(SUNDAY * 1000));
+        assert!(error.unwrap_err().to_string().contains("over"));
+        CronSchedule::parse_at(over, Timestamp(1_000)).unwrap();
     }
 
     #[test]

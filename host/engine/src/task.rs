@@ -262,13 +262,8 @@ impl Task {
             .expect("a task begins only after an input, and the first input is the start")
     }
 
-    /// Which attempt it is, from 1.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.run.task_attempt()
-    }
-
-    /// Whether cancellation of the run was requested before this task.
+    /// Whether cancellation of the run was requested: before this task, or by one of the inputs
+    /// that it delivers, whether or not it has come to that one.
     #[must_use]
     pub fn cancel_requested(&self) -> bool {
         self.run.cancel_requested()

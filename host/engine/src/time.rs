@@ -2,6 +2,7 @@
 //!
 //! The engine has no clock: every time it knows was given to it and is recorded.
 
+pub(crate) mod calendar;
 mod rfc3339;
 
 use serde::{Deserialize, Serialize};

@@ -104,10 +104,41 @@ fn a_reset_makes_the_next_attempt_the_first_without_a_wait() {
             at: Timestamp(3_003)
         }
     );
-    assert_eq!((activity.attempt, activity.reset), (1, false));
+    assert_eq!(activity.attempt, 1);
+    assert_eq!(activity.answer(), HeartbeatAnswer::Active);
     assert_eq!(activity.heartbeat_details, details);
     activity.reset(Timestamp(3_004), true);
     assert!(activity.heartbeat_details.is_empty());
+}
+
+#[test]
+fn a_reset_that_forgets_heartbeats_forgets_those_of_the_running_attempt_too() {
+    type End = fn(&mut PendingActivity) -> Verdict;
+    let ends: [End; 3] = [
+        |activity| activity.report(Timestamp(23), failed()),
+        |activity| activity.report(Timestamp(23), canceled()),
+        |activity| activity.time_out(Timestamp(23), TimeoutKind::StartToClose),
+    ];
+    let details = |json: &str| vec![Payload::json(json)];
+    for forget in [true, false] {
+        let kept = if forget { vec![] } else { details("6") };
+        let mut activity = running(5);
+        activity.heartbeat(Timestamp(20), details("5"));
+        activity.reset(Timestamp(21), forget);
+        let told = activity.heartbeat(Timestamp(22), details("6"));
+        assert_eq!(told, HeartbeatAnswer::Reset);
+        // Also if its host dies now.
+        let stored: PendingActivity = decode(&encode(&activity)).unwrap();
+        assert_eq!(stored.heartbeat_details, kept);
+        for end in ends {
+            let mut activity = activity.clone();
+            assert!(matches!(end(&mut activity), Verdict::Retry { .. }));
+            assert_eq!((activity.attempt, &activity.heartbeat_details), (1, &kept));
+            activity.start(Timestamp(24), "worker");
+            activity.heartbeat(Timestamp(25), details("7"));
+            assert_eq!(activity.heartbeat_details, details("7"), "it counts again");
+        }
+    }
 }
 
 #[test]

@@ -127,7 +127,9 @@ impl RunHandle {
     /// Signals, updates and news of children that came after the point are brought along, a request
     /// to cancel is not. Activities that were pending at the point are begun anew under the
     /// idempotency keys that they have; those that were scheduled later are forgotten, and what the
-    /// code schedules in the new run has keys of its own. Children go on, as the new run's.
+    /// code schedules in the new run has keys of its own. Children go on, as the new run's. The
+    /// run's random bytes are the old run's, also after the point: an id that the code draws again
+    /// is the same one.
     /// [`ResetPoint::BeforeCancel`] takes back a cancellation: nothing that was done is done again.
     ///
     /// If another run of the workflow id is open, that one is ended.

@@ -214,7 +214,7 @@ impl Host {
             return invalid(format!("retry policy: {reason}"));
         }
         if let Some(cron) = &options.cron {
-            if let Err(error) = CronSchedule::parse(cron) {
+            if let Err(error) = CronSchedule::parse_at(cron, inner.clock.now()) {
                 return invalid(error.to_string());
             }
             if options.start_delay.is_some() {

@@ -2,8 +2,8 @@
 
 use super::{Planned, Task};
 use crate::{
-    Answer, Command, EventAttributes, EventId, Failure, GuestEvent, Payload, SearchValue,
-    TaskFailedCause, TaskFailure, Update, UpdateProgress, frame::Issued,
+    Answer, Command, EventAttributes, EventId, Failure, Fields, GuestEvent, Limits, Payload,
+    SearchValue, TaskFailedCause, TaskFailure, Update, UpdateProgress, frame::Issued,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,11 @@ const PATCH_DETAILS: &str = "patch-data";
 
 /// The search attribute that lists a run's patches, as in Temporal.
 const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
+/// The most that it takes of a run's search attributes, in bytes. Patches that would make it larger
+/// are not listed; their markers are there all the same. A constant and no limit of the host: a
+/// replay under another one has to write the same events.
+const CHANGE_VERSION_BYTES: usize = 2048;
 
 /// Commands.
 impl Task {
@@ -227,7 +232,9 @@ impl Task {
             .map(|(id, _)| id.clone())
             .collect();
         let list = SearchValue::KeywordList(made.into_iter().collect());
-        self.upsert_search_attributes(vec![(CHANGE_VERSION.into(), Some(list))]);
+        if CHANGE_VERSION.len() + list.to_payload().size() <= CHANGE_VERSION_BYTES {
+            self.upsert_search_attributes(vec![(CHANGE_VERSION.into(), Some(list))]);
+        }
     }
 }
 
@@ -254,10 +261,9 @@ impl Task {
             Err(TaskFailure::new(cause, kind, reason))
         };
         let limit = self.run.limits.memo_bytes;
-        let size = |(name, value): (&String, &Payload)| name.len() + value.size();
         let mut after = self.run.memo.clone();
         merge(&mut after, entries);
-        let size: usize = after.iter().map(size).sum();
+        let size = fields_bytes(&after);
         match bad_name(entries.iter().map(|(name, _)| name), name_bytes) {
             Some(reason) => bad(format!("memo: {reason}")),
             None if size > limit && !self.replaying() => {
@@ -296,8 +302,11 @@ impl Task {
             }
         }
         merge(&mut after, &payloads(entries));
-        let size = |(name, value): (&String, &Payload)| name.len() + value.size();
-        let size: usize = after.iter().map(size).sum();
+        if entries.iter().all(|(name, _)| name != CHANGE_VERSION) {
+            // It is the host's own, and has a bound of its own.
+            after.remove(CHANGE_VERSION);
+        }
+        let size = fields_bytes(&after);
         if size > limit && !self.replaying() {
             return bad(format!(
                 "the search attributes would have {size} bytes, at most {limit}"
@@ -328,8 +337,6 @@ impl Task {
             workflow_task_completed_event_id,
         };
         self.run.emit(self.started_at, attributes);
-        let all = self.run.search_attributes.clone();
-        self.run.changes().search_attributes = Some(all);
     }
 }
 
@@ -349,6 +356,42 @@ fn merge<T: Clone>(all: &mut BTreeMap<String, T>, entries: &[(String, Option<T>)
             None => drop(all.remove(name)),
         }
     }
+}
+
+/// What is wrong with the memo and search attributes that another run is to begin with.
+pub(super) fn bad_fields(
+    memo: Option<&Fields>,
+    search_attributes: Option<&Fields>,
+    limits: &Limits,
+) -> Option<String> {
+    let [memo, search] = [
+        (memo, "memo", limits.memo_bytes),
+        (
+            search_attributes,
+            "search attributes",
+            limits.search_attribute_bytes,
+        ),
+    ]
+    .map(|(fields, what, limit)| {
+        let fields = fields?;
+        if let Some(reason) = bad_name(fields.keys(), limits.name_bytes) {
+            return Some(format!("{what}: {reason}"));
+        }
+        let size = fields_bytes(fields);
+        (size > limit).then(|| format!("{what} of {size} bytes, at most {limit}"))
+    });
+    memo.or(search)
+}
+
+/// What named values count against limits on size, in bytes.
+pub(super) fn fields_bytes(all: &Fields) -> usize {
+    named_bytes(all)
+}
+
+/// The same of values that stand in another order.
+pub(super) fn named_bytes<'a>(all: impl IntoIterator<Item = (&'a String, &'a Payload)>) -> usize {
+    let all = all.into_iter();
+    all.map(|(name, value)| name.len() + value.size()).sum()
 }
 
 fn bad_name<'a>(mut names: impl Iterator<Item = &'a String>, max: usize) -> Option<String> {

@@ -1,10 +1,13 @@
 //! Commands that are malformed or pass a limit. They fail the workflow task at the guest's line.
 
-use super::{Task, bad_scope};
+use super::{
+    Task, bad_scope,
+    messages::{bad_fields, fields_bytes, named_bytes},
+};
 use crate::{
-    ActivityCall, ChildCall, Command, CompensationId, ContinueCall, CronSchedule, OperationId,
-    Outcome, Payload, ScopeId, ScopeKind, Target, TaskFailedCause, TaskFailure, retry,
-    scopes::OperationKind,
+    ActivityCall, ChildCall, Command, CompensationId, ContinueCall, CronSchedule, Limits,
+    OperationId, Outcome, Payload, ScopeId, ScopeKind, SearchValue, Target, TaskFailedCause,
+    TaskFailure, Timestamp, retry, scopes::OperationKind,
 };
 
 impl Task {
@@ -29,7 +32,7 @@ impl Task {
             Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
                 Ok(())
             }
-            Command::StartChild { call, .. } => self.valid_child(call, limit),
+            Command::StartChild { call, .. } => self.valid_child(call),
             Command::SignalExternal { target, name, .. } => {
                 let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
                 let kind = "BadSignalWorkflowExecutionAttributes";
@@ -80,10 +83,10 @@ impl Task {
     }
 
     /// Whether a child's schedule is one was decided when it was recorded.
-    fn valid_child(&self, call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
+    fn valid_child(&self, call: &ChildCall) -> Result<(), TaskFailure> {
         match self.replaying() {
             true => Ok(()),
-            false => valid_child(call, limit),
+            false => valid_child(call, &self.run.limits, self.started_at),
         }
     }
 
@@ -125,9 +128,13 @@ impl Task {
         if names.any(|name| name.is_empty() || name.len() > limit) {
             return bad(format!("a type or task queue has 1 to {limit} bytes"));
         }
-        match call.retry.as_ref().and_then(retry::invalid) {
-            Some(reason) => bad(reason),
-            None => Ok(()),
+        if let Some(reason) = call.retry.as_ref().and_then(retry::invalid) {
+            return bad(reason);
+        }
+        let (memo, search) = (call.memo.as_ref(), call.search_attributes.as_ref());
+        match bad_fields(memo, search, &self.run.limits) {
+            Some(reason) if !self.replaying() => bad(reason),
+            _ => Ok(()),
         }
     }
 
@@ -293,7 +300,8 @@ fn valid_target(
     Err(TaskFailure::new(cause, kind, message))
 }
 
-fn valid_child(call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
+fn valid_child(call: &ChildCall, limits: &Limits, now: Timestamp) -> Result<(), TaskFailure> {
+    let limit = limits.name_bytes;
     let bad = |reason: String| {
         let cause = TaskFailedCause::BadStartChildExecutionAttributes;
         let message = format!("child workflow {:?}: {reason}", call.workflow_type);
@@ -318,7 +326,11 @@ fn valid_child(call: &ChildCall, limit: usize) -> Result<(), TaskFailure> {
     if let Some(reason) = call.retry.as_ref().and_then(retry::invalid) {
         return bad(reason);
     }
-    match call.cron.as_deref().map(CronSchedule::parse) {
+    if let Some(reason) = bad_fields(Some(&call.memo), Some(&call.search_attributes), limits) {
+        return bad(reason);
+    }
+    let cron = call.cron.as_deref();
+    match cron.map(|cron| CronSchedule::parse_at(cron, now)) {
         Some(Err(error)) => bad(error.to_string()),
         _ => Ok(()),
     }
@@ -329,12 +341,23 @@ fn payload_bytes(command: &Command) -> usize {
         Command::ScheduleActivity { call, .. }
         | Command::ScheduleLocalActivity { call, .. }
         | Command::PushCompensation { call, .. } => call.payload_bytes(),
-        Command::SetCompensationArguments { arguments, .. }
-        | Command::SignalExternal { arguments, .. } => arguments.iter().map(Payload::size).sum(),
-        Command::StartChild { call, .. } => call.arguments.iter().map(Payload::size).sum(),
+        Command::SetCompensationArguments { arguments, .. } => values_bytes(arguments),
+        Command::SignalExternal {
+            arguments, header, ..
+        } => values_bytes(arguments) + header_bytes(header),
+        Command::StartChild { call, .. } => {
+            let fields = fields_bytes(&call.memo) + fields_bytes(&call.search_attributes);
+            values_bytes(&call.arguments) + header_bytes(&call.header) + fields
+        }
         Command::Complete {
             outcome: Outcome::ContinueAsNew(call),
-        } => call.arguments.iter().map(Payload::size).sum(),
+        } => {
+            let fields = [&call.memo, &call.search_attributes].into_iter().flatten();
+            let header = call.header.as_deref().unwrap_or_default();
+            values_bytes(&call.arguments)
+                + header_bytes(header)
+                + fields.map(fields_bytes).sum::<usize>()
+        }
         Command::Complete {
             outcome: Outcome::Completed(result),
         }
@@ -342,15 +365,37 @@ fn payload_bytes(command: &Command) -> usize {
             outcome: Ok(result),
             ..
         } => result.size(),
+        Command::CompleteUpdate {
+            outcome: Err(failure),
+            ..
+        } => failure.size(),
         Command::UpsertMemo { entries } => {
-            let values = entries.iter().filter_map(|(_, value)| value.as_ref());
-            values.map(Payload::size).sum()
+            let size = |value: &Payload| value.size();
+            let values = entries.iter();
+            values
+                .map(|(name, value)| name.len() + value.as_ref().map_or(0, size))
+                .sum()
+        }
+        Command::UpsertSearchAttributes { entries } => {
+            let size = |value: &SearchValue| value.to_payload().size();
+            let values = entries.iter();
+            values
+                .map(|(name, value)| name.len() + value.as_ref().map_or(0, size))
+                .sum()
         }
         Command::OpenWait { label: text, .. }
         | Command::CancelScope { reason: text, .. }
         | Command::CancelExternal { reason: text, .. } => text.len(),
         _ => 0,
     }
+}
+
+fn values_bytes(values: &[Payload]) -> usize {
+    values.iter().map(Payload::size).sum()
+}
+
+fn header_bytes(header: &[(String, Payload)]) -> usize {
+    named_bytes(header.iter().map(|(name, value)| (name, value)))
 }
 
 /// A local activity knows no queue and no heartbeat.

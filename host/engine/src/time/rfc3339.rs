@@ -1,55 +1,21 @@
 //! Points in time as RFC 3339 writes them.
 
-use super::Timestamp;
-
-/// Days from 0000-03-01 to 1970-01-01.
-const DAYS_TO_1970: u64 = 719_468;
+use super::{
+    Timestamp,
+    calendar::{date_of, days_of},
+};
 
 pub(super) fn format(time: Timestamp) -> String {
     let (seconds, millis) = (time.0 / 1000, time.0 % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let days = i64::try_from(days).expect("milliseconds have fewer days than bits");
+    let (year, month, day) = date_of(days);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z",
         second / 3600,
         second / 60 % 60,
         second % 60
     )
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Years are counted from March, so that the leap day is the last of its year and months have a
-/// regular pattern: 153 days in every five.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + DAYS_TO_1970;
-    let era = days / 146_097; // 400 years
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
-/// The reverse of [`civil`]; `None` before 1970.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 {
-        year.checked_sub(1)?
-    } else {
-        year
-    };
-    let from_march = (month + 9) % 12;
-    let of_year = (153 * from_march + 2) / 5 + day - 1;
-    let (era, year_of_era) = (year / 400, year % 400);
-    let of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + of_year;
-    (era * 146_097 + of_era).checked_sub(DAYS_TO_1970)
 }
 
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
@@ -68,13 +34,19 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         && minute < 60
         && second <= 60
         && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let day = days(year, month, day).filter(|days| civil(*days) == (year, month, day))?;
+    if !valid {
+        return None;
+    }
+    let date = (i64::from(year), month, day);
+    let days = days_of(date.0, date.1, date.2);
+    let day = u64::try_from(days).ok().filter(|_| date_of(days) == date)?;
+    let [hour, minute, second] = [hour, minute, second].map(u64::from);
     let millis: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
     let local = ((day * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis;
     let utc = match zone {
         "Z" | "z" => Some(local),
         _ => {
-            let [hours, minutes] = numbers(zone.get(1..)?, ':')?;
+            let [hours, minutes] = numbers(zone.get(1..)?, ':')?.map(u64::from);
             let offset = (hours * 60 + minutes) * 60_000;
             match zone.starts_with('+') {
                 true => local.checked_sub(offset),
@@ -82,14 +54,15 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
             }
         }
     };
-    utc.filter(|_| valid).map(Timestamp)
+    utc.map(Timestamp)
 }
 
 /// The numbers that a text has between separators, if it has just so many.
-fn numbers<const COUNT: usize>(text: &str, between: char) -> Option<[u64; COUNT]> {
-    let parts: Vec<u64> = text
-        .split(between)
-        .map(|part| part.parse().ok().filter(|number| *number < 10_000))
+fn numbers<const COUNT: usize>(text: &str, between: char) -> Option<[u32; COUNT]> {
+    let is_number = |part: &&str| part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = text.split(between).map(|part| Some(part).filter(is_number));
+    let parts: Vec<u32> = parts
+        .map(|part| part?.parse().ok())
         .collect::<Option<_>>()?;
     parts.try_into().ok()
 }
@@ -133,6 +106,12 @@ mod tests {
             "1969-12-31T23:59:59Z",
             "2026-03-01T24:00:00Z",
             "2026-03-01T12:00:00.xZ",
+            "2026-03-00T12:00:00Z",
+            "2026-00-01T12:00:00Z",
+            "0000-01-01T12:00:00Z",
+            "+026-03-01T12:00:00Z",
+            "2026-03-01T+1:00:00Z",
+            "2026-03-01T12:00:00++1:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -132,6 +132,173 @@ fn limits_are_checked_at_the_call() {
     assert_eq!(taken(limits, mixed), exceeded(20));
 }
 
+fn big(len: usize) -> Payload {
+    Payload {
+        metadata: vec![],
+        data: vec![0; len],
+    }
+}
+
+fn named(name: &str, len: usize) -> Fields {
+    Fields::from([(name.into(), big(len))])
+}
+
+/// Why a run of these limits, with an update to be answered, does not take a command.
+fn refused(limits: Limits, command: Command) -> Option<String> {
+    let mut run = Run::new(limits);
+    let update = Update {
+        id: "u".into(),
+        ..Update::default()
+    };
+    for input in [
+        Input::Started(Box::default()),
+        Input::UpdateRequested(update),
+    ] {
+        run.append(Timestamp(1), input).unwrap();
+    }
+    let mut task = run.begin(Timestamp(1), Digest::default());
+    while task.next().unwrap().is_some() {}
+    let refused = task.command(command).err()?;
+    Some(format!(
+        "{} {:?}",
+        refused.failure.type_name(),
+        refused.cause
+    ))
+}
+
+/// A child and a run that continues this one, with these memo fields and search attributes.
+fn begun_with(memo: &Fields, search_attributes: &Fields) -> [Command; 2] {
+    let child = ChildCall {
+        workflow_type: "w".into(),
+        memo: memo.clone(),
+        search_attributes: search_attributes.clone(),
+        ..ChildCall::default()
+    };
+    let next = ContinueCall {
+        memo: Some(memo.clone()),
+        search_attributes: Some(search_attributes.clone()),
+        ..ContinueCall::default()
+    };
+    let outcome = Outcome::ContinueAsNew(Box::new(next));
+    let child = Command::StartChild {
+        scope: ROOT,
+        call: child,
+    };
+    [child, Command::Complete { outcome }]
+}
+
+#[test]
+fn all_that_a_command_carries_counts() {
+    let limits = Limits {
+        payload_bytes_per_task: 1000,
+        ..Limits::default()
+    };
+    let none = Fields::new();
+    let header = |len| vec![("h".into(), big(len))];
+    let commands = |len: usize| {
+        let [by_memo, continued_memo] = begun_with(&named("m", len), &none);
+        let [by_search, continued_search] = begun_with(&none, &named("s", len));
+        let child = ChildCall {
+            workflow_type: "w".into(),
+            header: header(len),
+            ..ChildCall::default()
+        };
+        let next = ContinueCall {
+            header: Some(header(len)),
+            ..ContinueCall::default()
+        };
+        [
+            by_memo,
+            continued_memo,
+            by_search,
+            continued_search,
+            Command::StartChild {
+                scope: ROOT,
+                call: child,
+            },
+            Command::Complete {
+                outcome: Outcome::ContinueAsNew(Box::new(next)),
+            },
+            Command::SignalExternal {
+                scope: ROOT,
+                target: Target {
+                    workflow_id: "x".into(),
+                    run_id: None,
+                },
+                name: "s".into(),
+                arguments: vec![],
+                header: header(len),
+            },
+            Command::UpsertSearchAttributes {
+                entries: vec![("s".into(), Some(SearchValue::Text("x".repeat(len))))],
+            },
+            Command::UpsertMemo {
+                entries: vec![("m".into(), Some(big(len)))],
+            },
+            Command::CompleteUpdate {
+                id: "u".into(),
+                outcome: Err(Failure::application("E", "x".repeat(len))),
+            },
+        ]
+    };
+    for (small, large) in commands(500).into_iter().zip(commands(1001)) {
+        let text = format!("{small:?}");
+        assert_eq!(refused(limits, small), None, "{text}");
+        let why = refused(limits, large).unwrap_or_default();
+        assert!(why.starts_with("CommandLimitExceeded"), "{why}: {text}");
+    }
+}
+
+#[test]
+fn a_run_begins_with_no_more_than_it_may_have() {
+    let limits = Limits {
+        memo_bytes: 100,
+        search_attribute_bytes: 200,
+        name_bytes: 10,
+        ..Limits::default()
+    };
+    for (memo, search, is_taken) in [
+        (named("m", 99), named("s", 199), true),
+        (named("m", 100), named("s", 1), false),
+        (named("m", 1), named("s", 200), false),
+        (named("", 1), named("s", 1), false),
+        (named("m", 1), named("much too long", 1), false),
+    ] {
+        let causes = [
+            "BadStartChildExecutionAttributes",
+            "BadContinueAsNewAttributes",
+        ];
+        for (command, cause) in begun_with(&memo, &search).into_iter().zip(causes) {
+            let expected = (!is_taken).then(|| format!("{cause} {cause}"));
+            assert_eq!(refused(limits, command), expected, "{memo:?} {search:?}");
+        }
+    }
+}
+
+#[test]
+fn no_child_is_started_by_a_schedule_that_is_over() {
+    let child = |cron: &str| Command::StartChild {
+        scope: ROOT,
+        call: ChildCall {
+            workflow_type: "w".into(),
+            cron: Some(cron.into()),
+            ..ChildCall::default()
+        },
+    };
+    let refused = |cron: &str, now: u64| {
+        let mut run = Run::new(Limits::default());
+        run.append(Timestamp(now), Input::Started(Box::default()))
+            .unwrap();
+        let mut task = run.begin(Timestamp(now), Digest::default());
+        task.next().unwrap();
+        task.command(child(cron)).is_err()
+    };
+    // 2026-11-22.
+    let now = 1_795_374_000_000;
+    assert!(refused("0 0 0 1 1 * 2020", now) && !refused("0 0 0 1 1 * 2030", now));
+    assert!(!refused("0 0 0 1 1 * 2020", 1_000));
+}
+
 #[test]
 fn a_run_takes_so_many_signals_and_a_replay_counts_none() {
     let limits = Limits {

@@ -353,6 +353,36 @@ fn memo_and_search_attributes_are_set_and_removed() {
     assert_eq!(memo, [(&"note".to_owned(), &Payload::json("1"))]);
 }
 
+/// Goes the way of so many patches, whose ids are long, and then sets an attribute.
+fn many_patches() -> Script {
+    Box::new(|event, guest| {
+        if let GuestEvent::Initialize { .. } = event {
+            let large = SearchValue::Text("x".repeat(39 << 10));
+            guest.command(upsert("Large", Some(large)));
+            for number in 0..41 {
+                let answer = guest.command(Command::Patched {
+                    id: format!("{number:01000}"),
+                    deprecated: false,
+                });
+                assert_eq!(answer, Answer::Patched(true));
+            }
+            guest.command(upsert("Total", Some(SearchValue::Int(5))));
+        }
+    })
+}
+
+#[test]
+fn patches_take_no_more_of_the_search_attributes_than_a_little() {
+    let mut w = World::start(many_patches);
+    w.task();
+    let rest = "MR,".repeat(40);
+    assert_eq!(w.replayed_history(), format!("WES,T,USA,MR,USA,{rest}USA"));
+    w.evict();
+    let summary = w.run().summary();
+    let list = &summary.search_attributes["TemporalChangeVersion"];
+    assert!(list.size() < 2048, "{}", list.size());
+}
+
 #[test]
 fn a_search_attribute_keeps_its_type() {
     let mut w = World::start(|| {

@@ -108,7 +108,11 @@ fn r17_a_history_is_reset_whatever_limits_it_was_made_under() {
     let request_to_end = Input::CancelRequested(CancelRequest::default());
     run.append(at, request_to_end).unwrap();
     let frame = run.take_frame().unwrap().frame;
+    let last = history([frame.clone()]).unwrap();
+    let is_end = |event: &&HistoryEvent| event.attributes.event_type() == "WorkflowTaskCompleted";
+    let last = last.iter().rev().find(is_end).unwrap().event_id;
     for point in [
+        ResetPoint::Event(last),
         ResetPoint::FirstTask,
         ResetPoint::LastTask,
         ResetPoint::BeforeCancel,

@@ -140,6 +140,8 @@ pub(crate) struct World {
     make: fn() -> Script,
     run: Option<Run>,
     guest: Scripted,
+    /// Which attempt the workflow task is that was begun last.
+    attempt: u32,
     /// A workflow task that waits for local activities.
     hosting: Option<Box<Task>>,
     /// Those that run.
@@ -197,6 +199,7 @@ impl World {
             make,
             run: Some(Run::new(Limits::default())),
             guest: Scripted(make()),
+            attempt: 1,
             hosting: None,
             locals: BTreeMap::new(),
             told: Vec::new(),
@@ -270,8 +273,9 @@ impl World {
         if self.is_hosting() || !self.run().wants_task() {
             return self;
         }
-        let task = self.run.take().unwrap().begin(self.now, Digest::default());
-        self.drive(task);
+        let run = self.run.take().unwrap();
+        self.attempt = run.task_attempt();
+        self.drive(run.begin(self.now, Digest::default()));
         self
     }
 
@@ -293,7 +297,7 @@ impl World {
     }
 
     fn finish(&mut self, task: Box<Task>, result: Result<(), TaskFailure>) {
-        let attempt = task.attempt();
+        let attempt = self.attempt;
         let pending = &self.pending;
         let finished = result.and_then(|()| {
             task.finish_with(|id| {

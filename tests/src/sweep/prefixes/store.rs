@@ -3,8 +3,8 @@
 use super::digests;
 use sandglass::store::{RunKey, RunRow, RunStatus, SqliteStore, Store as _, Write};
 use sandglass_engine::{
-    ActivityCall, CancellationType, Digest, Elsewhere, EventAttributes, EventId, Frame,
-    HistoryEvent, PendingActivity, Status, Timestamp, encode, history, replay,
+    ActivityCall, AttemptReset, CancellationType, Digest, Elsewhere, EventAttributes, EventId,
+    Frame, HistoryEvent, PendingActivity, Status, Timestamp, encode, history, replay,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -179,7 +179,7 @@ fn scheduled(event: &HistoryEvent, activity_id: &str, call: &ActivityCall) -> Pe
         started: None,
         elsewhere: Elsewhere::Nobody,
         paused: None,
-        reset: false,
+        reset: AttemptReset::None,
         scheduled_by: None,
         heard_since: Timestamp(0),
     }
