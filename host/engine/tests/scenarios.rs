@@ -22,6 +22,8 @@ mod local;
 mod messages;
 #[path = "scenarios/operators.rs"]
 mod operators;
+#[path = "scenarios/races.rs"]
+mod races;
 #[path = "scenarios/random.rs"]
 mod random;
 #[path = "scenarios/relatives.rs"]
@@ -385,6 +387,7 @@ fn r11_what_comes_first_in_history_wins() {
     for (make, expected) in [
         (one_activity::<0> as fn() -> Script, scenario("row13_wait")),
         (one_activity::<1>, scenario("row13_completes_before_wft")),
+        (one_activity::<2>, scenario("row13_completes_before_wft")),
     ] {
         let mut w = World::start(make);
         w.task();

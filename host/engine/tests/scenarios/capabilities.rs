@@ -81,6 +81,49 @@ fn s7_an_activity_in_a_shield_never_hears_of_a_request_that_the_code_ignores() {
     assert_eq!(w.replayed_history(), "WES,T,AS,CR,T,AB,AC,T,WC");
 }
 
+/// Each command that a canceled scope does not take (R7).
+fn all_that_starts_something(scope: ScopeId) -> [Command; 7] {
+    let target = || Target {
+        workflow_id: "x".into(),
+        run_id: None,
+    };
+    [
+        timer_in(scope),
+        Command::ScheduleActivity {
+            scope,
+            call: call("Work", Wait),
+        },
+        Command::ScheduleLocalActivity {
+            scope,
+            call: call("Local", Wait),
+            retry_threshold: None,
+        },
+        Command::OpenWait {
+            scope,
+            label: "flag".into(),
+        },
+        Command::StartChild {
+            scope,
+            call: ChildCall {
+                workflow_type: "c".into(),
+                ..ChildCall::default()
+            },
+        },
+        Command::SignalExternal {
+            scope,
+            target: target(),
+            name: "s".into(),
+            arguments: vec![],
+            header: vec![],
+        },
+        Command::CancelExternal {
+            scope,
+            target: target(),
+            reason: "r".into(),
+        },
+    ]
+}
+
 #[test]
 fn s16_a_scope_canceled_by_the_code_starts_nothing_and_the_root_goes_on() {
     let mut w = World::start(|| {
@@ -89,12 +132,12 @@ fn s16_a_scope_canceled_by_the_code_starts_nothing_and_the_root_goes_on() {
                 let scope = guest.scope(ROOT, ScopeKind::Cancellable);
                 let reason = "enough".into();
                 guest.command(Command::CancelScope { scope, reason });
-                let call = call("Work", Wait);
-                for refused in [timer_in(scope), Command::ScheduleActivity { scope, call }] {
+                for refused in all_that_starts_something(scope) {
+                    let name = format!("{refused:?}");
                     let Answer::Refused(failure) = guest.command(refused) else {
-                        panic!("a canceled scope starts something");
+                        panic!("a canceled scope takes {name}");
                     };
-                    assert!(failure.is_cancellation());
+                    assert!(failure.is_cancellation(), "{name}");
                     assert_eq!(failure.message, "enough");
                 }
                 guest.timer(ROOT, 1);

@@ -45,7 +45,7 @@ fn returns() -> Script {
     })
 }
 
-fn retried(attempts: u32) -> Start {
+pub(crate) fn retried(attempts: u32) -> Start {
     let mut start = Start::default();
     start.chain.retry = Some(RetryPolicy {
         maximum_attempts: attempts,
@@ -61,7 +61,7 @@ fn every(schedule: &str) -> Start {
     start
 }
 
-fn last(world: &World) -> &EventAttributes {
+pub(crate) fn last(world: &World) -> &EventAttributes {
     &world.events.last().unwrap().attributes
 }
 
@@ -320,6 +320,18 @@ fn r14_after_a_request_a_failed_run_is_not_tried_again() {
     assert!(w.successor.is_none());
 }
 
+/// Ends in spite of a request, after 2 s.
+pub(crate) fn shielded() -> Script {
+    Box::new(|event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let shield = guest.scope(ROOT, ScopeKind::Shielded);
+            guest.timer(shield, 2);
+        }
+        GuestEvent::TimerFired(_, Ok(())) => guest.complete("1"),
+        _ => {}
+    })
+}
+
 #[test]
 fn cron_repeats_a_run_with_the_last_result() {
     let mut w = World::start_as(returns, every("* * * * *"), None);
@@ -342,16 +354,6 @@ fn cron_repeats_a_run_with_the_last_result() {
 
 #[test]
 fn r14_after_a_request_cron_starts_no_run() {
-    let shielded: fn() -> Script = || {
-        Box::new(|event, guest| match event {
-            GuestEvent::Initialize { .. } => {
-                let shield = guest.scope(ROOT, ScopeKind::Shielded);
-                guest.timer(shield, 2);
-            }
-            GuestEvent::TimerFired(_, Ok(())) => guest.complete("1"),
-            _ => {}
-        })
-    };
     let mut w = World::start_as(shielded, every("* * * * *"), None);
     w.fire();
     w.task();

@@ -1,12 +1,12 @@
 //! Compensations: their order, what they wait for, and who may cancel them.
 
 use super::ROOT;
-use crate::support::{Script, World};
+use crate::support::{Script, World, call};
 use CancellationType::{TryCancel, WaitCancellationCompleted as Wait};
 use sandglass_engine::*;
 use sandglass_semantics::scenario;
 
-fn saga() -> Script {
+pub(crate) fn saga() -> Script {
     let mut step = 0;
     Box::new(move |event, guest| match event {
         GuestEvent::Initialize { .. } | GuestEvent::ActivityResolved(_, Ok(_)) => {
@@ -83,28 +83,290 @@ fn r23_what_is_no_longer_waited_for_counts_as_having_had_its_effect() {
     );
 }
 
+/// How the operation of [`undone`] ends.
+const ENDS: [(&str, u8); 6] = [
+    ("AC", WAITS),
+    ("ATO", WAITS),
+    ("AWTO", LIMITED),
+    ("AF", WAITS),
+    ("AX", WAITS),
+    ("unsent", UNSENT),
+];
+const WAITS: u8 = 0;
+const LIMITED: u8 = 1;
+const UNSENT: u8 = 2;
+
+/// `A`, which `a` undoes, with its first arguments or, if it has a result, with later ones; then a
+/// failure.
+fn undone<const KIND: u8, const ALWAYS: bool>() -> Script {
+    let mut registered = None;
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let limited = CancellationType::WaitAtMost(Millis::from_secs(1));
+            let operation = guest.activity(ROOT, "A", if KIND == LIMITED { limited } else { Wait });
+            let when = match ALWAYS {
+                true => CompensateWhen::Always,
+                false => CompensateWhen::Effective,
+            };
+            let call = ActivityCall {
+                arguments: vec![Payload::json("\"first\"")],
+                ..call("a", Wait)
+            };
+            registered = Some(guest.command(Command::PushCompensation {
+                scope: ROOT,
+                undoes: Some(operation),
+                call,
+                when,
+            }));
+            if KIND == UNSENT {
+                guest.command(Command::CancelOperation { operation });
+            }
+        }
+        GuestEvent::ActivityResolved(_, Ok(value)) => {
+            let Some(Answer::Compensation(compensation)) = registered else {
+                panic!("not registered: {registered:?}");
+            };
+            guest.command(Command::SetCompensationArguments {
+                compensation,
+                arguments: vec![value.clone()],
+            });
+            guest.fail(&Failure::application("E", "after A"));
+        }
+        GuestEvent::ActivityResolved(_, Err(failure)) => guest.fail(failure),
+        _ => {}
+    })
+}
+
+/// A run whose operation has ended so, and the workflow task after that.
+fn ended(make: fn() -> Script, end: &str) -> World {
+    let mut w = World::start(make);
+    w.task();
+    if ["AWTO", "AX"].contains(&end) {
+        w.cancel().unwrap();
+        w.task();
+    }
+    match end {
+        "AC" => w.complete("A"),
+        "ATO" => {
+            let now = w.now;
+            let verdict = w.pending("A").time_out(now, TimeoutKind::StartToClose);
+            let Verdict::Close(input) = verdict else {
+                panic!("it is tried again: {verdict:?}");
+            };
+            w.append(input).unwrap();
+        }
+        "AWTO" => w.fire(),
+        "AF" => w.report("A", Report::Failed(Failure::application("E", "e"))),
+        "AX" => w.report("A", Report::Canceled(vec![])),
+        _ => {}
+    }
+    w.evict();
+    w.task();
+    w
+}
+
 #[test]
-fn a_failing_compensation_does_not_stop_the_others() {
-    let mut w = World::start(saga);
+fn r36_what_had_an_effect_or_may_have_had_one_is_undone() {
+    let make = |kind: u8, always: bool| -> fn() -> Script {
+        match (kind, always) {
+            (LIMITED, true) => undone::<LIMITED, true>,
+            (LIMITED, false) => undone::<LIMITED, false>,
+            (UNSENT, true) => undone::<UNSENT, true>,
+            (UNSENT, false) => undone::<UNSENT, false>,
+            (_, true) => undone::<WAITS, true>,
+            (_, false) => undone::<WAITS, false>,
+        }
+    };
+    for (end, kind) in ENDS {
+        for always in [false, true] {
+            let mut w = ended(make(kind, always), end);
+            let runs = always || ["AC", "ATO", "AWTO"].contains(&end);
+            let history = w.replayed_history();
+            assert_eq!(history.ends_with(",AS"), runs, "{end} {always}: {history}");
+            if runs {
+                w.complete("a");
+                w.task();
+            }
+            let close = if ["AWTO", "AX"].contains(&end) {
+                ",WX"
+            } else {
+                ",WF"
+            };
+            let history = w.replayed_history();
+            assert!(history.ends_with(close), "{end} {always}: {history}");
+            let undone = u32::from(runs) + u32::from(end != "unsent");
+            let sent = history.matches(",AS").count();
+            assert_eq!(sent, undone as usize, "{end} {always}: {history}");
+        }
+    }
+}
+
+#[test]
+fn r36_arguments_may_come_later_and_those_from_before_serve_until_then() {
+    for (end, kind, expected) in [
+        ("AC", WAITS, "7"),
+        ("ATO", WAITS, "\"first\""),
+        ("AWTO", LIMITED, "\"first\""),
+    ] {
+        let make: fn() -> Script = match kind {
+            LIMITED => undone::<LIMITED, false>,
+            _ => undone::<WAITS, false>,
+        };
+        let mut w = ended(make, end);
+        let arguments = &w.pending("a").call.arguments;
+        assert_eq!(arguments, &[Payload::json(expected)], "{end}");
+    }
+}
+
+/// The saga, which is not to be entered once its main function has ended; its undoing is tried
+/// twice.
+fn left_alone() -> Script {
+    let (mut inner, mut over) = (saga(), false);
+    Box::new(move |event, guest| {
+        assert!(!over, "it was entered with {event:?}");
+        inner(event, guest);
+        over = matches!(event, GuestEvent::ActivityResolved(_, Err(_)));
+    })
+}
+
+#[test]
+fn r36_compensations_run_without_entering_the_code_and_the_run_is_as_open_as_ever() {
+    let mut w = World::start(left_alone);
     for name in ["A", "B"] {
         w.task();
         w.complete(name);
     }
     w.task();
-    w.report("C", Report::Failed(Failure::application("E", "e")));
+    w.cancel().unwrap();
     w.task();
-    w.report(
-        "b",
-        Report::Failed(Failure::application("Broken", "no undo")),
-    );
+    w.report("C", Report::Canceled(vec![]));
+    w.task();
+    w.signal("s");
+    let before = w.run().summary();
+    assert_eq!(w.run().clone().look().into_run().summary(), before);
+    w.task();
+    w.complete("b");
     w.task();
     w.complete("a");
     w.task();
-    assert!(w.replayed_history().ends_with("AB,AF,T,AS,AB,AC,T,WF"));
-    assert_eq!(
-        w.run().summary().uncompensated,
-        ["activity b failed: Broken: no undo"]
+    let history = w.replayed_history();
+    assert!(
+        history.ends_with(",AX,T,AS,SG,T,AB,AC,T,AS,AB,AC,T,WX"),
+        "{history}"
     );
+}
+
+/// Undoes `A` by a call, and tells what it hears meanwhile.
+fn listens() -> Script {
+    let mut heard = Vec::new();
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let operation = guest.activity(ROOT, "A", Wait);
+            guest.compensation(operation, "a");
+        }
+        GuestEvent::ActivityResolved(..) => {
+            guest.operation(Command::Compensate { scope: ROOT });
+        }
+        GuestEvent::SignalReceived(signal) => heard.push(signal.name.clone()),
+        GuestEvent::Compensated(_, outcome) => {
+            assert!(outcome.is_ok());
+            guest.complete(&format!("{heard:?}"));
+        }
+        _ => {}
+    })
+}
+
+#[test]
+fn r36_code_that_waits_for_compensations_hears_signals_meanwhile() {
+    let mut w = World::start(listens);
+    w.task();
+    w.complete("A");
+    w.task();
+    w.signal("s");
+    w.task();
+    w.complete("a");
+    w.task();
+    assert_eq!(w.replayed_history(), "WES,T,AS,AB,AC,T,AS,SG,T,AB,AC,T,WC");
+    let result = Payload::json("[\"s\"]");
+    assert_eq!(w.run().status(), &Status::Completed { result });
+}
+
+/// What the close says was not undone.
+fn uncompensated(w: &World) -> Vec<String> {
+    match &w.events.last().unwrap().attributes {
+        EventAttributes::WorkflowExecutionFailed { uncompensated, .. }
+        | EventAttributes::WorkflowExecutionCanceled { uncompensated, .. } => uncompensated.clone(),
+        other => panic!("not closed: {other:?}"),
+    }
+}
+
+/// The saga with compensations that are tried twice.
+fn tried_twice() -> Script {
+    let mut step = 0;
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } | GuestEvent::ActivityResolved(_, Ok(_)) => {
+            let name = ["A", "B", "C"][step];
+            step += 1;
+            let operation = guest.activity(ROOT, name, Wait);
+            let retry = RetryPolicy {
+                maximum_attempts: 2,
+                ..RetryPolicy::default()
+            };
+            guest.command(Command::PushCompensation {
+                scope: ROOT,
+                undoes: Some(operation),
+                call: ActivityCall {
+                    retry: Some(retry),
+                    ..call(&name.to_lowercase(), Wait)
+                },
+                when: CompensateWhen::Effective,
+            });
+        }
+        GuestEvent::ActivityResolved(_, Err(failure)) => guest.fail(failure),
+        _ => {}
+    })
+}
+
+#[test]
+fn a_failing_compensation_is_tried_again_and_does_not_stop_the_others() {
+    for canceled in [false, true] {
+        let mut w = World::start(tried_twice);
+        for name in ["A", "B"] {
+            w.task();
+            w.complete(name);
+        }
+        w.task();
+        let failed = |message: &str| Report::Failed(Failure::application("Broken", message));
+        match canceled {
+            true => {
+                w.cancel().unwrap();
+                w.task();
+                w.report("C", Report::Canceled(vec![]));
+            }
+            false => w.report("C", failed("C")),
+        }
+        w.task();
+        let now = w.now;
+        let again = w.pending("b").report(now, failed("once"));
+        let Verdict::Retry { at } = again else {
+            panic!("it is not tried again: {again:?}");
+        };
+        w.now = at;
+        w.pending("b").start(at, "worker");
+        w.report("b", failed("no undo"));
+        w.task();
+        w.complete("a");
+        w.task();
+        let close = if canceled { "WX" } else { "WF" };
+        let history = w.replayed_history();
+        assert!(
+            history.ends_with(&format!("AB,AF,T,AS,AB,AC,T,{close}")),
+            "{history}"
+        );
+        let left = ["activity b failed: Broken: no undo"];
+        assert_eq!(w.run().summary().uncompensated, left);
+        assert_eq!(uncompensated(&w), left);
+    }
 }
 
 #[test]

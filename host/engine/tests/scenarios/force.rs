@@ -1,6 +1,6 @@
 //! Ending a run by force: the ladder above a request to cancel (R29, R30).
 
-use super::cleanup;
+use super::{cleanup, compensations::saga};
 use crate::support::World;
 use sandglass_engine::*;
 
@@ -43,6 +43,33 @@ fn a25_force_ends_a_run_that_is_canceling_without_its_code() {
         // A second one finds the run closed.
         let again = w.append(force(rung, Trigger::Request));
         assert_eq!(again, Err(InputError::Closed));
+    }
+}
+
+#[test]
+fn r36_what_ends_a_run_by_force_undoes_nothing() {
+    type End = fn() -> Input;
+    let ends: [(End, &str); 5] = [
+        (|| force(Escalation::Force, Trigger::Request), "FORCE,WX"),
+        (|| force(Escalation::Kill, Trigger::Request), "FORCE,WX"),
+        (
+            || force(Escalation::Terminate, Trigger::Deadline),
+            "FORCE,WX",
+        ),
+        (|| force(Escalation::Fail, Trigger::Deadline), "FORCE,WF"),
+        (|| Input::TimedOut, "WTO"),
+    ];
+    for (end, expected) in ends {
+        let mut w = World::start(saga);
+        w.task();
+        w.complete("A");
+        w.task();
+        w.append(end()).unwrap();
+        assert!(!w.run().wants_task());
+        let history = w.replayed_history();
+        assert_eq!(history, format!("WES,T,AS,AB,AC,T,AS,{expected}"));
+        let names = w.pending.values().map(|a| a.call.activity_type.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["B"]);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Limits of a run and of a task, and the run's own time limit.
 
 use super::ROOT;
-use crate::support::call;
+use super::chains::{last, retried, shielded};
+use crate::support::{World, call};
 use CancellationType::WaitCancellationCompleted as Wait;
 use sandglass_engine::*;
 
@@ -322,4 +323,33 @@ fn a_run_takes_so_many_signals_and_a_replay_counts_none() {
     let mut narrow = wide.with_limits(limits);
     let refused = narrow.append(Timestamp(3), signal());
     assert_eq!(refused, Err(InputError::TooManySignals(2)));
+}
+
+#[test]
+fn r14_after_a_request_a_run_that_times_out_is_not_tried_again() {
+    for canceled in [true, false] {
+        let start = Start {
+            run_timeout: Some(Millis::from_secs(9)),
+            ..retried(0)
+        };
+        let mut w = World::start_as(shielded, start, None);
+        w.task();
+        if canceled {
+            w.cancel().unwrap();
+            w.task();
+        }
+        let limit = w.timers[&EventId(1)];
+        w.timers.retain(|_, due| *due == limit);
+        w.fire();
+        assert!(w.replayed_history().ends_with(",WTO"), "{}", w.history());
+        let EventAttributes::WorkflowExecutionTimedOut { retry_state, .. } = last(&w) else {
+            panic!("not timed out: {:?}", last(&w));
+        };
+        let expected = match canceled {
+            true => &RetryState::CancelRequested,
+            false => &RetryState::InProgress,
+        };
+        assert_eq!(retry_state, expected);
+        assert_eq!(w.successor.is_none(), canceled);
+    }
 }

@@ -102,8 +102,29 @@ fn a13_waits_for_the_end_of_a_canceled_child() {
         let history = w.replayed_history();
         assert_eq!(history, format!("WES,T,CI,CS,T,CR,T,XI,XR,T,{end}"));
         if end.starts_with("CC") {
+            let result = Payload::json("1");
+            assert_eq!(w.run().status(), &Status::Completed { result });
             assert_eq!(skeleton(&history), scenario("row21_child_ignores"));
         }
+    }
+}
+
+#[test]
+fn r11_a_child_that_ends_in_the_task_of_the_request_is_not_asked() {
+    for (make, end) in [
+        (parent::<0> as fn() -> Script, "WC"),
+        (parent::<2>, "WX"),
+        (parent::<3>, "WX"),
+    ] {
+        let mut w = started(make);
+        w.cancel().unwrap();
+        w.append(closed(ChildClose::Completed(Payload::json("1"))))
+            .unwrap();
+        w.task();
+        let history = w.replayed_history();
+        assert_eq!(history, format!("WES,T,CI,CS,T,CR,Ts,CC,Tb,Tc,{end}"));
+        let asked = |effect: &Effect| matches!(effect, Effect::Cancel { .. });
+        assert!(!w.effects.values().any(asked));
     }
 }
 

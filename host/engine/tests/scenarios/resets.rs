@@ -1,6 +1,6 @@
 //! A new run from the beginning of another one's history (R17), and going back from a cancel (B14).
 
-use super::{ROOT, propagate, sleeper};
+use super::{ROOT, propagate, relatives::start_child, sleeper};
 use crate::support::{Script, World};
 use sandglass_engine::*;
 use sandglass_semantics::scenario;
@@ -253,14 +253,48 @@ fn r17_what_comes_after_the_point_has_the_new_runs_name() {
 
 #[test]
 fn r17_the_run_that_was_reset_ends_without_its_relatives_being_told() {
-    let mut w = World::start(sleeper);
+    let starts: fn() -> Script = || {
+        Box::new(|event, guest| {
+            if let GuestEvent::Initialize { .. } = event {
+                guest.command(start_child(ChildCancellation::default()));
+            }
+        })
+    };
+    let origin = Origin {
+        run: RunRef {
+            workflow_id: "p".into(),
+            run_id: "p1".into(),
+        },
+        initiated_event_id: EventId(5),
+    };
+    let of_a_parent = Start {
+        parent: Some(origin),
+        ..Start::default()
+    };
+    // It has a parent, and a child that its close would ask to end.
+    let mut w = World::start_as(starts, of_a_parent, None);
     w.task();
+    w.append(Input::ChildStarted {
+        initiated_event_id: EventId(5),
+        run_id: "c1".into(),
+    })
+    .unwrap();
+    w.task();
+    let told_at_its_close = {
+        let mut run = w.run().clone();
+        run.append(w.now, Input::TimedOut).unwrap();
+        run.take_frame().unwrap().changes.effects.len()
+    };
+    assert_eq!(told_at_its_close, 2);
     let reset = request(ResetPoint::FirstTask);
     w.append(Input::Superseded(Box::new(reset))).unwrap();
-    assert_eq!(w.replayed_history(), "WES,T,TS,WK");
+    assert_eq!(w.replayed_history(), "WES,T,CI,CS,T,WK");
     let effects: Vec<_> = w.effects.values().collect();
     assert!(
-        matches!(effects[..], [Effect::StartReset { .. }]),
+        matches!(
+            effects[..],
+            [Effect::StartChild { .. }, Effect::StartReset { .. }]
+        ),
         "{effects:?}"
     );
     assert_eq!(frames(&w).len(), w.frames.len());

@@ -279,6 +279,22 @@ impl World {
         self
     }
 
+    /// Runs the pending workflow task, which ends the run, while this input arrives: as the host
+    /// does, the task is dropped and counts as failed (R16).
+    pub(crate) fn race(&mut self, input: Input) {
+        let run = self.run.take().unwrap();
+        let (task, result) = drive(run.begin(self.now, Digest::default()), &mut self.guest);
+        result.unwrap();
+        assert_ne!(task.finish().unwrap().status(), &Status::Running);
+        let mut run = self.replayed(None).unwrap();
+        let cause = TaskFailedCause::UnhandledCommand;
+        let failure = Failure::application("UnhandledCommand", "an input arrived");
+        run.fail_task(self.now, cause, failure);
+        self.run = Some(run);
+        self.append(input).unwrap();
+        self.evict();
+    }
+
     fn drive(&mut self, task: Box<Task>) {
         let (mut task, result) = drive(task, &mut self.guest);
         let orders = task.take_local_orders().into_iter();
