@@ -283,6 +283,7 @@ impl PendingActivity {
                 false => AttemptReset::Restart,
             };
         } else {
+            self.reset = AttemptReset::None;
             self.attempt = 1;
             self.next_attempt_at = now;
             self.unclean_starts = 0;

@@ -108,10 +108,11 @@ fn activity_of_version_2() -> PendingActivity {
         cancel_requested: Some("stop".into()),
         unclean_starts: 2,
         started: None,
-        elsewhere: None,
+        elsewhere: Elsewhere::Nobody,
         paused: None,
         reset: AttemptReset::None,
         scheduled_by: None,
+        heard_since: Timestamp(0),
     }
 }
 
