@@ -36,7 +36,8 @@ pub enum LocalOutcome {
         /// Why the attempt failed.
         failure: Failure,
     },
-    /// It was canceled and did not end within the time that the run waits for it (R23).
+    /// It was canceled, and nobody knows how it ended: it did not within the time that the run waits
+    /// for it (R23), or its host died before it did.
     Unsettled,
 }
 

@@ -70,9 +70,9 @@ pub enum ResetError {
 }
 
 /// Makes the new run. It keeps the old one's seed: what its code draws after the point is what the
-/// old run's code drew there. Signals, updates and news of children that came after the point are brought
-/// along, requests to cancel are not. Activities and timers that were pending at the point are
-/// among the changes, the activities with their first attempt.
+/// old run's code drew there. Signals, updates and news of children that came after the point are
+/// brought along, requests to cancel are not. Activities and timers that were pending at the point
+/// are among the changes, the activities with their first attempt.
 ///
 /// # Errors
 /// Why the history cannot be cut there.
