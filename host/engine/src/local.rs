@@ -36,8 +36,8 @@ pub enum LocalOutcome {
         /// Why the attempt failed.
         failure: Failure,
     },
-    /// It was canceled, and nobody knows how it ended: it did not within the time that the run waits
-    /// for it (R23), or its host died before it did.
+    /// It was canceled, and nobody knows how it ended: it did not within the time that the run
+    /// waits for it (R23), or its host died before it did.
     Unsettled,
 }
 
