@@ -239,14 +239,16 @@ async fn r6_an_update_before_the_first_task_comes_before_the_start() {
         w.host.pause_workflow_tasks();
         let run = w.start("holder").await;
         run.until("WES,Ts").await;
-        for (name, id) in [("quick", "u1"), ("refused", "u2"), ("sub", "u3")] {
+        for (name, id, total) in [("quick", "u1", 1), ("refused", "u2", 2), ("sub", "u3", 3)] {
             let admitted = UpdateOptions {
                 wait_for: UpdateStage::Admitted,
                 ..UpdateOptions::new(name).id(id)
             };
             run.handle.update(admitted).await.unwrap();
-            // Nobody waits for its commit, and a host may end with it.
-            w.host.idle().await;
+            // It has no commit yet, and a host may end with it.
+            while !restart && described(&run).await.updates.total < total {
+                tokio::task::yield_now().await;
+            }
         }
         w.host.resume_workflow_tasks();
         if !restart {
