@@ -203,13 +203,12 @@ impl Host {
             return Err(StartError::InvalidId { len, limit });
         }
         inner.check_size("the arguments", &options.arguments)?;
-        let fields = options
-            .memo
-            .values()
-            .chain(options.search_attributes.values());
-        let fields: Vec<_> = fields.cloned().collect();
-        inner.check_size("memo and search attributes", &fields)?;
         let invalid = |reason: String| Err(StartError::Invalid { reason });
+        let limits = &inner.config.limits;
+        let (memo, search) = (&options.memo, &options.search_attributes);
+        if let Some(reason) = limits.bad_fields(Some(memo), Some(search)) {
+            return invalid(reason);
+        }
         if let Some(reason) = options.retry.as_ref().and_then(RetryPolicy::problem) {
             return invalid(format!("retry policy: {reason}"));
         }

@@ -195,4 +195,13 @@ fn what_is_shown_with_a_run_is_given_when_it_starts() {
         &["--rerun", "--search-attribute", "Customer=acme"],
     );
     wrong.refused_in_json(2, "the value is not JSON");
+    let untyped = run(
+        &folder,
+        "hello",
+        &["--rerun", "--search-attribute", "Customer={\"id\": 1}"],
+    );
+    untyped.refused_in_json(2, "search attribute \"Customer\"");
+    let long = format!("Customer=\"{}\"", "x".repeat(41 << 10));
+    let long = run(&folder, "hello", &["--rerun", "--search-attribute", &long]);
+    long.refused_in_json(2, "at most 40960");
 }

@@ -358,29 +358,40 @@ fn merge<T: Clone>(all: &mut BTreeMap<String, T>, entries: &[(String, Option<T>)
     }
 }
 
-/// What is wrong with the memo and search attributes that another run is to begin with.
-pub(super) fn bad_fields(
-    memo: Option<&Fields>,
-    search_attributes: Option<&Fields>,
-    limits: &Limits,
-) -> Option<String> {
-    let [memo, search] = [
-        (memo, "memo", limits.memo_bytes),
-        (
-            search_attributes,
-            "search attributes",
-            limits.search_attribute_bytes,
-        ),
-    ]
-    .map(|(fields, what, limit)| {
-        let fields = fields?;
-        if let Some(reason) = bad_name(fields.keys(), limits.name_bytes) {
-            return Some(format!("{what}: {reason}"));
-        }
-        let size = fields_bytes(fields);
-        (size > limit).then(|| format!("{what} of {size} bytes, at most {limit}"))
-    });
-    memo.or(search)
+impl Limits {
+    /// What is wrong with the memo and search attributes that a run is to begin with, if anything
+    /// is: a name, a size, or a value that is of no type that can be searched.
+    #[must_use]
+    pub fn bad_fields(
+        &self,
+        memo: Option<&Fields>,
+        search_attributes: Option<&Fields>,
+    ) -> Option<String> {
+        let [memo, search] = [
+            (memo, "memo", self.memo_bytes),
+            (
+                search_attributes,
+                "search attributes",
+                self.search_attribute_bytes,
+            ),
+        ]
+        .map(|(fields, what, limit)| {
+            let fields = fields?;
+            if let Some(reason) = bad_name(fields.keys(), self.name_bytes) {
+                return Some(format!("{what}: {reason}"));
+            }
+            let size = fields_bytes(fields);
+            (size > limit).then(|| format!("{what} of {size} bytes, at most {limit}"))
+        });
+        let mut values = search_attributes.into_iter().flatten();
+        let untyped = || {
+            values.find_map(|(name, value)| {
+                let reason = SearchValue::from_payload(value).err()?;
+                Some(format!("search attribute {name:?}: {reason}"))
+            })
+        };
+        memo.or(search).or_else(untyped)
+    }
 }
 
 /// What named values count against limits on size, in bytes.

@@ -2,7 +2,7 @@
 
 use super::{
     Task, bad_scope,
-    messages::{bad_fields, fields_bytes, named_bytes},
+    messages::{fields_bytes, named_bytes},
 };
 use crate::{
     ActivityCall, ChildCall, Command, CompensationId, ContinueCall, CronSchedule, Limits,
@@ -132,7 +132,7 @@ impl Task {
             return bad(reason);
         }
         let (memo, search) = (call.memo.as_ref(), call.search_attributes.as_ref());
-        match bad_fields(memo, search, &self.run.limits) {
+        match self.run.limits.bad_fields(memo, search) {
             Some(reason) if !self.replaying() => bad(reason),
             _ => Ok(()),
         }
@@ -326,7 +326,7 @@ fn valid_child(call: &ChildCall, limits: &Limits, now: Timestamp) -> Result<(), 
     if let Some(reason) = call.retry.as_ref().and_then(retry::invalid) {
         return bad(reason);
     }
-    if let Some(reason) = bad_fields(Some(&call.memo), Some(&call.search_attributes), limits) {
+    if let Some(reason) = limits.bad_fields(Some(&call.memo), Some(&call.search_attributes)) {
         return bad(reason);
     }
     let cron = call.cron.as_deref();

@@ -133,10 +133,15 @@ fn limits_are_checked_at_the_call() {
     assert_eq!(taken(limits, mixed), exceeded(20));
 }
 
+/// A JSON value of so many bytes: a digit, or a text.
 fn big(len: usize) -> Payload {
+    let text = match len.checked_sub(2) {
+        Some(inner) => format!("\"{}\"", "x".repeat(inner)),
+        None => "7".repeat(len),
+    };
     Payload {
         metadata: vec![],
-        data: vec![0; len],
+        data: text.into(),
     }
 }
 
@@ -264,6 +269,11 @@ fn a_run_begins_with_no_more_than_it_may_have() {
         (named("m", 1), named("s", 200), false),
         (named("", 1), named("s", 1), false),
         (named("m", 1), named("much too long", 1), false),
+        (
+            named("m", 1),
+            Fields::from([("s".into(), Payload::json("{}"))]),
+            false,
+        ),
     ] {
         let causes = [
             "BadStartChildExecutionAttributes",
