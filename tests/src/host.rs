@@ -338,6 +338,7 @@ fn sum(a: Stats, b: Stats) -> Stats {
         blocked_attempts: a.blocked_attempts + b.blocked_attempts,
         early_commits: a.early_commits + b.early_commits,
         tasks_beside: b.tasks_beside,
+        frames_waiting: b.frames_waiting,
     }
 }
 

@@ -8,6 +8,8 @@
 
 #[path = "scenarios/chains.rs"]
 mod chains;
+#[path = "scenarios/components.rs"]
+mod components;
 #[path = "scenarios/force.rs"]
 mod force;
 #[path = "scenarios/local.rs"]

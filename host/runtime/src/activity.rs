@@ -21,7 +21,7 @@ pub(crate) use dispatch::{Dispatch, Ticket, may_begin};
 pub(crate) use heartbeat::flush;
 pub(crate) use native::Native;
 pub use outside::{ActivityHandle, ActivityOp, ActivityReset};
-pub(crate) use outside::{NOT_PENDING, RUN_ENDED, apply};
+pub(crate) use outside::{NOT_PENDING, RUN_ENDED, apply, bounded};
 pub use sandglass_sandbox::AttemptState;
 pub use token::{BadToken, TaskToken};
 pub(crate) use wasm::WasmActivities;
@@ -87,15 +87,10 @@ impl Attempt {
     /// Tells it what has become of its activity, unless something graver was told before.
     pub(crate) fn tell(&self, answer: HeartbeatAnswer) {
         self.state.send_if_modified(|state| {
-            let told = match answer {
-                _ if is_over(state) || matches!(state, AttemptState::CancelRequested(_)) => {
-                    return false;
-                }
-                HeartbeatAnswer::Active => AttemptState::Active,
-                HeartbeatAnswer::CancelRequested(reason) => AttemptState::CancelRequested(reason),
-                HeartbeatAnswer::Reset => AttemptState::Reset,
-                HeartbeatAnswer::Paused => AttemptState::Paused,
-            };
+            if is_over(state) || matches!(state, AttemptState::CancelRequested(_)) {
+                return false;
+            }
+            let told = AttemptState::from(answer);
             let changed = *state != told;
             *state = told;
             changed

@@ -110,10 +110,12 @@ impl HostBuilder {
     /// Serves an activity type by a function of this process.
     ///
     /// It runs at least once for each activity: again after a failure, a timeout or a crash. When
-    /// its result is not wanted any more it is told through its context, and dropped at its next
-    /// await soon after; one that blocks its thread cannot be stopped, its result is refused.
+    /// its result is not wanted any more it is told through its context. It is dropped at its next
+    /// await soon after when it is killed or timed out or the host stops; when its run has ended it
+    /// may run on until its limit on time. One that blocks its thread cannot be stopped, its result
+    /// is refused.
     ///
-    /// A result of more than 2 MiB is a failure of type `PayloadTooLarge` that is not retried; a
+    /// A result of more than [`Limits::payload_bytes`] is a failure of type `PayloadTooLarge` that is not retried; a
     /// failure that large is replaced by one of that type.
     #[must_use]
     pub fn activity<F, Fut>(mut self, activity_type: impl Into<String>, function: F) -> Self

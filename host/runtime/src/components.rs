@@ -68,6 +68,12 @@ impl Components {
         lock(&self.newest).extend(types.into_iter().map(|name| (name, digest)));
     }
 
+    /// Has a component at hand for the runs that ask for it, and for no new ones.
+    fn hold(&self, component: Arc<dyn Component>) {
+        let place = self.place(component.digest());
+        lock(&place.component).get_or_insert(component);
+    }
+
     /// A component, loaded from the store if it is not loaded yet.
     pub(crate) fn get(&self, host: &Inner, digest: Digest) -> Result<Arc<dyn Component>, Error> {
         let place = self.place(digest);
@@ -119,18 +125,26 @@ impl Components {
     }
 
     /// The component to start a workflow type with: of several versions, the one that was loaded
-    /// last. One that is loaded for the sake of old runs takes no new ones beside it.
+    /// last. One that is loaded for the sake of old runs takes no new ones beside it, or beside
+    /// another such one.
     pub(crate) fn with_type(&self, workflow_type: &str) -> Result<Digest, StartError> {
         if let Some(digest) = lock(&self.newest).get(workflow_type) {
             return Ok(*digest);
         }
         let types = self.types();
-        match types.iter().find(|(name, _)| name == workflow_type) {
-            Some((_, digest)) => Ok(*digest),
-            None => Err(unknown_type(
+        let mut having = types.iter().filter(|(name, _)| name == workflow_type);
+        match (having.next(), having.next()) {
+            (Some((_, only)), None) => Ok(*only),
+            (None, _) => Err(unknown_type(
                 workflow_type,
                 types.into_iter().map(|(name, _)| name),
             )),
+            _ => Err(StartError::Invalid {
+                reason: format!(
+                    "workflow type {workflow_type:?} is in several components of old runs; load \
+                     the one that is meant, or name it by its digest"
+                ),
+            }),
         }
     }
 }
@@ -157,7 +171,7 @@ impl Host {
     /// # Errors
     /// [`Error::Component`] if it cannot be used, [`Error::Store`] if it cannot be kept.
     pub async fn load_component(&self, bytes: impl Into<Vec<u8>>) -> Result<Digest, Error> {
-        self.inner.load_component(bytes.into()).await
+        self.inner.load_component(bytes.into(), true).await
     }
 
     /// Adds workflow code that is not a wasm component. It is not kept in the store: a host that
@@ -201,7 +215,13 @@ impl Host {
 }
 
 impl Inner {
-    pub(crate) async fn load_component(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Digest, Error> {
+    /// Loads a component; keeps it and lets new runs of its types begin with it, or has it at hand
+    /// only.
+    pub(crate) async fn load_component(
+        self: &Arc<Self>,
+        bytes: Vec<u8>,
+        keep: bool,
+    ) -> Result<Digest, Error> {
         let _phase = crate::crash::phase(crate::crash::Phase::Loading);
         let inner = Arc::clone(self);
         let compiled = self.tokio.spawn_blocking(move || {
@@ -212,8 +232,13 @@ impl Inner {
             .await
             .map_err(|error| Error::Component(error.to_string()))??;
         let digest = loaded.digest();
+        let component = Arc::new(WasmComponent(loaded));
+        if !keep {
+            self.components.hold(component);
+            return Ok(digest);
+        }
         self.keep_component(digest, bytes).await?;
-        self.components.add(Arc::new(WasmComponent(loaded)));
+        self.components.add(component);
         component_loaded(self, digest);
         Ok(digest)
     }

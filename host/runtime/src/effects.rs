@@ -237,6 +237,8 @@ fn end_step(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState, after
         state.resident = None;
         let status = state.head.summary.status.clone();
         for mail in std::mem::take(&mut state.mailbox) {
+            // Its row is to go: nobody waits for the answer.
+            after.effects.extend(keep::unread(cell, &mail));
             after.refused.push((mail, status.clone()));
         }
         for ack in std::mem::take(&mut state.row_acks) {

@@ -359,6 +359,7 @@ impl Host {
     pub fn stats(&self) -> Stats {
         Stats {
             tasks_beside: self.inner.pool.beside() as u64,
+            frames_waiting: self.inner.writer.frames_waiting() as u64,
             ..self.inner.counters.read()
         }
     }

@@ -5,7 +5,7 @@
 //! the commit that records it deletes the row. After a crash it is taken up like any other row.
 
 use crate::{
-    cell::{CellState, Delivery, Letter, Phase, RunCell},
+    cell::{CellState, Delivery, Letter, Mail, Phase, RunCell},
     host::Inner,
     writer::{Part, Submission},
 };
@@ -101,6 +101,17 @@ pub(crate) fn deliver_again(host: &Arc<Inner>, cell: &RunCell, state: &mut CellS
     {
         host.outbox
             .offer(host, cell.key, KEPT, deliver(cell, input));
+    }
+}
+
+/// What is to be applied if the run has ended before it took this mail, and the mail is a kept
+/// request: its row is deleted then.
+pub(crate) fn unread(cell: &RunCell, mail: &Mail) -> Option<(EventId, Effect)> {
+    match &mail.letter {
+        Letter::Input(input) if mail.settles == Some((cell.key, KEPT)) => {
+            Some((KEPT, deliver(cell, input.clone())))
+        }
+        _ => None,
     }
 }
 

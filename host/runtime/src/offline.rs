@@ -1,8 +1,8 @@
 //! Reaching a run on a store that no host runs on: the input is recorded, and delivered when a
-//! host opens the store.
+//! host opens the store. What is too large for a host with the default limits is refused.
 
 use crate::{
-    activity::{ActivityOp, NOT_PENDING, RUN_ENDED, apply},
+    activity::{ActivityOp, NOT_PENDING, RUN_ENDED, apply, bounded},
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{
@@ -14,6 +14,7 @@ use crate::{
     recovery::{decode_activity, decode_summary, read_frames},
     reset::{ResetOptions, ending, made_by, make},
     side,
+    start::check_size,
     task::{head_after, write_of},
     wasm::WasmComponent,
 };
@@ -88,6 +89,7 @@ pub fn terminate(
     run_id: Option<&str>,
     options: TerminateOptions,
 ) -> Result<(), Error> {
+    check_size(&Limits::default(), "the details", &options.details)?;
     let mut opened = Opened::open(db, workflow_id, run_id)?;
     if let Some(request_id) = &options.request_id
         && terminated_by(&opened.frames, request_id)
@@ -183,6 +185,7 @@ pub fn activity(
     activity_id: &str,
     op: ActivityOp,
 ) -> Result<(), Error> {
+    let op = bounded(&Limits::default(), op)?;
     let mut opened = Opened::open(db, workflow_id, run_id)?;
     let not_found = |reason: &str| Error::ActivityNotFound {
         workflow_id: workflow_id.into(),
@@ -220,6 +223,7 @@ pub fn query(
     options: QueryOptions,
     cache: Option<PathBuf>,
 ) -> Result<Payload, MessageError> {
+    check_size(&Limits::default(), "the arguments", &options.arguments)?;
     let not_found = || Error::not_found(workflow_id, run_id);
     if !db.exists() {
         return Err(not_found().into());
@@ -260,6 +264,7 @@ pub fn signal(
     run_id: Option<&str>,
     signal: Signal,
 ) -> Result<(), Error> {
+    check_size(&Limits::default(), "the arguments", &signal.arguments)?;
     append_to_open(db, workflow_id, run_id, Input::Signaled(signal))
 }
 

@@ -164,8 +164,7 @@ async fn upgrade(
     let read = fs::read(&component);
     let bytes =
         read.map_err(|error| Error::system(format!("read {}", component.display()), error))?;
-    let digest = host.load_component(bytes).await?;
-    host.upgrade_runs(digest, options).await
+    host.upgrade_runs_to(bytes, options).await
 }
 
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {

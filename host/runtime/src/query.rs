@@ -92,6 +92,9 @@ impl RunHandle {
     /// replay unless nothing has happened since the last question. A run that has ended is asked
     /// like any other.
     ///
+    /// While the run's workflow task waits for local activities it is pending: the question, and
+    /// the validation of an update, waits for their end, or passes its timeout.
+    ///
     /// # Errors
     /// [`MessageError::Failed`] if the code answers with a failure, [`MessageError::Trapped`] if it
     /// does what a query must not, [`MessageError::Failing`] if the run's workflow tasks fail,

@@ -12,7 +12,7 @@ use crate::{
     host::{Host, Inner},
 };
 use sandglass_engine::{
-    CronSchedule, Digest, Fields, IdReusePolicy, Payload, RetryPolicy, Signal, Status,
+    CronSchedule, Digest, Fields, IdReusePolicy, Limits, Payload, RetryPolicy, Signal, Status,
 };
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct StartOptions {
     pub workflow_id: String,
     /// The arguments.
     pub arguments: Vec<Payload>,
-    /// The component; `None` for the only loaded one that has the type.
+    /// The component; `None` for the one with the type that was loaded last.
     pub component: Option<Digest>,
     /// The task queue. Default: `default`.
     pub task_queue: String,
@@ -239,17 +239,25 @@ const TERMINATED: &str = "another run of its workflow id was started in its plac
 impl Inner {
     /// Whether a request does not bring too much. Of much it is warned.
     pub(crate) fn check_size(&self, what: &'static str, payloads: &[Payload]) -> Result<(), Error> {
-        let size = payloads.iter().map(Payload::size).sum();
-        let limits = &self.config.limits;
-        if size > limits.payload_bytes {
-            let limit = limits.payload_bytes;
-            return Err(Error::TooLarge { what, size, limit });
-        }
-        if size > limits.payload_bytes_warning {
-            tracing::warn!(size, "{what} of a request are large");
-        }
-        Ok(())
+        check_size(&self.config.limits, what, payloads)
     }
+}
+
+/// As [`Inner::check_size`], with or without a host.
+pub(crate) fn check_size(
+    limits: &Limits,
+    what: &'static str,
+    payloads: &[Payload],
+) -> Result<(), Error> {
+    let size = payloads.iter().map(Payload::size).sum();
+    if size > limits.payload_bytes {
+        let limit = limits.payload_bytes;
+        return Err(Error::TooLarge { what, size, limit });
+    }
+    if size > limits.payload_bytes_warning {
+        tracing::warn!(size, "{what} of a request are large");
+    }
+    Ok(())
 }
 
 fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {

@@ -30,6 +30,8 @@ pub struct Stats {
     /// Workflow tasks that run beside the pool at this moment, because they took long while others
     /// had something to do.
     pub tasks_beside: u64,
+    /// Frames that wait for the writer at this moment.
+    pub frames_waiting: u64,
 }
 
 macro_rules! counters {

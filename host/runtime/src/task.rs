@@ -274,7 +274,14 @@ impl<'a> Step<'a> {
                         self.settled.extend(mail.settles);
                         Delivery::Recorded
                     }
-                    Err(error) => Delivery::Refused(error, status.clone()),
+                    Err(error) => {
+                        if mail.ack.is_none() && mail.settles.is_some() {
+                            // A kept request, which was answered: nobody else deletes its row.
+                            self.settled.extend(mail.settles);
+                            self.row_changed = true;
+                        }
+                        Delivery::Refused(error, status.clone())
+                    }
                 },
                 Letter::Barrier | Letter::Repin(_) | Letter::Update(..) => Delivery::Recorded,
             };

@@ -280,6 +280,9 @@ fn admit(
     let slot = Arc::new(watch::Sender::new(known.unwrap_or(News::Admitted)));
     slots.insert(update.id.clone(), Arc::clone(&slot));
     drop(slots);
+    if !is_new {
+        look_again(host, cell, &update.id)?;
+    }
     if is_new {
         let (host, cell, update) = (Arc::clone(host), Arc::clone(cell), update.clone());
         host.tokio.clone().spawn(async move {
@@ -289,6 +292,20 @@ fn admit(
         });
     }
     Ok(slot)
+}
+
+/// Ends an update that has ended since the history was read: no commit will tell of it any more.
+fn look_again(host: &Inner, cell: &RunCell, id: &str) -> Result<(), MessageError> {
+    let status = cell.lock().head.summary.status.clone();
+    let frames = host.frames(cell.key, &cell.run_id)?;
+    let events = sandglass_engine::history(frames).map_err(|error| Error::Damaged {
+        run_id: cell.run_id.clone(),
+        reason: error.to_string(),
+    })?;
+    if let Some(news @ News::Completed(_)) = recorded(&events, id, &status) {
+        cell.updates.end(id, news);
+    }
+    Ok(())
 }
 
 fn exhausted(error: &InputError) -> MessageError {
@@ -327,8 +344,11 @@ async fn bring(
         let (sender, receiver) = tokio::sync::oneshot::channel();
         host.send(cell, letter, Some(sender));
         match receiver.await.map_err(|_| host.gone())?? {
-            // The same update may be recorded already: its news will come.
-            Delivery::Recorded | Delivery::Refused(InputError::Duplicate, _) => return Ok(()),
+            Delivery::Recorded => return Ok(()),
+            // The same update is recorded already: its news will come, or has come.
+            Delivery::Refused(InputError::Duplicate, _) => {
+                return look_again(host, cell, &update.id);
+            }
             Delivery::Refused(InputError::Moved, _) => begun = true,
             Delivery::Refused(InputError::Closed, _) => return Err(MessageError::Aborted),
             Delivery::Refused(error, _) => return Err(exhausted(&error)),

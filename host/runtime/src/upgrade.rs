@@ -5,14 +5,12 @@ mod all;
 pub use all::{Obstacle, RunUpgrade, UpgradeOptions, UpgradeOutcome, UpgradeReport};
 
 use crate::{
-    cell::{Delivery, Letter},
     error::{Error, UpgradeError},
     handle::RunHandle,
     host::{Host, Inner},
 };
 use sandglass_engine::{Digest, ReplayError, replay};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 impl Host {
     /// Lets an open run go on with another component, from its next workflow task on.
@@ -24,7 +22,7 @@ impl Host {
     /// # Errors
     /// [`UpgradeError::Replay`] with what differed, [`UpgradeError::UnknownType`],
     /// [`Error::NotFound`] if no such run is open, [`Error::Closed`] if it ended meanwhile,
-    /// [`Error::UnknownComponent`].
+    /// [`Error::Refused`] if it went on each time that it was tried, [`Error::UnknownComponent`].
     pub async fn upgrade(
         &self,
         run: &RunHandle,
@@ -37,27 +35,29 @@ impl Host {
             .open_run_of(run.workflow_id())
             .filter(|cell| run.run_id().is_none_or(|run_id| run_id == cell.run_id))
             .ok_or_else(not_found)?;
-        let tried = {
-            let (inner, cell) = (Arc::clone(&inner), Arc::clone(&cell));
-            inner.tokio.clone().spawn_blocking(move || {
-                check(&inner, digest, &cell.workflow_type)?;
-                if trial {
-                    try_replay(&inner, digest, cell.key, &cell.run_id)?;
-                }
-                Ok::<_, UpgradeError>(())
-            })
+        let options = UpgradeOptions {
+            no_trial: !trial,
+            ..UpgradeOptions::default()
         };
-        tried
-            .await
-            .map_err(|error| Error::system("try the component", error))??;
-        let (sender, receiver) = oneshot::channel();
-        inner.send(&cell, Letter::Repin(digest), Some(sender));
-        match receiver.await.map_err(|_| inner.gone())?? {
-            Delivery::Recorded => Ok(()),
-            Delivery::Refused(_, status) => Err(UpgradeError::from(Error::Closed {
-                workflow_id: cell.workflow_id.clone(),
-                status: Box::new(status),
-            })),
+        let workflow_id = cell.workflow_id.clone();
+        match inner.tried_and_moved(&cell, digest, &options).await? {
+            Some(UpgradeOutcome::Closed) => {
+                let status = Box::new(cell.lock().head.summary.status.clone());
+                Err(Error::Closed {
+                    workflow_id,
+                    status,
+                }
+                .into())
+            }
+            Some(_) => Ok(()),
+            None => {
+                let reason = all::RESTLESS.into();
+                Err(Error::Refused {
+                    workflow_id,
+                    reason,
+                }
+                .into())
+            }
         }
     }
 }

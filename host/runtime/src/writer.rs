@@ -210,6 +210,12 @@ impl Writer {
         self.changed.notify_all();
     }
 
+    pub(crate) fn frames_waiting(&self) -> usize {
+        let queue = self.lock();
+        let frames = queue.batch.iter().map(|waiting| &waiting.write.frame);
+        frames.flatten().count()
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         let queue = self.lock();
         queue.batch.is_empty() && !queue.committing

@@ -26,6 +26,7 @@ mod host {
     mod store_faults;
     mod tasks;
     mod temporal;
+    mod updates;
 }
 
 #[test]

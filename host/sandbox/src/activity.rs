@@ -11,7 +11,7 @@ mod wasi;
 
 use crate::{Error, Level, SandboxConfig, bindings::activity::ActivityPre, component::check_types};
 use grants::GrantedHosts;
-use sandglass_engine::{Digest, Failure, Millis, Payload, Timestamp};
+use sandglass_engine::{Digest, Failure, HeartbeatAnswer, Millis, Payload, Timestamp};
 use std::{fmt, sync::Arc};
 use wasmtime::{Engine, component::InstancePre};
 
@@ -64,6 +64,17 @@ pub enum AttemptState {
     Paused,
     /// The activity was reset: its next attempt is the first again.
     Reset,
+}
+
+impl From<HeartbeatAnswer> for AttemptState {
+    fn from(answer: HeartbeatAnswer) -> Self {
+        match answer {
+            HeartbeatAnswer::Active => Self::Active,
+            HeartbeatAnswer::CancelRequested(reason) => Self::CancelRequested(reason),
+            HeartbeatAnswer::Reset => Self::Reset,
+            HeartbeatAnswer::Paused => Self::Paused,
+        }
+    }
 }
 
 /// What an attempt can ask of the host. Called on the thread that runs the guest; must not block.

@@ -63,7 +63,8 @@ impl ActivityContext {
     /// Gives a sign of life, with details that the next attempt receives. Answers whether to go on.
     ///
     /// Each call counts for the heartbeat timeout; details are stored at intervals and with a
-    /// failure. Details of more than 2 MiB are not kept: the ones before them stay.
+    /// failure. Details of more than [`sandglass_engine::Limits::payload_bytes`] are not
+    /// kept: the ones before them stay.
     ///
     /// Of a local activity nothing is kept: it needs no sign of life.
     pub fn heartbeat(&self, details: Vec<Payload>) -> AttemptState {

@@ -17,7 +17,6 @@ use sandglass_engine::{
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 /// One local activity of a run.
@@ -211,8 +210,9 @@ fn limit_wait(
         return;
     };
     let (host, cell) = (Arc::clone(host), Arc::clone(cell));
+    let due = host.clock.now() + limit;
     host.tokio.clone().spawn(async move {
-        host.sleep(limit.into()).await;
+        host.wait_until(due).await;
         let mut state = cell.lock();
         let own = state.locals.get(&operation);
         if own.is_some_and(|slot| Arc::ptr_eq(&slot.life, &life) && slot.ended.is_none()) {
@@ -303,14 +303,9 @@ impl Life {
             let Some(at) = self.attempt_ended(report) else {
                 break;
             };
-            self.sleep_until(at).await;
+            self.host.wait_until(at).await;
         }
         hosting::look(&self.host, &self.cell);
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        let left = at.since(self.host.clock.now());
-        self.host.sleep(Duration::from(left)).await;
     }
 
     /// Its slot, while the run waits for it.
@@ -373,7 +368,7 @@ impl Life {
     async fn passed(&self, deadline: Option<(Timestamp, TimeoutKind)>) -> TimeoutKind {
         match deadline {
             Some((at, kind)) => {
-                self.sleep_until(at).await;
+                self.host.wait_until(at).await;
                 kind
             }
             None => std::future::pending().await,

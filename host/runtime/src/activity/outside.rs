@@ -10,9 +10,10 @@ use crate::{
     error::Error,
     handle::{Found, RunHandle},
     host::{Host, Inner},
+    start::check_size,
 };
 use sandglass_engine::{
-    EventId, Failure, HeartbeatAnswer, Input, InputError, OperatorRequest, OperatorTarget, Payload,
+    EventId, Failure, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload,
     PendingActivity, Report, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -263,7 +264,7 @@ impl ActivityHandle {
     }
 
     pub(crate) async fn perform(&self, op: ActivityOp) -> Result<ActivityAnswer, Error> {
-        let op = bounded(self.run.host(), op)?;
+        let op = bounded(&self.run.host().config.limits, op)?;
         let cell = match self.run.find()? {
             Found::Open(cell) => cell,
             Found::Closed(_) => return Err(self.not_found(RUN_ENDED)),
@@ -348,12 +349,7 @@ impl ActivityHandle {
         if slot.pending.started.is_none() {
             return Err(self.not_found(NOT_PENDING));
         }
-        let told = match slot.pending.heartbeat(now, details) {
-            HeartbeatAnswer::Active => AttemptState::Active,
-            HeartbeatAnswer::CancelRequested(reason) => AttemptState::CancelRequested(reason),
-            HeartbeatAnswer::Reset => AttemptState::Reset,
-            HeartbeatAnswer::Paused => AttemptState::Paused,
-        };
+        let told = AttemptState::from(slot.pending.heartbeat(now, details));
         heartbeat::store_soon(host, cell, state, id);
         Ok(ActivityAnswer::State(told))
     }
@@ -411,19 +407,19 @@ impl ActivityHandle {
 }
 
 /// Refuses what is too large, and shortens a failure that is.
-fn bounded(host: &Inner, op: ActivityOp) -> Result<ActivityOp, Error> {
+pub(crate) fn bounded(limits: &Limits, op: ActivityOp) -> Result<ActivityOp, Error> {
     match &op {
         ActivityOp::Complete { result, .. } => {
-            host.check_size("the result", std::slice::from_ref(result))?;
+            check_size(limits, "the result", std::slice::from_ref(result))?;
         }
         ActivityOp::ReportCanceled { details, .. } | ActivityOp::Heartbeat { details } => {
-            host.check_size("the details", details)?;
+            check_size(limits, "the details", details)?;
         }
         _ => {}
     }
     Ok(match op {
         ActivityOp::Fail { failure, identity } => ActivityOp::Fail {
-            failure: bounds::failure(failure, &host.config.limits),
+            failure: bounds::failure(failure, limits),
             identity,
         },
         op => op,

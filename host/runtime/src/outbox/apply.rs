@@ -12,7 +12,7 @@ use sandglass_engine::{
     CancelRequest, ChildCall, ChildClose, Digest, Effect, EventId, ExternalFailedCause, Input,
     InputError, Origin, ParentClosePolicy, Record, RunRef, Signal, StartChildFailedCause, Target,
 };
-use sandglass_store::{RunKey, RunRow, RunStatus};
+use sandglass_store::{Reader, RunKey, RunRow, RunStatus};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
@@ -243,12 +243,14 @@ impl Applying<'_> {
         if target.workflow_id == source.run.workflow_id {
             return Ok(NOT_FOUND);
         }
-        let own = self.host.open_run(self.source);
+        // As it is stored: the source may have ended in the task that asked.
+        let lineage = match child_only {
+            true => self.lineage()?,
+            false => Lineage::new(),
+        };
         let is_child = |parent: Option<&Origin>| {
-            let is_own = |parent: &Origin| {
-                // A child that the source had before it was reset is its own as well.
-                parent.run == source.run || own.as_ref().is_some_and(|cell| was_once(cell, parent))
-            };
+            // A child that the source had before it was reset is its own as well.
+            let is_own = |parent: &Origin| parent.run == source.run || is_in(&lineage, parent);
             !child_only || parent.is_some_and(is_own)
         };
         let request = CancelRequest {
@@ -279,6 +281,14 @@ impl Applying<'_> {
                 _ => return Ok(Ok(())),
             }
         }
+    }
+
+    /// The runs whose history the source began with.
+    fn lineage(&self) -> Result<Lineage, Error> {
+        let stored = |reader: &dyn Reader| Ok((reader.file().to_owned(), reader.run(self.source)?));
+        let (file, row) = self.host.read(stored)?;
+        let summary = row.map(|row| decode_summary(&file, &row)).transpose()?;
+        Ok(summary.unwrap_or_default().lineage)
     }
 
     async fn signal(
@@ -412,9 +422,14 @@ fn parent_of(cell: &RunCell) -> Option<Origin> {
 
 /// Whether a run is this one, or began with its history up to after the event that is meant (R17).
 fn was_once(cell: &RunCell, origin: &Origin) -> bool {
-    let lineage = &cell.lock().head.summary.lineage;
-    cell.run_id == origin.run.run_id
-        || lineage.iter().any(|(until, run_id)| {
-            *run_id == origin.run.run_id && origin.initiated_event_id < *until
-        })
+    cell.run_id == origin.run.run_id || is_in(&cell.lock().head.summary.lineage, origin)
+}
+
+/// The runs whose history a run began with, each with the event up to before which it did.
+type Lineage = Vec<(EventId, String)>;
+
+fn is_in(lineage: &Lineage, origin: &Origin) -> bool {
+    lineage
+        .iter()
+        .any(|(until, run_id)| *run_id == origin.run.run_id && origin.initiated_event_id < *until)
 }

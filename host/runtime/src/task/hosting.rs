@@ -226,10 +226,12 @@ impl<'a> Step<'a> {
             .take()
             .expect("only a task that waits is put aside");
         let over_at = self.over_at(hosted.started_at);
-        // Whoever was refused has nothing to wait for.
-        let refused =
-            |(_, delivery): &mut (Ack, Delivery)| matches!(delivery, Delivery::Refused(..));
-        for (ack, delivery) in self.acks.extract_if(.., refused) {
+        // Whoever was refused has nothing to wait for, nor has anybody if all is on disk.
+        let stored = self.slot.is_none() && self.before.is_none() && !self.row_changed;
+        let at_once = |(_, delivery): &mut (Ack, Delivery)| {
+            stored || matches!(delivery, Delivery::Refused(..))
+        };
+        for (ack, delivery) in self.acks.extract_if(.., at_once) {
             drop(ack.send(Ok(delivery)));
         }
         let hosting = Hosting {

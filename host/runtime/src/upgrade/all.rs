@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 const TRIES: u32 = 50;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// Why a run that went on each time cannot be moved.
+pub(super) const RESTLESS: &str = "it did not rest while it was tried; ask again";
+
 /// Which runs are to be moved, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UpgradeOptions {
@@ -124,8 +127,8 @@ impl From<&UpgradeError> for Obstacle {
 impl Host {
     /// Moves open runs to another component, each after a trial replay of its history, and tells
     /// what became of each. A run that cannot move stays as it is and goes on with the component
-    /// that it has. The component must be loaded or in the store; from its loading on it takes new
-    /// runs of its workflow types.
+    /// that it has. The component must be loaded or in the store. Which component new runs begin with
+    /// stays as it is: that is a matter of [`Host::load_component`].
     ///
     /// # Errors
     /// [`Error::UnknownComponent`], [`Error::Component`], [`Error::Store`]: then nothing was moved.
@@ -136,9 +139,32 @@ impl Host {
     ) -> Result<UpgradeReport, Error> {
         self.inner.upgrade_runs(digest, options).await
     }
+
+    /// Loads a component as [`Host::load_component`] does, and moves open runs to it as
+    /// [`Host::upgrade_runs`] does. With [`UpgradeOptions::dry_run`] it is only tried: it is not
+    /// kept in the store, and new runs begin with what they began with before.
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn upgrade_runs_to(
+        &self,
+        component: impl Into<Vec<u8>>,
+        options: UpgradeOptions,
+    ) -> Result<UpgradeReport, Error> {
+        self.inner.upgrade_runs_to(component.into(), options).await
+    }
 }
 
 impl Inner {
+    pub(crate) async fn upgrade_runs_to(
+        self: &Arc<Self>,
+        component: Vec<u8>,
+        options: UpgradeOptions,
+    ) -> Result<UpgradeReport, Error> {
+        let digest = self.load_component(component, !options.dry_run).await?;
+        self.upgrade_runs(digest, options).await
+    }
+
     pub(crate) async fn upgrade_runs(
         self: &Arc<Self>,
         digest: Digest,
@@ -207,21 +233,35 @@ impl Inner {
         digest: Digest,
         options: &UpgradeOptions,
     ) -> UpgradeOutcome {
-        for _ in 0..TRIES {
-            match self.try_and_move(cell, digest, options).await {
-                Ok(Some(outcome)) => return outcome,
-                Ok(None) => tokio_sleep(self, TRY_AGAIN_AFTER).await,
-                Err(error) => return UpgradeOutcome::Cannot(Obstacle::from(&error)),
-            }
+        match self.tried_and_moved(cell, digest, options).await {
+            Ok(Some(outcome)) => return outcome,
+            Ok(None) => {}
+            Err(error) => return UpgradeOutcome::Cannot(Obstacle::from(&error)),
         }
-        let reason = "it did not rest while it was tried; ask again".to_owned();
         UpgradeOutcome::Cannot(Obstacle {
-            reason,
+            reason: RESTLESS.to_owned(),
             event_id: None,
             recorded: None,
             attempted: None,
             stack_trace: String::new(),
         })
+    }
+
+    /// Nothing: the run has gone on each time that it was tried.
+    pub(super) async fn tried_and_moved(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        digest: Digest,
+        options: &UpgradeOptions,
+    ) -> Result<Option<UpgradeOutcome>, UpgradeError> {
+        for _ in 0..TRIES {
+            let outcome = self.try_and_move(cell, digest, options).await?;
+            if outcome.is_some() {
+                return Ok(outcome);
+            }
+            self.wait_real(TRY_AGAIN_AFTER).await;
+        }
+        Ok(None)
     }
 
     /// Nothing: the run has gone on since it was tried.
@@ -277,11 +317,4 @@ impl Inner {
             _ => Ok(Some(UpgradeOutcome::Moved)),
         }
     }
-}
-
-/// Waits on the host's own runtime, in real time: the caller's may have no timers.
-async fn tokio_sleep(host: &Inner, wait: Duration) {
-    let sleeping = host.tokio.spawn(tokio::time::sleep(wait));
-    // It ends early only with the host.
-    let _ended = sleeping.await;
 }

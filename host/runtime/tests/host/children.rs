@@ -2,7 +2,9 @@
 //! their way.
 
 use super::support::*;
-use sandglass::{CancelOptions, Host, RunHandle, StartOptions, engine::*};
+use sandglass::{
+    CancelOptions, Disposition, Host, ResetOptions, RunHandle, StartOptions, engine::*,
+};
 use sandglass_semantics::{scenario, scenarios::skeleton};
 use std::sync::Arc;
 
@@ -190,6 +192,18 @@ async fn r24_a_run_cannot_ask_itself() {
     let run = host.start(options).await.unwrap();
     run.result().await.unwrap();
     assert_eq!(skeleton_of(&run).await, "WES,XI,XF,WF");
+    let events = run.history().await.unwrap();
+    let causes: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event.attributes {
+            EventAttributes::RequestCancelExternalWorkflowExecutionFailed { cause, .. } => {
+                Some(cause)
+            }
+            _ => None,
+        })
+        .collect();
+    let unknown = ExternalFailedCause::ExternalWorkflowExecutionNotFound;
+    assert_eq!(causes, [unknown]);
 }
 
 #[tokio::test]
@@ -238,4 +252,121 @@ async fn r24_a_stranger_is_not_taken_for_a_child() {
         assert_eq!(requested.is_none() && !ended, child_only);
         host.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn r26_a_request_reaches_a_child_that_the_run_had_before_it_was_reset() {
+    let world = World::new();
+    let script = family(ChildCancellation::TryCancel, ParentClosePolicy::Abandon);
+    let host = world.host(&script).build().await.unwrap();
+    let (parent, child) = start_family(&host).await;
+    let again = ResetOptions::to(ResetPoint::LastTask);
+    let parent = parent.reset(again).await.unwrap();
+    host.idle().await;
+    parent.cancel(CancelOptions::reason("r1")).await.unwrap();
+    parent.result().await.unwrap();
+    host.idle().await;
+    assert_eq!(skeleton_of(&child).await, scenario("A14_abandon_policy:c"));
+}
+
+/// A child of the run `w` that is at the gate, in a workflow task.
+async fn held_child(host: &Host, gate: &Gate) -> RunHandle {
+    let (_, child) = start_family(host).await;
+    child.signal_named("hold", vec![]).await.unwrap();
+    gate.wait_for(1);
+    child
+}
+
+fn holding(gate: &Gate) -> Arc<Script> {
+    let held = gate.clone();
+    script(move || {
+        let gate = held.clone();
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                let policy = ParentClosePolicy::RequestCancel;
+                calls.command(child(ChildCancellation::Abandon, policy));
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::SignalReceived(_) => {
+                gate.pass();
+                (0..10).for_each(|_| drop(calls.timer(7_200_000)));
+            }
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn r2_a_request_of_the_parent_that_waits_for_a_task_is_the_first() {
+    let world = World::new();
+    let gate = Gate::default();
+    let host = world.host(&holding(&gate)).build().await.unwrap();
+    let child = held_child(&host, &gate).await;
+    host.run("w", None).terminate("t", "op").await.unwrap();
+    while child.describe().await.unwrap().cancel.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let asked = child.cancel(CancelOptions::reason("r2")).await.unwrap();
+    assert_eq!(asked.disposition, Disposition::AlreadyRequested);
+    gate.open();
+    host.idle().await;
+    let cancel = child.describe().await.unwrap().cancel.unwrap();
+    assert_eq!(cancel.reason, "by parent close policy");
+    host.shutdown().await.unwrap();
+    assert_eq!(waiting_effects(&world.db), 0);
+}
+
+#[tokio::test]
+async fn a_kept_request_leaves_nothing_behind_a_run_that_is_ended_for_its_size() {
+    let world = World::new();
+    let gate = Gate::default();
+    let limits = Limits {
+        history_events: 12,
+        ..Limits::default()
+    };
+    let host = world.host(&holding(&gate)).limits(limits);
+    let host = host.build().await.unwrap();
+    let child = held_child(&host, &gate).await;
+    let asked = child.cancel(CancelOptions::reason("r1")).await.unwrap();
+    assert_eq!(asked.disposition, Disposition::Recorded);
+    gate.open();
+    let status = child.result().await.unwrap();
+    assert!(matches!(status, Status::Terminated { .. }), "{status:?}");
+    host.idle().await;
+    host.shutdown().await.unwrap();
+    assert_eq!(waiting_effects(&world.db), 0);
+}
+
+#[tokio::test]
+async fn s33_a_child_that_was_asked_to_end_outlives_its_parent() {
+    let world = World::new();
+    // The child answers the request by another timer, which is not canceled.
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                let (wait, policy) = (ChildCancellation::TryCancel, ParentClosePolicy::Abandon);
+                calls.command(child(wait, policy));
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::TimerFired(_, Err(_)) => {
+                let (parent, kind) = (ScopeId::ROOT, ScopeKind::Detached);
+                let Answer::Scope(scope) = calls.command(Command::OpenScope { parent, kind })
+                else {
+                    return;
+                };
+                let duration = Millis(3_600_000);
+                calls.command(Command::StartTimer { scope, duration });
+            }
+            GuestEvent::ChildResolved(_, Err(failure)) => calls.fail(failure),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let (parent, child) = start_family(&host).await;
+    parent.cancel(CancelOptions::reason("r1")).await.unwrap();
+    let status = parent.result().await.unwrap();
+    assert!(matches!(status, Status::Canceled { .. }), "{status:?}");
+    host.idle().await;
+    assert_eq!(child.describe().await.unwrap().status, Status::Running);
+    assert_eq!(skeleton_of(&child).await, "WES,TS,CR,TC,TS");
 }

@@ -81,7 +81,7 @@ async fn what_gathers_during_a_commit_is_committed_together() {
         })
         .collect();
     // All of them run their tasks while the writer is at the first commit.
-    while host.stats().tasks < 65 {
+    while host.stats().tasks < 65 || host.stats().frames_waiting < 64 {
         tokio::task::yield_now().await;
     }
     faults.gate().open();
@@ -167,7 +167,7 @@ async fn a_failed_write_fails_one_run_of_a_commit() {
         let options = StartOptions::new("main", format!("x{n}"));
         others.push(tokio::spawn(async move { host.start(options).await }));
     }
-    while host.stats().tasks < 4 {
+    while host.stats().tasks < 4 || host.stats().frames_waiting < 3 {
         tokio::task::yield_now().await;
     }
     faults.gate().open();

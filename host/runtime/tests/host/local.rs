@@ -458,3 +458,19 @@ async fn a_run_that_waits_for_one_is_not_evicted() {
     let stats = host.stats();
     assert_eq!((stats.evictions, stats.replays), (0, 0));
 }
+
+#[tokio::test]
+async fn a_local_activity_does_not_count_as_one_that_sleeps() {
+    let world = World::new();
+    let work = Work::default();
+    let script = one_local(CancellationType::default());
+    let host = work.serve(world.host(&script)).build().await.unwrap();
+    let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+    work.begun(1).await;
+    for _ in 0..100 {
+        assert_eq!(host.sleeping(), 0);
+        tokio::task::yield_now().await;
+    }
+    work.release.notify_one();
+    assert_eq!(json_result(&run).await, "7");
+}

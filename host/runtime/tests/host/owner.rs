@@ -2,7 +2,8 @@
 
 use super::support::*;
 use sandglass::{
-    CancelOptions, Disposition, Error, TerminateOptions, engine::*, offline, remote::Client, store,
+    ActivityOp, CancelOptions, Disposition, Error, MessageError, QueryOptions, TerminateOptions,
+    engine::*, offline, remote::Client, store,
 };
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
@@ -104,4 +105,44 @@ async fn a_run_is_terminated_without_an_owner() {
     ));
     world.advance(&host, 3_600_000).await;
     assert_eq!(shape_of(&run).await, "WES,T,TS,WK");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_without_an_owner_too() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    start(&host).await;
+    host.shutdown().await.unwrap();
+    let large = || Payload::json(format!("\"{}\"", "x".repeat(3 << 20)));
+    let too_large = |answer: Result<(), Error>| {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    };
+    let signal = Signal {
+        name: "s".into(),
+        arguments: vec![large()],
+        ..Signal::default()
+    };
+    too_large(offline::signal(&world.db, "w", None, signal));
+    let complete = ActivityOp::Complete {
+        result: large(),
+        identity: "op".into(),
+    };
+    too_large(offline::activity(&world.db, "w", None, "1", complete));
+    let options = TerminateOptions {
+        details: vec![large()],
+        ..TerminateOptions::new("t", "op")
+    };
+    too_large(offline::terminate(&world.db, "w", None, options));
+    let query = QueryOptions {
+        arguments: vec![large()],
+        ..QueryOptions::new("q")
+    };
+    let asked = offline::query(&world.db, "w", None, query, None);
+    let Err(MessageError::Host(error)) = asked else {
+        panic!("{asked:?}");
+    };
+    too_large(Err(error));
+    let host = world.host(&sleeper()).build().await.unwrap();
+    assert_eq!(shape_of(&host.run("w", None)).await, "WES,T,TS");
 }

@@ -204,7 +204,7 @@ async fn reset_halfway(
     let resetting = tokio::spawn(async move { old.reset(to(ResetPoint::LastTask, "r")).await });
     tokio::task::yield_now().await;
     faults.gate().wait_for(1);
-    let reads = faults.hold_reads();
+    let reads = faults.hold_next_read();
     faults.gate().open();
     reads.wait_for(1);
     (resetting, reads)
@@ -231,7 +231,7 @@ async fn r17_the_end_of_a_child_that_comes_between_the_two_runs_reaches_the_new_
             reads.open();
             assert!(resetting.await.unwrap().is_err());
             let faults = Faults::default();
-            reads = faults.hold_reads();
+            reads = faults.hold_next_read();
             host = faults
                 .host(world.host(&parent()), &world.db)
                 .build()

@@ -308,13 +308,11 @@ async fn mail_that_nobody_will_read_is_answered_when_the_host_goes() {
             _ => drop(calls.timer(3_600_000)),
         }
     });
-    let host = world.host(&script).worker_threads(1).build().await.unwrap();
+    let host = world.host(&script).build().await.unwrap();
     let run = start(&host).await;
-    let spinning = host.start(StartOptions::new("main", "x")).await.unwrap();
-    host.idle().await;
-    // Answered by a commit of its own, while the only thread is at its workflow task.
-    spinning.signal_named("go", vec![]).await.unwrap();
-    let mut late = std::pin::pin!(run.cancel(CancelOptions::default()));
+    // Answered by a commit of its own, while the workflow task goes on; what comes then waits.
+    run.signal_named("go", vec![]).await.unwrap();
+    let mut late = std::pin::pin!(run.signal_named("late", vec![]));
     tokio::select! {
         biased;
         answer = &mut late => panic!("answered: {answer:?}"),

@@ -104,13 +104,18 @@ async fn a_run_whose_newest_frame_is_gone_says_so() {
         run.signal_named("first", vec![]).await.unwrap();
     }
     host.shutdown().await.unwrap();
+    // The last one: of a workflow task that took long the inputs have a frame of their own.
+    let read = "SELECT max(seq) FROM frame WHERE run = 2";
+    let connection = Connection::open(&world.db).unwrap();
+    let newest: u64 = connection.query_row(read, [], |row| row.get(0)).unwrap();
+    drop(connection);
     sql(
         &world.db,
-        "DELETE FROM frame WHERE run = 2 AND seq = (SELECT max(seq) FROM frame WHERE run = 2)",
+        &format!("DELETE FROM frame WHERE run = 2 AND seq = {newest}"),
     );
     let host = world.host(&two_signals()).build().await.unwrap();
     let wanted = format!(
-        "{}: frame 2 of run 2 is corrupt: it is missing, the run has events up to ",
+        "{}: frame {newest} of run 2 is corrupt: it is missing, the run has events up to ",
         world.db.display()
     );
     assert_damaged(&host, "bad", &wanted).await;
@@ -151,7 +156,12 @@ async fn one_refused_frame_among_64_fails_one_caller_and_rebuilds_one_run() {
         runs.push(start_one(&host, &format!("w{n}")).await);
     }
     host.idle().await;
-    // Of run 18: the holder is run 1.
+    // Of run 18: the holder is run 1. A task that took long has two frames.
+    let count = "SELECT count(*) + 1 FROM frame WHERE run = 18";
+    let next: u64 = Connection::open(&world.db)
+        .unwrap()
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
     sql(
         &world.db,
         "CREATE TRIGGER refuse BEFORE INSERT ON frame WHEN NEW.run = 18
@@ -169,7 +179,8 @@ async fn one_refused_frame_among_64_fails_one_caller_and_rebuilds_one_run() {
             tokio::spawn(async move { run.signal_named("first", vec![]).await })
         })
         .collect();
-    while host.stats().tasks < tasks + 65 {
+    // A task counts before its frame is with the writer.
+    while host.stats().tasks < tasks + 65 || host.stats().frames_waiting < 64 {
         tokio::task::yield_now().await;
     }
     faults.gate().open();
@@ -178,13 +189,14 @@ async fn one_refused_frame_among_64_fails_one_caller_and_rebuilds_one_run() {
     for signal in signals {
         answers.push(signal.await.unwrap());
     }
-    assert!(faults.sizes().contains(&64), "{:?}", faults.sizes());
+    let largest = faults.sizes().into_iter().max().unwrap();
+    assert!(largest >= 64, "{:?}", faults.sizes());
     for (n, answer) in answers.iter().enumerate() {
         assert_eq!(answer.is_err(), n == 16, "{n}: {answer:?}");
     }
     let error = answers[16].as_ref().unwrap_err().to_string();
     let wanted = format!(
-        "{}: frame 2 of run 18 is refused: told to fail",
+        "{}: frame {next} of run 18 is refused: told to fail",
         world.db.display()
     );
     assert!(error.contains(&wanted), "{error}");

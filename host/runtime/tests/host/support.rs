@@ -278,6 +278,13 @@ pub(crate) fn shape(events: &[HistoryEvent]) -> String {
     shorthand(events)
 }
 
+/// How many effects of runs on others wait in a store.
+pub(crate) fn waiting_effects(db: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(db).unwrap();
+    let count = "SELECT count(*) FROM outbox";
+    connection.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
 /// What the store does with the next commits, one entry each; afterwards all go through.
 #[derive(Clone, Default)]
 pub(crate) struct Faults(Arc<FaultsInner>);
@@ -310,8 +317,8 @@ impl Faults {
         &self.0.gate
     }
 
-    /// From now on whoever reads frames waits at this gate.
-    pub(crate) fn hold_reads(&self) -> Gate {
+    /// Whoever is the next to read frames waits at this gate with what it has read.
+    pub(crate) fn hold_next_read(&self) -> Gate {
         let gate = Gate::default();
         *self.0.reads.lock().unwrap() = Some(gate.clone());
         gate
@@ -426,9 +433,10 @@ impl Reader for Reading {
     }
 
     fn frames_from(&self, key: RunKey, first: u64) -> Result<Vec<Vec<u8>>, Error> {
-        let gate = self.faults.0.reads.lock().unwrap().clone();
+        let frames = self.reader.frames_from(key, first);
+        let gate = self.faults.0.reads.lock().unwrap().take();
         gate.iter().for_each(Gate::pass);
-        self.reader.frames_from(key, first)
+        frames
     }
 
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {
