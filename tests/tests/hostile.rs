@@ -99,6 +99,10 @@ async fn an_infinite_loop_is_stopped_and_named() {
     );
     a_neighbor_is_unharmed(&w).await;
     terminated_within_a_second(&run).await;
+    // R28: whatever attempt was running, only the first of the streak is in the history.
+    let history = run.history().await;
+    let end = "Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE),WK";
+    assert!(history.ends_with(end), "{history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

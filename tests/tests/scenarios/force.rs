@@ -63,6 +63,10 @@ async fn r30_grace_that_runs_out() {
             run.until("WES,T,TS,CR,T,TC,TS").await;
             w.advance(1);
             run.until(&format!("WES,T,TS,CR,T,TC,TS,{end}")).await;
+            let by = run.handle.describe().await.unwrap().force;
+            let by = by.map(|(request, _)| (request.rung, request.trigger));
+            let forced = then != Escalation::Terminate;
+            assert_eq!(by, forced.then_some((then, Trigger::Deadline)));
         })
         .await;
     }

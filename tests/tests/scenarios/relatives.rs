@@ -1,7 +1,7 @@
 //! Children and other runs: scenarios A13 to A16 and what belongs to them.
 
 use super::plain;
-use sandglass_engine::{EventAttributes, Status};
+use sandglass_engine::{EventAttributes, ExternalFailedCause, Status};
 use sandglass_semantics::scenario;
 use sandglass_tests::{RunUnderTest, World};
 
@@ -115,6 +115,14 @@ async fn a16_other_runs() {
         other.until_skeleton(scenario("A16:target")).await;
         let unknown = start_for(w, "a16", "nobody").await;
         unknown.until_skeleton(scenario("A16:c")).await;
+        let failed = "RequestCancelExternalWorkflowExecutionFailed";
+        let EventAttributes::RequestCancelExternalWorkflowExecutionFailed { cause, .. } =
+            unknown.attributes(failed).await
+        else {
+            panic!("not failed");
+        };
+        let missing = ExternalFailedCause::ExternalWorkflowExecutionNotFound;
+        assert_eq!(cause, missing);
     })
     .await;
 }

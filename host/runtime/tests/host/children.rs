@@ -370,3 +370,41 @@ async fn s33_a_child_that_was_asked_to_end_outlives_its_parent() {
     assert_eq!(child.describe().await.unwrap().status, Status::Running);
     assert_eq!(skeleton_of(&child).await, "WES,TS,CR,TC,TS");
 }
+
+#[tokio::test]
+async fn a14_a_parent_that_does_not_wait_closes_before_its_child() {
+    let world = World::new();
+    // The child cleans up by an activity that nobody serves yet.
+    let script = script(|| {
+        let mut cancellation = None;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                let wait = ChildCancellation::TryCancel;
+                calls.command(child(wait, ParentClosePolicy::RequestCancel));
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::TimerFired(_, Err(failure)) => {
+                cancellation = Some(failure.clone());
+                let (parent, kind) = (ScopeId::ROOT, ScopeKind::Detached);
+                let Answer::Scope(scope) = calls.command(Command::OpenScope { parent, kind })
+                else {
+                    return;
+                };
+                calls.activity(scope, call("Cleanup"));
+            }
+            GuestEvent::ActivityResolved(..) => calls.fail(&cancellation.take().unwrap()),
+            GuestEvent::ChildResolved(_, Err(failure)) => calls.fail(failure),
+            _ => {}
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let (parent, child) = start_family(&host).await;
+    parent.cancel(CancelOptions::reason("r1")).await.unwrap();
+    parent.result().await.unwrap();
+    host.idle().await;
+    assert_eq!(skeleton_of(&parent).await, scenario("A14"));
+    assert_eq!(child.describe().await.unwrap().status, Status::Running);
+    host.register_activity("Cleanup", |_, _| async { Ok(Payload::null()) });
+    child.result().await.unwrap();
+    assert_eq!(skeleton_of(&child).await, scenario("A14:c"));
+}

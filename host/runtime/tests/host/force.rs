@@ -161,6 +161,31 @@ async fn r29_a_kill_ends_attempts_also_those_left_over_from_a_closed_run() {
 }
 
 #[tokio::test]
+async fn r30_of_what_may_follow_a_deadline_only_a_kill_ends_attempts() {
+    for then in [Escalation::Kill, Escalation::Force, Escalation::Terminate] {
+        let world = World::new();
+        let (host, mut begun, gate) = working(&world).await;
+        let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+        begun.recv().await.unwrap();
+        let options = CancelOptions {
+            deadline: Some(Duration::from_secs(5)),
+            escalation: Some(then),
+            ..CancelOptions::reason("r1")
+        };
+        run.cancel(options).await.unwrap();
+        host.idle().await;
+        world.advance(&host, 5_000).await;
+        run.result().await.unwrap();
+        if then != Escalation::Kill {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            assert_eq!(host.attempts_in_flight(), 1, "{then:?} does not end it");
+            gate.open();
+        }
+        ended(&host).await;
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_that_nobody_wants_ends_at_its_limit_at_the_latest() {
     let world = World::new();
     let (host, mut begun, _gate) = working(&world).await;

@@ -1,10 +1,14 @@
 //! What a host shows of a run that is being canceled, what attempts hear of a run that is gone, and
 //! that a run which does not end by its own code undoes nothing.
 
-use super::support::*;
-use sandglass::{AttemptState, CancelOptions, RunHandle, StartOptions, engine::*};
+use super::{chains::continue_as_new, support::*};
+use sandglass::{AttemptState, CancelOptions, ResetOptions, RunHandle, StartOptions, engine::*};
+use sandglass_semantics::scenario;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
+
+/// How long what must come is waited for, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs `Cleanup` in a detached scope when it is canceled, and passes the cancellation on.
 fn cleaner() -> Arc<Script> {
@@ -59,6 +63,7 @@ async fn s30_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
     ));
     let cancel = run.describe().await.unwrap().cancel.unwrap();
     assert_eq!((&*cancel.reason, &*cancel.identity), ("r1", "op"));
+    assert_eq!(shape_of(&run).await, scenario("A28"));
 }
 
 /// Starts `Work`, which never ends by itself, and completes when it is signaled.
@@ -105,6 +110,83 @@ async fn s31_a_heartbeat_finds_no_run_however_it_has_ended() {
         }
         run.result().await.unwrap();
         assert_eq!(context.heartbeat(vec![]), AttemptState::NotFound, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn r22_an_attempt_is_told_at_once_however_its_run_has_ended() {
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                drop(calls.activity(ScopeId::ROOT, call("Work")));
+            }
+            GuestEvent::SignalReceived(signal) if signal.name == "on" => {
+                continue_as_new(calls, "1");
+            }
+            GuestEvent::SignalReceived(_) => calls.complete("1"),
+            _ => {}
+        }
+    });
+    for way in ["completed", "terminated", "timed out", "continued", "reset"] {
+        let world = World::new();
+        let (sender, mut contexts) = mpsc::unbounded_channel();
+        let host = world.host(&script);
+        let host = host.activity_json("Work", move |context, (): ()| {
+            sender.send(context.clone()).unwrap();
+            std::future::pending::<Result<(), Failure>>()
+        });
+        let host = host.build().await.unwrap();
+        let options = StartOptions {
+            run_timeout: Some(Duration::from_secs(60)),
+            ..StartOptions::new("main", "w")
+        };
+        let run = host.start(options).await.unwrap();
+        let context = contexts.recv().await.unwrap();
+        host.idle().await;
+        match way {
+            "completed" => run.signal_named("go", vec![]).await.unwrap(),
+            "terminated" => run.terminate("t", "op").await.unwrap(),
+            "timed out" => world.clock.advance(Duration::from_secs(60)),
+            "continued" => run.signal_named("on", vec![]).await.unwrap(),
+            _ => drop(
+                run.reset(ResetOptions::to(ResetPoint::LastTask))
+                    .await
+                    .unwrap(),
+            ),
+        }
+        let told = timeout(PATIENCE, context.cancelled()).await;
+        assert_eq!(told.expect(way), AttemptState::NotFound, "{way}");
+    }
+}
+
+#[test]
+fn s57_a_long_activity_that_is_waited_for_needs_a_heartbeat_timeout() {
+    let silent = |cancellation| ActivityCall {
+        cancellation,
+        ..call("Work")
+    };
+    let heard = ActivityCall {
+        heartbeat: Some(Millis(1000)),
+        ..call("Work")
+    };
+    let short = ActivityCall {
+        start_to_close: Some(Millis(60_000)),
+        ..call("Work")
+    };
+    let unlimited = ActivityCall {
+        start_to_close: None,
+        ..call("Work")
+    };
+    for (call, warned) in [
+        (silent(CancellationType::WaitCancellationCompleted), true),
+        (silent(CancellationType::WaitAtMost(Millis(1000))), true),
+        (unlimited, true),
+        (silent(CancellationType::TryCancel), false),
+        (silent(CancellationType::Abandon), false),
+        (heard, false),
+        (short, false),
+    ] {
+        assert_eq!(call.lacks_heartbeat(), warned, "{call:?}");
     }
 }
 

@@ -99,6 +99,15 @@ impl GuestInstance for Guest {
     fn resident_bytes(&self) -> usize {
         1000
     }
+
+    /// It agrees to every update.
+    fn validate_update(
+        &mut self,
+        _: &Update,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
+        (task, Ok(Ok(())))
+    }
 }
 
 /// What a guest may call.

@@ -146,6 +146,33 @@ async fn without_a_trial_a_difference_shows_as_a_failing_task() {
 }
 
 #[tokio::test]
+async fn r37_a_run_that_differs_is_tried_again_and_keeps_the_request_to_cancel() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    let run = start(&host).await;
+    host.add_component(after_signal(3, 2000));
+    host.upgrade(&run, Digest([3; 32]), false).await.unwrap();
+    run.signal_named("go", vec![]).await.unwrap();
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    let mut attempt = 0;
+    for wait in [1000, 2000, 4000] {
+        world.advance(&host, wait).await;
+        let described = run.describe().await.unwrap();
+        assert_eq!(described.status, Status::Running);
+        assert_eq!(described.cancel.unwrap().state, CancelState::Requested);
+        let task = described.task.unwrap();
+        assert!(task.attempt > attempt, "{task:?}");
+        attempt = task.attempt;
+        let (cause, _) = task.last_failure.unwrap();
+        assert_eq!(cause, TaskFailedCause::NonDeterministicError);
+    }
+    assert!(attempt > 2, "{attempt}");
+    host.upgrade(&run, Digest([1; 32]), true).await.unwrap();
+    assert_eq!(json_result(&run).await, "\"by 1\"");
+}
+
+#[tokio::test]
 async fn a_run_whose_component_is_missing_waits_for_it() {
     let world = World::new();
     let host = world.host(&after_signal(1, 1000)).build().await.unwrap();

@@ -1,7 +1,7 @@
 //! What arrives while a workflow task runs: cases that Temporal's server recorded. Each sequence is
 //! compared with the recording by the test `oracle`.
 
-use super::support::*;
+use super::{chains::continue_as_new, support::*};
 use sandglass::{CancelOptions, Disposition, Host, RunHandle, StartOptions, engine::*};
 use sandglass_semantics::scenario;
 use std::{
@@ -307,4 +307,101 @@ async fn a3_what_waited_for_a_task_is_recorded_together_ends_of_activities_last(
     signal.await.unwrap();
     host.idle().await;
     assert_eq!(shape_of(&run).await, scenario("A3_flush_order"));
+}
+
+/// Waits for `Work` and a timer; at a signal it waits at the gate and closes, `on` by continuing as
+/// new, `drop` after it has canceled the timer.
+fn closing(gate: &Gate) -> Arc<Script> {
+    let held = gate.clone();
+    script(move || {
+        let gate = held.clone();
+        let mut timer = None;
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
+                calls.activity(ScopeId::ROOT, call("Work"));
+                if let Answer::Operation(operation) = calls.timer(1000) {
+                    timer = Some(operation);
+                }
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(1000)),
+            GuestEvent::SignalReceived(signal) => {
+                gate.pass();
+                if signal.name == "on" {
+                    return continue_as_new(calls, "1");
+                }
+                if signal.name == "drop" {
+                    let operation = timer.unwrap();
+                    calls.command(Command::CancelOperation { operation });
+                }
+                calls.complete("1");
+            }
+            GuestEvent::TimerFired(..) if timer.is_none() => calls.end_with(event),
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn r16_whatever_arrives_while_a_task_closes_the_run_comes_first() {
+    for (close, arrives, expected) in [
+        ("complete", "cancel", "Ts,Tb,Tf(UNHANDLED_COMMAND),CR,T,WC"),
+        ("complete", "end", "Ts,Tb,Tf(UNHANDLED_COMMAND),AB,AC,T,WC"),
+        ("complete", "timer", "Ts,Tb,Tf(UNHANDLED_COMMAND),TF,T,WC"),
+        ("on", "cancel", "Ts,Tb,Tf(UNHANDLED_COMMAND),CR,T,WCAN"),
+        ("on", "end", "Ts,Tb,Tf(UNHANDLED_COMMAND),AB,AC,T,WCAN"),
+        ("on", "timer", "Ts,Tb,Tf(UNHANDLED_COMMAND),TF,T,WCAN"),
+        // What the task itself has canceled has nothing to say any more.
+        ("drop", "timer", "T,TC,WC"),
+    ] {
+        let world = World::new();
+        let (gate, work) = (Gate::default(), Gate::default());
+        let working = work.clone();
+        let host = world
+            .host(&closing(&gate))
+            .activity_json("Work", move |_, (): ()| {
+                let work = working.clone();
+                async move {
+                    tokio::task::spawn_blocking(move || work.pass())
+                        .await
+                        .unwrap();
+                    Ok(7)
+                }
+            });
+        let host = host.build().await.unwrap();
+        let run = start(&host).await;
+        let neighbor = StartOptions::new("main", "neighbor").json("1");
+        let neighbor = host.start(neighbor).await.unwrap();
+        host.idle().await;
+        work.wait_for(1);
+        run.signal_named(close, vec![]).await.unwrap();
+        gate.wait_for(1);
+        let mut asked = None;
+        match arrives {
+            "cancel" => asked = Some(cancel_held(&run).await),
+            "end" => {
+                work.open();
+                while host.attempts_in_flight() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ => {
+                world.clock.advance(Duration::from_secs(1));
+                // Timers that are due at once fire in the order of their runs.
+                assert_eq!(json_result(&neighbor).await, "\"fired\"");
+            }
+        }
+        gate.open();
+        run.wait_closed().await.unwrap();
+        if let Some(asked) = asked {
+            assert_eq!(asked.await.unwrap(), Disposition::Recorded);
+        }
+        let first = host.run("w", run.run_id());
+        let shape = shape_of(&first).await;
+        assert_eq!(
+            shape,
+            format!("WES,T,AS,TS,SG,{expected}"),
+            "{close} {arrives}"
+        );
+        work.open();
+    }
 }

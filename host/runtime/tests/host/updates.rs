@@ -1,7 +1,7 @@
 //! Updates, where what is known of one changes while somebody asks.
 
 use super::support::*;
-use sandglass::{Host, UpdateOptions, UpdateResponse, UpdateStage, engine::*};
+use sandglass::{Host, ResetOptions, UpdateOptions, UpdateResponse, UpdateStage, engine::*};
 use std::{sync::Arc, time::Duration};
 
 /// Answers its update when it is signaled.
@@ -34,15 +34,8 @@ fn ask(host: &Host, wait_for: UpdateStage) -> tokio::task::JoinHandle<UpdateResp
 async fn an_update_that_completes_while_it_is_looked_up_is_answered() {
     let world = World::new();
     let host = world.host(&answering()).build().await.unwrap();
-    host.pause_workflow_tasks();
     start(&host).await;
-    // Recorded before the first workflow task, so that no code is asked whether it agrees.
-    let frames = host.stats().frames;
     let asked = ask(&host, UpdateStage::Accepted);
-    while host.stats().frames == frames {
-        tokio::task::yield_now().await;
-    }
-    host.resume_workflow_tasks();
     assert_eq!(asked.await.unwrap().stage, UpdateStage::Accepted);
     host.shutdown().await.unwrap();
 
@@ -61,4 +54,25 @@ async fn an_update_that_completes_while_it_is_looked_up_is_answered() {
     reads.open();
     let answered = asked.await.unwrap();
     assert_eq!(answered.outcome, Some(Ok(Payload::json("7"))));
+}
+
+#[tokio::test]
+async fn r17_an_update_goes_with_a_reset() {
+    let world = World::new();
+    let host = world.host(&answering()).build().await.unwrap();
+    let run = start(&host).await;
+    let accepted = ask(&host, UpdateStage::Accepted).await.unwrap();
+    assert_eq!(accepted.stage, UpdateStage::Accepted);
+    let reset = ResetOptions::to(ResetPoint::FirstTask);
+    let run = run.reset(reset).await.unwrap();
+    host.idle().await;
+    let shape = shape_of(&run).await;
+    assert!(
+        shape.contains("Tf(RESET_WORKFLOW)") && shape.contains("UA"),
+        "{shape}"
+    );
+    run.signal_named("go", vec![]).await.unwrap();
+    let answered = ask(&host, UpdateStage::Completed).await.unwrap();
+    assert_eq!(answered.outcome, Some(Ok(Payload::json("7"))));
+    assert_eq!(Some(answered.run_id.as_str()), run.run_id());
 }
