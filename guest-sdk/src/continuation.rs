@@ -137,8 +137,8 @@ impl ContinueAsNew {
     ///
     /// # Panics
     ///
-    /// Outside a workflow, and if the host refuses it: an unknown type, or compensations that are
-    /// registered and not dropped.
+    /// Outside a workflow, and if the host refuses it: compensations that are registered and not
+    /// dropped. With a type that the component does not have the workflow task fails afterwards.
     pub async fn now<T>(self) -> Result<T, Failure> {
         runtime::assert_active("ContinueAsNew");
         if let Some(failure) = self.failure {

@@ -28,8 +28,7 @@ pub mod sandglass {
                 /// Go on.
                 Active,
                 /// Cancellation was requested, with this reason. Return a canceled failure to accept it, or
-                /// any
-                /// other result to ignore it.
+                /// any other result to ignore it.
                 CancelRequested(_rt::String),
                 /// The run has closed, or this attempt is no longer the current one. Its result will be
                 /// refused.
@@ -39,12 +38,10 @@ pub mod sandglass {
                 /// The host is stopping. The attempt will be made again.
                 WorkerShutdown,
                 /// An operator has paused the activity. Return a canceled failure to give the attempt back;
-                /// it is
-                /// made again when the activity is let go. Any other result counts as it is.
+                /// it is made again when the activity is let go. Any other result counts as it is.
                 Paused,
                 /// An operator has reset the activity. Return a failure to begin anew with the first
-                /// attempt; a
-                /// value counts as it is.
+                /// attempt; a value counts as it is.
                 Reset,
             }
             impl ::core::fmt::Debug for AttemptState {
@@ -85,8 +82,7 @@ pub mod sandglass {
             /// The host keeps the newest details; it stores them at intervals and when the attempt fails.
             ///
             /// Replay: activities are not replayed. Cancellation: the answer tells of it, once the run has
-            /// asked the activity
-            /// to stop.
+            /// asked the activity to stop.
             #[allow(async_fn_in_trait)]
             pub fn heartbeat(details: &[Payload]) -> AttemptState {
                 unsafe {
@@ -287,15 +283,12 @@ pub mod sandglass {
             /// with.
             ///
             /// A value that `run` returns is then dropped and the activity stays pending, beyond the end of
-            /// this
-            /// host too, until an end is reported by the token or by the activity's id, or a limit on time
-            /// passes.
-            /// A failure that `run` returns still fails the attempt. Calling it again returns the same
-            /// token.
+            /// this host too, until an end is reported by the token or by the activity's id, or a limit on
+            /// time passes. A failure that `run` returns still fails the attempt. Calling it again returns
+            /// the same token.
             ///
             /// Replay: activities are not replayed. Cancellation: whoever reports learns of it from the
-            /// answer to a
-            /// heartbeat.
+            /// answer to a heartbeat.
             #[allow(async_fn_in_trait)]
             pub fn complete_later() -> _rt::String {
                 unsafe {
@@ -366,8 +359,7 @@ pub mod exports {
                     /// Which attempt this is, from 1.
                     pub attempt: u32,
                     /// The same for every attempt of this activity and different for every other activity.
-                    /// Effects made
-                    /// under it once are made once.
+                    /// Effects made under it once are made once.
                     pub idempotency_key: _rt::String,
                     /// Details of the last heartbeat of an earlier attempt.
                     pub heartbeat_details: _rt::Vec<Payload>,
@@ -2009,14 +2001,10 @@ pub mod exports {
                     /// Makes one attempt and returns its result.
                     ///
                     /// Runs at least once for each activity, and again after a failure, a timeout or a crash of the
-                    /// host.
-                    /// Never called in replay. A canceled failure is taken as *canceled* if cancellation was
-                    /// requested. A trap
-                    /// fails the attempt, which is retried by its policy. The host stops the attempt at any point
-                    /// once it
-                    /// has exceeded a limit on time, or is to be killed; if its run has only closed, it may go on
-                    /// until then,
-                    /// though its result is no longer wanted.
+                    /// host. Never called in replay. A canceled failure is taken as *canceled* if cancellation was
+                    /// requested. A trap fails the attempt, which is retried by its policy. The host stops the
+                    /// attempt at any point once it has exceeded a limit on time, or is to be killed; if its run
+                    /// has only closed, it may go on until then, though its result is no longer wanted.
                     #[allow(async_fn_in_trait)]
                     fn run(
                         task: ActivityTask,

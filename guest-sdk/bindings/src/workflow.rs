@@ -32,8 +32,8 @@ pub mod sandglass {
             pub type Compensation = u32;
             /// One value with the metadata that says how it is encoded.
             ///
-            /// Metadata keys and values are kept byte for byte as Temporal's payloads have them;
-            /// `encoding` is `json/plain` for JSON text and `binary/null` for no value.
+            /// Metadata keys and values are kept byte for byte as Temporal's payloads have them; `encoding`
+            /// is `json/plain` for JSON text and `binary/null` for no value.
             #[derive(Clone, PartialEq)]
             pub struct Payload {
                 /// Metadata entries, `encoding` among them, in the sender's order.
@@ -6802,10 +6802,8 @@ pub mod sandglass {
             /// Starts a timer in a scope and returns at once with its number.
             ///
             /// It is due when that much wall-clock time has passed since the start of this workflow task,
-            /// also
-            /// if the host was down meanwhile, and arrives as the event `timer-fired`. In a canceled or
-            /// closed
-            /// scope nothing is started and the canceled failure is returned.
+            /// also if the host was down meanwhile, and arrives as the event `timer-fired`. In a canceled
+            /// or closed scope nothing is started and the canceled failure is returned.
             ///
             /// Replay: compared with the recorded call; fires at its recorded place without waiting.
             ///
@@ -7558,10 +7556,8 @@ pub mod sandglass {
             /// Opens a wait in a scope, before suspending, and returns its number.
             ///
             /// If the scope is canceled while the wait is open, the event `wait-canceled` is delivered. In
-            /// a
-            /// canceled or closed scope no wait is opened and the canceled failure is returned. The label
-            /// is
-            /// shown to people.
+            /// a canceled or closed scope no wait is opened and the canceled failure is returned. The label
+            /// is shown to people.
             ///
             /// Replay: compared with the recorded call.
             ///
@@ -8333,9 +8329,9 @@ pub mod sandglass {
         /// Cancellation scopes and the cancellation of operations.
         ///
         /// The scopes of a run form a tree in the host. Canceling a scope cancels its unresolved operations
-        /// in
-        /// the order in which they were started, then its children. Whatever a call here causes (a canceled
-        /// result, `scope-canceled`) is delivered later in the same workflow task, never during the call.
+        /// in the order in which they were started, then its children. Whatever a call here causes (a
+        /// canceled result, `scope-canceled`) is delivered later in the same workflow task, never during
+        /// the call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod cancellation {
             #[used]
@@ -8383,8 +8379,7 @@ pub mod sandglass {
             /// Opens a scope under a parent and returns its number.
             ///
             /// In a canceled parent, cancellable and timeout scopes are born canceled; shielded and
-            /// detached
-            /// ones work. A timeout scope starts a timer.
+            /// detached ones work. A timeout scope starts a timer.
             ///
             /// Replay: compared with the recorded call. The timer fires at its recorded place.
             ///
@@ -8445,8 +8440,7 @@ pub mod sandglass {
             /// Closes a scope: cancels what is unresolved in it, closes its children, stops its timer.
             ///
             /// Never waits. A later command in it gets the canceled failure. Children that are detached
-            /// stay
-            /// open.
+            /// stay open.
             ///
             /// Replay: compared with the recorded call.
             ///
@@ -9160,8 +9154,8 @@ pub mod sandglass {
             /// Runs the compensations of a scope and of the scopes below it now.
             ///
             /// Returns at once; the event `compensated` tells the end. Entries that run are removed.
-            /// Cancellation does not stop them. Replay: compared with the recorded call.
-            /// Traps if the scope is unknown.
+            /// Cancellation does not stop them. Replay: compared with the recorded call. Traps if the scope
+            /// is unknown.
             #[allow(async_fn_in_trait)]
             pub fn compensate(owner: Scope) -> Operation {
                 unsafe {
@@ -11253,8 +11247,8 @@ pub mod sandglass {
                 /// It returned a value.
                 Completed(Payload),
                 /// It returned a failure. The run is canceled, not failed, if cancellation was requested
-                /// and the
-                /// failure is a cancellation, bare or as the cause of an activity's or child's failure.
+                /// and the failure is a cancellation, bare or as the cause of an activity's or child's
+                /// failure.
                 Failed(Failure),
                 /// It is continued by another run of its workflow id, with an empty history. Children are
                 /// treated as when the run ends.
@@ -11283,11 +11277,10 @@ pub mod sandglass {
             ///
             /// Later calls of this activation are ignored, except `log.write`. Replay: compared with the
             /// recorded outcome. Cancellation: a request that arrives in the same workflow task wins; the
-            /// task
-            /// is repeated with it.
+            /// task is repeated with it.
             ///
-            /// Traps if a run that continues as new has compensations registered and does not drop them, or
-            /// names a type that its component does not have.
+            /// Traps if a run that continues as new has compensations registered and does not drop them. If
+            /// it names a type that its component does not have, the workflow task fails after the call.
             #[allow(async_fn_in_trait)]
             pub fn complete(how: &Outcome) -> () {
                 unsafe {
@@ -12738,10 +12731,8 @@ pub mod exports {
                     /// A signal was recorded.
                     SignalReceived(Signal),
                     /// Cancellation of the run was requested. Delivered at most once; `get-cancel(0)` answers
-                    /// from
-                    /// then on. The operations of canceled scopes are canceled already, and their canceled
-                    /// results
-                    /// follow. The workflow may clean up in shielded or detached scopes, and may go on.
+                    /// from then on. The operations of canceled scopes are canceled already, and their canceled
+                    /// results follow. The workflow may clean up in shielded or detached scopes, and may go on.
                     CancelRequested(CancelInfo),
                     /// A scope other than the root was canceled or, for a shielded one, asked to.
                     ScopeCanceled(ScopeCancellation),
@@ -20306,23 +20297,19 @@ pub mod exports {
                     /// Lists the workflow types of this component. Calls no import but `log`.
                     ///
                     /// Called when a component is loaded, in an instance that runs no workflow: no replay and no
-                    /// cancellation
-                    /// concerns it.
+                    /// cancellation concerns it.
                     #[allow(async_fn_in_trait)]
                     fn definitions() -> _rt::Vec<Definition>;
                     /// Takes one event, does all that can be done now, and returns.
                     ///
                     /// The host calls it for each event, never while a call is running, and gives each call the
-                    /// same
-                    /// limited time. A trap fails the workflow task: the host drops the instance, replays the
-                    /// history
-                    /// in a new one and tries again later.
+                    /// same limited time. A trap fails the workflow task: the host drops the instance, replays the
+                    /// history in a new one and tries again later.
                     ///
                     /// Replay: called with the recorded events again; each import must be called again as recorded.
                     ///
                     /// Cancellation: comes as an event. `terminate`, and a deadline that passes, stop the call
-                    /// wherever it is, and
-                    /// what it has asked for in this task is discarded.
+                    /// wherever it is, and what it has asked for in this task is discarded.
                     #[allow(async_fn_in_trait)]
                     fn activate(occurred: Event) -> ();
                     /// Answers a question about the run's state. Changes nothing.
