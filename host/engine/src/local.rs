@@ -84,6 +84,9 @@ pub struct LocalActivity {
     pub retry_threshold: Option<Millis>,
     /// How long its end is waited for once it was asked to stop.
     pub wait_at_most: Option<Millis>,
+    /// Whether it was begun before, in a workflow task that has ended. If this host does not run
+    /// it, another one did, and nobody knows what became of that attempt.
+    pub begun_before: bool,
     /// The key under which its effect is made once: the same for each attempt, after a crash, and
     /// in a run that a reset has made of the one that asked for it.
     pub idempotency_key: String,
@@ -154,6 +157,7 @@ impl OpenLocal {
             pending,
             retry_threshold: self.retry_threshold,
             wait_at_most,
+            begun_before: self.phase == LocalPhase::Running,
             idempotency_key: self.key.clone(),
         }))
     }
@@ -182,11 +186,12 @@ impl LocalActivity {
         self.verdict(now, verdict, threshold)
     }
 
-    /// How it ends if it is asked to stop while no attempt of it runs.
+    /// How it ends if it is asked to stop while this host makes no attempt of it.
     #[must_use]
     pub fn stopped(&self) -> LocalOutcome {
         match self.pending.last_failure.as_ref().map(End::from) {
             Some(End::Effective) => LocalOutcome::Unsettled,
+            _ if self.begun_before => LocalOutcome::Unsettled,
             _ => LocalOutcome::Closed(ActivityClose::Canceled {
                 details: Vec::new(),
                 identity: String::new(),
@@ -241,6 +246,7 @@ mod tests {
             pending,
             retry_threshold: None,
             wait_at_most: None,
+            begun_before: false,
             idempotency_key: "run/local-1".into(),
         };
         let is_settled = |local: &LocalActivity| local.stopped() != LocalOutcome::Unsettled;

@@ -88,8 +88,8 @@ impl Task {
     pub(super) fn begin_locals(&mut self) {
         for (operation, open) in &mut self.run.locals {
             if open.phase == LocalPhase::Requested {
-                open.phase = LocalPhase::Running;
                 self.orders.push(open.begin(*operation));
+                open.phase = LocalPhase::Running;
             }
         }
     }

@@ -110,6 +110,30 @@ fn r36_a_crash_leaves_open_what_was_done_and_it_is_undone() {
 }
 
 #[test]
+fn r36_a_crash_before_the_request_is_delivered_leaves_it_open_too() {
+    for make in [charge::<0> as fn() -> Script, charge::<1>] {
+        let mut w = World::start(make);
+        w.task();
+        w.end_task();
+        w.cancel().unwrap();
+        w.crash();
+        w.task();
+        assert!(w.locals.is_empty(), "it does not run again");
+        assert_eq!(w.replayed_history(), "WES,T,CR,T,MR,AS");
+    }
+    // One that is not to be told goes on: it is begun again, and undone after its end.
+    let mut w = World::start(charge::<2>);
+    w.task();
+    w.end_task();
+    w.cancel().unwrap();
+    w.crash();
+    w.task();
+    assert!(w.is_hosting());
+    w.local("Charge", done("1"));
+    assert_eq!(w.replayed_history(), "WES,T,CR,T,MR,AS");
+}
+
+#[test]
 fn what_is_not_undone_is_not_waited_for() {
     for make in [
         charge_and_catch::<1> as fn() -> Script,

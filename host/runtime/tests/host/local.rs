@@ -266,6 +266,81 @@ async fn before_the_commit_a_crash_runs_it_again_and_after_it_not() {
     assert_eq!(keys[0], keys[1]);
 }
 
+/// Ends as its one local activity does, which `Undo` undoes.
+fn undone(cancellation: CancellationType) -> Arc<Script> {
+    script(move || {
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                begin_local(calls, cancellation);
+                calls.command(Command::PushCompensation {
+                    scope: ScopeId::ROOT,
+                    undoes: Some(OperationId(1)),
+                    call: call("Undo"),
+                    when: CompensateWhen::Effective,
+                });
+            }
+            other => calls.end_with(other),
+        }
+    })
+}
+
+/// Also serves `Undo`, which counts.
+fn undoing(builder: HostBuilder) -> (HostBuilder, Arc<Mutex<usize>>) {
+    let undone = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&undone);
+    let builder = builder.activity("Undo", move |_, _| {
+        *count.lock().unwrap() += 1;
+        async { Ok(Payload::null()) }
+    });
+    (builder, undone)
+}
+
+#[tokio::test]
+async fn r36_what_is_left_alone_is_undone_after_its_end() {
+    let (world, work) = (World::new(), Work::default());
+    let (builder, undone) = undoing(world.host(&undone(CancellationType::Abandon)));
+    let host = work.serve(builder).build().await.unwrap();
+    let run = started(&host).await;
+    work.begun(1).await;
+    run.cancel(CancelOptions::reason("r1")).await.unwrap();
+    has_shape(&run, "WES,T,CR,Ts").await;
+    host.idle().await;
+    assert_eq!(*undone.lock().unwrap(), 0, "its body still runs");
+    work.release.notify_one();
+    assert!(matches!(ended(&run).await, Status::Canceled { .. }));
+    assert_eq!(*undone.lock().unwrap(), 1);
+    assert_eq!(shape_of(&run).await, "WES,T,CR,T,MR,AS,AB,AC,T,WX");
+    assert!(work.told.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn r36_what_was_to_stop_when_its_host_died_is_undone_and_not_begun_again() {
+    for cancellation in [
+        CancellationType::TryCancel,
+        CancellationType::WaitCancellationCompleted,
+    ] {
+        let (world, work) = (World::new(), Work::default());
+        let script = undone(cancellation);
+        // Its body does not hear: what it does when its host dies nobody knows.
+        let deaf = work.clone();
+        let host = world.host(&script).activity("Local", move |_, _| {
+            deaf.begun.send_modify(|count| *count += 1);
+            std::future::pending::<Result<Payload, Failure>>()
+        });
+        let host = host.build().await.unwrap();
+        let run = started(&host).await;
+        work.begun(1).await;
+        run.cancel(CancelOptions::reason("r1")).await.unwrap();
+        drop((run, host));
+        let (builder, undone) = undoing(work.serve(world.host(&script)));
+        let host = builder.build().await.unwrap();
+        let run = host.run("w", None);
+        assert!(matches!(ended(&run).await, Status::Canceled { .. }));
+        assert_eq!(*undone.lock().unwrap(), 1);
+        assert_eq!(work.attempts(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_terminate_does_not_wait_for_it() {
     let (world, work) = (World::new(), Work::default());
