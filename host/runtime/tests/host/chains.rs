@@ -410,6 +410,9 @@ async fn what_makes_no_sense_is_refused_by_name() {
     };
     let cron = refused(|options| options.cron = Some("61 * * * *".into())).await;
     assert!(cron.contains("cron schedule \"61 * * * *\": "), "{cron}");
+    // The clock of the tests begins in 2023.
+    let over = refused(|options| options.cron = Some("0 0 0 1 1 * 2020".into())).await;
+    assert!(over.contains("times are over"), "{over}");
     let both = refused(|options| {
         options.cron = Some("@daily".into());
         options.start_delay = Some(Duration::from_secs(1));
