@@ -7,7 +7,7 @@ use crate::{
     cell::{Head, Phase},
     recovery::row_of_new_run,
 };
-use sandglass_engine::{ActivityCall, Payload, RunSummary};
+use sandglass_engine::{ActivityCall, Millis, Payload, RunSummary};
 use std::{
     sync::TryLockError,
     thread::{self, yield_now},
@@ -23,7 +23,11 @@ fn scheduled() -> (Arc<RunCell>, Ticket) {
         next_seq: 1,
     };
     let cell = Arc::new(RunCell::new(head, String::new(), Phase::Idle));
-    let call = ActivityCall::default();
+    let call = ActivityCall {
+        // Without a limit nobody could ever end one that is left over.
+        start_to_close: Some(Millis(3_600_000)),
+        ..ActivityCall::default()
+    };
     let pending = PendingActivity::new(EventId(5), "1".into(), call, Timestamp(0));
     let slot = Slot::new(pending);
     let ticket = slot.ticket(&cell);
