@@ -154,6 +154,18 @@ pub struct ActivityDescription {
     /// ([`sandglass_engine::ActivityCall::lacks_heartbeat`]).
     #[serde(default)]
     pub lacks_heartbeat: bool,
+    /// When it was scheduled.
+    #[serde(default)]
+    pub scheduled_at: Timestamp,
+    /// When its limit on all attempts together passes.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// The most attempts; 0 for no limit.
+    #[serde(default)]
+    pub maximum_attempts: u32,
+    /// The worker of the running attempt.
+    #[serde(default)]
+    pub identity: String,
 }
 
 /// How an activity stands of which an older host does not tell.
@@ -192,6 +204,15 @@ pub struct RunListing {
     /// Whether it is paused.
     #[serde(default)]
     pub paused: bool,
+    /// Events in its history.
+    #[serde(default)]
+    pub history_length: u64,
+    /// The first run of its chain.
+    #[serde(default)]
+    pub first_run_id: String,
+    /// The run that started it as a child.
+    #[serde(default)]
+    pub parent: Option<Origin>,
 }
 
 /// Workflow tasks that have to fail before a request to cancel counts as undeliverable.
@@ -229,6 +250,17 @@ impl ActivityDescription {
                 Elsewhere::Nobody | Elsewhere::Left(_) => None,
             },
             lacks_heartbeat: pending.call.lacks_heartbeat(),
+            scheduled_at: pending.scheduled_at,
+            expires_at: pending
+                .call
+                .schedule_to_close
+                .map(|limit| pending.scheduled_at + limit),
+            maximum_attempts: pending
+                .call
+                .retry
+                .as_ref()
+                .map_or(0, |retry| retry.maximum_attempts),
+            identity: started.map_or_else(String::new, |started| started.identity.clone()),
         }
     }
 }
@@ -336,6 +368,9 @@ impl RunListing {
             uncompensated: summary.uncompensated,
             memo: summary.memo,
             search_attributes: summary.search_attributes,
+            history_length: summary.next_event_id.0.saturating_sub(1),
+            first_run_id: row.first_run_id.clone(),
+            parent: summary.parent,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What clients do with a run: cancel, terminate, signal, wait, look.
 
 mod operate;
+mod started;
 
 pub(crate) use operate::terminated_by;
 pub use operate::{TerminateOptions, open_scopes};

@@ -229,21 +229,93 @@ impl RunHandle {
                     (wait(&cell, &slot, wait_for).await?, cell.run_id.clone())
                 }
             };
-            let (stage, outcome) = match news {
-                News::Admitted => (UpdateStage::Admitted, None),
-                News::Accepted => (UpdateStage::Accepted, None),
-                News::Completed(outcome) => (UpdateStage::Completed, Some(outcome)),
-                News::Refused(error) => return Err(error),
-            };
-            Ok(UpdateResponse {
-                update_id: update.id,
-                run_id,
-                stage,
-                outcome,
-            })
+            response(update.id, run_id, news)
         })
         .await
     }
+
+    /// How far an update has come that was asked for before. Waits as [`RunHandle::update`] does.
+    /// `None`: the run has none of this id.
+    ///
+    /// # Errors
+    /// As [`RunHandle::update`].
+    pub async fn poll_update(
+        &self,
+        update_id: &str,
+        wait_for: UpdateStage,
+        timeout: Option<Duration>,
+    ) -> Result<Option<UpdateResponse>, MessageError> {
+        let (id, handle) = (update_id.to_owned(), self.clone());
+        side::within(self.host(), timeout.unwrap_or(TIMEOUT), async move {
+            let (news, run_id) = match handle.find()? {
+                Found::Closed(row) => {
+                    let status = crate::describe::summary_of(&row)?.status;
+                    let events = handle.history_of(row.key, &row.run_id)?;
+                    (recorded(&events, &id, &status), row.run_id.clone())
+                }
+                Found::Open(cell) => {
+                    let news = match existing(handle.host(), &handle, &cell, &id)? {
+                        Some(slot) => Some(wait(&cell, &slot, wait_for).await?),
+                        None => None,
+                    };
+                    (news, cell.run_id.clone())
+                }
+            };
+            news.map(|news| response(id, run_id, news)).transpose()
+        })
+        .await
+    }
+}
+
+/// What is answered of an update.
+fn response(update_id: String, run_id: String, news: News) -> Result<UpdateResponse, MessageError> {
+    let (stage, outcome) = match news {
+        News::Admitted => (UpdateStage::Admitted, None),
+        News::Accepted => (UpdateStage::Accepted, None),
+        News::Completed(outcome) => (UpdateStage::Completed, Some(outcome)),
+        News::Refused(error) => return Err(error),
+    };
+    Ok(UpdateResponse {
+        update_id,
+        run_id,
+        stage,
+        outcome,
+    })
+}
+
+/// The update of this id, if there is one.
+fn existing(
+    host: &Inner,
+    handle: &RunHandle,
+    cell: &RunCell,
+    id: &str,
+) -> Result<Option<Slot>, MessageError> {
+    if let Some(slot) = lock(&cell.updates.slots).get(id) {
+        return Ok(Some(Arc::clone(slot)));
+    }
+    let before = cell.lock().head.summary.updates.total;
+    // It may be one of before a restart, or one that has ended.
+    let known = match before {
+        0 => None,
+        _ => {
+            let events = handle.history_of(cell.key, &cell.run_id)?;
+            recorded(&events, id, &Status::Running)
+        }
+    };
+    let Some(known) = known else {
+        return Ok(None);
+    };
+    let has_ended = matches!(known, News::Completed(_));
+    let slot = Arc::new(watch::Sender::new(known));
+    if has_ended {
+        return Ok(Some(slot));
+    }
+    let slot = {
+        let mut slots = lock(&cell.updates.slots);
+        Arc::clone(slots.entry(id.to_owned()).or_insert(slot))
+    };
+    look_again(host, cell, id)?;
+    Ok(Some(slot))
 }
 
 /// The update of this id, as it stands; a new one is set going.
@@ -253,44 +325,26 @@ fn admit(
     cell: &Arc<RunCell>,
     update: &Update,
 ) -> Result<Slot, MessageError> {
-    if let Some(slot) = lock(&cell.updates.slots).get(&update.id) {
-        return Ok(Arc::clone(slot));
-    }
-    let before = cell.lock().head.summary.updates.total;
-    // It may be one of before a restart, or one that has ended.
-    let known = match before {
-        0 => None,
-        _ => {
-            let events = handle.history_of(cell.key, &cell.run_id)?;
-            recorded(&events, &update.id, &Status::Running)
-        }
-    };
-    if let Some(news @ News::Completed(_)) = known {
-        return Ok(Arc::new(watch::Sender::new(news)));
+    if let Some(slot) = existing(host, handle, cell, &update.id)? {
+        return Ok(slot);
     }
     let mut slots = lock(&cell.updates.slots);
     let limit = host.config.limits.updates_in_flight;
     if let Some(slot) = slots.get(&update.id) {
         return Ok(Arc::clone(slot));
     }
-    let is_new = known.is_none();
-    if is_new && slots.len() >= limit {
+    if slots.len() >= limit {
         return Err(exhausted(&InputError::TooManyUpdatesInFlight(limit)));
     }
-    let slot = Arc::new(watch::Sender::new(known.unwrap_or(News::Admitted)));
+    let slot = Arc::new(watch::Sender::new(News::Admitted));
     slots.insert(update.id.clone(), Arc::clone(&slot));
     drop(slots);
-    if !is_new {
-        look_again(host, cell, &update.id)?;
-    }
-    if is_new {
-        let (host, cell, update) = (Arc::clone(host), Arc::clone(cell), update.clone());
-        host.tokio.clone().spawn(async move {
-            if let Err(error) = bring(&host, &cell, &update).await {
-                cell.updates.end(&update.id, News::Refused(error));
-            }
-        });
-    }
+    let (host, cell, update) = (Arc::clone(host), Arc::clone(cell), update.clone());
+    host.tokio.clone().spawn(async move {
+        if let Err(error) = bring(&host, &cell, &update).await {
+            cell.updates.end(&update.id, News::Refused(error));
+        }
+    });
     Ok(slot)
 }
 

@@ -98,6 +98,9 @@ pub trait Reader: Send {
         self.frames_from(key, 1)
     }
 
+    /// One frame of a run, from number 1.
+    fn frame(&self, key: RunKey, number: u64) -> Result<Option<Vec<u8>>, Error>;
+
     /// A run's pending activities, by scheduled event.
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error>;
 

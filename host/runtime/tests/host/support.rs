@@ -448,6 +448,10 @@ impl Reader for Reading {
         frames
     }
 
+    fn frame(&self, key: RunKey, number: u64) -> Result<Option<Vec<u8>>, sandglass::store::Error> {
+        self.reader.frame(key, number)
+    }
+
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {
         self.reader.activities(key)
     }

@@ -148,6 +148,9 @@ pub fn frames_are_read_from_any_number(open: Open<'_>) {
     assert_eq!(from(1), [frame(1, 1), frame(1, 2), frame(1, 3)]);
     assert_eq!(from(3), [frame(1, 3)]);
     assert!(from(4).is_empty());
+    let one = |number| reader.frame(RunKey(1), number).expect("reads");
+    assert_eq!((one(1), one(3)), (Some(frame(1, 1)), Some(frame(1, 3))));
+    assert_eq!(one(4), None);
 }
 
 /// A reader that was opened before a commit sees it as soon as the commit returned.

@@ -201,6 +201,16 @@ impl Reader for SqliteReader {
             .collect()
     }
 
+    fn frame(&self, key: RunKey, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        let place = Place {
+            row: Some(number),
+            ..Place::of("frame", key)
+        };
+        let sql = "SELECT body FROM frame WHERE run = ?1 AND seq = ?2";
+        let values = params![integer(key.0), integer(number)];
+        self.first(place, sql, values, |row| row.get(0))
+    }
+
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {
         let sql = "SELECT run, scheduled_event_id, body FROM activity WHERE run = ?1
             ORDER BY run, scheduled_event_id";
