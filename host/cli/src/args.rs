@@ -1,6 +1,7 @@
 //! The command line: every argument with its help text.
 
 mod operators;
+mod server;
 mod start;
 mod upgrade;
 mod values;
@@ -14,6 +15,7 @@ pub use operators::{
     ActivityCommand, CompleteArgs, FailArgs, OneActivityArgs, PauseArgs, ReasonArgs,
     ResetActivityArgs, ResetArgs, ResetType,
 };
+pub use server::ServerArgs;
 pub use start::{Conflict, Reuse, StartArgs};
 pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
@@ -75,6 +77,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Run a workflow to its end, or take up the open run of that id
     Run(RunArgs),
+    /// Serve Temporal's clients, command line and activity workers until SIGTERM or Ctrl-C
+    Server(ServerArgs),
     /// Show the limits of a host, what Temporal's are, and what happens when one is passed
     Limits(LimitsArgs),
     /// Look at the runs of a store, ask them something, hold, stop, repeat or upgrade them

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 /// What the crates below a folder may use of this workspace, dev-dependencies included. The longest
 /// folder that holds a crate counts; a crate below none of them is an error.
 /// A crate may use itself in its tests, with other features.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("host/engine", &[]),
     ("host/store", &["sandglass-engine"]),
     ("host/sandbox", &["sandglass-engine"]),
@@ -14,6 +14,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         "host/runtime",
         &["sandglass-engine", "sandglass-store", "sandglass-sandbox"],
     ),
+    ("host/server", &["sandglass-engine", "sandglass"]),
     (
         "host/cli",
         &[
@@ -21,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "sandglass-store",
             "sandglass-sandbox",
             "sandglass",
+            "sandglass-server",
         ],
     ),
     (
@@ -52,10 +54,12 @@ const FOR_TESTS: &str = "sandglass-semantics";
 
 /// Crates from elsewhere that only these may name; beside them, in dev-dependencies only, the
 /// second.
-const OWNERS: [(&str, &[&str], &[&str]); 5] = [
+const OWNERS: [(&str, &[&str], &[&str]); 7] = [
     ("wasmtime", &["sandglass-sandbox"], &[]),
     ("wasmtime-wasi", &["sandglass-sandbox"], &[]),
     ("wit-component", &["sandglass-sandbox"], &[]),
+    ("temporalio-protos", &["sandglass-server"], &[]),
+    ("tonic", &["sandglass-server"], &[]),
     // Tests damage files behind the host's back; the benchmark packs one before it weighs it.
     (
         "rusqlite",

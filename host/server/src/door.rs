@@ -1,0 +1,109 @@
+//! What every call needs: the host behind the door, and the run that a request is for.
+
+use crate::{
+    proto::common::WorkflowExecution, queues::TaskQueues, status, visibility::Started,
+    workers::Workers,
+};
+use sandglass::{Host, RunHandle};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, RwLock},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tonic::Status;
+
+/// The one namespace.
+pub(crate) const NAMESPACE: &str = "default";
+
+/// How long a poll waits before it is answered that there is nothing. Clients ask again at once;
+/// they give up a call after 30 s if it is none of those that they know to be long.
+pub(crate) const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// The host, as the calls see it.
+pub(crate) struct Door {
+    pub(crate) host: Host,
+    pub(crate) queues: RwLock<TaskQueues>,
+    pub(crate) workers: Workers,
+    /// What lists show of how runs were started, by run id.
+    pub(crate) starts: Mutex<HashMap<String, Started>>,
+    /// True once no new work is to be begun: long polls are answered then.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Refuses what is for another namespace than the one there is.
+    pub(crate) fn check_namespace(&self, namespace: &str) -> Result<(), Status> {
+        match namespace {
+            NAMESPACE => Ok(()),
+            "" => Err(status::invalid("Namespace is empty.")),
+            other => Err(status::namespace_not_found(other)),
+        }
+    }
+
+    /// The run that a request is for: exactly the one that it names, or the current one of a chain
+    /// or workflow id.
+    pub(crate) fn run(
+        &self,
+        execution: Option<WorkflowExecution>,
+        first_run_id: &str,
+    ) -> Result<RunHandle, Status> {
+        let WorkflowExecution {
+            workflow_id,
+            run_id,
+        } = execution.unwrap_or_default();
+        if workflow_id.is_empty() {
+            return Err(status::invalid("WorkflowId is not set on request."));
+        }
+        if [run_id.as_str(), first_run_id]
+            .iter()
+            .any(|id| !id.is_empty() && !is_uuid(id))
+        {
+            return Err(status::invalid("Invalid RunId."));
+        }
+        let run = self
+            .host
+            .run(workflow_id, Some(&*run_id).filter(|id| !id.is_empty()));
+        Ok(match (run.run_id(), first_run_id) {
+            (None, first) if !first.is_empty() => run.of_chain(first),
+            _ => run,
+        })
+    }
+
+    /// Waits for something, but no longer than a poll may take. `None`: there is nothing yet.
+    pub(crate) async fn poll<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            biased;
+            found = wait => Some(found),
+            () = tokio::time::sleep(LONG_POLL) => None,
+            _ = closing.wait_for(|closing| *closing) => None,
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let is_right = |(place, byte): (usize, u8)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(is_right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uuid;
+
+    #[test]
+    fn run_ids_are_uuids() {
+        assert!(is_uuid("01a2056e-6994-7006-ae3f-9945cba9cf38"));
+        for bad in [
+            "",
+            "x",
+            "01a2056e-6994-7006-ae3f-9945cba9cf3",
+            "01a2056e06994-7006-ae3f-9945cba9cf38",
+        ] {
+            assert!(!is_uuid(bad), "{bad}");
+        }
+    }
+}

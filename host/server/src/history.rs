@@ -1,0 +1,191 @@
+//! `GetWorkflowExecutionHistory` and its reverse: pages of events, and waiting for new ones.
+
+mod activities;
+mod events;
+mod messages;
+mod relatives;
+mod run;
+mod tasks;
+
+use crate::{
+    door::Door,
+    proto::{
+        enums::HistoryEventFilterType,
+        history::{History, HistoryEvent},
+        service::{
+            GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
+            GetWorkflowExecutionHistoryReverseRequest, GetWorkflowExecutionHistoryReverseResponse,
+        },
+    },
+    status,
+};
+use events::Projection;
+use prost::Message as _;
+pub(crate) use run::retry_policy;
+use sandglass::RunHandle;
+use sandglass_engine::{EventId, HistoryEvent as Event, Status as RunStatus};
+use tonic::Status;
+
+/// Most events of one page.
+const PAGE_EVENTS: usize = 1000;
+
+/// Bytes of events after which a page ends. Clients take messages of 4 MiB at least.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Where the next page begins: the run that the first page was of, and the last event that the
+/// client has.
+struct Place {
+    run_id: String,
+    after: EventId,
+}
+
+impl Place {
+    fn token(&self) -> Vec<u8> {
+        format!("{}/{}", self.run_id, self.after).into_bytes()
+    }
+
+    fn parse(token: &[u8]) -> Option<Self> {
+        let (run_id, after) = std::str::from_utf8(token).ok()?.split_once('/')?;
+        Some(Self {
+            run_id: run_id.into(),
+            after: EventId(after.parse().ok()?),
+        })
+    }
+}
+
+/// The run of a request, and where its page begins; without a token, where it says.
+async fn place(run: RunHandle, token: &[u8], first: EventId) -> Result<Place, Status> {
+    if token.is_empty() {
+        let described = run.describe().await.map_err(status::of)?;
+        return Ok(Place {
+            run_id: described.run_id,
+            after: first,
+        });
+    }
+    Place::parse(token).ok_or_else(|| status::invalid("Invalid NextPageToken."))
+}
+
+pub(crate) async fn get(
+    door: &Door,
+    request: GetWorkflowExecutionHistoryRequest,
+) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
+    let close_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
+    let run = door.run(request.execution, "")?;
+    let workflow_id = run.workflow_id().to_owned();
+    let mut place = place(run, &request.next_page_token, EventId(0)).await?;
+    let run = door.host.run(workflow_id, Some(&place.run_id));
+    let (events, token) = if close_only {
+        close_event(door, &run, request.wait_new_event, &place).await?
+    } else {
+        let (events, is_open) = newer(door, &run, request.wait_new_event, place.after).await?;
+        let (page, is_whole) = page(&run, events, request.maximum_page_size).await?;
+        if let Some(last) = page.last() {
+            place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
+        }
+        // Who waits for new events goes on waiting from here.
+        let more = !is_whole || (is_open && request.wait_new_event);
+        (page, if more { place.token() } else { Vec::new() })
+    };
+    Ok(GetWorkflowExecutionHistoryResponse {
+        history: Some(History { events }),
+        next_page_token: token,
+        ..Default::default()
+    })
+}
+
+/// The event that ends the run, as the only one. While there is none: nothing, and a token for
+/// whoever waits.
+async fn close_event(
+    door: &Door,
+    run: &RunHandle,
+    wait: bool,
+    place: &Place,
+) -> Result<(Vec<HistoryEvent>, Vec<u8>), Status> {
+    let closed = if wait {
+        let closed = door.poll(run.wait_closed()).await;
+        closed.transpose().map_err(status::of)?.is_some()
+    } else {
+        let described = run.describe().await.map_err(status::of)?;
+        described.status != RunStatus::Running
+    };
+    if !closed {
+        let token = if wait { place.token() } else { Vec::new() };
+        return Ok((Vec::new(), token));
+    }
+    let mut events = run.history().await.map_err(status::of)?;
+    let last = events.split_off(events.len().saturating_sub(1));
+    let (page, _) = page(run, last, 1).await?;
+    Ok((page, Vec::new()))
+}
+
+/// The events after this one; whoever waits gets at least one, if one comes in time. And whether
+/// the run was still open before.
+async fn newer(
+    door: &Door,
+    run: &RunHandle,
+    wait: bool,
+    after: EventId,
+) -> Result<(Vec<Event>, bool), Status> {
+    // Asked first: a run that is closed then has no events but those that are read now.
+    let described = run.describe().await.map_err(status::of)?;
+    let is_open = described.status == RunStatus::Running;
+    if wait && is_open {
+        let found = door.poll(run.history_after(after)).await;
+        let events = found.transpose().map_err(status::of)?.unwrap_or_default();
+        return Ok((events, true));
+    }
+    let mut events = run.history().await.map_err(status::of)?;
+    events.retain(|event| event.event_id > after);
+    Ok((events, is_open))
+}
+
+/// As many of these events as one page holds, and whether that is all of them.
+async fn page(
+    run: &RunHandle,
+    events: Vec<Event>,
+    wanted: i32,
+) -> Result<(Vec<HistoryEvent>, bool), Status> {
+    if events.is_empty() {
+        return Ok((Vec::new(), true));
+    }
+    let limit = match usize::try_from(wanted) {
+        Ok(0) | Err(_) => PAGE_EVENTS,
+        Ok(wanted) => wanted.min(PAGE_EVENTS),
+    };
+    // Some events name what only earlier ones tell.
+    let all = run.history().await.map_err(status::of)?;
+    let projection = Projection::new(&all);
+    let total = events.len();
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for event in events.into_iter().take(limit) {
+        let event = projection.event(event);
+        bytes += event.encoded_len();
+        if !page.is_empty() && bytes > PAGE_BYTES {
+            break;
+        }
+        page.push(event);
+    }
+    let is_whole = page.len() == total;
+    Ok((page, is_whole))
+}
+
+pub(crate) async fn get_reverse(
+    door: &Door,
+    request: GetWorkflowExecutionHistoryReverseRequest,
+) -> Result<GetWorkflowExecutionHistoryReverseResponse, Status> {
+    let run = door.run(request.execution, "")?;
+    let workflow_id = run.workflow_id().to_owned();
+    let mut place = place(run, &request.next_page_token, EventId(u64::MAX)).await?;
+    let run = door.host.run(workflow_id, Some(&place.run_id));
+    let mut events = run.history().await.map_err(status::of)?;
+    events.retain(|event| event.event_id < place.after);
+    events.reverse();
+    let (page, is_whole) = page(&run, events, request.maximum_page_size).await?;
+    if let Some(last) = page.last() {
+        place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
+    }
+    Ok(GetWorkflowExecutionHistoryReverseResponse {
+        history: Some(History { events: page }),
+        next_page_token: if is_whole { Vec::new() } else { place.token() },
+    })
+}

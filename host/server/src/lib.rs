@@ -1,0 +1,35 @@
+//! Temporal's public gRPC API in front of a Sandglass host, for Temporal's own clients, command
+//! line and activity workers.
+//!
+//! It is a subset, and says so: a call that is not served is refused by its name. No rule of runs
+//! lives here; each call is translated to one of the host's and its answer back.
+//!
+//! Reading order: `rpc` has the calls, `door` what they share, `served` which there are; `history`
+//! is the largest part, the host's events as Temporal's.
+
+mod activities;
+mod control;
+mod describe;
+mod door;
+mod failure;
+mod health;
+mod history;
+mod named;
+mod operate;
+mod payload;
+mod poll;
+mod proto;
+mod query;
+mod queues;
+mod rpc;
+mod serve;
+mod served;
+mod start;
+mod status;
+mod system;
+mod time;
+mod update;
+mod visibility;
+mod workers;
+
+pub use serve::{ServeError, Server};

@@ -1,0 +1,73 @@
+//! `PollActivityTaskQueue`: a worker of any of Temporal's SDKs takes an attempt.
+
+use crate::{
+    describe::{attempt, execution},
+    door::{Door, NAMESPACE},
+    history::retry_policy,
+    payload,
+    proto::{
+        common::{ActivityType, WorkflowType},
+        service::{PollActivityTaskQueueRequest, PollActivityTaskQueueResponse},
+    },
+    status, time,
+};
+use sandglass::{ActivityTask, PollOptions};
+use tonic::Status;
+
+pub(crate) async fn poll(
+    door: &Door,
+    request: PollActivityTaskQueueRequest,
+) -> Result<PollActivityTaskQueueResponse, Status> {
+    let task_queue = request.task_queue.unwrap_or_default().name;
+    if task_queue.is_empty() {
+        return Err(status::invalid("TaskQueue is not set on request."));
+    }
+    let control = request.worker_control_task_queue;
+    let rate = request
+        .task_queue_metadata
+        .and_then(|metadata| metadata.max_tasks_per_second);
+    let options = PollOptions {
+        control_queue: Some(control).filter(|queue| !queue.is_empty()),
+        max_tasks_per_second: rate,
+        ..PollOptions::new(task_queue, request.identity)
+    };
+    let worker = door.workers.polls(&request.worker_instance_key);
+    let task = tokio::select! {
+        biased;
+        task = door.poll(door.host.poll_activity(options)) => task,
+        // It says that it shuts down: what it were given now would be lost until it times out.
+        () = worker.shut_down() => None,
+    };
+    match task.transpose().map_err(status::of)? {
+        Some(task) => Ok(answer(task)),
+        None => Ok(PollActivityTaskQueueResponse::default()),
+    }
+}
+
+/// The attempt as it goes. Every length of time is there: some SDKs stumble over one that is not.
+fn answer(task: ActivityTask) -> PollActivityTaskQueueResponse {
+    PollActivityTaskQueueResponse {
+        task_token: task.token.to_string().into_bytes(),
+        workflow_namespace: NAMESPACE.into(),
+        workflow_type: Some(WorkflowType {
+            name: task.workflow_type,
+        }),
+        workflow_execution: execution(&task.token.workflow_id, &task.token.run_id),
+        activity_type: Some(ActivityType {
+            name: task.activity_type,
+        }),
+        activity_id: task.activity_id,
+        header: payload::to_header(task.header),
+        input: payload::to_list(task.arguments),
+        heartbeat_details: payload::to_list(task.heartbeat_details),
+        scheduled_time: Some(time::timestamp(task.scheduled_at)),
+        current_attempt_scheduled_time: Some(time::timestamp(task.attempt_scheduled_at)),
+        started_time: Some(time::timestamp(task.started_at)),
+        attempt: attempt(task.attempt),
+        schedule_to_close_timeout: time::limit(task.schedule_to_close),
+        start_to_close_timeout: time::limit(task.start_to_close),
+        heartbeat_timeout: time::limit(task.heartbeat_timeout),
+        retry_policy: Some(retry_policy(&task.retry)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,130 @@
+//! Temporal's status codes, texts and typed details: SDKs make their own errors of these.
+
+use crate::{
+    failure,
+    proto::{Any, details, rpc},
+};
+use prost::{Message, bytes::Bytes};
+use sandglass::{Error, MessageError, StartError};
+use sandglass_engine::Failure;
+use tonic::{Code, Status};
+
+/// What is asked of a run that has ended.
+const CLOSED: &str = "workflow execution already completed";
+
+fn with_detail<D: Message>(
+    code: Code,
+    message: impl Into<String>,
+    name: &str,
+    detail: &D,
+) -> Status {
+    let message = message.into();
+    let status = rpc::Status {
+        code: code.into(),
+        message: message.clone(),
+        details: vec![Any {
+            type_url: format!("type.googleapis.com/temporal.api.errordetails.v1.{name}"),
+            value: detail.encode_to_vec(),
+        }],
+    };
+    Status::with_details(code, message, Bytes::from(status.encode_to_vec()))
+}
+
+/// The request makes no sense, now and later.
+pub(crate) fn invalid(message: impl Into<String>) -> Status {
+    Status::invalid_argument(message)
+}
+
+/// There is no such thing.
+pub(crate) fn not_found(message: impl Into<String>) -> Status {
+    let detail = details::NotFoundFailure::default();
+    with_detail(Code::NotFound, message, "NotFoundFailure", &detail)
+}
+
+/// There is no such namespace.
+pub(crate) fn namespace_not_found(namespace: &str) -> Status {
+    let detail = details::NamespaceNotFoundFailure {
+        namespace: namespace.into(),
+    };
+    let message = format!("Namespace {namespace} is not found.");
+    with_detail(Code::NotFound, message, "NamespaceNotFoundFailure", &detail)
+}
+
+/// A run of the workflow id stands in the way of another one.
+pub(crate) fn already_started(message: String, request_id: String, run_id: String) -> Status {
+    let detail = details::WorkflowExecutionAlreadyStartedFailure {
+        start_request_id: request_id,
+        run_id,
+        ..Default::default()
+    };
+    let name = "WorkflowExecutionAlreadyStartedFailure";
+    with_detail(Code::AlreadyExists, message, name, &detail)
+}
+
+fn query_failed(failure: Failure) -> Status {
+    let message = failure.to_string();
+    let detail = details::QueryFailedFailure {
+        failure: Some(failure::to_proto(failure)),
+    };
+    with_detail(
+        Code::InvalidArgument,
+        message,
+        "QueryFailedFailure",
+        &detail,
+    )
+}
+
+/// The status of a host's error.
+pub(crate) fn of(error: Error) -> Status {
+    match error {
+        Error::NotFound {
+            workflow_id,
+            run_id: None,
+        } => not_found(format!("workflow not found for ID: {workflow_id}")),
+        Error::NotFound {
+            workflow_id,
+            run_id: Some(run_id),
+        } => not_found(format!(
+            "workflow execution not found for workflow ID {workflow_id:?} and run ID {run_id:?}"
+        )),
+        Error::Closed { .. } => not_found(CLOSED),
+        Error::ActivityNotFound { reason, .. } => not_found(reason),
+        Error::Refused { reason, .. } => invalid(reason),
+        Error::TooLarge { .. } | Error::LimitExceeded(_) => invalid(error.to_string()),
+        Error::UnknownComponent(_) | Error::Component(_) => {
+            Status::failed_precondition(error.to_string())
+        }
+        // What clients try again by themselves, since it may pass.
+        Error::Store(_) | Error::ShutDown | Error::System { .. } => {
+            Status::unavailable(error.to_string())
+        }
+        Error::Damaged { .. } => Status::data_loss(error.to_string()),
+    }
+}
+
+/// The status of a start that was refused. Those that need to know more of the run in the way are
+/// the caller's matter.
+pub(crate) fn of_start(error: StartError) -> Status {
+    match error {
+        StartError::InvalidId { len: 0, .. } => invalid("WorkflowId is not set on request."),
+        StartError::InvalidId { len, limit } => invalid(format!(
+            "WorkflowId exceeds maximum allowed length ({len}/{limit})"
+        )),
+        StartError::Host(error) => of(error),
+        error => invalid(error.to_string()),
+    }
+}
+
+/// The status of a question or update that was not answered.
+pub(crate) fn of_message(error: MessageError) -> Status {
+    match error {
+        MessageError::Failed(failure) | MessageError::Trapped(failure) => query_failed(failure),
+        MessageError::Failing { .. } | MessageError::Paused | MessageError::Rejected(_) => {
+            Status::failed_precondition(error.to_string())
+        }
+        MessageError::DeadlineExceeded(_) => Status::deadline_exceeded(error.to_string()),
+        MessageError::Exhausted(_) => Status::resource_exhausted(error.to_string()),
+        MessageError::Aborted => not_found("workflow update was aborted by closing workflow"),
+        MessageError::Host(error) => of(error),
+    }
+}

@@ -1,0 +1,71 @@
+//! Times and lengths of time in both forms. The API's have nanoseconds; the host's are whole
+//! milliseconds, and a length is rounded up.
+
+use crate::{proto, status};
+use sandglass_engine::{Millis, Timestamp};
+use std::time::Duration;
+use tonic::Status;
+
+/// A point in time as it goes.
+pub(crate) fn timestamp(at: Timestamp) -> proto::Timestamp {
+    proto::Timestamp {
+        seconds: i64::try_from(at.0 / 1000).unwrap_or(i64::MAX),
+        nanos: nanos(at.0),
+    }
+}
+
+/// A length of time as it goes.
+pub(crate) fn duration(length: Millis) -> proto::Duration {
+    proto::Duration {
+        seconds: i64::try_from(length.0 / 1000).unwrap_or(i64::MAX),
+        nanos: nanos(length.0),
+    }
+}
+
+fn nanos(millis: u64) -> i32 {
+    i32::try_from(millis % 1000 * 1_000_000).expect("less than a second is less than 10^9")
+}
+
+/// A limit on time as it goes: those who read it want zero where there is none.
+pub(crate) fn limit(limit: Option<Millis>) -> Option<proto::Duration> {
+    Some(duration(limit.unwrap_or_default()))
+}
+
+/// A limit on time as it came. Zero is none.
+///
+/// # Errors
+/// It is negative, or no duration at all.
+pub(crate) fn optional(
+    what: &str,
+    length: Option<proto::Duration>,
+) -> Result<Option<Duration>, Status> {
+    let Some(length) = length else {
+        return Ok(None);
+    };
+    let parts = (u64::try_from(length.seconds), u32::try_from(length.nanos));
+    match parts {
+        (Ok(0), Ok(0)) => Ok(None),
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => {
+            Ok(Some(Duration::new(seconds, nanos)))
+        }
+        _ => Err(status::invalid(format!("{what} is not a length of time"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_checked() {
+        let of = |seconds, nanos| optional("x", Some(proto::Duration { seconds, nanos }));
+        assert_eq!(of(0, 0).ok(), Some(None));
+        let half = Some(Duration::from_millis(1500));
+        assert_eq!(of(1, 500_000_000).ok(), Some(half));
+        for (seconds, nanos) in [(-1, 0), (0, -1), (1, 1_000_000_000)] {
+            assert!(of(seconds, nanos).is_err(), "{seconds} {nanos}");
+        }
+        let back = duration(Millis(1500));
+        assert_eq!((back.seconds, back.nanos), (1, 500_000_000));
+    }
+}

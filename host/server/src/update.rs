@@ -1,0 +1,162 @@
+//! `UpdateWorkflowExecution`, `PollWorkflowExecutionUpdate`.
+//!
+//! An update that the run's code refuses is an outcome with a failure, not an error of the call.
+
+use crate::{
+    door::{Door, LONG_POLL},
+    failure, payload,
+    proto::{
+        common::WorkflowExecution,
+        enums::UpdateWorkflowExecutionLifecycleStage as Stage,
+        service::{
+            PollWorkflowExecutionUpdateRequest, PollWorkflowExecutionUpdateResponse,
+            UpdateWorkflowExecutionRequest, UpdateWorkflowExecutionResponse,
+        },
+        update::{self, Outcome, UpdateRef, WaitPolicy, outcome},
+    },
+    status,
+};
+use sandglass::{MessageError, RunHandle, UpdateOptions, UpdateStage};
+use sandglass_engine::{Failure, Payload};
+use tonic::Status;
+
+pub(crate) async fn update(
+    door: &Door,
+    request: UpdateWorkflowExecutionRequest,
+) -> Result<UpdateWorkflowExecutionResponse, Status> {
+    let workflow_id = request
+        .workflow_execution
+        .clone()
+        .unwrap_or_default()
+        .workflow_id;
+    let run = door.run(request.workflow_execution, &request.first_execution_run_id)?;
+    let asked = request.request.unwrap_or_default();
+    let (meta, input) = (
+        asked.meta.unwrap_or_default(),
+        asked.input.unwrap_or_default(),
+    );
+    if input.name.is_empty() {
+        return Err(status::invalid("update name is not set"));
+    }
+    let stage = stage_of(request.wait_policy);
+    let options = UpdateOptions {
+        name: input.name,
+        arguments: payload::list(input.args),
+        header: payload::header(input.header),
+        update_id: Some(meta.update_id).filter(|id| !id.is_empty()),
+        identity: meta.identity,
+        wait_for: stage,
+        timeout: Some(LONG_POLL),
+    };
+    let update_id = options.update_id.clone();
+    let found = match run.update(options.clone()).await {
+        Err(MessageError::DeadlineExceeded(_)) if stage > UpdateStage::Admitted => {
+            // It goes on. How far it is by now is said at once; the client polls for the rest.
+            let options = UpdateOptions {
+                wait_for: UpdateStage::Admitted,
+                ..options
+            };
+            run.update(options).await
+        }
+        found => found,
+    };
+    let (reached, outcome, run_id, update_id) = match found {
+        Ok(response) => {
+            let outcome = response.outcome.map(to_outcome);
+            (response.stage, outcome, response.run_id, response.update_id)
+        }
+        Err(MessageError::Failed(failure)) => {
+            let run_id = current_run_id(&run).await?;
+            let outcome = Some(to_outcome(Err(failure)));
+            (
+                UpdateStage::Completed,
+                outcome,
+                run_id,
+                update_id.unwrap_or_default(),
+            )
+        }
+        Err(error) => return Err(status::of_message(error)),
+    };
+    Ok(UpdateWorkflowExecutionResponse {
+        update_ref: Some(reference(workflow_id, run_id, update_id)),
+        outcome,
+        stage: to_stage(reached).into(),
+        ..Default::default()
+    })
+}
+
+async fn current_run_id(run: &RunHandle) -> Result<String, Status> {
+    match run.run_id() {
+        Some(run_id) => Ok(run_id.to_owned()),
+        None => Ok(run.describe().await.map_err(status::of)?.run_id),
+    }
+}
+
+fn stage_of(policy: Option<WaitPolicy>) -> UpdateStage {
+    match policy.unwrap_or_default().lifecycle_stage() {
+        Stage::Admitted => UpdateStage::Admitted,
+        Stage::Unspecified | Stage::Accepted => UpdateStage::Accepted,
+        Stage::Completed => UpdateStage::Completed,
+    }
+}
+
+fn to_stage(stage: UpdateStage) -> Stage {
+    match stage {
+        UpdateStage::Admitted => Stage::Admitted,
+        UpdateStage::Accepted => Stage::Accepted,
+        UpdateStage::Completed => Stage::Completed,
+    }
+}
+
+/// The answer to an update as it goes.
+pub(crate) fn to_outcome(outcome: Result<Payload, Failure>) -> Outcome {
+    Outcome {
+        value: match outcome {
+            Ok(value) => payload::to_one(value).map(outcome::Value::Success),
+            Err(failure) => Some(outcome::Value::Failure(failure::to_proto(failure))),
+        },
+    }
+}
+
+fn reference(workflow_id: String, run_id: String, update_id: String) -> UpdateRef {
+    UpdateRef {
+        workflow_execution: Some(WorkflowExecution {
+            workflow_id,
+            run_id,
+        }),
+        update_id,
+    }
+}
+
+pub(crate) async fn poll(
+    door: &Door,
+    request: PollWorkflowExecutionUpdateRequest,
+) -> Result<PollWorkflowExecutionUpdateResponse, Status> {
+    let update::UpdateRef {
+        workflow_execution,
+        update_id,
+    } = request.update_ref.unwrap_or_default();
+    let run = door.run(workflow_execution, "")?;
+    // A poll without a policy does not wait.
+    let wanted = match request.wait_policy {
+        None => UpdateStage::Admitted,
+        policy => stage_of(policy),
+    };
+    let asked = door.poll(run.poll_update(&update_id, wanted, Some(LONG_POLL)));
+    let found = match asked.await {
+        None | Some(Err(MessageError::DeadlineExceeded(_))) => {
+            run.poll_update(&update_id, UpdateStage::Admitted, None)
+                .await
+        }
+        Some(found) => found,
+    };
+    let Some(response) = found.map_err(status::of_message)? else {
+        return Err(status::not_found(format!("update {update_id:?} not found")));
+    };
+    let workflow_id = run.workflow_id().to_owned();
+    Ok(PollWorkflowExecutionUpdateResponse {
+        outcome: response.outcome.map(to_outcome),
+        stage: to_stage(response.stage).into(),
+        update_ref: Some(reference(workflow_id, response.run_id, update_id)),
+    })
+}
