@@ -16,12 +16,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/store-v1.db")
+fn fixture(format: u32) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    folder.join(format!("store-v{format}.db"))
 }
 
-/// One of everything that format 1 can hold.
-fn write_v1(db: &Path) {
+/// The second run, which has ended. Since format 2 a run may be one of a chain.
+fn second(format: u32) -> RunRow {
+    let mut row = closed(run(2), RunStatus::Canceled);
+    if format > 1 {
+        row.first_run_id = run(1).first_run_id;
+    }
+    row
+}
+
+/// One of everything that a format can hold, in the newest one.
+fn write(db: &Path) {
     let mut store = SqliteStore::open(db).unwrap();
     assert!(store.mark_running().unwrap());
     store
@@ -38,7 +48,7 @@ fn write_v1(db: &Path) {
         ..first(1)
     };
     let done = Write {
-        row: Some(closed(run(2), RunStatus::Canceled)),
+        row: Some(second(2)),
         ..first(2)
     };
     commit(&mut store, &[open, next(1, 2), done]);
@@ -46,15 +56,16 @@ fn write_v1(db: &Path) {
 
 /// Compares what the fixture gives with what is encoded now: the header of the encoding, its
 /// version and its checksum, is as it was written; a store gives back the bytes that it was given.
-fn assert_same<T: Persisted>(found: &[u8], now: &[u8]) {
-    assert_eq!(found[0], 1, "version 1 of the encoding");
+fn assert_same<T: Persisted>(format: u32, found: &[u8], now: &[u8]) {
+    let version = if format > 1 { 3 } else { 1 };
+    assert_eq!(found[0], version, "version of the encoding");
     let broken = matches!(decode::<T>(found), Err(DecodeError::Checksum));
     assert!(!broken, "the header is that of this body");
     assert_eq!(found[5..], now[5..]);
 }
 
-fn assert_same_run(found: RunRow, now: RunRow) {
-    assert_same::<RunSummary>(&found.summary, &now.summary);
+fn assert_same_run(format: u32, found: RunRow, now: RunRow) {
+    assert_same::<RunSummary>(format, &found.summary, &now.summary);
     let summary = Vec::new();
     let bare = |row: RunRow| RunRow {
         summary: summary.clone(),
@@ -63,37 +74,55 @@ fn assert_same_run(found: RunRow, now: RunRow) {
     assert_eq!(bare(found), bare(now));
 }
 
+/// The format that a file says it has.
+fn format_of(db: &Path) -> u32 {
+    let connection = rusqlite::Connection::open(db).unwrap();
+    let read = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    read.unwrap()
+}
+
 #[test]
 fn a_store_of_format_1_is_read_and_continued() {
-    if env::var_os("UPDATE_FIXTURES").is_some() && !fixture().exists() {
-        fs::create_dir_all(fixture().parent().unwrap()).unwrap();
-        write_v1(&fixture());
+    is_read_and_continued(1);
+}
+
+#[test]
+fn a_store_of_format_2_is_read_and_continued() {
+    is_read_and_continued(2);
+}
+
+fn is_read_and_continued(format: u32) {
+    let fixture = fixture(format);
+    if env::var_os("UPDATE_FIXTURES").is_some() && !fixture.exists() {
+        write(&fixture);
     }
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("store.db");
-    fs::copy(fixture(), &db).unwrap();
+    fs::copy(fixture, &db).unwrap();
+    assert_eq!(format_of(&db), format);
     // Before a host has brought it up to date.
     let old = SqliteStore::open_read_only(&db).unwrap();
     let found = old.find(&run(1).workflow_id, None).unwrap().unwrap();
-    assert_same_run(found, run(1));
+    assert_same_run(format, found, run(1));
     let chain = ListFilter {
         first_run_id: Some(run(1).run_id),
         ..ListFilter::default()
     };
-    assert_eq!(old.list(&chain, 10, None).unwrap().len(), 1);
+    let runs_of_chain = if format > 1 { 2 } else { 1 };
+    assert_eq!(old.list(&chain, 10, None).unwrap().len(), runs_of_chain);
 
     let mut store = SqliteStore::open(&db).unwrap();
     let reader = store.reader().unwrap();
     let runs = reader.list(&Default::default(), 10, None).unwrap();
-    let expected = [closed(run(2), RunStatus::Canceled), run(1)];
+    let expected = [second(format), run(1)];
     assert_eq!(runs.len(), expected.len());
     for (found, now) in runs.into_iter().zip(expected) {
-        assert_same_run(found.unwrap(), now);
+        assert_same_run(format, found.unwrap(), now);
     }
     let frames = reader.frames(RunKey(1)).unwrap();
     assert_eq!(frames.len(), 2);
     for (found, now) in frames.iter().zip([frame(1, 1), frame(1, 2)]) {
-        assert_same::<Frame>(found, &now);
+        assert_same::<Frame>(format, found, &now);
     }
     let activities = reader.all_activities().unwrap();
     let [charge] = activities.as_slice() else {
@@ -117,7 +146,7 @@ fn a_store_of_format_1_is_read_and_continued() {
     assert!(!store.mark_running().unwrap(), "it was left as by a crash");
     commit(&mut store, &[next(1, 3), next(2, 2), first(3)]);
     assert_eq!(reader.frames(RunKey(1)).unwrap().len(), 3);
-    assert_eq!(reader.list(&chain, 10, None).unwrap().len(), 1);
+    assert_eq!(reader.list(&chain, 10, None).unwrap().len(), runs_of_chain);
     drop(store);
     SqliteStore::open(&db).unwrap();
 }

@@ -129,10 +129,37 @@ impl Field {
         self.aborts.retain(|poll| !poll.is_finished());
     }
 
-    /// The host is killed, and with it the connections of those that poll.
-    async fn crash(&mut self) {
+    /// Nobody polls any more. What waits is in the queue, and what is begun is with a worker.
+    async fn stop_polling(&mut self) {
         self.polls.shutdown().await;
         self.look();
+        let host = self.host();
+        host.idle().await;
+        let mut waiting = 0;
+        for workflow_id in &self.runs {
+            let run = host.run(workflow_id, None).describe().await.unwrap();
+            for activity in run.activities {
+                let is_its = |token: &&TaskToken| {
+                    let at = (token.scheduled_event_id, token.attempt);
+                    token.run_id == run.run_id
+                        && at == (activity.scheduled_event_id, activity.attempt)
+                };
+                match activity.next_attempt_at {
+                    Some(due) => waiting += usize::from(due <= host.now()),
+                    None => assert!(
+                        self.working.iter().any(|token| is_its(&token)),
+                        "begun, and no worker has it: {activity:?}"
+                    ),
+                }
+            }
+        }
+        let backlog = host.describe_task_queue("default").backlog;
+        assert_eq!(waiting, backlog, "what waits can be polled for");
+    }
+
+    /// The host is killed, and with it the connections of those that poll.
+    async fn crash(&mut self) {
+        self.stop_polling().await;
         self.host = None;
         self.host = Some(self.world.host(&self.script).build().await.unwrap());
     }
@@ -155,8 +182,8 @@ impl Field {
     async fn step(&mut self, random: &mut Random) {
         let host = self.host();
         match random.below(20) {
-            0..2 => self.start(1 + random.below(6)).await,
-            2..7 => self.poll(),
+            0 => self.start(1 + random.below(6)).await,
+            1..7 => self.poll(),
             7..10 if !self.aborts.is_empty() => {
                 let poll = random.below(self.aborts.len());
                 self.aborts.swap_remove(poll).abort();
@@ -178,6 +205,10 @@ impl Field {
                     && host.give_back(&token).is_ok()
                 {
                     self.given.remove(&token);
+                    // The poll that it was given to has not looked yet.
+                    if random.below(4) > 0 {
+                        self.aborts.drain(..).for_each(|poll| poll.abort());
+                    }
                 }
             }
             17 => self.world.advance(&host, 1_000).await,
@@ -235,12 +266,11 @@ fn assert_fair(order: &[String]) {
 async fn each_attempt_is_handed_out_once_and_none_is_lost() {
     let mut random = Random::seeded();
     let mut field = Field::new().await;
-    for _ in 0..600 {
+    for _ in 0..1_500 {
         field.step(&mut random).await;
     }
     // No worker does anything any more: what they are at passes its limit on time.
-    field.polls.shutdown().await;
-    field.look();
+    field.stop_polling().await;
     let host = field.host();
     let early = field.given.len();
     field.working.clear();
