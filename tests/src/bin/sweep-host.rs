@@ -1,4 +1,4 @@
-//! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED PAIRS [evict]`.
+//! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED PAIRS [evict] [near]`.
 //!
 //! It takes up, or begins, the one run of the store in FOLDER, gives it the approvals that it waits
 //! for, and ends when the run has ended. Whatever it asks for it asks again after a crash, under the
@@ -16,14 +16,17 @@ use std::{
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [folder, component, compiled, pairs, evict @ ..] = &arguments[..] else {
-        bail!("usage: sweep-host FOLDER COMPONENT COMPILED PAIRS [evict]");
+    let [folder, component, compiled, pairs, words @ ..] = &arguments[..] else {
+        bail!("usage: sweep-host FOLDER COMPONENT COMPILED PAIRS [evict] [near]");
     };
-    let evict = evict.iter().any(|word| word == "evict");
+    let has = |word: &str| words.iter().any(|one| one == word);
+    let workflow_type = if has("near") { "near" } else { "saga" };
+    let options = StartOptions::new(workflow_type, "sweep").json(pairs.as_str());
     let component = fs::read(component).context("read the component")?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let folder = Path::new(folder);
-    runtime.block_on(run(folder, component, compiled.into(), pairs, evict))?;
+    let evict = has("evict");
+    runtime.block_on(run(folder, component, compiled.into(), options, evict))?;
     println!("{}", serde_json::to_string(&crash::counts())?);
     Ok(())
 }
@@ -32,7 +35,7 @@ async fn run(
     folder: &Path,
     component: Vec<u8>,
     compiled: PathBuf,
-    pairs: &str,
+    mut options: StartOptions,
     evict: bool,
 ) -> Result<()> {
     let ledger = Arc::new(Ledger::new(folder));
@@ -54,8 +57,8 @@ async fn run(
     }
     let host = builder.build().await?;
     host.load_component(component).await?;
-    let mut options = StartOptions::new("saga", "sweep").json(pairs);
     options.request_id = Some("start".into());
+    let asks = options.workflow_type == "saga";
     let run = host.start(options).await?;
     ledger.acknowledge("start");
     let mut last = EventId(0);
@@ -64,7 +67,7 @@ async fn run(
         let Some(newest) = more.last() else { break };
         last = newest.event_id;
         let events = run.history().await?;
-        if steps::waits_for_approval(&events) {
+        if asks && steps::waits_for_approval(&events) {
             approve(&store, &ledger, steps::next_approval(&events)).await?;
         }
     }

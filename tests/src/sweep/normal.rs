@@ -9,6 +9,30 @@ use std::collections::BTreeMap;
 /// changes. Besides, what is drawn anew for each run.
 const MAY_DIFFER: [&str; 5] = ["bytes", "attempt", "last_failure", "run_id", "seed"];
 
+/// The same in what a marker of a local activity says.
+const MAY_DIFFER_IN_MARKERS: [&str; 3] = ["attempt", "complete_time", "original_schedule_time"];
+
+/// Takes times and attempts out of the marker of a local activity.
+fn without_times(attributes: &mut EventAttributes) {
+    let EventAttributes::MarkerRecorded {
+        marker_name,
+        details,
+        ..
+    } = attributes
+    else {
+        return;
+    };
+    let data = details.iter_mut().filter(|(name, _)| name == "data");
+    for payload in data.flat_map(|(_, payloads)| payloads) {
+        if let ("core_local_activity", Ok(Value::Object(mut fields))) =
+            (marker_name.as_str(), serde_json::from_slice(&payload.data))
+        {
+            fields.retain(|name, _| !MAY_DIFFER_IN_MARKERS.contains(&name.as_str()));
+            payload.data = Value::Object(fields).to_string().into_bytes();
+        }
+    }
+}
+
 /// A history without what a crash may change: event ids, types and all other attributes stay.
 ///
 /// # Panics
@@ -37,6 +61,8 @@ pub fn without_tasks(events: &[HistoryEvent]) -> Vec<String> {
 
 /// An event without what a crash may change.
 fn value(event: &HistoryEvent) -> Value {
+    let mut event = event.clone();
+    without_times(&mut event.attributes);
     let mut value = serde_json::to_value(event).expect("events are plain data");
     let fields = value.as_object_mut().expect("an event is an object");
     fields.remove("event_time");

@@ -155,6 +155,7 @@ pub const PROGRAMS: &[Program] = &[
     of("tests/guests/sweep", "saga")
         .given(&["1"])
         .told(&[("approve", "null"), ("approve", "null")]),
+    of("tests/guests/sweep", "near").given(&["1"]),
     of("tests/guests/bench", "sequence").given(&["3"]),
     of("tests/guests/bench", "sleeper"),
     of("tests/guests/bench", "waiter"),

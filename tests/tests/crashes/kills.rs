@@ -60,7 +60,7 @@ fn end(child: &mut Child) -> bool {
 }
 
 /// Kills as soon as the process is seen in this phase.
-fn kill_in(case: &Case, child: &mut Child, phase: Phase) -> bool {
+pub(crate) fn kill_in(case: &Case, child: &mut Child, phase: Phase) -> bool {
     let file = case.phases_file();
     until(child, Duration::ZERO, |_| {
         let threads = fs::read(&file).unwrap_or_default();

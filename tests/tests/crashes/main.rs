@@ -8,6 +8,7 @@
 
 mod cancel;
 mod kills;
+mod local;
 mod points;
 mod programs;
 mod shipped;

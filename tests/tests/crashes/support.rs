@@ -45,6 +45,8 @@ pub(crate) struct Case {
     folder: TempDir,
     pairs: usize,
     evict: bool,
+    /// Its activities are local ones.
+    near: bool,
 }
 
 /// The run as its store has it.
@@ -61,6 +63,15 @@ impl Case {
             folder,
             pairs,
             evict,
+            near: false,
+        }
+    }
+
+    /// The same with local activities: the workflow `near`, with this many rounds.
+    pub(crate) fn near(rounds: usize, evict: bool) -> Self {
+        Self {
+            near: true,
+            ..Self::new(rounds, evict)
         }
     }
 
@@ -78,6 +89,7 @@ impl Case {
             .arg(built.compiled())
             .arg(self.pairs.to_string())
             .args(self.evict.then_some("evict"))
+            .args(self.near.then_some("near"))
             .env("SANDGLASS_CRASH_PHASES", self.path("phases"))
             .env_remove("SANDGLASS_CRASH_AT")
             .envs(crash_at.map(|at| ("SANDGLASS_CRASH_AT", at)))
@@ -239,7 +251,7 @@ pub(crate) struct Dead {
     closed: BTreeSet<String>,
 }
 
-fn difference(expected: &[String], found: &[String]) -> String {
+pub(crate) fn difference(expected: &[String], found: &[String]) -> String {
     let pairs = expected.iter().zip(found);
     let first = pairs.clone().find(|(expected, found)| expected != found);
     match first {

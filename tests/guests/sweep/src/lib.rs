@@ -1,4 +1,4 @@
-//! The workflow that the crash sweep kills: activities, retries, heartbeats, timers, signals and
+//! The workflows that the crash sweep kills, most of all `saga`: activities, retries, heartbeats, timers, signals and
 //! compensations, one after another, so that its history is the same in every run.
 
 use sandglass_guest::prelude::*;
@@ -70,4 +70,18 @@ async fn steps(order: String, pause: Duration) -> Result<(), Failure> {
         .await
 }
 
-sandglass_guest::export! { workflows: [saga] }
+/// Steps that the host makes inside of workflow tasks, the second of which fails at first, and a
+/// pause after each round of them.
+#[workflow]
+async fn near(rounds: usize) -> Result<usize, Failure> {
+    for round in 0..rounds {
+        let order = format!("near {round}");
+        reserve::call(order.clone()).local().start().await?;
+        charge::call(order.clone()).local().start().await?;
+        release::call(order).local().start().await?;
+        sleep(Duration::from_millis(5)).await?;
+    }
+    Ok(rounds)
+}
+
+sandglass_guest::export! { workflows: [saga, near] }
