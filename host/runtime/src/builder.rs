@@ -115,8 +115,8 @@ impl HostBuilder {
     /// may run on until its limit on time. One that blocks its thread cannot be stopped, its result
     /// is refused.
     ///
-    /// A result of more than [`Limits::payload_bytes`] is a failure of type `PayloadTooLarge` that is not retried; a
-    /// failure that large is replaced by one of that type.
+    /// A result of more than [`Limits::payload_bytes`] is a failure of type `PayloadTooLarge` that
+    /// is not retried; a failure that large is replaced by one of that type.
     #[must_use]
     pub fn activity<F, Fut>(mut self, activity_type: impl Into<String>, function: F) -> Self
     where

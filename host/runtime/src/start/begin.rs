@@ -81,14 +81,9 @@ impl Inner {
         if self.is_stopping() {
             return Err(Error::ShutDown.into());
         }
-        if let Some(open) = runs.by_workflow_id.get(&workflow_id) {
-            return Err(StartError::AlreadyStarted {
-                workflow_id,
-                run_id: open.run_id.clone(),
-            });
-        }
-        if let Some(made) = runs.resetting.get(&workflow_id).and_then(BTreeSet::first) {
-            let run_id = made.clone();
+        let open = runs.by_workflow_id.get(&workflow_id);
+        let made = || runs.resetting.get(&workflow_id).and_then(BTreeSet::first);
+        if let Some(run_id) = open.map(|open| &open.run_id).or_else(made).cloned() {
             return Err(StartError::AlreadyStarted {
                 workflow_id,
                 run_id,

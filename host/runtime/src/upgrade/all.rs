@@ -127,8 +127,8 @@ impl From<&UpgradeError> for Obstacle {
 impl Host {
     /// Moves open runs to another component, each after a trial replay of its history, and tells
     /// what became of each. A run that cannot move stays as it is and goes on with the component
-    /// that it has. The component must be loaded or in the store. Which component new runs begin with
-    /// stays as it is: that is a matter of [`Host::load_component`].
+    /// that it has. The component must be loaded or in the store. Which component new runs begin
+    /// with stays as it is: that is a matter of [`Host::load_component`].
     ///
     /// # Errors
     /// [`Error::UnknownComponent`], [`Error::Component`], [`Error::Store`]: then nothing was moved.
