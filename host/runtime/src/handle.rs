@@ -1,8 +1,8 @@
 //! What clients do with a run: cancel, terminate, signal, wait, look.
 
+mod follow;
 mod operate;
 mod options;
-mod started;
 
 pub(crate) use operate::terminated_by;
 pub use operate::{TerminateOptions, open_scopes};
@@ -17,7 +17,7 @@ use crate::{
     keep,
 };
 use sandglass_engine::{
-    EventId, HistoryEvent, Input, InputError, Payload, RunSummary, Signal, Status, broken,
+    HistoryEvent, Input, InputError, Payload, RunSummary, Signal, Status, broken,
 };
 use sandglass_store::{ListFilter, RunKey, RunRow, RunStatus};
 use std::{sync::Arc, time::Duration};
@@ -430,32 +430,6 @@ impl RunHandle {
             run_id: run_id.into(),
             reason: error.to_string(),
         })
-    }
-
-    /// The events after this one; waits until there is one, or the run has ended. Empty: it has
-    /// ended, and there are no more.
-    ///
-    /// # Errors
-    /// As [`RunHandle::history`], and [`Error::ShutDown`] if the host ends first.
-    pub async fn history_after(&self, event_id: EventId) -> Result<Vec<HistoryEvent>, Error> {
-        let (key, run_id) = match self.find()? {
-            Found::Closed(row) => (row.key, row.run_id.clone()),
-            Found::Open(cell) => {
-                let mut progress = cell.progress.subscribe();
-                let found = (cell.key, cell.run_id.clone());
-                drop(cell);
-                let newer =
-                    progress.wait_for(|now| now.next_event_id.0 > event_id.0 + 1 || now.is_final());
-                let newer = newer.await.map_err(|_| Error::ShutDown)?;
-                if newer.stopped && newer.closed.is_none() {
-                    return Err(Error::ShutDown);
-                }
-                found
-            }
-        };
-        let mut events = self.history_of(key, &run_id)?;
-        events.retain(|event| event.event_id > event_id);
-        Ok(events)
     }
 }
 
