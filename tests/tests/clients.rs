@@ -22,15 +22,34 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), "127.0.0.1:0")
+    }
+
+    /// Kills it in the middle of whatever it does, and starts another on the same store and port.
+    fn kill_and_restart(mut self) -> Self {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
+        let address = self.address.clone();
+        Self::start_in(dir, &address)
+    }
+
+    fn start_in(dir: TempDir, listen: &str) -> Self {
         let bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
         fs::write(dir.path().join("scenarios.wasm"), bytes).unwrap();
-        let config = "store = \"store.db\"\nlisten = \"127.0.0.1:0\"\n\n[[component]]\n\
+        let config = "store = \"store.db\"\nlisten = \"127.0.0.1:7\"\n\n[[component]]\n\
                       file = \"scenarios.wasm\"\ntask-queue = \"scenarios\"\n";
         fs::write(dir.path().join("sandglass.toml"), config).unwrap();
+        Self::spawn(dir, listen)
+    }
+
+    /// Starts a server with the configuration that this folder has.
+    fn spawn(dir: TempDir, listen: &str) -> Self {
         let mut process = sandglass()
             .args(["server", "--output", "json", "--config"])
             .arg(dir.path().join("sandglass.toml"))
+            // The command line goes before the file.
+            .args(["--listen", listen])
             // Compiled code is kept for the next test.
             .env("XDG_CACHE_HOME", compiled().with_file_name("cache"))
             .stdout(Stdio::piped())
@@ -123,6 +142,74 @@ fn the_python_client_finds_what_it_finds_at_temporals_server() {
 #[test]
 fn a_python_worker_makes_heartbeats_ends_loses_and_hands_on_attempts() {
     compare("worker");
+}
+
+/// With API keys whoever has none is refused, and who may look may do nothing else.
+#[test]
+fn api_keys_open_what_their_roles_may() {
+    let dir = TempDir::new().unwrap();
+    let key = |name: &str, digest: &str| {
+        format!("[[api-key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nrole = \"{name}\"\n")
+    };
+    // Of `abc` and of `def`.
+    let read = key(
+        "read",
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    );
+    let write = key(
+        "write",
+        "cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34",
+    );
+    let config = format!("store = \"store.db\"\n{read}{write}");
+    fs::write(dir.path().join("sandglass.toml"), config).unwrap();
+    let server = Server::spawn(dir, "127.0.0.1:0");
+    let tried = |key: &[&str], command: &[&str]| {
+        let output = temporal(&server, &[command, key].concat());
+        let (text, errors) = texts(&output);
+        (output.status.success(), text + &errors)
+    };
+    let count = ["workflow", "count"];
+    let signal = ["workflow", "signal", "--workflow-id", "w", "--name", "n"];
+    let (allowed, text) = tried(&[], &count);
+    assert!(!allowed && text.contains("unauthenticated"), "{text}");
+    let abc = ["--api-key", "abc", "--tls=false"];
+    let (allowed, text) = tried(&abc, &count);
+    assert!(allowed && text.contains("Total: 0"), "{text}");
+    let (allowed, text) = tried(&abc, &signal);
+    assert!(!allowed && text.contains("may look only"), "{text}");
+    let (_, text) = tried(&["--api-key", "def", "--tls=false"], &signal);
+    assert!(text.contains("workflow not found for ID: w"), "{text}");
+    server.stop();
+}
+
+/// Nothing that was acknowledged is lost, nothing happens twice, and client and worker go on by
+/// themselves when the server is there again.
+#[test]
+fn a_server_that_is_killed_under_runs_and_a_worker_leaves_their_histories_whole() {
+    let server = Server::start();
+    let mut running = Command::new(clients().join("python"))
+        .arg(repository().join("tests/clients/faults.py"))
+        .arg(&server.address)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "now\n");
+    let server = server.kill_and_restart();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert!(
+        running.wait().unwrap().success(),
+        "faults.py failed:\n{text}"
+    );
+    server.stop();
+    let history = "workflow_execution_started task activity_task_scheduled activity_task_started \
+                   activity_task_completed task workflow_execution_completed";
+    let expected = format!("200 runs: 3: {history}\ncount: [('Completed', 200)]\n");
+    assert_eq!(text, expected);
 }
 
 /// Runs Temporal's command line.

@@ -19,6 +19,7 @@ pub use server::ServerArgs;
 pub use start::{Conflict, Reuse, StartArgs};
 pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
+pub(crate) use values::parse_digest;
 
 /// Durable workflows as WebAssembly components.
 ///

@@ -15,7 +15,7 @@ use sandglass::Host;
 use sandglass_sandbox::Grants;
 use sandglass_server::Server;
 use serde_json::json;
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the host may take to stop in order.
@@ -31,7 +31,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// if the host cannot go on.
 pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
     let settings = config::settings(args)?;
-    check_address(settings.listen, settings.allow_anyone)?;
+    check_address(&settings)?;
     stored::check_place(&settings.store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -44,13 +44,14 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
 }
 
 /// Without asking anybody who they are the server is for this machine only.
-fn check_address(address: SocketAddr, allow_anyone: bool) -> Result<(), Stop> {
-    if address.ip().is_loopback() || allow_anyone {
+fn check_address(settings: &Settings) -> Result<(), Stop> {
+    let address = settings.listen;
+    if address.ip().is_loopback() || settings.allow_anyone || !settings.keys.is_empty() {
         return Ok(());
     }
     Err(usage!(
         "{address} can be reached from other machines, and the server asks nobody who they are: \
-         listen on 127.0.0.1, or say --allow-anyone"
+         listen on 127.0.0.1, set API keys, or say --allow-anyone"
     ))
 }
 
@@ -88,7 +89,7 @@ async fn answer(
     form: OutputForm,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let server = Server::bind(host.clone(), settings.listen)
+    let server = Server::bind(host.clone(), settings.listen, settings.keys.clone())
         .await
         .or_host()?;
     for (path, task_queue) in &settings.components {

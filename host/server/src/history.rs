@@ -70,20 +70,22 @@ pub(crate) async fn get(
     request: GetWorkflowExecutionHistoryRequest,
 ) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
     let close_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
+    let wait = request.wait_new_event;
     let run = door.run(request.execution, "")?;
     let workflow_id = run.workflow_id().to_owned();
     let mut place = place(run, &request.next_page_token, EventId(0)).await?;
     let run = door.host.run(workflow_id, Some(&place.run_id));
     let (events, token) = if close_only {
-        close_event(door, &run, request.wait_new_event, &place).await?
+        close_event(door, &run, wait, &place).await?
     } else {
-        let (events, is_open) = newer(door, &run, request.wait_new_event, place.after).await?;
-        let (page, is_whole) = page(&run, events, request.maximum_page_size).await?;
+        let (all, is_open) = newer(door, &run, wait, place.after).await?;
+        let known = all.partition_point(|event| event.event_id <= place.after);
+        let (page, is_whole) = page(&all, all[known..].iter(), request.maximum_page_size);
         if let Some(last) = page.last() {
             place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
         }
         // Who waits for new events goes on waiting from here.
-        let more = !is_whole || (is_open && request.wait_new_event);
+        let more = !is_whole || (is_open && wait);
         (page, if more { place.token() } else { Vec::new() })
     };
     Ok(GetWorkflowExecutionHistoryResponse {
@@ -112,14 +114,13 @@ async fn close_event(
         let token = if wait { place.token() } else { Vec::new() };
         return Ok((Vec::new(), token));
     }
-    let mut events = run.history().await.map_err(status::of)?;
-    let last = events.split_off(events.len().saturating_sub(1));
-    let (page, _) = page(run, last, 1).await?;
+    let all = run.history().await.map_err(status::of)?;
+    let (page, _) = page(&all, all.last().into_iter(), 1);
     Ok((page, Vec::new()))
 }
 
-/// The events after this one; whoever waits gets at least one, if one comes in time. And whether
-/// the run was still open before.
+/// All events of the run, and whether it was still open before; whoever waits gets one after this
+/// place, if one comes in time.
 async fn newer(
     door: &Door,
     run: &RunHandle,
@@ -129,36 +130,33 @@ async fn newer(
     // Asked first: a run that is closed then has no events but those that are read now.
     let described = run.describe().await.map_err(status::of)?;
     let is_open = described.status == RunStatus::Running;
-    if wait && is_open {
-        let found = door.poll(run.history_after(after)).await;
-        let events = found.transpose().map_err(status::of)?.unwrap_or_default();
-        return Ok((events, true));
+    let has_new = described.history_length > after.0;
+    if wait && is_open && !has_new {
+        let found = door.poll(run.wait_after(after)).await;
+        if found.transpose().map_err(status::of)?.is_none() {
+            return Ok((Vec::new(), true));
+        }
     }
-    let mut events = run.history().await.map_err(status::of)?;
-    events.retain(|event| event.event_id > after);
-    Ok((events, is_open))
+    let all = run.history().await.map_err(status::of)?;
+    Ok((all, is_open))
 }
 
-/// As many of these events as one page holds, and whether that is all of them.
-async fn page(
-    run: &RunHandle,
-    events: Vec<Event>,
+/// As many of these events as one page holds, and whether that is all of them. Some name what only
+/// others of the history tell.
+fn page<'a>(
+    all: &[Event],
+    events: impl ExactSizeIterator<Item = &'a Event>,
     wanted: i32,
-) -> Result<(Vec<HistoryEvent>, bool), Status> {
-    if events.is_empty() {
-        return Ok((Vec::new(), true));
-    }
+) -> (Vec<HistoryEvent>, bool) {
     let limit = match usize::try_from(wanted) {
         Ok(0) | Err(_) => PAGE_EVENTS,
         Ok(wanted) => wanted.min(PAGE_EVENTS),
     };
-    // Some events name what only earlier ones tell.
-    let all = run.history().await.map_err(status::of)?;
-    let projection = Projection::new(&all);
+    let projection = Projection::new(all);
     let total = events.len();
     let (mut page, mut bytes) = (Vec::new(), 0);
-    for event in events.into_iter().take(limit) {
-        let event = projection.event(event);
+    for event in events.take(limit) {
+        let event = projection.event(event.clone());
         bytes += event.encoded_len();
         if !page.is_empty() && bytes > PAGE_BYTES {
             break;
@@ -166,7 +164,7 @@ async fn page(
         page.push(event);
     }
     let is_whole = page.len() == total;
-    Ok((page, is_whole))
+    (page, is_whole)
 }
 
 pub(crate) async fn get_reverse(
@@ -177,10 +175,9 @@ pub(crate) async fn get_reverse(
     let workflow_id = run.workflow_id().to_owned();
     let mut place = place(run, &request.next_page_token, EventId(u64::MAX)).await?;
     let run = door.host.run(workflow_id, Some(&place.run_id));
-    let mut events = run.history().await.map_err(status::of)?;
-    events.retain(|event| event.event_id < place.after);
-    events.reverse();
-    let (page, is_whole) = page(&run, events, request.maximum_page_size).await?;
+    let all = run.history().await.map_err(status::of)?;
+    let older = all.partition_point(|event| event.event_id < place.after);
+    let (page, is_whole) = page(&all, all[..older].iter().rev(), request.maximum_page_size);
     if let Some(last) = page.last() {
         place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
     }

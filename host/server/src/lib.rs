@@ -14,6 +14,7 @@ mod door;
 mod failure;
 mod health;
 mod history;
+mod keys;
 mod named;
 mod operate;
 mod payload;
@@ -32,4 +33,5 @@ mod update;
 mod visibility;
 mod workers;
 
+pub use keys::{ApiKey, Role};
 pub use serve::{ServeError, Server};

@@ -8,6 +8,9 @@ use tonic::Status;
 /// The name of Temporal's service.
 pub(crate) const WORKFLOW_SERVICE: &str = "temporal.api.workflowservice.v1.WorkflowService";
 
+/// What the paths of the health check begin with.
+pub(crate) const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
+
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 
 fn is_served(path: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::{
     door::Door,
+    keys::{self, ApiKey, Keys},
     named,
     proto::generated::{
         health::health_server::HealthServer,
@@ -55,16 +56,21 @@ pub struct Server {
     door: Arc<Door>,
     listener: TcpListener,
     address: SocketAddr,
+    keys: Keys,
     closing: watch::Sender<bool>,
 }
 
 impl Server {
-    /// Listens on an address for clients of this host; port 0 takes a free one. Nobody is asked who
-    /// they are: whoever can reach the address may do everything.
+    /// Listens on an address for clients of this host; port 0 takes a free one. Without API keys
+    /// nobody is asked who they are: whoever can reach the address may do everything.
     ///
     /// # Errors
     /// [`ServeError::Listen`].
-    pub async fn bind(host: Host, address: SocketAddr) -> Result<Self, ServeError> {
+    pub async fn bind(
+        host: Host,
+        address: SocketAddr,
+        keys: Vec<ApiKey>,
+    ) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -80,6 +86,7 @@ impl Server {
             door: Arc::new(door),
             listener,
             address,
+            keys: keys::by_digest(keys),
             closing,
         })
     }
@@ -132,7 +139,8 @@ impl Server {
         let routes = Routes::new(workflow)
             .add_service(health)
             .into_axum_router()
-            .layer(axum::middleware::from_fn(named::refuse));
+            .layer(axum::middleware::from_fn(named::refuse))
+            .layer(axum::middleware::from_fn_with_state(self.keys, keys::guard));
         let closing = self.closing;
         transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE))

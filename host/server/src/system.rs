@@ -126,15 +126,18 @@ pub(crate) async fn namespaces(
 }
 
 pub(crate) async fn poll_workflow_task(
-    _door: &Door,
+    door: &Door,
     request: service::PollWorkflowTaskQueueRequest,
 ) -> Result<service::PollWorkflowTaskQueueResponse, Status> {
     let queue = request.task_queue.unwrap_or_default().name;
-    tracing::warn!(
-        task_queue = queue,
-        worker = request.identity,
-        "a worker asks for workflow tasks; workflows here are wasm components"
-    );
+    // Each worker asks again and again.
+    if door.workers.is_first_to_ask(&queue) {
+        tracing::warn!(
+            task_queue = queue,
+            worker = request.identity,
+            "a worker asks for workflow tasks; workflows here are wasm components"
+        );
+    }
     // Go's workers stop at once at this code; those on the common core 60 s after any.
     Err(Status::invalid_argument(format!(
         "workflows here are WebAssembly components that the server runs itself: register no \

@@ -16,7 +16,7 @@ use crate::{
 };
 use sandglass_engine::{Millis, Timestamp};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
@@ -28,11 +28,16 @@ const FORGOTTEN_AFTER: Millis = Millis(5 * 60_000);
 /// Most workers that are listed.
 const WORKERS: usize = 100_000;
 
+/// Most task queues that it is warned of.
+const QUEUES: usize = 1000;
+
 /// The workers of a server, by the keys that they give themselves.
 #[derive(Default)]
 pub(crate) struct Workers {
     known: Mutex<BTreeMap<String, (Timestamp, WorkerHeartbeat)>>,
     polling: Arc<Polling>,
+    /// Task queues of which a worker has asked for workflow tasks.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 /// The polls of each worker, so that all of one can be ended.
@@ -90,6 +95,12 @@ impl Workers {
             over,
             polling: Arc::clone(&self.polling),
         }
+    }
+
+    /// Whether nobody has asked for workflow tasks of this queue before, as far as is remembered.
+    pub(crate) fn is_first_to_ask(&self, task_queue: &str) -> bool {
+        let mut asked = lock(&self.asked);
+        asked.len() < QUEUES && asked.insert(task_queue.into())
     }
 
     fn end_polls(&self, key: &str) {

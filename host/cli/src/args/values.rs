@@ -76,9 +76,9 @@ pub(super) fn parse_entry(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Parses the digest that names a component.
-pub(super) fn parse_digest(text: &str) -> Result<Digest, String> {
-    let wrong = || "expected the 64 hexadecimal digits of a component".to_owned();
+/// Parses a SHA-256 digest, such as names a component.
+pub(crate) fn parse_digest(text: &str) -> Result<Digest, String> {
+    let wrong = || "expected the 64 hexadecimal digits of a SHA-256 digest".to_owned();
     if text.len() != 64 || !text.is_ascii() {
         return Err(wrong());
     }

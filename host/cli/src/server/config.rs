@@ -2,12 +2,13 @@
 //! its place.
 
 use crate::{
-    args::ServerArgs,
+    args::{ServerArgs, parse_digest},
     exit::{OrStop, Stop, usage},
     limits,
 };
 use anyhow::Context;
 use sandglass_engine::Limits;
+use sandglass_server::{ApiKey, Role};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -40,6 +41,24 @@ struct File {
     temporal_limits: bool,
     /// Limits by their names.
     limits: BTreeMap<String, usize>,
+    /// Who may do what; nobody is asked if there are none.
+    api_key: Vec<Key>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Key {
+    name: String,
+    /// The digest of the key, in hexadecimal digits: the key itself is not to stand in a file.
+    sha256: String,
+    role: KeyRole,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeyRole {
+    Read,
+    Write,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +83,7 @@ pub(super) struct Settings {
     pub(super) components: Vec<(PathBuf, String)>,
     pub(super) activities: Vec<PathBuf>,
     pub(super) limits: Limits,
+    pub(super) keys: Vec<ApiKey>,
 }
 
 /// Reads and checks what is to be served.
@@ -99,6 +119,23 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
     for (name, value) in &args.limits.limit {
         limits.set(name, *value).or_usage()?;
     }
+    let keys = file.api_key.into_iter().map(|key| {
+        let place = args.config.as_deref().unwrap_or(Path::new(""));
+        let digest = parse_digest(&key.sha256).map_err(anyhow::Error::msg);
+        let digest = digest.with_context(|| {
+            let name = &key.name;
+            format!("{}: api-key {name:?}: sha256", place.display())
+        });
+        Ok(ApiKey {
+            sha256: digest.or_usage()?.0,
+            name: key.name,
+            role: match key.role {
+                KeyRole::Read => Role::Read,
+                KeyRole::Write => Role::Write,
+            },
+        })
+    });
+    let keys = keys.collect::<Result<Vec<_>, Stop>>()?;
     let stored = args.store.clone();
     Ok(Settings {
         store: stored
@@ -112,6 +149,7 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
         components,
         activities,
         limits,
+        keys,
     })
 }
 
@@ -172,6 +210,10 @@ mod tests {
             task-queue = "orders"
             [[component]]
             file = "other.wasm"
+            [[api-key]]
+            name = "ci"
+            sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            role = "read"
         "#;
         let file = parse(text).unwrap();
         assert_eq!(file.store, Some("orders.db".into()));
@@ -189,6 +231,7 @@ mod tests {
             ),
             ("\nstor = 'x'", "line 2: unknown field `stor`"),
             ("[[component]]\nfil = 'x'", "line 2: unknown field `fil`"),
+            ("[[api-key]]\nrole = 'all'", "line 2: unknown variant `all`"),
             ("listen = 'here'", "line 1: invalid socket address syntax"),
         ] {
             let error = parse(text).unwrap_err().to_string();

@@ -184,6 +184,12 @@ fn child_end(projection: &Projection<'_>, attributes: E) -> Attributes {
                 retry_state: to_retry_state(retry_state).into()
             }
         ),
+        stopped => child_stopped(projection, stopped),
+    }
+}
+
+fn child_stopped(projection: &Projection<'_>, attributes: E) -> Attributes {
+    match attributes {
         E::ChildWorkflowExecutionCanceled {
             initiated_event_id: initiated,
             started_event_id: started,
