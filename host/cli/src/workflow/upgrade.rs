@@ -65,11 +65,7 @@ fn here(
             builder = builder.compile_cache(folder);
         }
         let host = builder.build().await.map_err(stop)?;
-        let upgraded = async {
-            let digest = host.load_component(bytes).await?;
-            host.upgrade_runs(digest, options).await
-        };
-        let upgraded = upgraded.await;
+        let upgraded = host.upgrade_runs_to(bytes, options).await;
         host.shutdown().await.map_err(stop)?;
         upgraded.map_err(stop)
     })

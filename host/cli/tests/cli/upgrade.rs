@@ -35,6 +35,13 @@ fn digest(folder: &Folder, id: &str) -> Value {
     described.json(0)["digest"].clone()
 }
 
+/// Components in the store.
+fn components(folder: &Folder) -> u64 {
+    let store = rusqlite::Connection::open(folder.path().join("sandglass.db")).unwrap();
+    let count = "SELECT count(*) FROM component";
+    store.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn runs_move_or_are_told_why_they_cannot() {
     let folder = folder();
@@ -52,6 +59,7 @@ fn runs_move_or_are_told_why_they_cannot() {
     let tried = folder.sandglass(&[&new[..], &["--dry-run"]].concat());
     assert_eq!(outcome(&tried, 1, "t")["outcome"], "fits");
     assert_eq!(digest(&folder, "t"), old, "nothing was moved");
+    assert_eq!(components(&folder), 1, "what was only tried is not kept");
 
     let moved = folder.sandglass(&new);
     let told = outcome(&moved, 1, "w");
