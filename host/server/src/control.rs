@@ -37,6 +37,7 @@ pub(crate) async fn poll(
     if queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
     }
+    door.workers.listens(&request.identity, &queue);
     let worker = door.workers.polls(&request.worker_instance_key);
     let command = tokio::select! {
         biased;

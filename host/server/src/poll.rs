@@ -10,6 +10,7 @@ use crate::{
         service::{PollActivityTaskQueueRequest, PollActivityTaskQueueResponse},
     },
     status, time,
+    workers::Poll,
 };
 use sandglass::{ActivityTask, PollOptions};
 use tonic::Status;
@@ -22,12 +23,18 @@ pub(crate) async fn poll(
     if task_queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
     }
-    let control = request.worker_control_task_queue;
+    let (control, unnamed) = match request.worker_control_task_queue {
+        named if !named.is_empty() => (Some(named), None),
+        _ => match door.workers.control_of(&request.identity) {
+            Ok(known) => (Some(known), None),
+            Err(unnamed) => (None, Some(unnamed)),
+        },
+    };
     let rate = request
         .task_queue_metadata
         .and_then(|metadata| metadata.max_tasks_per_second);
     let options = PollOptions {
-        control_queue: Some(control).filter(|queue| !queue.is_empty()),
+        control_queue: control,
         max_tasks_per_second: rate,
         ..PollOptions::new(task_queue, request.identity)
     };
@@ -37,10 +44,20 @@ pub(crate) async fn poll(
         task = door.poll(door.host.poll_activity(options)) => task,
         // It says that it shuts down: what it were given now would be lost until it times out.
         () = worker.shut_down() => None,
+        // It polls again, and can be told of cancellations then.
+        () = listens(unnamed.as_ref()) => None,
     };
     match task.transpose().map_err(status::of)? {
         Some(task) => Ok(answer(task)),
         None => Ok(PollActivityTaskQueueResponse::default()),
+    }
+}
+
+/// Waits until the worker of a poll that names no control queue listens to one.
+async fn listens(unnamed: Option<&Poll>) {
+    match unnamed {
+        Some(poll) => poll.shut_down().await,
+        None => std::future::pending().await,
     }
 }
 

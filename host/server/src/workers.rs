@@ -36,6 +36,8 @@ const QUEUES: usize = 1000;
 pub(crate) struct Workers {
     known: Mutex<BTreeMap<String, (Timestamp, WorkerHeartbeat)>>,
     polling: Arc<Polling>,
+    /// The control queue of each identity that listens to one.
+    controls: Mutex<HashMap<String, String>>,
     /// Task queues of which a worker has asked for workflow tasks.
     asked: Mutex<BTreeSet<String>>,
 }
@@ -80,6 +82,11 @@ impl Drop for Poll {
     }
 }
 
+/// The key of polls that name no control queue. No worker gives itself one like it.
+fn unnamed(identity: &str) -> String {
+    format!("\0{identity}")
+}
+
 impl Workers {
     /// A poll of a worker begins. Older workers have no key.
     pub(crate) fn polls(&self, key: &str) -> Poll {
@@ -95,6 +102,25 @@ impl Workers {
             over,
             polling: Arc::clone(&self.polling),
         }
+    }
+
+    /// A worker listens to a control queue. The first polls of its process were sent before it did
+    /// and name none; they are ended, so that those that follow can be told of cancellations.
+    pub(crate) fn listens(&self, identity: &str, control_queue: &str) {
+        let mut controls = lock(&self.controls);
+        if controls.len() >= WORKERS || controls.get(identity).is_some_and(|q| q == control_queue) {
+            return;
+        }
+        controls.insert(identity.into(), control_queue.into());
+        self.end_polls(&unnamed(identity));
+    }
+
+    /// The control queue of whoever polls and names none, if the same worker listens to one; else a
+    /// poll that is ended once it does.
+    pub(crate) fn control_of(&self, identity: &str) -> Result<String, Poll> {
+        let controls = lock(&self.controls);
+        let known = controls.get(identity).cloned();
+        known.ok_or_else(|| self.polls(&unnamed(identity)))
     }
 
     /// Whether nobody has asked for workflow tasks of this queue before, as far as is remembered.
