@@ -62,14 +62,7 @@ impl Inner {
             parent,
             ..new_start(options, digest, now)?
         };
-        let head = Head {
-            row: row_of_new_run(self.new_key(), &start, now),
-            summary: RunSummary {
-                next_event_id: EventId(1),
-                ..RunSummary::default()
-            },
-            next_seq: 1,
-        };
+        let head = new_head(row_of_new_run(self.new_key(), &start, now));
         let cell = Arc::new(RunCell::new(head, start.request_id.clone(), Phase::Idle));
         let workflow_id = start.workflow_id.clone();
         let start = Mail::input(now, Input::Started(Box::new(start)), Some(sender));
@@ -196,4 +189,16 @@ fn new_start(options: StartOptions, digest: Digest, now: Timestamp) -> Result<St
         memo: options.memo,
         search_attributes: options.search_attributes,
     })
+}
+
+/// What is known of a run of which nothing is committed.
+fn new_head(row: RunRow) -> Head {
+    Head {
+        row,
+        summary: RunSummary {
+            next_event_id: EventId(1),
+            ..RunSummary::default()
+        },
+        next_seq: 1,
+    }
 }
