@@ -166,7 +166,14 @@ impl<'a> Begun<'a> {
 
     /// Waits until the attempt is on disk. `None`: it is not wanted any more.
     async fn stored(mut self) -> Result<Option<ActivityTask>, Error> {
-        match (&mut self.stored).await {
+        // A host that ends may never write it.
+        let mut progress = self.handout.ticket.cell.progress.subscribe();
+        let stored = tokio::select! {
+            biased;
+            stored = &mut self.stored => stored,
+            _ = progress.wait_for(|progress| progress.stopped) => return Err(Error::ShutDown),
+        };
+        match stored {
             Ok(Ok(Delivery::Recorded)) => Ok(self.hand_over()),
             Ok(Ok(Delivery::Refused(..))) => Ok(None),
             Ok(Err(error)) => {

@@ -4,11 +4,13 @@ use super::support::*;
 use sandglass::{ActivityTask, Error, Host, PollOptions, StartOptions, TaskToken, engine::*};
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     sync::mpsc,
     task::{JoinSet, yield_now},
+    time::timeout,
 };
 
 /// Runs with as many activities as their argument says, each tried until it succeeds.
@@ -304,4 +306,50 @@ async fn each_attempt_is_handed_out_once_and_none_is_lost() {
         field.runs.len(),
         field.given.len() - early
     );
+}
+
+/// Polls and reports until the host stops. A poll is given up after some time.
+async fn work(host: Host, given: Arc<Mutex<HashSet<TaskToken>>>, mut random: Random) {
+    loop {
+        let poll = host.poll_activity(PollOptions::new("default", "worker"));
+        let patience = Duration::from_micros(random.below(2_000) as u64);
+        match timeout(patience, poll).await {
+            Ok(Ok(task)) => {
+                let fresh = given.lock().unwrap().insert(task.token.clone());
+                assert!(fresh, "handed out twice: {}", task.token);
+                let attempt = host.activity(&task.token);
+                attempt.complete(Payload::null(), "worker").await.unwrap();
+            }
+            Ok(Err(Error::ShutDown)) => return,
+            Ok(Err(error)) => panic!("{error}"),
+            Err(_) => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn polls_that_come_and_go_on_many_threads_lose_nothing() {
+    const RUNS: usize = 20;
+    const ACTIVITIES: usize = 30;
+    let mut random = Random::seeded();
+    let mut field = Field::new().await;
+    let host = field.host();
+    let given = Arc::new(Mutex::new(HashSet::new()));
+    let mut workers = JoinSet::new();
+    for _ in 0..24 {
+        let random = Random(random.0.wrapping_add(random.below(1 << 20) as u64));
+        workers.spawn(work(host.clone(), Arc::clone(&given), random));
+    }
+    for _ in 0..RUNS {
+        field.start(ACTIVITIES).await;
+    }
+    for workflow_id in &field.runs {
+        let status = host.run(workflow_id, None).result().await.unwrap();
+        assert!(matches!(status, Status::Completed { .. }), "{status:?}");
+    }
+    host.clone().shutdown().await.unwrap();
+    while let Some(worker) = workers.join_next().await {
+        worker.unwrap();
+    }
+    assert_eq!(given.lock().unwrap().len(), RUNS * ACTIVITIES);
 }
