@@ -15,11 +15,7 @@ flock -n 9 || { echo "another 'make oracle' runs in this clone" >&2; exit 1; }
 
 python=$dir/venv/bin/python
 if [[ "$(cat "$dir/venv/pins" 2>/dev/null)" != "$WRAPPER $SDK" ]]; then
-  rm -rf "$dir/venv"
-  python3 -m venv "$dir/venv" || {
-    echo "python3 with its venv module is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2
-    exit 1
-  }
+  scripts/venv.sh "$dir/venv"
   "$python" -m pip install --quiet --disable-pip-version-check "$WRAPPER" "$SDK"
   echo "$WRAPPER $SDK" >"$dir/venv/pins"
 fi

@@ -12,11 +12,7 @@ exec 9>"$dir/lock"
 flock 9
 
 if ! cmp -s "$pins" "$dir/venv/pins"; then
-  rm -rf "$dir/venv"
-  python3 -m venv "$dir/venv" >&2 || {
-    echo "python3 with its venv module is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2
-    exit 1
-  }
+  scripts/venv.sh "$dir/venv"
   "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     --only-binary=:all: --requirement "$pins" >&2
   cp "$pins" "$dir/venv/pins"
