@@ -50,39 +50,45 @@ fn crashed_at(undisturbed: &Undisturbed, evict: bool, places: &[String]) -> Beca
     }
 }
 
-/// A place half as far into the run: `commit.before:5@30000` for `commit.before:10@30000`.
-fn earlier(place: &str) -> Option<String> {
+/// The place at another occurrence: `commit.before:5@30000` for `commit.before:10@30000` and a half.
+fn moved(place: &str, occurrence: impl FnOnce(u64) -> u64) -> Option<String> {
     let (name, rest) = place.split_once(':')?;
     let digits = rest.find(['@', '+']).unwrap_or(rest.len());
-    let occurrence: u64 = rest[..digits].parse().ok()?;
-    (occurrence > 1).then(|| format!("{name}:{}{}", occurrence / 2, &rest[digits..]))
+    let next = occurrence(rest[..digits].parse().ok()?);
+    (next > 0).then(|| format!("{name}:{next}{}", &rest[digits..]))
 }
 
+/// Most times that a place gives way to another.
+const MOVES_MAX: usize = 5;
+
 /// Dies at these places, each in its process. What came by too rarely in one process may come by in
-/// the next one. Of a sample each place must count, so that one that is never come by gives way to
-/// an earlier one.
+/// the next one. Of a sample each must count: a place that is never come by gives way to an earlier
+/// one, and where the next process does not come by its own, too little had happened before: then
+/// the first one dies later.
 fn crashed(undisturbed: &Undisturbed, evict: bool, mut places: Vec<String>) -> (String, Became) {
-    loop {
-        let mut became = Became::NotReached(0);
+    let last = places.last().expect("there is a place to die at");
+    let name = last.split_once(':').unwrap().0.to_owned();
+    let mut became = Became::NotReached(0);
+    for _ in 0..=MOVES_MAX {
         for _ in 0..3 {
             became = crashed_at(undisturbed, evict, &places);
             if !matches!(became, Became::NotReached(_)) {
-                break;
+                return (name, became);
             }
         }
         let instead = match became {
-            Became::NotReached(index) if !is_full() => {
-                earlier(&places[index]).map(|place| (index, place))
+            Became::NotReached(0) => moved(&places[0], |occurrence| occurrence / 2),
+            _ => moved(&places[0], |occurrence| occurrence * 2 + 1),
+        };
+        match instead {
+            Some(place) if !is_full() => {
+                println!("  {places:?} was not reached, {place} in place of the first");
+                places[0] = place;
             }
-            _ => None,
-        };
-        let Some((index, place)) = instead else {
-            let last = places.pop().expect("there is a place to die at");
-            return (last.split_once(':').unwrap().0.to_owned(), became);
-        };
-        println!("  {} was not reached, {place} instead", places[index]);
-        places[index] = place;
+            _ => break,
+        }
     }
+    (name, became)
 }
 
 /// Tries all places and fails with all that went wrong, if anything did.
