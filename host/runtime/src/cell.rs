@@ -9,8 +9,9 @@ use crate::{
     clock::lock,
     component::{GuestInstance, Interrupt},
     error::Error,
-    task::hosting::Hosting,
+    task::{computing::Computing, hosting::Hosting},
     update::Updates,
+    writer::Token,
 };
 use sandglass_engine::{
     Digest, EventId, Input, InputError, OperationId, Run, RunSummary, Status, Task, Timestamp,
@@ -88,6 +89,12 @@ pub(crate) struct CellState {
     /// The workflow task that waits for them.
     pub(crate) hosting: Option<Box<Hosting>>,
     pub(crate) timers: BTreeMap<EventId, Timestamp>,
+    /// The step that a thread is at.
+    pub(crate) step: Option<Token>,
+    /// The guest that computes in it.
+    pub(crate) computing: Option<Computing>,
+    /// When a workflow task began that is to be given up: its guest is not waited for.
+    pub(crate) taken_over: Option<Timestamp>,
     /// What ends the running delivery, while there is one.
     pub(crate) interrupt: Option<Interrupt>,
     /// A terminate or timeout waits in the mailbox: the running task is to be abandoned.
@@ -269,6 +276,9 @@ impl RunCell {
                 locals_ended: 0,
                 hosting: None,
                 timers: BTreeMap::new(),
+                step: None,
+                computing: None,
+                taken_over: None,
                 interrupt: None,
                 force: false,
                 retry_at: None,
@@ -311,11 +321,12 @@ impl CellState {
             }
             self.mailbox.push(mail);
         }
-        if self.phase == Phase::Waiting {
+        match self.phase {
             // When its time has passed is the timers' matter.
-            return self.take_up_if_due(Timestamp(0));
+            Phase::Waiting => self.take_up_if_due(Timestamp(0)),
+            Phase::Running => self.take_over(),
+            _ => self.wake(),
         }
-        self.wake()
     }
 
     /// Queues the run if its workflow task waits for local activities and has something to do.

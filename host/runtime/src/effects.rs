@@ -89,6 +89,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     if let Part::Inputs(slot) = &part {
         slot.finish(Ok(()));
         activity::local::begin_due(host, &cell);
+        crate::task::computing::look(host, &cell);
     }
     for ticket in after.tickets {
         host.dispatch.offer(host, ticket);

@@ -14,7 +14,7 @@ use crate::{
 };
 use sandglass_engine::{
     Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Record, Run, Status, Task,
-    TaskFailedCause, TaskFailure, Timestamp, broken, drive,
+    TaskFailedCause, TaskFailure, Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) mod computing;
 mod history_limit;
 pub(crate) mod hosting;
 mod rebuild;
@@ -49,6 +50,7 @@ pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
             None => Step::begin(host, cell, token),
         };
         match step.run(mails) {
+            Ok(()) if step.is_taken_over => step.leave(),
             Ok(()) if step.hosted.is_some() => step.put_aside(),
             Ok(()) => step.submit(),
             Err(error) => step.give_up(error),
@@ -57,6 +59,9 @@ pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     // A mistake of ours that one run brings to light must not take a thread from all others.
     if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(step)) {
         host.writer.end(token, None);
+        if cell.lock().step != Some(token) {
+            return host.left_step();
+        }
         let error = Error::system("run a workflow task", panic_text(panic));
         effects::lost(host, cell, &error);
     }
@@ -115,6 +120,10 @@ struct Step<'a> {
     component_missing: bool,
     /// Its workflow task waits for local activities.
     hosted: Option<Hosted>,
+    /// When a workflow task began whose guest computes on another thread, and is not waited for.
+    given_up: Option<Timestamp>,
+    /// Another thread has ended the run, or will.
+    is_taken_over: bool,
 }
 
 /// How a workflow task ended.
@@ -125,13 +134,21 @@ enum Ended {
     Again,
     /// Not yet: it waits for local activities.
     Hosting,
+    /// The run was taken from this thread.
+    TakenOver,
 }
 
 impl<'a> Step<'a> {
     fn begin(host: &'a Arc<Inner>, cell: &'a Arc<RunCell>, token: Token) -> (Self, Vec<Mail>) {
         let mut state = cell.lock();
         state.phase = Phase::Running;
-        let mails = state.take_mail();
+        state.step = Some(token);
+        let given_up = state.taken_over.take();
+        // What ends it by force is read when that task has failed.
+        let mails = match given_up {
+            Some(_) => Vec::new(),
+            None => state.take_mail(),
+        };
         let (run, instance) = match state.resident.take() {
             Some(resident) => (Some(resident.run), Some(resident.instance)),
             None => (None, None),
@@ -154,6 +171,8 @@ impl<'a> Step<'a> {
             guest_failure: None,
             component_missing: false,
             hosted: None,
+            given_up,
+            is_taken_over: false,
         };
         (step, mails)
     }
@@ -164,9 +183,13 @@ impl<'a> Step<'a> {
                 self.take_inputs_back()?;
             }
             return match self.serve(hosted)? {
-                Ended::Done | Ended::Hosting => Ok(()),
+                Ended::Done | Ended::Hosting | Ended::TakenOver => Ok(()),
                 Ended::Again => self.run_tasks(),
             };
+        }
+        if let Some(started_at) = self.given_up.take() {
+            self.task_failed(started_at, computing::given_up())?;
+            return self.run_tasks();
         }
         self.repin(&mut mails);
         let task_due = self.head.summary.task_pending && self.retry_at.is_none();
@@ -183,7 +206,7 @@ impl<'a> Step<'a> {
     fn run_tasks(&mut self) -> Result<(), Error> {
         while self.may_run_task() {
             match self.workflow_task()? {
-                Ended::Done | Ended::Hosting => break,
+                Ended::Done | Ended::Hosting | Ended::TakenOver => break,
                 Ended::Again => {}
             }
         }
@@ -322,24 +345,21 @@ impl<'a> Step<'a> {
         );
         let _entered = span.enter();
         self.offer_inputs(&mut run);
-        let mut instance = self
-            .instance
-            .take()
-            .expect("a task is begun only with an instance");
-        let task = run.begin(self.host.clock.now(), self.head.row.digest);
+        let instance = self.instance.take();
+        let hosted = Hosted {
+            task: run.begin(self.host.clock.now(), self.head.row.digest),
+            instance: instance.expect("a task is begun only with an instance"),
+            started_at,
+        };
         crate::crash::point("task.before");
         let activating = crate::crash::phase(crate::crash::Phase::Activation);
-        let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
+        let computed = self.compute(hosted);
         drop(activating);
         crate::crash::point("task.after");
-        self.cell.lock().interrupt = None;
-        match driven {
-            Ok(()) => self.serve(Hosted {
-                task,
-                instance,
-                started_at,
-            }),
-            Err(failure) => self.task_failed(started_at, failure),
+        match computed {
+            Some((hosted, Ok(()))) => self.serve(hosted),
+            Some((_, Err(failure))) => self.task_failed(started_at, failure),
+            None => Ok(Ended::TakenOver),
         }
     }
 

@@ -116,7 +116,7 @@ pub(crate) struct Writer {
 }
 
 /// One step that a thread of the pool is at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token(u64);
 
 impl Writer {

@@ -1,7 +1,7 @@
 //! Workflow tasks that wait for local activities: they give their thread back, keep their guest,
 //! and are taken up when one ends, when a request to cancel arrives, or at 80 % of their time.
 
-use super::{Ended, Fact, Step};
+use super::{Ended, Fact, Step, computing::given_up};
 use crate::{
     activity::local,
     cell::{Ack, Delivery, Head, Phase, Posted, RunCell},
@@ -11,9 +11,7 @@ use crate::{
     timers::{Alarm, Kind},
     writer::{EarlySlot, Token},
 };
-use sandglass_engine::{
-    EventId, FrameOutput, Millis, Task, TaskFailedCause, TaskFailure, Timestamp, drive,
-};
+use sandglass_engine::{EventId, FrameOutput, Millis, Task, Timestamp};
 use sandglass_store::RunKey;
 use std::sync::Arc;
 
@@ -108,6 +106,7 @@ impl<'a> Step<'a> {
         let mut state = cell.lock();
         let hosting = state.hosting.take()?;
         state.phase = Phase::Running;
+        state.step = Some(token);
         host.timers.disarm(hosting.alarm(cell.key));
         Some(Self {
             host,
@@ -127,27 +126,23 @@ impl<'a> Step<'a> {
             guest_failure: None,
             component_missing: false,
             hosted: Some(hosting.hosted),
+            given_up: None,
+            is_taken_over: false,
         })
     }
 
     /// Goes on with a workflow task until it has ended, or waits for local activities again.
-    pub(super) fn serve(&mut self, hosted: Hosted) -> Result<Ended, Error> {
-        let Hosted {
-            mut task,
-            mut instance,
-            started_at,
-        } = hosted;
+    pub(super) fn serve(&mut self, mut hosted: Hosted) -> Result<Ended, Error> {
+        let started_at = hosted.started_at;
         loop {
             if self.must_be_given_up() {
-                drop(instance);
-                let cause = TaskFailedCause::ForceCloseCommand;
-                let failure = TaskFailure::new(cause, "ForceCloseCommand", "ended by force");
-                return self.task_failed(started_at, failure);
+                drop(hosted);
+                return self.task_failed(started_at, given_up());
             }
-            for order in task.take_local_orders() {
+            for order in hosted.task.take_local_orders() {
                 local::obey(self.host, self.cell, order);
             }
-            if task.is_full() {
+            if hosted.task.is_full() {
                 break;
             }
             let told = local::take_told(&mut self.cell.lock());
@@ -155,21 +150,21 @@ impl<'a> Step<'a> {
                 break;
             }
             for resolution in told {
-                task.resolve_local(resolution);
+                hosted.task.resolve_local(resolution);
             }
             let mut state = self.cell.lock();
             if state.force {
                 continue;
             }
-            state.interrupt = Some(instance.interrupter());
+            state.interrupt = Some(hosted.instance.interrupter());
             drop(state);
-            let (returned, driven) = drive(task, &mut super::Activations(instance.as_mut()));
-            task = returned;
-            self.cell.lock().interrupt = None;
-            if let Err(failure) = driven {
-                return self.task_failed(started_at, failure);
-            }
+            hosted = match self.compute(hosted) {
+                Some((hosted, Ok(()))) => hosted,
+                Some((_, Err(failure))) => return self.task_failed(started_at, failure),
+                None => return Ok(Ended::TakenOver),
+            };
         }
+        let Hosted { task, instance, .. } = hosted;
         let waits = task.waits_for_local();
         if waits && !self.must_end(&task, started_at) {
             self.hosted = Some(Hosted {

@@ -218,6 +218,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn has_come(&self) -> bool {
+        self.0.0.lock().unwrap().come > 0
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.0.0.lock().unwrap().open
     }

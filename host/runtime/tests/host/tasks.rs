@@ -299,6 +299,54 @@ async fn guests_that_spin_on_every_thread_keep_nobody_waiting() {
     }
 }
 
+/// Nor does anybody who ends a run by force wait until its guest has noticed, which may take long
+/// on a thread beside the pool. What the guest says when it is through is not heard.
+#[tokio::test]
+async fn a_guest_that_does_not_notice_its_end_is_not_waited_for() {
+    for first_task in [true, false] {
+        let world = World::new();
+        let gate = Gate::default();
+        let deaf = gate.clone();
+        let script = script(move || {
+            let deaf = deaf.clone();
+            move |event: &GuestEvent, calls: &mut Calls<'_>| {
+                let computes = match event {
+                    GuestEvent::Initialize { .. } => first_task,
+                    event => matches!(event, GuestEvent::SignalReceived(_)),
+                };
+                if computes {
+                    deaf.pass();
+                    calls.complete("\"late\"");
+                }
+            }
+        });
+        let host = world.host(&script).worker_threads(1).build().await.unwrap();
+        let run = host.start(StartOptions::new("main", "w")).await.unwrap();
+        if !first_task {
+            host.idle().await;
+        }
+        let signaled = {
+            let run = run.clone();
+            tokio::spawn(async move { run.signal_named("go", vec![]).await })
+        };
+        while !gate.has_come() {
+            tokio::task::yield_now().await;
+        }
+        let patience = Duration::from_secs(60);
+        let terminated = tokio::time::timeout(patience, run.terminate("enough", "op")).await;
+        let ended = shape_of(&run).await;
+        gate.open();
+        terminated.expect("it does not wait for the guest").unwrap();
+        signaled.await.unwrap().unwrap();
+        assert!(ended.contains("Tb,Tf(FORCE_CLOSE_COMMAND),"), "{ended}");
+        assert!(ended.ends_with(",WK"), "{ended}");
+        host.idle().await;
+        assert_eq!(shape_of(&run).await, ended);
+        let status = run.describe().await.unwrap().status;
+        assert!(matches!(status, Status::Terminated { .. }));
+    }
+}
+
 #[tokio::test]
 async fn open_runs_move_together_and_the_newest_component_takes_new_ones() {
     let world = World::new();
