@@ -6,6 +6,7 @@ mod served;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use std::{collections::BTreeSet, path::Path};
 
 /// A file of the descriptors with one service, and the calls of it that are served.
 const FILES: [(&str, &[&str]); 2] = [
@@ -24,6 +25,7 @@ fn main() {
     println!("cargo:rerun-if-changed={path}");
     let bytes = std::fs::read(&path).expect("the descriptors can be read");
     let mut descriptors = FileDescriptorSet::decode(&*bytes).expect("they are a descriptor set");
+    write_messages(&descriptors);
     let served = |file: &str| FILES.iter().find(|(name, _)| *name == file);
     let known: Vec<String> = descriptors
         .file
@@ -59,4 +61,34 @@ fn main() {
         .extern_path(".grpc.health", "::temporalio_protos::grpc::health")
         .compile_fds(descriptors)
         .expect("the services can be generated");
+}
+
+/// The files whose messages the HTTP API has as JSON: that of the service, and the details of
+/// errors, which none of its messages names.
+const MESSAGES: [&str; 2] = [
+    "temporal/api/workflowservice/v1/service.proto",
+    "temporal/api/errordetails/v1/message.proto",
+];
+
+/// Writes the descriptors of these messages and of all that they are made of, without comments.
+fn write_messages(descriptors: &FileDescriptorSet) {
+    let mut wanted: BTreeSet<String> = MESSAGES.map(String::from).into();
+    loop {
+        let files = descriptors.file.iter();
+        let files = files.filter(|file| wanted.contains(file.name()));
+        let imported: Vec<String> = files.flat_map(|file| file.dependency.clone()).collect();
+        let before = wanted.len();
+        wanted.extend(imported);
+        if wanted.len() == before {
+            break;
+        }
+    }
+    let mut file = descriptors.file.clone();
+    file.retain(|file| wanted.contains(file.name()));
+    for file in &mut file {
+        file.source_code_info = None;
+    }
+    let out = std::env::var("OUT_DIR").expect("cargo says where to write");
+    let bytes = FileDescriptorSet { file }.encode_to_vec();
+    std::fs::write(Path::new(&out).join("messages.bin"), bytes).expect("it can be written there");
 }

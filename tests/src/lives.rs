@@ -4,7 +4,9 @@
 //! So every state that the store ever has is one that a host must recover from. What the client
 //! asked for and was not committed is asked for again, as clients do.
 
-use sandglass::store::{Checkpoint, Error, Reader, SqliteStore, Stats, Store, Write as StoreWrite};
+use sandglass::store::{
+    Checkpoint, ComponentChange, Error, Reader, SqliteStore, Stats, Store, Write as StoreWrite,
+};
 use sandglass_engine::Digest;
 use std::{
     path::Path,
@@ -101,6 +103,10 @@ impl Store for OneCommit {
 
     fn put_component(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
         self.inner.put_component(digest, bytes)
+    }
+
+    fn change_components(&mut self, change: &ComponentChange) -> Result<(), Error> {
+        self.inner.change_components(change)
     }
 
     fn checkpoint(&mut self) -> Result<Checkpoint, Error> {

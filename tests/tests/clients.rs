@@ -49,7 +49,7 @@ impl Server {
             .args(["server", "--output", "json", "--config"])
             .arg(dir.path().join("sandglass.toml"))
             // The command line goes before the file.
-            .args(["--listen", listen])
+            .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
             // Compiled code is kept for the next test.
             .env("XDG_CACHE_HOME", compiled().with_file_name("cache"))
             .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! The command line: every argument with its help text.
 
+mod component;
 mod operators;
 mod server;
 mod start;
@@ -11,6 +12,10 @@ use sandglass_engine::{CancelState, Escalation};
 use std::{path::PathBuf, time::Duration};
 use values::{parse_duration, parse_grant, parse_host, parse_limit};
 
+pub use component::{
+    ComponentCommand, InspectComponentArgs, KeyArgs, ListComponentsArgs, PushArgs, RemoveArgs,
+    ServedArgs,
+};
 pub use operators::{
     ActivityCommand, CompleteArgs, FailArgs, OneActivityArgs, PauseArgs, ReasonArgs,
     ResetActivityArgs, ResetArgs, ResetType,
@@ -80,6 +85,9 @@ pub enum Command {
     Run(RunArgs),
     /// Serve Temporal's clients, command line and activity workers until SIGTERM or Ctrl-C
     Server(ServerArgs),
+    /// Manage the workflow components of a running server
+    #[command(subcommand)]
+    Component(ComponentCommand),
     /// Show the limits of a host, what Temporal's are, and what happens when one is passed
     Limits(LimitsArgs),
     /// Look at the runs of a store, ask them something, hold, stop, repeat or upgrade them

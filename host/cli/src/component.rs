@@ -1,4 +1,8 @@
-//! Component files, and the sandbox that the command line loads them with.
+//! Component files, the sandbox that the command line loads them with, and those of a server.
+
+mod manage;
+
+pub use manage::manage;
 
 use crate::exit::{OrStop, Stop};
 use anyhow::Context;

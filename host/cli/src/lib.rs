@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod output;
 pub mod payload;
 pub mod run;
+pub mod served;
 pub mod server;
 pub mod terminal;
 pub mod time;
@@ -86,6 +87,7 @@ fn dispatch(cli: &Cli) -> Outcome {
         Command::New(args) => new::new(args, form),
         Command::Run(args) => run::run(args, form),
         Command::Server(args) => server::server(args, form),
+        Command::Component(command) => component::manage(command, form),
         Command::Limits(args) => limits::limits(args, form),
         Command::Workflow(command) => workflow::workflow(command, form),
         Command::Activity(command) => workflow::activity(command, form),

@@ -169,9 +169,10 @@ pub(crate) fn stop(error: Error) -> Stop {
         | Error::UnknownComponent(_)
         | Error::TooLarge { .. }
         | Error::LimitExceeded(_) => Exit::Usage,
-        Error::Closed { .. } | Error::ActivityNotFound { .. } | Error::Refused { .. } => {
-            Exit::Failed
-        }
+        Error::Closed { .. }
+        | Error::ActivityNotFound { .. }
+        | Error::Refused { .. }
+        | Error::ComponentInUse { .. } => Exit::Failed,
         Error::Damaged { .. } | Error::ShutDown | Error::System { .. } => Exit::Host,
     };
     Stop {

@@ -45,10 +45,13 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
 
 /// Without asking anybody who they are the server is for this machine only.
 fn check_address(settings: &Settings) -> Result<(), Stop> {
-    let address = settings.listen;
-    if address.ip().is_loopback() || settings.allow_anyone || !settings.keys.is_empty() {
+    if settings.allow_anyone || !settings.keys.is_empty() {
         return Ok(());
     }
+    let mut listened = [settings.listen, settings.http_listen].into_iter();
+    let Some(address) = listened.find(|address| !address.ip().is_loopback()) else {
+        return Ok(());
+    };
     Err(usage!(
         "{address} can be reached from other machines, and the server asks nobody who they are: \
          listen on 127.0.0.1, set API keys, or say --allow-anyone"
@@ -89,9 +92,10 @@ async fn answer(
     form: OutputForm,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let server = Server::bind(host.clone(), settings.listen, settings.keys.clone())
+    let mut server = Server::bind(host.clone(), settings.listen, settings.keys.clone())
         .await
         .or_host()?;
+    let http = server.listen_http(settings.http_listen).await.or_host()?;
     for (path, task_queue) in &settings.components {
         let bytes = component::read(path)?;
         let (digest, types) = server
@@ -110,9 +114,14 @@ async fn answer(
     }
     let address = server.address();
     match form {
-        OutputForm::Text => output::note(&format!("listening on {address}")),
+        OutputForm::Text => {
+            output::note(&format!("listening on {address}, for HTTP on {http}"));
+        }
         // One line, so that a program that starts the server can wait for it.
-        OutputForm::Json => output::print(&format!("{}\n", json!({ "listening": address })))?,
+        OutputForm::Json => output::print(&format!(
+            "{}\n",
+            json!({ "listening": address, "http": http })
+        ))?,
     }
     let (tell, told) = tokio::sync::oneshot::channel();
     let running = server.run(async move {

@@ -295,6 +295,8 @@ impl HostBuilder {
             // Before anything is taken up: taking up wakes runs.
             host.pause_workflow_tasks();
         }
+        let bound = host.inner.read(|reader| reader.component_note())?;
+        host.inner.components.take_up(bound)?;
         recovery::recover(&host.inner, clean)?;
         crate::crash::point("recovery.after");
         host.guard.start(store, self.worker_threads)?;

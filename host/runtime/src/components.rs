@@ -1,5 +1,9 @@
 //! The components of a host: those loaded, and those that the store keeps for its runs.
 
+mod manage;
+
+pub use manage::{ComponentInfo, PushedComponent, TaskQueueBinding};
+
 use crate::{
     activity::WasmActivities,
     clock::lock,
@@ -38,6 +42,7 @@ pub(crate) struct Components {
     places: Mutex<BTreeMap<Digest, Arc<Place>>>,
     /// Which component new runs of a type begin with: the one that was loaded last.
     newest: Mutex<BTreeMap<String, Digest>>,
+    managed: manage::Managed,
 }
 
 impl Components {
@@ -47,6 +52,7 @@ impl Components {
             sandbox: OnceLock::new(),
             places: Mutex::new(BTreeMap::new()),
             newest: Mutex::default(),
+            managed: manage::Managed::default(),
         }
     }
 

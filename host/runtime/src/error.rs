@@ -56,6 +56,20 @@ pub enum Error {
     /// A component is not loaded and not in the store.
     #[error("component {0} is neither loaded nor in the store; load it first")]
     UnknownComponent(Digest),
+    /// A component is needed by open runs.
+    #[error(
+        "component {digest} is needed by {}: let them end, move them with `workflow upgrade`, or \
+         only let nothing new begin with it",
+        in_use(*open_runs, some)
+    )]
+    ComponentInUse {
+        /// The component.
+        digest: Digest,
+        /// How many runs need it.
+        open_runs: usize,
+        /// Some of them: workflow id and run id.
+        some: Vec<(String, String)>,
+    },
     /// A component cannot be used.
     #[error("component: {0}")]
     Component(String),
@@ -206,6 +220,22 @@ pub(crate) fn status_name(status: &Status) -> &'static str {
         Status::TimedOut => "timed out",
         Status::ContinuedAsNew { .. } => "continued as new",
     }
+}
+
+/// How many runs, and which.
+fn in_use(open_runs: usize, some: &[(String, String)]) -> String {
+    let runs = if open_runs == 1 { "run" } else { "runs" };
+    let named = some
+        .iter()
+        .map(|(workflow_id, run_id)| format!("{workflow_id:?} (run {run_id})"));
+    let mut text = format!(
+        "{open_runs} open {runs}: {}",
+        named.collect::<Vec<_>>().join(", ")
+    );
+    if open_runs > some.len() {
+        text.push_str(&format!(" and {} more", open_runs - some.len()));
+    }
+    text
 }
 
 fn run_suffix(run_id: Option<&str>) -> String {

@@ -66,6 +66,7 @@ pub use activity::{
 pub use builder::HostBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use component::{Component, GuestInstance, Interrupt};
+pub use components::{ComponentInfo, PushedComponent, TaskQueueBinding};
 pub use describe::{
     ActivityDescription, CancelDescription, RunDescription, RunListing, TaskDescription,
 };
@@ -84,7 +85,7 @@ pub use recovery::stored_frames;
 pub use reset::ResetOptions;
 pub use sandglass_engine as engine;
 pub use sandglass_engine::{IdReusePolicy, LimitSetting, Limits, RetryPolicy};
-pub use sandglass_sandbox::{Access, Grants};
+pub use sandglass_sandbox::{Access, ComponentKind, Grants, Inspection};
 pub use sandglass_store as store;
 #[cfg(feature = "crash-points")]
 pub use sandglass_store::crash;

@@ -146,7 +146,12 @@ impl Host {
         };
         loop {
             inner.until_reset(&options.workflow_id).await?;
-            let begun = inner.begin_run(options.clone(), digest, None, signal.clone());
+            let begun = {
+                // It may have been removed since it was found.
+                let _settled = inner.components.settled().await;
+                inner.components.get(inner, digest)?;
+                inner.begin_run(options.clone(), digest, None, signal.clone())
+            };
             let open = match begun {
                 Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),
                 Ok(Begun::Run(cell, started)) => {

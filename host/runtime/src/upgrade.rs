@@ -40,6 +40,7 @@ impl Host {
             ..UpgradeOptions::default()
         };
         let workflow_id = cell.workflow_id.clone();
+        let _kept = inner.components.upgrading(&inner, digest).await?;
         match inner.tried_and_moved(&cell, digest, &options).await? {
             Some(UpgradeOutcome::Closed) => {
                 let status = Box::new(cell.lock().head.summary.status.clone());

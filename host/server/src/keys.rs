@@ -50,7 +50,7 @@ fn is_read(call: &str) -> bool {
 }
 
 /// Whether whoever sends these headers may make this call.
-fn check(keys: &Keys, path: &str, headers: &HeaderMap) -> Result<(), Status> {
+pub(crate) fn check(keys: &Keys, path: &str, headers: &HeaderMap) -> Result<(), Status> {
     let call = path.rsplit('/').next().unwrap_or_default();
     // Whether the server is up is told to everybody.
     if keys.is_empty() || path.starts_with(named::HEALTH_PATH) {

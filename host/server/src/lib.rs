@@ -14,6 +14,7 @@ mod door;
 mod failure;
 mod health;
 mod history;
+mod http;
 mod keys;
 mod named;
 mod operate;

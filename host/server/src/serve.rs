@@ -2,19 +2,21 @@
 
 use crate::{
     door::Door,
+    http,
     keys::{self, ApiKey, Keys},
     named,
     proto::generated::{
         health::health_server::HealthServer,
         workflow::workflow_service_server::WorkflowServiceServer,
     },
+    queues::TaskQueues,
 };
 use sandglass::{Error, Host};
 use sandglass_engine::Digest;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -58,6 +60,7 @@ pub struct Server {
     address: SocketAddr,
     keys: Keys,
     closing: watch::Sender<bool>,
+    http: Option<TcpListener>,
 }
 
 impl Server {
@@ -75,9 +78,11 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (closing, closed) = watch::channel(false);
+        let mut queues = TaskQueues::default();
+        queues.push(host.task_queue_bindings(), None);
         let door = Door {
+            queues: RwLock::new(queues),
             host,
-            queues: Default::default(),
             starts: Default::default(),
             workers: Default::default(),
             closing: closed,
@@ -88,7 +93,20 @@ impl Server {
             address,
             keys: keys::by_digest(keys),
             closing,
+            http: None,
         })
+    }
+
+    /// Listens for HTTP too. Returns where.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`].
+    pub async fn listen_http(&mut self, address: SocketAddr) -> Result<SocketAddr, ServeError> {
+        let failed = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        self.http = Some(listener);
+        Ok(address)
     }
 
     /// Where it listens.
@@ -133,6 +151,7 @@ impl Server {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let (door, http_keys) = (Arc::clone(&self.door), Arc::clone(&self.keys));
         let health = HealthServer::from_arc(self.door)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
@@ -142,6 +161,10 @@ impl Server {
             .layer(axum::middleware::from_fn(named::refuse))
             .layer(axum::middleware::from_fn_with_state(self.keys, keys::guard));
         let closing = self.closing;
+        let over = closing.clone();
+        let http = self
+            .http
+            .map(|listener| tokio::spawn(http::serve(listener, door, http_keys)));
         transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
@@ -156,6 +179,11 @@ impl Server {
                 },
             )
             .await?;
+        over.send_replace(true);
+        if let Some(http) = http {
+            // It ends when all that it answers is answered.
+            let _ended = http.await;
+        }
         Ok(())
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn of(error: Error) -> Status {
         Error::ActivityNotFound { reason, .. } => not_found(reason),
         Error::Refused { reason, .. } => invalid(reason),
         Error::TooLarge { .. } | Error::LimitExceeded(_) => invalid(error.to_string()),
-        Error::UnknownComponent(_) | Error::Component(_) => {
+        Error::UnknownComponent(_) | Error::Component(_) | Error::ComponentInUse { .. } => {
             Status::failed_precondition(error.to_string())
         }
         // What clients try again by themselves, since it may pass.

@@ -19,8 +19,9 @@ pub use refusals::{
 };
 pub use round_trips::{
     a_clean_stop_is_remembered, any_bytes_and_names_are_kept, clear_deletes_what_waits,
-    components_are_kept_by_digest, empty_commits_are_nothing, new_stores_are_empty,
-    puts_replace_and_deletes_repeat, the_outbox_crosses_runs, what_was_committed_is_there,
+    components_are_kept_by_digest, components_change_together, empty_commits_are_nothing,
+    new_stores_are_empty, puts_replace_and_deletes_repeat, the_outbox_crosses_runs,
+    what_was_committed_is_there,
 };
 pub use selections::{
     a_reader_sees_each_commit, find_gives_the_newest_run, frames_are_read_from_any_number,
@@ -50,6 +51,7 @@ macro_rules! conformance_tests {
             any_bytes_and_names_are_kept
             clear_deletes_what_waits
             components_are_kept_by_digest
+            components_change_together
             empty_commits_are_nothing
             find_gives_the_newest_run
             frames_are_read_from_any_number

@@ -18,8 +18,8 @@ mod store;
 pub use error::{Error, Place};
 pub use owner::{Owner, OwnerLock, owner, resolve, socket_path};
 pub use rows::{
-    ActivityRow, Checkpoint, ComponentRow, ListFilter, OutboxRow, RunKey, RunRow, RunStatus, Stats,
-    TimerRow, Write,
+    ActivityRow, Checkpoint, ComponentChange, ComponentRow, ListFilter, OutboxRow, RunKey, RunRow,
+    RunStatus, Stats, TimerRow, Write,
 };
 pub use sqlite::{SqliteReader, SqliteStore};
 pub use store::{Reader, Rows, Store};

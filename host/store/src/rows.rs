@@ -164,6 +164,17 @@ pub struct ComponentRow {
     pub added_at: Timestamp,
 }
 
+/// What is to be changed of the stored components.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ComponentChange {
+    /// A component that is stored unless it is there. The digest is taken on trust.
+    pub put: Option<(Digest, Vec<u8>)>,
+    /// One that is deleted if it is there, whatever needs it.
+    pub remove: Option<Digest>,
+    /// A text that is kept beside all of them, in place of the one that was: what they are for.
+    pub note: Option<String>,
+}
+
 /// Which runs to list. The default is all of them; fields that are set must all hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListFilter {

@@ -6,6 +6,7 @@
 //! file only in [`Store::checkpoint`], at a time the host chooses.
 
 mod commit;
+mod components;
 mod failure;
 mod read;
 mod schema;
@@ -16,9 +17,9 @@ mod tests;
 pub use read::SqliteReader;
 
 use crate::{
-    Checkpoint, Error, Place, Reader, Stats, Store, Write,
+    Checkpoint, ComponentChange, Error, Place, Reader, Stats, Store, Write,
     crash::{self, Phase},
-    owner, resolve,
+    resolve,
 };
 use failure::failed;
 use rusqlite::{Connection, OpenFlags, params};
@@ -156,20 +157,24 @@ impl Store for SqliteStore {
         let file = self.file.clone();
         let connection = self.connection()?;
         crash::point("component.before");
-        let put = connection.execute(
-            "INSERT INTO component (digest, added_at, bytes) VALUES (?1, ?2, ?3)
-             ON CONFLICT (digest) DO NOTHING",
-            params![digest.0, commit::integer(owner::now().0), bytes],
-        );
+        let put = components::put(connection, digest, bytes);
         crash::point("component.after");
-        put.map(drop).map_err(|error| {
+        put.map_err(|error| {
             self.connection = None;
-            let place = Place {
-                table: "component",
-                run: None,
-                row: None,
-            };
-            failed(&file, place, &format!("store component {digest}"), error)
+            let doing = format!("store component {digest}");
+            failed(&file, components::PLACE, &doing, error)
+        })
+    }
+
+    fn change_components(&mut self, change: &ComponentChange) -> Result<(), Error> {
+        let file = self.file.clone();
+        let connection = self.connection()?;
+        crash::point("component.before");
+        let changed = components::change(connection, change);
+        crash::point("component.after");
+        changed.map_err(|error| {
+            self.connection = None;
+            failed(&file, components::PLACE, "change what it keeps", error)
         })
     }
 

@@ -3,8 +3,8 @@
 //! Small on purpose: everything here must be done again, and pass `conformance`, for each store.
 
 use crate::{
-    ActivityRow, Checkpoint, ComponentRow, Error, ListFilter, OutboxRow, RunKey, RunRow, Stats,
-    TimerRow, Write,
+    ActivityRow, Checkpoint, ComponentChange, ComponentRow, Error, ListFilter, OutboxRow, RunKey,
+    RunRow, Stats, TimerRow, Write,
 };
 use sandglass_engine::Digest;
 use std::path::Path;
@@ -33,6 +33,12 @@ pub trait Store: Send {
     /// # Errors
     /// Nothing was stored.
     fn put_component(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Changes what is kept of components, durably, in one transaction.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    fn change_components(&mut self, change: &ComponentChange) -> Result<(), Error>;
 
     /// Moves committed pages to where readers find them faster. Takes time, so call it when no
     /// commit waits, and at the latest when [`Stats::log_bytes`] has grown large. Never waits for
@@ -121,6 +127,9 @@ pub trait Reader: Send {
 
     /// The stored components, by digest.
     fn components(&self) -> Result<Vec<ComponentRow>, Error>;
+
+    /// What the last [`ComponentChange`] with a text left there.
+    fn component_note(&self) -> Result<Option<String>, Error>;
 
     /// The file, or the name, of the store, for messages.
     fn file(&self) -> &Path;

@@ -1,7 +1,9 @@
 //! A store that forgets that its last host crashed: an activity that was in flight at three crashes
 //! counts as one that kills its host, and a sweep crashes more often than that.
 
-use sandglass::store::{Checkpoint, Error, Reader, SqliteStore, Stats, Store, Write};
+use sandglass::store::{
+    Checkpoint, ComponentChange, Error, Reader, SqliteStore, Stats, Store, Write,
+};
 use sandglass_engine::Digest;
 use std::path::Path;
 
@@ -20,6 +22,10 @@ impl Store for Lenient {
 
     fn put_component(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
         self.0.put_component(digest, bytes)
+    }
+
+    fn change_components(&mut self, change: &ComponentChange) -> Result<(), Error> {
+        self.0.change_components(change)
     }
 
     fn checkpoint(&mut self) -> Result<Checkpoint, Error> {

@@ -16,6 +16,9 @@ pub struct ServerArgs {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7233]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Where to listen for HTTP; port 0 takes a free one [default: the same address, port 8233]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http_listen: Option<SocketAddr>,
     /// A workflow component; may be repeated
     #[arg(short, long, value_name = "COMPONENT")]
     pub component: Vec<PathBuf>,

@@ -20,6 +20,9 @@ use std::{
 /// The port of Temporal's servers, which clients try by themselves.
 const PORT: u16 = 7233;
 
+/// The port of the HTTP API.
+const HTTP_PORT: u16 = 8233;
+
 /// The task queue of a component that is given none.
 const TASK_QUEUE: &str = "default";
 
@@ -31,6 +34,8 @@ struct File {
     store: Option<PathBuf>,
     /// Where to listen.
     listen: Option<SocketAddr>,
+    /// Where to listen for HTTP.
+    http_listen: Option<SocketAddr>,
     /// Whether other machines may reach it.
     allow_anyone: bool,
     /// Workflow components.
@@ -78,6 +83,7 @@ fn task_queue() -> String {
 pub(super) struct Settings {
     pub(super) store: PathBuf,
     pub(super) listen: SocketAddr,
+    pub(super) http_listen: SocketAddr,
     pub(super) allow_anyone: bool,
     /// Workflow components, each with its task queue.
     pub(super) components: Vec<(PathBuf, String)>,
@@ -137,20 +143,30 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
     });
     let keys = keys.collect::<Result<Vec<_>, Stop>>()?;
     let stored = args.store.clone();
+    let listen = args.listen.or(file.listen);
+    let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
+    let http_listen = args.http_listen.or(file.http_listen);
     Ok(Settings {
         store: stored
             .or_else(|| file.store.map(place))
             .unwrap_or_else(|| "sandglass.db".into()),
-        listen: args
-            .listen
-            .or(file.listen)
-            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))),
+        http_listen: http_listen.unwrap_or_else(|| beside(listen)),
+        listen,
         allow_anyone: args.allow_anyone || file.allow_anyone,
         components,
         activities,
         limits,
         keys,
     })
+}
+
+/// Where to listen for HTTP if nothing says where.
+fn beside(listen: SocketAddr) -> SocketAddr {
+    let port = match listen.port() {
+        0 => 0,
+        _ => HTTP_PORT,
+    };
+    SocketAddr::new(listen.ip(), port)
 }
 
 /// The components of the command line.

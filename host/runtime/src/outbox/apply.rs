@@ -215,7 +215,13 @@ impl Applying<'_> {
             search_attributes: call.search_attributes,
             ..StartOptions::new(call.workflow_type, workflow_id)
         };
-        let run_id = match host.begin_run(options, digest, Some(parent), None) {
+        let begun = {
+            // It may have been removed since it was found.
+            let _settled = host.components.settled().await;
+            host.components.get(host, digest)?;
+            host.begin_run(options, digest, Some(parent), None)
+        };
+        let run_id = match begun {
             Ok(Begun::Ended(run_id)) => run_id,
             Ok(Begun::Run(cell, started)) => {
                 started.await.map_err(|_| host.gone())??;

@@ -178,6 +178,7 @@ impl Inner {
         loading
             .await
             .map_err(|error| Error::system("load the component", error))??;
+        let _kept = self.components.upgrading(self, digest).await?;
         let mut runs = Vec::new();
         let mut cells = Vec::new();
         if options.workflow_ids.is_empty() {

@@ -4,8 +4,8 @@ use sandglass::{
     Component, GuestInstance, Host, HostBuilder, Interrupt, ManualClock, RunHandle, StartOptions,
     engine::*,
     store::{
-        ActivityRow, Checkpoint, ComponentRow, Error, ListFilter, OutboxRow, Reader, Rows, RunKey,
-        RunRow, SqliteStore, Stats, Store, TimerRow, Write,
+        ActivityRow, Checkpoint, ComponentChange, ComponentRow, Error, ListFilter, OutboxRow,
+        Reader, Rows, RunKey, RunRow, SqliteStore, Stats, Store, TimerRow, Write,
     },
 };
 use std::{
@@ -386,6 +386,10 @@ impl Store for Faulty {
         self.store.put_component(digest, bytes)
     }
 
+    fn change_components(&mut self, change: &ComponentChange) -> Result<(), Error> {
+        self.store.change_components(change)
+    }
+
     fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
         self.faults.0.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.store.checkpoint()
@@ -482,6 +486,10 @@ impl Reader for Reading {
 
     fn components(&self) -> Result<Vec<ComponentRow>, Error> {
         self.reader.components()
+    }
+
+    fn component_note(&self) -> Result<Option<String>, Error> {
+        self.reader.component_note()
     }
 
     fn file(&self) -> &Path {

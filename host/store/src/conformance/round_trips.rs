@@ -4,7 +4,7 @@ use super::{
     Open,
     sample::{closed, commit, first, frame, next, run},
 };
-use crate::{ActivityRow, OutboxRow, RunKey, RunRow, RunStatus, TimerRow, Write};
+use crate::{ActivityRow, ComponentChange, OutboxRow, RunKey, RunRow, RunStatus, TimerRow, Write};
 use sandglass_engine::{Digest, EventId, Timestamp};
 
 /// A new store has nothing in it, and answers so.
@@ -241,6 +241,45 @@ pub fn components_are_kept_by_digest(open: Open<'_>) {
     assert!(
         reader.component(Digest([9; 32])).expect("reads") == Some(large),
         "comes back whole"
+    );
+}
+
+/// Components come, go and are noted together; a note stays until there is another.
+pub fn components_change_together(open: Open<'_>) {
+    let mut store = open();
+    assert_eq!(
+        store
+            .reader()
+            .expect("opens")
+            .component_note()
+            .expect("reads"),
+        None
+    );
+    let (one, other) = (Digest([1; 32]), Digest([2; 32]));
+    let mut change = |change: ComponentChange| store.change_components(&change).expect("changes");
+    change(ComponentChange {
+        put: Some((one, vec![1])),
+        note: Some("one".into()),
+        ..ComponentChange::default()
+    });
+    change(ComponentChange {
+        put: Some((other, vec![2])),
+        remove: Some(one),
+        ..ComponentChange::default()
+    });
+    change(ComponentChange {
+        // It is there, and stays as it is.
+        put: Some((other, vec![3])),
+        remove: Some(one),
+        ..ComponentChange::default()
+    });
+    drop(store);
+    let reader = open().reader().expect("a reader opens");
+    assert_eq!(reader.component(one).expect("reads"), None);
+    assert_eq!(reader.component(other).expect("reads"), Some(vec![2]));
+    assert_eq!(
+        reader.component_note().expect("reads").as_deref(),
+        Some("one")
     );
 }
 

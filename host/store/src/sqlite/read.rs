@@ -1,6 +1,6 @@
 //! Reading, on a connection of its own: a reader never waits for the writer, nor it for readers.
 
-use super::{commit::integer, connect, failure::failed, schema};
+use super::{commit::integer, components, connect, failure::failed, schema};
 use crate::{
     ActivityRow, ComponentRow, Error, ListFilter, OutboxRow, Place, Reader, Rows, RunKey, RunRow,
     RunStatus, TimerRow,
@@ -294,6 +294,11 @@ impl Reader for SqliteReader {
                 added_at: Timestamp(row.get(2)?),
             })
         })
+    }
+
+    fn component_note(&self) -> Result<Option<String>, Error> {
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        self.first(Place::STORE, sql, [components::NOTE], |row| row.get(0))
     }
 
     fn file(&self) -> &Path {

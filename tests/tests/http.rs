@@ -1,0 +1,12 @@
+//! The HTTP API of `sandglass server`, and the commands that use it, through real sockets.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod http {
+    mod components;
+    mod fuzz;
+    mod openapi;
+    mod runs;
+    mod strangers;
+    mod wire;
+}

@@ -1,0 +1,164 @@
+//! Who may not: browsers' pages, whoever has no key, clients that are slow or too many.
+
+use super::wire::{Server, read};
+use std::io::{BufReader, Write as _};
+
+/// A page of some site that a browser of this machine shows cannot drive the server.
+#[test]
+fn a_page_in_a_browser_cannot_drive_the_server() {
+    let server = Server::with_scenarios();
+    server.start("x", "a01");
+    let end = "/api/v1/namespaces/default/workflows/x/terminate";
+    let json = ("Content-Type", "application/json");
+    let own = format!("http://{}", server.http);
+    // A form, a script, a name of somebody else's that leads here.
+    for headers in [
+        &[
+            ("Origin", "https://evil.example"),
+            ("Content-Type", "text/plain"),
+        ][..],
+        &[("Origin", "null"), json],
+        &[("Sec-Fetch-Site", "cross-site"), json],
+        &[
+            ("Host", "evil.example"),
+            ("Origin", "http://evil.example"),
+            json,
+        ],
+        &[("Host", "evil.example:8233"), json],
+    ] {
+        let message = server.request("POST", end, headers, b"{}").refused(403, 7);
+        assert!(!message.is_empty());
+    }
+    // What a page may send without asking first is not taken for JSON.
+    let plain = [("Content-Type", "text/plain")];
+    server.request("POST", end, &plain, b"{}").refused(415, 3);
+    // A page that asks first is told nothing that would let it.
+    let asked = server.request("OPTIONS", end, &[("Origin", own.as_str())], b"");
+    assert_eq!(asked.status, 405);
+    assert_eq!(asked.header("allow"), Some("POST"));
+    let allowed = asked
+        .headers
+        .iter()
+        .find(|(name, _)| name.starts_with("access-control"));
+    assert_eq!(allowed, None);
+    for path in ["/components", "/healthz", "/openapi.json"] {
+        let host = [("Host", "evil.example")];
+        server.request("GET", path, &host, b"").refused(403, 7);
+    }
+    let described = server.get("/api/v1/namespaces/default/workflows/x").ok();
+    let status = &described["workflowExecutionInfo"]["status"];
+    assert_eq!(status, "WORKFLOW_EXECUTION_STATUS_RUNNING");
+    server
+        .request("POST", end, &[("Origin", own.as_str()), json], b"{}")
+        .ok();
+    server.stop();
+}
+
+/// Keys and roles are those of gRPC.
+#[test]
+fn api_keys_open_what_their_roles_may() {
+    let server = Server::configured(|_| {
+        let key = |name: &str, digest: &str| {
+            format!("[[api-key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nrole = \"{name}\"\n")
+        };
+        // Of `abc` and of `def`.
+        key(
+            "read",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ) + &key(
+            "write",
+            "cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34",
+        )
+    });
+    let tried = |verb: &str, path: &str, key: Option<&str>| {
+        let key = key.map(|key| ("Authorization", key));
+        server.request(verb, path, key.as_slice(), b"")
+    };
+    let (read_key, write_key) = (Some("Bearer abc"), Some("Bearer def"));
+    let workflow = "/api/v1/namespaces/default/workflows/x";
+    let force = format!("{workflow}/force");
+    let looks = [
+        "/api/v1/namespaces/default/workflows",
+        "/components",
+        "/openapi.json",
+    ];
+    for path in looks {
+        let refused = tried("GET", path, None);
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+        refused.refused(401, 16);
+        tried("GET", path, Some("Bearer abcd")).refused(401, 16);
+        tried("GET", path, read_key).ok();
+        tried("GET", path, write_key).ok();
+    }
+    let digest = format!("/components/{}", "0".repeat(64));
+    let changes = [
+        ("POST", force.as_str()),
+        ("POST", "/components"),
+        ("DELETE", &digest),
+    ];
+    for (verb, path) in changes {
+        tried(verb, path, None).refused(401, 16);
+        let message = tried(verb, path, read_key).refused(403, 7);
+        assert!(message.contains("may look only"), "{message}");
+        let allowed = tried(verb, path, write_key);
+        assert!(matches!(allowed.status, 400 | 404), "{}", allowed.body);
+    }
+    // Whether it is there is told to everybody.
+    tried("GET", "/healthz", None).ok();
+    tried("GET", "/readyz", None).ok();
+    let output = server.sandglass(&["component", "list", "--api-key", "abc"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "no components\n");
+    let refused = server.sandglass(&["component", "list"]);
+    assert_eq!(refused.status.code(), Some(2));
+    server.stop();
+}
+
+/// Clients that send nothing, or half of a request, do not keep others waiting, nor the server.
+#[test]
+fn clients_that_are_slow_harm_nobody_else() {
+    let server = Server::with_scenarios();
+    let mut slow = Vec::new();
+    for count in 0..200 {
+        let mut stream = server.connect();
+        let part: &[u8] = match count % 4 {
+            0 => b"",
+            1 => b"GET /heal",
+            2 => b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ",
+            _ => {
+                b"POST /components HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\nhalf"
+            }
+        };
+        stream.write_all(part).unwrap();
+        slow.push(stream);
+    }
+    server.start("beside", "a01");
+    // Half a component is given up, and whoever sends it is told. Others were told that two are
+    // being taken already.
+    let stream = slow.pop().unwrap();
+    let answer = read(&mut BufReader::new(stream)).unwrap();
+    assert!(matches!(answer.status, 408 | 429), "{}", answer.body);
+    server.get("/readyz").ok();
+    // Those that have sent half a head do not hold it up when it stops.
+    server.stop();
+}
+
+/// Whoever asks the other port is told which it is; and neither port is opened to everybody.
+#[test]
+fn the_two_ports_are_not_mistaken_and_not_open() {
+    let server = Server::empty();
+    let asked = server.sandglass(&["component", "list", "--address", &server.grpc]);
+    let errors = String::from_utf8(asked.stderr).unwrap();
+    assert_eq!(asked.status.code(), Some(6), "{errors}");
+    assert!(errors.contains(&server.grpc), "{errors}");
+    let store = server.file("other.db");
+    let store = store.to_str().unwrap();
+    let addresses = ["--listen", "127.0.0.1:0", "--http-listen", "0.0.0.0:0"];
+    let command = [&["server", "--store", store], &addresses[..]].concat();
+    let refused = server.sandglass(&command);
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{errors}");
+    let reason = "0.0.0.0:0 can be reached from other machines";
+    assert!(errors.contains(reason), "{errors}");
+    server.stop();
+}
