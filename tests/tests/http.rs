@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod http {
+    mod command;
     mod components;
     mod fuzz;
     mod openapi;

@@ -2,6 +2,7 @@
 
 mod component;
 mod operators;
+mod place;
 mod server;
 mod start;
 mod upgrade;
@@ -20,8 +21,9 @@ pub use operators::{
     ActivityCommand, CompleteArgs, FailArgs, OneActivityArgs, PauseArgs, ReasonArgs,
     ResetActivityArgs, ResetArgs, ResetType,
 };
+pub use place::PlaceArgs;
 pub use server::ServerArgs;
-pub use start::{Conflict, Reuse, StartArgs};
+pub use start::{Conflict, Reuse, StartArgs, StartWorkflowArgs};
 pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
 pub(crate) use values::parse_digest;
@@ -229,6 +231,14 @@ pub struct DbArgs {
 /// `sandglass workflow ...`.
 #[derive(Debug, Subcommand)]
 pub enum WorkflowCommand {
+    /// Start a run at a server
+    Start(StartWorkflowArgs),
+    /// Start a run at a server, and wait until it has ended
+    Execute(StartWorkflowArgs),
+    /// Wait until a run has ended, and show how; the exit code is that of the run
+    Result(TargetArgs),
+    /// Count runs
+    Count(CountArgs),
     /// List runs, newest first
     List(ListArgs),
     /// Show the state of a run and what it waits for
@@ -267,12 +277,23 @@ pub struct TargetArgs {
     /// The run id [default: the newest run of the id]
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
-    /// The store file
+    /// Where it is
     #[command(flatten)]
-    pub db: DbArgs,
+    pub place: PlaceArgs,
 }
 
 impl TargetArgs {
+    /// That run there.
+    #[must_use]
+    pub fn of(id: &str, run_id: Option<String>, place: PlaceArgs) -> Self {
+        Self {
+            id: Some(id.into()),
+            workflow_id: None,
+            run_id,
+            place,
+        }
+    }
+
     /// The workflow id.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -293,9 +314,9 @@ pub struct ChainArgs {
 /// `sandglass workflow list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// The store file
+    /// Where it is
     #[command(flatten)]
-    pub db: DbArgs,
+    pub place: PlaceArgs,
     /// Only runs with this status
     #[arg(long, value_enum)]
     pub status: Option<StatusFilter>,
@@ -308,6 +329,20 @@ pub struct ListArgs {
     /// At most this many
     #[arg(short = 'n', long, default_value_t = 50)]
     pub limit: usize,
+}
+
+/// `sandglass workflow count`.
+#[derive(Debug, Args)]
+pub struct CountArgs {
+    /// Where they are
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only runs with this status
+    #[arg(long, value_enum)]
+    pub status: Option<StatusFilter>,
+    /// Only runs of this workflow id
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
 }
 
 /// Statuses by which a list can be narrowed.

@@ -1,15 +1,17 @@
 //! `sandglass workflow ...`: what is in a store, and requests to its runs.
 //!
 //! Reading opens the file read-only, whoever owns it. Requests go to its owner, or are written here
-//! if it has none.
+//! if it has none. With the address of a server both go there, over HTTP, as they go to an owner.
 
 mod activity;
 mod describe;
 mod list;
 mod message;
 mod operate;
+mod place;
 mod request;
 mod show;
+mod start;
 pub mod stored;
 mod upgrade;
 
@@ -24,6 +26,10 @@ use crate::{
 /// With exit code 2 if the store or the run does not exist, 6 if the store cannot be read.
 pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
     match command {
+        WorkflowCommand::Start(args) => start::start(args, form),
+        WorkflowCommand::Execute(args) => start::execute(args, form),
+        WorkflowCommand::Result(args) => request::result(args, form),
+        WorkflowCommand::Count(args) => list::count(args, form),
         WorkflowCommand::List(args) => list::list(args, form),
         WorkflowCommand::Describe(args) => describe::describe(args, form),
         WorkflowCommand::Show(args) => show::show(args, form),

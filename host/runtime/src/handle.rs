@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 /// task takes long. As long as one may take before its own inputs are stored.
 const KEEP_AFTER: Duration = Duration::from_millis(2);
 
+/// Bytes of frames after which a page of them ends.
+const FRAMES_PAGE: usize = 1 << 20;
+
 /// Most runs of one [`Host::list`].
 const LIST_MAX: usize = 1000;
 
@@ -422,6 +425,29 @@ impl RunHandle {
             Found::Closed(row) => (row.key, row.run_id.clone()),
         };
         self.history_of(key, &run_id)
+    }
+
+    /// Frames of the run as they are on disk, from this number on, until they are a page; none if
+    /// there are no more.
+    pub(crate) fn stored_frames(&self, first: u64) -> Result<Vec<Vec<u8>>, Error> {
+        let (key, run_id) = match self.find()? {
+            Found::Open(cell) => (cell.key, cell.run_id.clone()),
+            Found::Closed(row) => (row.key, row.run_id.clone()),
+        };
+        if first <= 1 {
+            // Whether all of them are there and can be read is told before the first is given.
+            self.inner.frames(key, &run_id)?;
+        }
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for number in first.max(1).. {
+            let frame = self.inner.read(|reader| reader.frame(key, number))?;
+            let Some(frame) = frame.filter(|_| bytes < FRAMES_PAGE) else {
+                break;
+            };
+            bytes += frame.len();
+            page.push(frame);
+        }
+        Ok(page)
     }
 
     pub(crate) fn history_of(&self, key: RunKey, run_id: &str) -> Result<Vec<HistoryEvent>, Error> {

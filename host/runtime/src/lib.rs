@@ -77,6 +77,7 @@ pub use handle::{
 };
 pub use host::Host;
 pub use message::MessageError;
+pub use owner::CommandRequest;
 pub use query::{QueryOptions, QueryReject};
 pub use queues::{
     ActivityTask, ControlCommand, PollOptions, PollerDescription, TaskQueueDescription,

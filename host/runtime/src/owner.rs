@@ -3,10 +3,11 @@
 use crate::{
     error::Error,
     handle::RunHandle,
-    host::Inner,
-    protocol::{Op, Request, Response},
+    host::{Host, Inner},
+    protocol::{Listed, Op, Request, Response, Row},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
+use sandglass_store::{ListFilter, RunKey, RunStatus};
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
@@ -24,6 +25,9 @@ use tokio::{
 
 /// Longest request, in bytes: its payloads, written as JSON.
 const REQUEST_BYTES_MAX: u64 = 16 << 20;
+
+/// Most runs of one list.
+const LIST_MAX: usize = 1000;
 
 /// Counts the requests that are being answered: a host that stops answers them first, so that
 /// nobody is left not knowing what became of a request that was committed.
@@ -167,6 +171,57 @@ async fn upgrade(
     host.upgrade_runs_to(bytes, options).await
 }
 
+fn list(host: &Inner, listed: Listed) -> Result<Vec<Result<Row, String>>, Error> {
+    let status = listed.status.map(|number| {
+        RunStatus::from_number(number)
+            .ok_or_else(|| Error::system("list runs", format!("there is no status {number}")))
+    });
+    let filter = ListFilter {
+        workflow_id: listed.workflow_id,
+        status: status.transpose()?,
+        cancel_requested: listed.cancel_requested,
+        ..ListFilter::default()
+    };
+    let (limit, after) = (listed.limit.min(LIST_MAX), listed.after.map(RunKey));
+    let rows = host.read(|reader| reader.list(&filter, limit, after))?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|row| row.map(Row::from).map_err(|error| error.to_string()))
+        .collect())
+}
+
+/// A request of the command line that has come over some other way than the socket.
+#[derive(Debug)]
+pub struct CommandRequest(Request);
+
+impl CommandRequest {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is none, or one that is only for processes of the same machine.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let request: Request = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        match request.op {
+            Op::Upgrade { .. } => {
+                Err("an upgrade names a file: it is for the store's machine".into())
+            }
+            _ => Ok(Self(request)),
+        }
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.0.op.is_read()
+    }
+
+    /// Carries it out. What is returned is what [`crate::remote::Client`] reads.
+    pub async fn answer(self, host: &Host) -> Vec<u8> {
+        let response = answer(&host.inner, self.0).await;
+        serde_json::to_vec(&response).expect("answers have a JSON form")
+    }
+}
+
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
     let run = match request.first_run_id {
@@ -213,6 +268,8 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             .await
             .map(|run| Response::Description(Box::new(run))),
         Op::Result => run.result().await.map(Response::Ended),
+        Op::Frames { first } => run.stored_frames(first).map(Response::Frames),
+        Op::List(listed) => list(host, listed).map(Response::Rows),
     };
     answered.unwrap_or_else(|error| Response::Refused(error.into()))
 }

@@ -11,7 +11,8 @@ use crate::{
     update::{UpdateOptions, UpdateResponse},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
-use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
+use sandglass_engine::{Digest, OperatorRequest, Payload, ScopeId, Signal, Status, Timestamp};
+use sandglass_store::{RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -55,6 +56,85 @@ pub(crate) enum Op {
     Describe,
     /// Answered when the run has ended.
     Result,
+    /// Stored frames of the run, from this number on: as many as one answer should have.
+    Frames {
+        first: u64,
+    },
+    /// Runs of the store; the run of the request does not matter.
+    List(Listed),
+}
+
+impl Op {
+    /// Whether it changes nothing.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Query(_) | Self::Describe | Self::Result | Self::Frames { .. } | Self::List(_)
+        )
+    }
+}
+
+/// Which runs are listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) workflow_id: Option<String>,
+    pub(crate) status: Option<u8>,
+    pub(crate) cancel_requested: Option<bool>,
+    pub(crate) limit: usize,
+    pub(crate) after: Option<u64>,
+}
+
+/// A run's row, as it crosses between processes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Row {
+    key: u64,
+    workflow_id: String,
+    run_id: String,
+    first_run_id: String,
+    workflow_type: String,
+    status: u8,
+    digest: Digest,
+    started_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    cancel_requested: bool,
+    summary: Vec<u8>,
+}
+
+impl From<RunRow> for Row {
+    fn from(row: RunRow) -> Self {
+        Self {
+            key: row.key.0,
+            workflow_id: row.workflow_id,
+            run_id: row.run_id,
+            first_run_id: row.first_run_id,
+            workflow_type: row.workflow_type,
+            status: row.status as u8,
+            digest: row.digest,
+            started_at: row.started_at,
+            closed_at: row.closed_at,
+            cancel_requested: row.cancel_requested,
+            summary: row.summary,
+        }
+    }
+}
+
+impl Row {
+    /// `None`: its status is one of a newer version.
+    pub(crate) fn into_row(self) -> Option<RunRow> {
+        Some(RunRow {
+            key: RunKey(self.key),
+            workflow_id: self.workflow_id,
+            run_id: self.run_id,
+            first_run_id: self.first_run_id,
+            workflow_type: self.workflow_type,
+            status: RunStatus::from_number(self.status)?,
+            digest: self.digest,
+            started_at: self.started_at,
+            closed_at: self.closed_at,
+            cancel_requested: self.cancel_requested,
+            summary: self.summary,
+        })
+    }
 }
 
 /// The owner's answer, after its commit.
@@ -72,6 +152,10 @@ pub(crate) enum Response {
     /// The run id of a new run.
     Made(String),
     Upgraded(UpgradeReport),
+    /// Encoded frames; none: there are no more.
+    Frames(Vec<Vec<u8>>),
+    /// Rows, or why one cannot be read.
+    Rows(Vec<Result<Row, String>>),
     Refused(Refusal),
 }
 

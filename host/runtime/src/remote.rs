@@ -6,14 +6,14 @@ use crate::{
     error::Error,
     handle::{CancelOptions, CancelResponse, ForceOptions, TerminateOptions},
     message::MessageError,
-    protocol::{Op, Request, Response},
+    protocol::{Listed, Op, Request, Response},
     query::QueryOptions,
     reset::ResetOptions,
     update::{UpdateOptions, UpdateResponse},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
-use sandglass_engine::{OperatorRequest, Payload, ScopeId, Signal, Status};
-use sandglass_store::Owner;
+use sandglass_engine::{Frame, OperatorRequest, Payload, ScopeId, Signal, Status, decode};
+use sandglass_store::{ListFilter, Owner, RunKey, RunRow};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -26,10 +26,18 @@ use std::{
 const TRIES: u32 = 50;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// Sends a request some other way, and gives what [`crate::CommandRequest::answer`] has returned.
+pub type Ask = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Error> + Send>;
+
+/// How the owner is reached.
+enum Way {
+    Socket(BufReader<UnixStream>, Owner),
+    Other(Ask),
+}
+
 /// A connection to the owner of a store.
 pub struct Client {
-    stream: BufReader<UnixStream>,
-    owner: Owner,
+    way: Way,
     first_run_id: Option<String>,
 }
 
@@ -51,8 +59,7 @@ impl Client {
             match UnixStream::connect(&owner.socket) {
                 Ok(stream) => {
                     return Ok(Some(Self {
-                        stream: BufReader::new(stream),
-                        owner,
+                        way: Way::Socket(BufReader::new(stream), owner),
                         first_run_id: None,
                     }));
                 }
@@ -67,10 +74,72 @@ impl Client {
         Err(Error::system(what, error))
     }
 
-    /// The process at the other end.
+    /// A client whose requests go some other way than through the socket.
     #[must_use]
-    pub fn owner(&self) -> &Owner {
-        &self.owner
+    pub fn over(ask: Ask) -> Self {
+        Self {
+            way: Way::Other(ask),
+            first_run_id: None,
+        }
+    }
+
+    /// The process at the other end of the socket.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        match &self.way {
+            Way::Socket(_, owner) => Some(owner),
+            Way::Other(_) => None,
+        }
+    }
+
+    /// The run's stored frames.
+    ///
+    /// # Errors
+    /// As [`crate::RunHandle::history`], and [`Error::System`] if the connection breaks.
+    pub fn frames(&mut self, workflow_id: &str, run_id: Option<&str>) -> Result<Vec<Frame>, Error> {
+        let mut all = Vec::new();
+        loop {
+            let first = all.len() as u64 + 1;
+            let page = match self.ask(workflow_id, run_id, Op::Frames { first })? {
+                Response::Frames(page) => page,
+                other => return Err(unexpected(&other)),
+            };
+            if page.is_empty() {
+                return Ok(all);
+            }
+            for frame in page {
+                let frame = decode(&frame);
+                all.push(frame.map_err(|error| Error::system("read the run's frames", error))?);
+            }
+        }
+    }
+
+    /// Rows of the store, as [`sandglass_store::Reader::list`]: by workflow id, status and whether
+    /// they were asked to end. Of those that cannot be read it is told why.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if nothing can be read, [`Error::System`] if the connection breaks.
+    pub fn list(
+        &mut self,
+        filter: &ListFilter,
+        limit: usize,
+        after: Option<RunKey>,
+    ) -> Result<Vec<Result<RunRow, String>>, Error> {
+        let listed = Listed {
+            workflow_id: filter.workflow_id.clone(),
+            status: filter.status.map(|status| status as u8),
+            cancel_requested: filter.cancel_requested,
+            limit,
+            after: after.map(|key| key.0),
+        };
+        let newer = || String::from("a run has a status of a newer version");
+        match self.ask("", None, Op::List(listed))? {
+            Response::Rows(rows) => Ok(rows
+                .into_iter()
+                .map(|row| row.and_then(|row| row.into_row().ok_or_else(newer)))
+                .collect()),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// From now on requests that go to the current run of a chain go to this one's, as those of a
@@ -309,19 +378,22 @@ impl Client {
             op,
         };
         let mut text = serde_json::to_vec(&request).map_err(|error| broken(error.to_string()))?;
-        text.push(b'\n');
-        self.stream
-            .get_mut()
-            .write_all(&text)
-            .map_err(|error| broken(error.to_string()))?;
-        let mut line = String::new();
-        self.stream
-            .read_line(&mut line)
-            .map_err(|error| broken(error.to_string()))?;
+        let line = match &mut self.way {
+            Way::Other(ask) => ask(&text)?,
+            Way::Socket(stream, _) => {
+                text.push(b'\n');
+                let mut line = Vec::new();
+                let asked = stream.get_mut().write_all(&text);
+                asked
+                    .and_then(|()| stream.read_until(b'\n', &mut line))
+                    .map_err(|error| broken(error.to_string()))?;
+                line
+            }
+        };
         if line.is_empty() {
             return Err(broken("it has ended".into()));
         }
-        match serde_json::from_str(&line).map_err(|error| broken(error.to_string()))? {
+        match serde_json::from_slice(&line).map_err(|error| broken(error.to_string()))? {
             Response::Refused(refusal) => Err(refusal.into_error(workflow_id, run_id)),
             response => Ok(response),
         }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod calls;
+mod command;
 mod components;
 mod guard;
 mod json;
@@ -83,8 +84,9 @@ pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, keys: Keys) {
         let seat = tokio::select! {
             () = closed(&mut closing) => break,
             seat = Arc::clone(&room).acquire_owned() => seat,
-            Some(_) = connections.join_next() => continue,
         };
+        // Those that have ended are forgotten.
+        while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             () = closed(&mut closing) => break,
             accepted = listener.accept() => accepted,
@@ -192,6 +194,7 @@ async fn route(
             Ours::Health => Ok(Answer::json(json!({ "status": "up" }))),
             Ours::Ready => ready(door),
             Ours::OpenApi => Ok(Answer::json(openapi::document())),
+            Ours::Command => command::answer(door, asked, &shared.keys).await,
             Ours::Describe => runs::describe(door, asked, form).await,
             Ours::Cancel => runs::cancel(door, asked).await,
             Ours::Force => runs::force(door, asked, false).await,

@@ -103,6 +103,18 @@ fn api_keys_open_what_their_roles_may() {
         let allowed = tried(verb, path, write_key);
         assert!(matches!(allowed.status, 400 | 404), "{}", allowed.body);
     }
+    // What the command asks for is looked at before it is done.
+    let asked = |op: &str, key: &str| {
+        let body = format!(r#"{{"workflow_id":"x","run_id":null,"op":{op}}}"#);
+        let headers = [("Authorization", key), ("Content-Type", "application/json")];
+        server.request("POST", "/command", &headers, body.as_bytes())
+    };
+    let force = r#"{"force":{"reason":"","identity":"","request_id":null,"kill":false}}"#;
+    asked(force, "Bearer abc").refused(403, 7);
+    let not_found = serde_json::json!({ "refused": "not_found" });
+    assert_eq!(asked(force, "Bearer def").ok(), not_found);
+    assert_eq!(asked("\"describe\"", "Bearer abc").ok(), not_found);
+    asked(force, "Bearer x").refused(401, 16);
     // Whether it is there is told to everybody.
     tried("GET", "/healthz", None).ok();
     tried("GET", "/readyz", None).ok();

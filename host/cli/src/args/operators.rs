@@ -1,6 +1,6 @@
 //! What operators do to runs and activities: `workflow pause|unpause|reset` and `activity ...`.
 
-use super::{DbArgs, TargetArgs};
+use super::{PlaceArgs, TargetArgs};
 use clap::{Args, Subcommand, ValueEnum};
 
 /// `sandglass workflow reset`.
@@ -73,9 +73,9 @@ pub struct OneActivityArgs {
     /// The activity id, which `workflow describe` shows in brackets
     #[arg(long, value_name = "ID")]
     pub activity_id: String,
-    /// The store file
+    /// Where it is
     #[command(flatten)]
-    pub db: DbArgs,
+    pub place: PlaceArgs,
 }
 
 /// `sandglass activity complete`.
@@ -139,7 +139,7 @@ impl OneActivityArgs {
             id: Some(self.workflow_id.clone()),
             workflow_id: None,
             run_id: self.run_id.clone(),
-            db: self.db.clone(),
+            place: self.place.clone(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! How a run is started, beyond what runs: the options of Temporal's command line, by its names.
 
-use super::values::{parse_duration, parse_entry};
+use super::{
+    ServedArgs,
+    values::{parse_duration, parse_entry},
+};
 use clap::{Args, ValueEnum};
 use sandglass::{IdConflictPolicy, IdReusePolicy, RetryPolicy, StartOptions};
 use sandglass_engine::{Fields, Millis, Payload};
@@ -47,15 +50,9 @@ pub struct StartArgs {
         ignore_case = true
     )]
     pub id_reuse_policy: Reuse,
-    /// What to do if a run of the id is open
-    #[arg(
-        long,
-        value_enum,
-        value_name = "POLICY",
-        default_value_t,
-        ignore_case = true
-    )]
-    pub id_conflict_policy: Conflict,
+    /// What to do if a run of the id is open [default: UseExisting for `run`, else Fail]
+    #[arg(long, value_enum, value_name = "POLICY", ignore_case = true)]
+    pub id_conflict_policy: Option<Conflict>,
     /// A value that is shown with the run, in JSON; may be repeated
     #[arg(long, value_name = "KEY=JSON", value_parser = parse_entry)]
     pub memo: Vec<(String, String)>,
@@ -91,6 +88,29 @@ pub enum Conflict {
     TerminateExisting,
 }
 
+/// `sandglass workflow start` and `execute`.
+#[derive(Debug, Args)]
+pub struct StartWorkflowArgs {
+    /// The workflow type
+    #[arg(short = 't', long = "type", value_name = "T")]
+    pub workflow_type: String,
+    /// The task queue, which says which component the run begins with
+    #[arg(short = 'q', long, default_value = "default", value_name = "QUEUE")]
+    pub task_queue: String,
+    /// The workflow id
+    #[arg(short = 'w', long, visible_alias = "id", value_name = "ID")]
+    pub workflow_id: String,
+    /// An argument in JSON, or @FILE to read it; once for each argument of the workflow
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+    /// How it is started
+    #[command(flatten)]
+    pub start: StartArgs,
+    /// The server
+    #[command(flatten)]
+    pub server: ServedArgs,
+}
+
 impl StartArgs {
     /// Writes what was given into the options of a start.
     pub fn apply(&self, options: &mut StartOptions) {
@@ -105,8 +125,8 @@ impl StartArgs {
             Reuse::RejectDuplicate => IdReusePolicy::RejectDuplicate,
         };
         options.id_conflict = match self.id_conflict_policy {
-            Conflict::Fail | Conflict::UseExisting => IdConflictPolicy::Fail,
-            Conflict::TerminateExisting => IdConflictPolicy::TerminateExisting,
+            Some(Conflict::TerminateExisting) => IdConflictPolicy::TerminateExisting,
+            None | Some(Conflict::Fail | Conflict::UseExisting) => IdConflictPolicy::Fail,
         };
         options.memo = fields(&self.memo);
         options.search_attributes = fields(&self.search_attribute);

@@ -65,17 +65,19 @@ pub(super) fn plan(args: &RunArgs) -> Result<Plan, Stop> {
     let activities = activities(args, &sandbox)?;
     let step = match existing(args)? {
         None => start(args, &loaded, arguments)?,
-        Some(row) if row.status == RunStatus::Running => match args.start.id_conflict_policy {
-            Conflict::UseExisting => resume(args, row, &loaded, &arguments)?,
-            Conflict::TerminateExisting => start(args, &loaded, arguments)?,
-            Conflict::Fail => {
-                return Err(usage!(
-                    "workflow '{}' is open as run {}",
-                    row.workflow_id,
-                    row.run_id
-                ));
+        Some(row) if row.status == RunStatus::Running => {
+            match args.start.id_conflict_policy.unwrap_or_default() {
+                Conflict::UseExisting => resume(args, row, &loaded, &arguments)?,
+                Conflict::TerminateExisting => start(args, &loaded, arguments)?,
+                Conflict::Fail => {
+                    return Err(usage!(
+                        "workflow '{}' is open as run {}",
+                        row.workflow_id,
+                        row.run_id
+                    ));
+                }
             }
-        },
+        }
         Some(_) if args.rerun => start(args, &loaded, arguments)?,
         Some(row) => Step::Show(row),
     };

@@ -63,7 +63,7 @@ fn perform(of: &OneActivityArgs, op: &ActivityOp, word: &str, form: OutputForm) 
     let done = target.ask(
         repeatable,
         |owner, id, run_id| owner.activity(id, run_id, &of.activity_id, op.clone()),
-        |db, id, run_id| offline::activity(&db.db, id, run_id, &of.activity_id, op.clone()),
+        |db, id, run_id| offline::activity(db, id, run_id, &of.activity_id, op.clone()),
     );
     done.map_err(refused)?;
     let text = format!("activity {}: {word}", of.activity_id);

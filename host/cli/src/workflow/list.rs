@@ -1,32 +1,31 @@
 //! `sandglass workflow list`.
 
-use super::stored;
+use super::{place::Place, stored};
 use crate::{
-    args::{ListArgs, OutputForm, StatusFilter},
+    args::{CountArgs, ListArgs, OutputForm, StatusFilter},
     description::cancel_word,
     exit::{Exit, Outcome, Stop},
     output, payload,
     time::{length, rfc3339},
 };
+use anyhow::anyhow;
 use sandglass::RunListing;
 use sandglass_engine::{CancelState, Fields, Timestamp};
-use sandglass_store::{ListFilter, Reader, RunRow, RunStatus};
+use sandglass_store::{ListFilter, RunRow, RunStatus};
 use serde_json::{Value, json};
 
+/// Runs that are counted at a time.
+const PAGE: usize = 1000;
+
 pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
-    let reader = stored::open(&args.db.db)?;
-    let filter = ListFilter {
-        workflow_id: args.id.clone(),
-        status: args.status.map(status),
-        cancel_requested: (args.status == Some(StatusFilter::Canceling)).then_some(true),
-        ..ListFilter::default()
-    };
+    let mut place = Place::open(&args.place)?;
+    let filter = selected(args.id.as_ref(), args.status);
     let wanted = args.cancel_state.map(CancelState::from);
-    let (runs, damaged) = find(&reader, &filter, wanted, args.limit)?;
+    let (runs, damaged) = find(&mut place, &filter, wanted, args.limit)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
             "workflows": runs.iter().map(Listed::to_json).collect::<Vec<_>>(),
-            "errors": damaged.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "errors": damaged,
         }))?,
         OutputForm::Text => {
             output::print(&text(&runs))?;
@@ -41,16 +40,50 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     })
 }
 
+pub(super) fn count(args: &CountArgs, form: OutputForm) -> Outcome {
+    let mut place = Place::open(&args.place)?;
+    let filter = selected(args.id.as_ref(), args.status);
+    let (mut count, mut after) = (0_u64, None);
+    loop {
+        let rows = place.list(&filter, PAGE, after)?;
+        for row in &rows {
+            // One that cannot be read is one of them, but nobody knows of which status.
+            let row = row
+                .as_ref()
+                .map_err(|error| Stop::host(anyhow!("{error}")))?;
+            (count, after) = (count + 1, Some(row.key));
+        }
+        if rows.len() < PAGE {
+            break;
+        }
+    }
+    match form {
+        OutputForm::Json => output::print_json(&json!({ "count": count }))?,
+        OutputForm::Text => output::print(&format!("{count}\n"))?,
+    }
+    Ok(Exit::Completed)
+}
+
+/// What the store can select by.
+fn selected(id: Option<&String>, status_wanted: Option<StatusFilter>) -> ListFilter {
+    ListFilter {
+        workflow_id: id.cloned(),
+        status: status_wanted.map(status),
+        cancel_requested: (status_wanted == Some(StatusFilter::Canceling)).then_some(true),
+        ..ListFilter::default()
+    }
+}
+
 /// The newest runs that the filter lets through, and what could not be read of the store.
 fn find(
-    reader: &impl Reader,
+    place: &mut Place<'_>,
     filter: &ListFilter,
     wanted: Option<CancelState>,
     limit: usize,
-) -> Result<(Vec<Listed>, Vec<sandglass_store::Error>), Stop> {
+) -> Result<(Vec<Listed>, Vec<String>), Stop> {
     let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let rows = reader.list(filter, limit, after).map_err(stored::stop)?;
+        let rows = place.list(filter, limit, after)?;
         let (read, before) = (rows.len(), after);
         for row in rows {
             match row {

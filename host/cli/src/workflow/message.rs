@@ -35,7 +35,7 @@ pub(super) fn query(args: &QueryArgs, form: OutputForm) -> Outcome {
         |owner, id, run_id| owner.query(id, run_id, options.clone()),
         |db, id, run_id| {
             let cache = component::cache_folder();
-            offline::query(&db.db, id, run_id, options.clone(), cache)
+            offline::query(db, id, run_id, options.clone(), cache)
         },
     );
     let answer = payload::value(&answer.map_err(unanswered)?);
@@ -70,7 +70,7 @@ pub(super) fn update(args: &UpdateArgs, form: OutputForm) -> Outcome {
     let response = target.ask(
         true,
         |owner, id, run_id| owner.update(id, run_id, options.clone()),
-        |db, _, _| Err(nobody(&db.db)),
+        |db, _, _| Err(nobody(db)),
     );
     if let Err(MessageError::DeadlineExceeded(_)) = &response {
         output::note(&format!(

@@ -17,7 +17,7 @@ pub(super) fn pause(args: &PauseArgs, form: OutputForm) -> Outcome {
     let done = target.ask(
         true,
         |owner, id, run_id| owner.pause(id, run_id, request.clone()),
-        |db, id, run_id| offline::pause(&db.db, id, run_id, request.clone()),
+        |db, id, run_id| offline::pause(db, id, run_id, request.clone()),
     );
     done.map_err(refused)?;
     target.answer("paused", json!({ "disposition": "paused" }), form)?;
@@ -30,7 +30,7 @@ pub(super) fn unpause(args: &PauseArgs, form: OutputForm) -> Outcome {
     let done = target.ask(
         true,
         |owner, id, run_id| owner.unpause(id, run_id, request.clone()),
-        |db, id, run_id| offline::unpause(&db.db, id, run_id, request.clone()),
+        |db, id, run_id| offline::unpause(db, id, run_id, request.clone()),
     );
     done.map_err(refused)?;
     target.answer("unpaused", json!({ "disposition": "unpaused" }), form)?;
@@ -45,7 +45,7 @@ pub(super) fn cancel_scope(args: &CancelArgs, scope: u32, form: OutputForm) -> O
     let done = target.ask(
         true,
         |owner, id, run_id| owner.cancel_scope(id, run_id, number, request.clone()),
-        |db, id, run_id| offline::cancel_scope(&db.db, id, run_id, number, request.clone()),
+        |db, id, run_id| offline::cancel_scope(db, id, run_id, number, request.clone()),
     );
     done.map_err(refused)?;
     let text = format!("cancellation of scope {scope} requested");
@@ -72,7 +72,7 @@ pub(super) fn reset(args: &ResetArgs, form: OutputForm) -> Outcome {
     let made = target.ask(
         true,
         |owner, id, run_id| owner.reset(id, run_id, options.clone()),
-        |db, id, run_id| offline::reset(&db.db, id, run_id, options.clone()),
+        |db, id, run_id| offline::reset(db, id, run_id, options.clone()),
     );
     let new_run_id = made.map_err(refused)?;
     let text = format!("reset; it goes on as run {new_run_id}");

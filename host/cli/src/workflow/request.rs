@@ -3,9 +3,9 @@
 //! The store's owner is asked, if there is one. Else the request is recorded here, and delivered
 //! when a host opens the store.
 
-use super::stored;
+use super::{place::Place, stored};
 use crate::{
-    args::{CancelArgs, DbArgs, OutputForm, SignalArgs, TargetArgs, TerminateArgs},
+    args::{CancelArgs, OutputForm, PlaceArgs, SignalArgs, TargetArgs, TerminateArgs},
     exit::{Exit, OrStop, Outcome, Stop},
     outcome, output, payload,
     run::{IDENTITY, stop},
@@ -15,8 +15,8 @@ use sandglass::{
     TerminateOptions, offline, remote::Client,
 };
 use sandglass_engine::{Signal, Status};
-use sandglass_store::RunStatus;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// How often a request is made again because the owner went away.
 const TRIES: u32 = 3;
@@ -111,6 +111,28 @@ pub(super) fn signal(args: &SignalArgs, form: OutputForm) -> Outcome {
     Ok(Exit::Completed)
 }
 
+/// Waits until a run has ended, and shows how.
+pub(super) fn result(args: &TargetArgs, form: OutputForm) -> Outcome {
+    let mut target = Target::find(args, None)?;
+    let status = target.wait()?;
+    let mut document = json!({
+        "workflow_id": target.id,
+        "run_id": target.found,
+        "status": outcome::word(&status),
+    });
+    if let Value::Object(map) = &mut document {
+        map.extend(outcome::fields(&status));
+    }
+    match form {
+        OutputForm::Json => output::print_json(&document)?,
+        OutputForm::Text => {
+            let text = outcome::text(&status).map_or_else(String::new, |(_, text)| text);
+            output::print(&format!("{}: {text}\n", outcome::word(&status)))?;
+        }
+    }
+    Ok(outcome::exit(&status))
+}
+
 /// As in Temporal's API, where a closed run cannot be found by these requests any more.
 pub(super) fn closed_is_not_found(error: Error) -> Stop {
     match error {
@@ -121,7 +143,7 @@ pub(super) fn closed_is_not_found(error: Error) -> Stop {
 
 /// A run that exists, and who to ask about it.
 pub(super) struct Target<'a> {
-    db: &'a DbArgs,
+    place: &'a PlaceArgs,
     pub(super) id: String,
     /// The run that was found: what people are told.
     pub(super) found: String,
@@ -158,17 +180,13 @@ impl<'a> Target<'a> {
     /// open, the last run of the id answers.
     pub(super) fn find(args: &'a TargetArgs, chain: Option<&str>) -> Result<Self, Stop> {
         let asked = args.run_id.clone().filter(|_| chain.is_none());
-        let row = {
-            let reader = stored::open(&args.db.db)?;
-            stored::find(&reader, args.id(), asked.as_deref())?
-        };
-        if row.status == RunStatus::Running && chain.is_some_and(|first| first != row.first_run_id)
-        {
-            return Err(stored::not_found(&args.db.db, args.id(), chain));
+        let row = Place::open(&args.place)?.find(args.id(), asked.as_deref())?;
+        if row.is_open && chain.is_some_and(|first| first != row.first_run_id) {
+            return Err(stored::not_found(&args.place.name(), args.id(), chain));
         }
         let chain = chain.map_or(row.first_run_id, Into::into);
         let mut target = Self {
-            db: &args.db,
+            place: &args.place,
             id: row.workflow_id,
             found: row.run_id,
             first_run_id: asked.is_none().then_some(chain),
@@ -181,7 +199,7 @@ impl<'a> Target<'a> {
 
     fn connect(&mut self) -> Result<(), Error> {
         self.owner = None;
-        let owner = Client::connect(&self.db.db)?;
+        let owner = self.place.client()?;
         self.owner = owner.map(|owner| owner.chained(self.first_run_id.clone()));
         Ok(())
     }
@@ -200,7 +218,7 @@ impl<'a> Target<'a> {
         self.ask(
             true,
             |owner, id, run_id| owner.cancel(id, run_id, options.clone()),
-            |db, id, run_id| offline::cancel(&db.db, id, run_id, options.clone()),
+            |db, id, run_id| offline::cancel(db, id, run_id, options.clone()),
         )
     }
 
@@ -214,7 +232,7 @@ impl<'a> Target<'a> {
         self.ask(
             true,
             |owner, id, run_id| owner.force(id, run_id, options.clone()),
-            |db, id, run_id| offline::force(&db.db, id, run_id, options.clone()),
+            |db, id, run_id| offline::force(db, id, run_id, options.clone()),
         )
     }
 
@@ -229,7 +247,7 @@ impl<'a> Target<'a> {
         self.ask(
             true,
             |owner, id, run_id| owner.terminate(id, run_id, options.clone()),
-            |db, id, run_id| offline::terminate(&db.db, id, run_id, options.clone()),
+            |db, id, run_id| offline::terminate(db, id, run_id, options.clone()),
         )
     }
 
@@ -237,7 +255,7 @@ impl<'a> Target<'a> {
         self.ask(
             true,
             |owner, id, run_id| owner.signal(id, run_id, signal.clone()),
-            |db, id, run_id| offline::signal(&db.db, id, run_id, signal.clone()),
+            |db, id, run_id| offline::signal(db, id, run_id, signal.clone()),
         )
     }
 
@@ -247,13 +265,13 @@ impl<'a> Target<'a> {
         &mut self,
         repeatable: bool,
         remote: impl Fn(&mut Client, &str, Option<&str>) -> Result<T, E>,
-        local: impl Fn(&DbArgs, &str, Option<&str>) -> Result<T, E>,
+        local: impl Fn(&Path, &str, Option<&str>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut tries = 1;
         loop {
             let done = match &mut self.owner {
                 Some(owner) => remote(owner, &self.id, self.run_id.as_deref()),
-                None => local(self.db, &self.id, self.run_id.as_deref()),
+                None => local(self.place.file(), &self.id, self.run_id.as_deref()),
             };
             let again = match done.as_ref().err().and_then(OfHost::of_host) {
                 Some(Error::ShutDown) => true,
@@ -271,28 +289,33 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Waits until the run has ended, and those that follow it.
-    fn wait(&mut self) -> Result<Status, Stop> {
-        while let Some(owner) = &mut self.owner {
-            match owner.result(&self.id, Some(&self.found)) {
-                // It stops, perhaps because the run has ended.
-                Err(Error::ShutDown | Error::System { .. }) => {}
-                status => return status.map_err(stop),
-            }
-            let reader = stored::open(&self.db.db)?;
-            let row = stored::find(&reader, &self.id, Some(&self.found))?;
-            let run = stored::describe(&reader, &row)?;
+    /// Waits until the run has ended, and those that follow it. The last of them is then the one
+    /// that was found.
+    pub(super) fn wait(&mut self) -> Result<Status, Stop> {
+        loop {
+            let run = Place::open(self.place)?.describe(&self.id, Some(&self.found))?;
             match run.chain.successor {
-                Some(next) => self.found = next,
+                Some(next) => {
+                    self.found = next;
+                    continue;
+                }
                 None if run.status != Status::Running => return Ok(run.status),
                 None => {}
             }
+            let Some(owner) = &mut self.owner else {
+                return Err(Stop::host(anyhow::anyhow!(
+                    "the run is open, but no host runs on {}: there is nothing to wait for",
+                    self.place.name()
+                )));
+            };
+            match owner.result(&self.id, Some(&self.found)) {
+                // How the run itself ended, and which is the last, is looked at anew. If the owner
+                // has stopped, perhaps because the run has ended, that too.
+                Ok(_) | Err(Error::ShutDown | Error::System { .. }) => {}
+                Err(error) => return Err(stop(error)),
+            }
             self.connect().map_err(stop)?;
         }
-        Err(Stop::host(anyhow::anyhow!(
-            "the request is recorded, but no host runs on {}: there is nothing to wait for",
-            self.db.db.display()
-        )))
     }
 
     /// Says what was done.
@@ -300,7 +323,7 @@ impl<'a> Target<'a> {
         let mut document = json!({
             "workflow_id": self.id,
             "run_id": self.found,
-            "host": self.owner.as_ref().map(|client| client.owner().pid),
+            "host": self.owner.as_ref().map(|client| client.owner().map(|owner| owner.pid)),
         });
         if let (Value::Object(map), Value::Object(fields)) = (&mut document, fields) {
             map.extend(fields);

@@ -1,6 +1,6 @@
 //! `sandglass workflow show`.
 
-use super::stored;
+use super::place::Place;
 use crate::{
     args::{OutputForm, TargetArgs},
     exit::{Exit, Outcome},
@@ -9,13 +9,13 @@ use crate::{
 use serde_json::json;
 
 pub(super) fn show(args: &TargetArgs, form: OutputForm) -> Outcome {
-    let reader = stored::open(&args.db.db)?;
-    let row = stored::find(&reader, args.id(), args.run_id.as_deref())?;
-    let events = stored::history(&reader, row.key)?;
+    let mut place = Place::open(&args.place)?;
+    let run = place.find(args.id(), args.run_id.as_deref())?;
+    let events = place.history(&run)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
-            "workflow_id": row.workflow_id,
-            "run_id": row.run_id,
+            "workflow_id": run.workflow_id,
+            "run_id": run.run_id,
             "events": payload::readable(&events),
         }))?,
         OutputForm::Text => output::print(&history::text(&events))?,

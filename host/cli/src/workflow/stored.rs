@@ -83,16 +83,16 @@ pub fn exit(error: &Error) -> Exit {
 /// With exit code 2, naming the id, if there is none.
 pub fn find(reader: &dyn Reader, id: &str, run_id: Option<&str>) -> Result<RunRow, Stop> {
     let row = reader.find(id, run_id).map_err(stop)?;
-    row.ok_or_else(|| not_found(reader.file(), id, run_id))
+    row.ok_or_else(|| not_found(&reader.file().display().to_string(), id, run_id))
 }
 
 /// The error for a run that does not exist.
 #[must_use]
-pub fn not_found(db: &Path, id: &str, run_id: Option<&str>) -> Stop {
+pub fn not_found(place: &str, id: &str, run_id: Option<&str>) -> Stop {
     let run = run_id
         .map(|run_id| format!(" with run id {run_id}"))
         .unwrap_or_default();
-    usage!("there is no workflow '{id}'{run} in {}", db.display())
+    usage!("there is no workflow '{id}'{run} in {place}")
 }
 
 /// A run's frames.

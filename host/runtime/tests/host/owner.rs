@@ -42,7 +42,7 @@ async fn another_process_is_answered_by_the_owners_commit() {
     let db = world.db.clone();
     let asked = tokio::task::spawn_blocking(move || {
         let mut client = Client::connect(&db).unwrap().unwrap();
-        assert_eq!(client.owner().pid, std::process::id());
+        assert_eq!(client.owner().unwrap().pid, std::process::id());
         let described = client.describe("w", None).unwrap();
         assert_eq!(described.status, Status::Running);
         let unknown = client.cancel("nobody", None, CancelOptions::default());

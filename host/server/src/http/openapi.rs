@@ -135,6 +135,11 @@ fn own(ours: Ours, schemas: &mut Schemas) -> (&'static str, Option<MessageDescri
         Ours::Health => ("Whether the process answers", None, object),
         Ours::Ready => ("Whether requests should be sent here", None, object),
         Ours::OpenApi => ("This document", None, object),
+        Ours::Command => (
+            "A request of the command line, in its own form",
+            None,
+            object,
+        ),
         Ours::Describe => {
             let request = Some(message("DescribeWorkflowExecutionRequest"));
             let response = schemas.reference(&message("DescribeWorkflowExecutionResponse"));

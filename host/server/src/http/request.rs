@@ -57,6 +57,11 @@ impl Asked {
         })
     }
 
+    /// The headers of the request.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// What the path gives for a field.
     pub(crate) fn value(&self, field: &str) -> &str {
         let found = self.values.iter().find(|(name, _)| *name == field);
@@ -108,16 +113,9 @@ impl Asked {
 
     /// The body as a JSON object; without a body an empty one.
     async fn document(self) -> Result<Value, Refusal> {
-        let kind = self.headers.get(header::CONTENT_TYPE).cloned();
-        let bytes = self.bytes(JSON_BYTES_MAX).await?;
+        let bytes = self.json(JSON_BYTES_MAX).await?;
         if bytes.is_empty() {
             return Ok(Value::Object(serde_json::Map::new()));
-        }
-        // A page may send other kinds without asking first.
-        let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
-            let status = Status::invalid_argument("a body is JSON: Content-Type: application/json");
-            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status));
         }
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Refusal::invalid(format!("the body is not JSON: {error}")))?;
@@ -126,6 +124,22 @@ impl Asked {
         }
         json::check_numbers(&bytes, &value).map_err(Refusal::invalid)?;
         Ok(value)
+    }
+
+    /// A body that says that it is JSON, or none.
+    pub(crate) async fn json(self, most: usize) -> Result<Vec<u8>, Refusal> {
+        let kind = self.headers.get(header::CONTENT_TYPE).cloned();
+        let bytes = self.bytes(most).await?;
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        // A page may send other kinds without asking first.
+        let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
+            let status = Status::invalid_argument("a body is JSON: Content-Type: application/json");
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status));
+        }
+        Ok(bytes)
     }
 
     /// The whole body.

@@ -3,7 +3,7 @@
 //! Those of Temporal's calls are what the `google.api.http` annotations of its service say. They
 //! are written out here: the descriptors that the build has do not keep them.
 
-use crate::http::answer::Refusal;
+use crate::http::{answer::Refusal, command};
 use percent_encoding::percent_decode_str;
 use std::sync::OnceLock;
 
@@ -22,6 +22,7 @@ pub(crate) enum Ours {
     Health,
     Ready,
     OpenApi,
+    Command,
     Describe,
     Cancel,
     Force,
@@ -48,6 +49,8 @@ impl Route {
             Target::Ours(ours) => match ours {
                 Ours::Health | Ours::Ready => return None,
                 Ours::OpenApi => "GetOpenApi",
+                // Those that change something are asked for more once they are read.
+                Ours::Command => command::READS,
                 Ours::Describe => "DescribeWorkflowExecution",
                 Ours::Cancel => "RequestCancelWorkflowExecution",
                 Ours::Force => "ForceWorkflowExecution",
@@ -189,6 +192,7 @@ const OURS: &[(Ours, &str, &str)] = &[
     (Ours::Health, "GET", "/healthz"),
     (Ours::Ready, "GET", "/readyz"),
     (Ours::OpenApi, "GET", "/openapi.json"),
+    (Ours::Command, "POST", "/command"),
     (Ours::ListComponents, "GET", "/components"),
     (Ours::PushComponent, "POST", "/components"),
     (Ours::DescribeComponent, "GET", "/components/{digest}"),

@@ -1,0 +1,156 @@
+//! `sandglass workflow start` and `execute`: runs of a server, by the route that Temporal has.
+
+use super::request;
+use crate::{
+    args::{Conflict, OutputForm, PlaceArgs, Reuse, StartWorkflowArgs, TargetArgs},
+    exit::{Exit, OrStop as _, Outcome, Stop},
+    output, payload,
+    run::IDENTITY,
+    served::{Body, Served, part},
+};
+use sandglass::StartOptions;
+use sandglass_engine::{Fields, Payload};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+pub(super) fn start(args: &StartWorkflowArgs, form: OutputForm) -> Outcome {
+    let run_id = begin(args)?;
+    match form {
+        OutputForm::Json => output::print_json(&json!({
+            "workflow_id": args.workflow_id,
+            "run_id": run_id,
+            "workflow_type": args.workflow_type,
+            "task_queue": args.task_queue,
+        }))?,
+        OutputForm::Text => output::print(&format!(
+            "workflow {}: started as run {run_id}\n",
+            args.workflow_id
+        ))?,
+    }
+    Ok(Exit::Completed)
+}
+
+pub(super) fn execute(args: &StartWorkflowArgs, form: OutputForm) -> Outcome {
+    let run_id = begin(args)?;
+    let place = PlaceArgs::at(&args.server);
+    request::result(
+        &TargetArgs::of(&args.workflow_id, Some(run_id), place),
+        form,
+    )
+}
+
+/// Starts it, and returns its run id.
+fn begin(args: &StartWorkflowArgs) -> Result<String, Stop> {
+    let server = Served::at(&args.server.address, args.server.key.api_key.clone())?;
+    let mut options = StartOptions::new(&args.workflow_type, &args.workflow_id);
+    options.arguments = payload::read(&args.input).or_usage()?;
+    args.start.apply(&mut options);
+    let path = format!(
+        "/api/v1/namespaces/default/workflows/{}",
+        part(&args.workflow_id)
+    );
+    let answer = server.ask("POST", &path, Body::Json(&document(args, &options)))?;
+    let run_id = answer["runId"].as_str();
+    let run_id = run_id.ok_or_else(|| Stop::host(anyhow::anyhow!("it gave no run id")))?;
+    Ok(run_id.to_owned())
+}
+
+fn document(args: &StartWorkflowArgs, options: &StartOptions) -> Value {
+    let reuse = match args.start.id_reuse_policy {
+        Reuse::AllowDuplicate => "ALLOW_DUPLICATE",
+        Reuse::AllowDuplicateFailedOnly => "ALLOW_DUPLICATE_FAILED_ONLY",
+        Reuse::RejectDuplicate => "REJECT_DUPLICATE",
+    };
+    let conflict = match args.start.id_conflict_policy {
+        None | Some(Conflict::Fail) => "FAIL",
+        Some(Conflict::UseExisting) => "USE_EXISTING",
+        Some(Conflict::TerminateExisting) => "TERMINATE_EXISTING",
+    };
+    let arguments: Vec<Value> = options.arguments.iter().map(full).collect();
+    let mut document = json!({
+        "workflowType": { "name": args.workflow_type },
+        "taskQueue": { "name": args.task_queue },
+        "input": { "payloads": arguments },
+        "identity": IDENTITY,
+        "requestId": super::operate::request_id(),
+        "workflowIdReusePolicy": format!("WORKFLOW_ID_REUSE_POLICY_{reuse}"),
+        "workflowIdConflictPolicy": format!("WORKFLOW_ID_CONFLICT_POLICY_{conflict}"),
+        "memo": { "fields": fields(&options.memo) },
+        "searchAttributes": { "indexedFields": fields(&options.search_attributes) },
+        "cronSchedule": options.cron.as_deref().unwrap_or_default(),
+    });
+    let lengths = [
+        ("workflowRunTimeout", options.run_timeout),
+        ("workflowExecutionTimeout", options.execution_timeout),
+        ("workflowStartDelay", options.start_delay),
+    ];
+    for (name, given) in lengths {
+        if let Some(given) = given {
+            document[name] = length(given);
+        }
+    }
+    if let Some(retry) = &options.retry {
+        document["retryPolicy"] = json!({
+            "initialInterval": length(retry.initial_interval.into()),
+            "backoffCoefficient": retry.backoff_coefficient,
+            "maximumAttempts": retry.maximum_attempts,
+        });
+        if let Some(longest) = retry.maximum_interval {
+            document["retryPolicy"]["maximumInterval"] = length(longest.into());
+        }
+    }
+    document
+}
+
+/// A value in its full form, so that it arrives byte for byte.
+fn full(payload: &Payload) -> Value {
+    let metadata = payload.metadata.iter();
+    let metadata: Map<String, Value> = metadata
+        .map(|(name, value)| (name.clone(), base64(value).into()))
+        .collect();
+    json!({ "metadata": metadata, "data": base64(&payload.data) })
+}
+
+fn fields(fields: &Fields) -> Map<String, Value> {
+    let entries = fields.iter();
+    entries
+        .map(|(name, payload)| (name.clone(), full(payload)))
+        .collect()
+}
+
+/// A length of time in protobuf's JSON form.
+fn length(length: Duration) -> Value {
+    format!("{}.{:09}s", length.as_secs(), length.subsec_nanos()).into()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |place| u32::from(three.get(place).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place > three.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_in_base64() {
+        let of = |text: &str| base64(text.as_bytes());
+        let written = ["", "f", "fo", "foo", "foob"].map(of);
+        assert_eq!(written, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+        assert_eq!(base64(&[255, 254, 253]), "//79");
+        assert_eq!(length(Duration::from_millis(1500)), "1.500000000s");
+    }
+}
