@@ -293,3 +293,28 @@ impl Schemas {
         schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_route_is_told_once() {
+        let document = document();
+        let paths = document["paths"].as_object().expect("it has paths");
+        for route in routes::all() {
+            let operation = &paths[&shown(&route.path)][route.verb.to_lowercase()];
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            let expected = match route.target {
+                Target::Call(call) => call.to_owned(),
+                Target::Ours(ours) => format!("{ours:?}"),
+            };
+            assert_eq!(id, expected, "{} {}", route.verb, route.path);
+        }
+        let told: usize = paths
+            .values()
+            .map(|path| path.as_object().map_or(0, Map::len))
+            .sum();
+        assert_eq!(told, routes::all().len());
+    }
+}
