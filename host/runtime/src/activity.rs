@@ -7,6 +7,7 @@
 mod bounds;
 mod context;
 mod dispatch;
+mod first_poll;
 mod heartbeat;
 pub(crate) mod local;
 mod native;
@@ -27,13 +28,14 @@ pub use token::{BadToken, TaskToken};
 pub(crate) use wasm::WasmActivities;
 
 use crate::{
-    cell::{Ack, CellState, Delivery, Mail, Phase, RunCell},
+    cell::{Ack, CellState, Delivery, Mail, Phase, Posted, RunCell},
     effects::plan_retry,
     host::Inner,
     queues::ControlCommand,
     timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
+use first_poll::FirstPoll;
 use sandglass_engine::{
     Changes, Elsewhere, EventId, Failure, HeartbeatAnswer, Input, Payload, PendingActivity, Report,
     Timestamp, Verdict, broken, encode,
@@ -73,6 +75,7 @@ pub(crate) struct Attempt {
     pub(crate) killed: watch::Sender<bool>,
     /// Somebody else reports how it ends.
     pub(crate) elsewhere: AtomicBool,
+    first_poll: FirstPoll,
 }
 
 impl Attempt {
@@ -81,6 +84,7 @@ impl Attempt {
             state: watch::Sender::new(state),
             killed: watch::Sender::new(false),
             elsewhere: AtomicBool::new(false),
+            first_poll: FirstPoll::default(),
         }
     }
 
@@ -106,13 +110,16 @@ impl Attempt {
     /// end it: it may run on until its limit on time (S49). For any other cause its supervisor ends
     /// it.
     pub(crate) fn give_up(&self, cause: AttemptState) {
-        self.state.send_if_modified(|state| {
+        let fresh = self.state.send_if_modified(|state| {
             let fresh = !is_over(state);
             if fresh {
                 *state = cause;
             }
             fresh
         });
+        if fresh {
+            self.first_poll.give_up();
+        }
     }
 
     /// Ends it at once, wherever it is (R29).
@@ -328,8 +335,9 @@ pub(crate) fn report(
     };
     let verdict = slot.pending.report(now, report);
     slot.attempt = None;
-    settle(host, cell, &mut state, event_id, verdict, now, None);
+    let posted = settle(host, cell, &mut state, event_id, verdict, now, None);
     drop(state);
+    host.queue(cell, posted);
     crate::crash::point("report.after");
     Ok(())
 }
@@ -361,16 +369,16 @@ pub(crate) fn settle(
     verdict: Verdict,
     now: Timestamp,
     ack: Option<Ack>,
-) {
+) -> Posted {
     let Some(slot) = state.activities.get_mut(&event_id) else {
-        return;
+        return Posted::Waiting;
     };
     match verdict {
         Verdict::Close(input) => {
             slot.close(now, input.clone());
             set_alarm(host, &mut slot.deadline, None);
             set_alarm(host, &mut slot.wake, None);
-            host.post(cell, state, Mail::input(now, input, ack));
+            state.post([Mail::input(now, input, ack)])
         }
         Verdict::Retry { .. } => {
             slot.dirty = true;
@@ -378,6 +386,7 @@ pub(crate) fn settle(
             slot.arm_retry(host, cell.key);
             state.row_acks.extend(ack);
             flush(host, cell, state);
+            Posted::Waiting
         }
     }
 }
@@ -401,7 +410,9 @@ pub(crate) fn deadline_passed(host: &Arc<Inner>, cell: &Arc<RunCell>, event_id: 
             if let Some(attempt) = slot.attempt.take() {
                 attempt.give_up(AttemptState::TimedOut);
             }
-            settle(host, cell, &mut state, event_id, verdict, now, None);
+            let posted = settle(host, cell, &mut state, event_id, verdict, now, None);
+            drop(state);
+            host.queue(cell, posted);
         }
         _ => slot.arm_deadline(host, cell.key),
     }

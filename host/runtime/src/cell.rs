@@ -34,6 +34,8 @@ pub(crate) struct RunCell {
     pub(crate) workflow_type: String,
     pub(crate) request_id: String,
     pub(crate) progress: watch::Sender<Progress>,
+    /// Whether the progress is final: who waits for that alone is not woken at each commit.
+    over: watch::Sender<bool>,
     pub(crate) updates: Updates,
     state: Mutex<CellState>,
 }
@@ -265,6 +267,7 @@ impl RunCell {
             workflow_type: head.row.workflow_type.clone(),
             request_id,
             progress: watch::Sender::new(progress),
+            over: watch::Sender::new(false),
             updates: Updates::default(),
             state: Mutex::new(CellState {
                 phase,
@@ -295,6 +298,30 @@ impl RunCell {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, CellState> {
         lock(&self.state)
+    }
+
+    /// Tells those who follow the run how far it has come, if that has changed.
+    pub(crate) fn tell_progress(&self, change: impl FnOnce(&mut Progress) -> bool) {
+        self.progress.send_if_modified(change);
+        if self.progress.borrow().is_final() {
+            self.over.send_replace(true);
+        }
+    }
+
+    /// Becomes true once the run's progress is final.
+    pub(crate) fn over(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
+    }
+
+    /// Waits until nobody will work on the run any more, though it has not ended: its host has
+    /// stopped, or it could not be started.
+    pub(crate) async fn given_up(&self) {
+        let mut over = self.over();
+        // The sender lives as long as the run.
+        drop(over.wait_for(|over| *over).await);
+        if self.progress.borrow().closed.is_some() {
+            std::future::pending::<()>().await;
+        }
     }
 
     #[cfg(test)]

@@ -113,7 +113,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
 
 /// Tells those who follow the run how far it has come.
 fn tell_progress(cell: &RunCell, progress: Progress) {
-    cell.progress.send_if_modified(|current| {
+    cell.tell_progress(|current| {
         // One that was committed later may be quicker here: a step that wrote nothing.
         let older = current.closed.is_some() || progress.next_event_id < current.next_event_id;
         let changed = !older && *current != progress;
@@ -300,7 +300,10 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
         drop(state);
         host.forget(cell, None);
         let lost = Some(error.to_string());
-        cell.progress.send_modify(|progress| progress.lost = lost);
+        cell.tell_progress(|progress| {
+            progress.lost = lost;
+            true
+        });
         for ack in mails.into_iter().filter_map(|mail| mail.ack) {
             drop(ack.send(Err(error.clone())));
         }

@@ -10,7 +10,7 @@ pub use options::{CancelOptions, CancelResponse, Disposition, ForceOptions};
 pub(crate) use options::{canceled_by, forced_by};
 
 use crate::{
-    cell::{Delivery, Letter, Progress, RunCell},
+    cell::{Delivery, Letter, RunCell},
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
     host::{Host, Inner},
@@ -391,10 +391,12 @@ impl RunHandle {
 
     /// Waits until a run has ended. How it did, and which one follows.
     async fn ended(&self, cell: Arc<RunCell>) -> Result<(Status, Option<String>), Error> {
-        let mut progress = cell.progress.subscribe();
+        let progress = cell.progress.subscribe();
+        let mut over = cell.over();
         drop(cell);
-        let over = progress.wait_for(Progress::is_final).await;
-        let over = over.map_err(|_| Error::ShutDown)?;
+        let waited = over.wait_for(|over| *over).await;
+        waited.map_err(|_| Error::ShutDown)?;
+        let over = progress.borrow();
         if over.stopped && over.closed.is_none() {
             return Err(Error::ShutDown);
         }

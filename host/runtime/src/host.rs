@@ -203,7 +203,13 @@ impl Inner {
 
     /// Posts a mail to a run that is locked.
     pub(crate) fn post(&self, cell: &Arc<RunCell>, state: &mut crate::cell::CellState, mail: Mail) {
-        if state.post([mail]) == Posted::Queue {
+        self.queue(cell, state.post([mail]));
+    }
+
+    /// Queues a run if posting a mail asked for it; best without its lock, which a thread of the
+    /// pool takes at once.
+    pub(crate) fn queue(&self, cell: &Arc<RunCell>, posted: Posted) {
+        if posted == Posted::Queue {
             self.enqueue(Arc::clone(cell));
         }
     }
@@ -218,7 +224,8 @@ impl Inner {
             joined: false,
             settles: None,
         };
-        self.post(cell, &mut cell.lock(), mail);
+        let posted = cell.lock().post([mail]);
+        self.queue(cell, posted);
     }
 
     /// Posts several mails to a run, one after the other.

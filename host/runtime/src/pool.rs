@@ -33,6 +33,8 @@ struct Queue {
     busy: BTreeMap<u64, Busy>,
     /// Threads that wait for a run.
     idle: usize,
+    /// How many of them have been called and have not come yet.
+    called: usize,
     /// Threads that gave up their seats and are still at their runs.
     beside: usize,
     next_number: u64,
@@ -69,7 +71,8 @@ impl Pool {
         let mut queue = lock(&self.queue);
         queue.runs.push_back(cell);
         let call = !queue.watched && (queue.runs.len() > queue.idle || queue.overdue().is_some());
-        let wake = queue.idle > 0;
+        let wake = queue.idle > queue.called;
+        queue.called += usize::from(wake);
         drop(queue);
         // A call costs a system call, also if nobody waits.
         if wake {
@@ -102,16 +105,28 @@ impl Pool {
         let thread = Thread::current();
         let own = sit_down();
         let mut queue = lock(&self.queue);
+        let mut yielded = false;
         loop {
             if queue.stopped {
                 return;
             }
             let Some(cell) = queue.runs.pop_front() else {
+                // Whoever is about to add a run may wait for this processor: to let him go first
+                // costs less than to be called.
+                if !std::mem::replace(&mut yielded, true) {
+                    drop(queue);
+                    std::thread::yield_now();
+                    queue = lock(&self.queue);
+                    continue;
+                }
+                yielded = false;
                 queue.idle += 1;
                 queue = wait(&self.changed, queue);
                 queue.idle -= 1;
+                queue.called = queue.called.saturating_sub(1);
                 continue;
             };
+            yielded = false;
             let number = queue.next_number;
             queue.next_number += 1;
             let until = Instant::now() + PATIENCE;

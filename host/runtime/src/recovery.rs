@@ -284,7 +284,9 @@ fn restart(
             .host_restarted(now, !begun.contains(&(cell.key, id)))
         {
             Some(verdict @ (Verdict::Close(_) | Verdict::Retry { .. })) => {
-                crate::activity::settle(host, cell, &mut state, id, verdict, now, None);
+                let posted =
+                    crate::activity::settle(host, cell, &mut state, id, verdict, now, None);
+                host.queue(cell, posted);
             }
             None => {
                 slot.dirty = slot.pending.unclean_starts != before;

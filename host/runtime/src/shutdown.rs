@@ -112,8 +112,10 @@ impl Guard {
             let mails = cell.lock().abandon();
             drop(mails);
             // An attempt that blocks its thread may keep the run for a long time.
-            cell.progress
-                .send_modify(|progress| progress.stopped = true);
+            cell.tell_progress(|progress| {
+                progress.stopped = true;
+                true
+            });
         }
         inner.pool.clear();
         if let Some(runtime) = lock(&self.runtime).take() {

@@ -13,8 +13,8 @@ use crate::{
     writer::{EarlySlot, Part, Settled, Submission, Token},
 };
 use sandglass_engine::{
-    Driver, EventId, Failure, FrameOutput, GuestEvent, Input, Record, Run, Status, Task,
-    TaskFailedCause, TaskFailure, Timestamp, broken,
+    EventId, Failure, FrameOutput, Input, Record, Run, Status, TaskFailedCause, TaskFailure,
+    Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -581,37 +581,5 @@ fn prevents_close(
             | Input::ExternalResolved { .. },
         ) => true,
         _ => false,
-    }
-}
-
-/// Puts a span around each delivery.
-struct Activations<'a>(&'a mut dyn GuestInstance);
-
-impl Driver for Activations<'_> {
-    fn deliver(
-        &mut self,
-        event: GuestEvent,
-        task: Box<Task>,
-    ) -> (Box<Task>, Result<(), TaskFailure>) {
-        let span = tracing::debug_span!("activation", event = event_name(&event));
-        let _entered = span.enter();
-        self.0.deliver(event, task)
-    }
-}
-
-fn event_name(event: &GuestEvent) -> &'static str {
-    match event {
-        GuestEvent::Initialize { .. } => "initialize",
-        GuestEvent::SignalReceived(_) => "signal-received",
-        GuestEvent::CancelRequested(_) => "cancel-requested",
-        GuestEvent::ScopeCanceled(..) => "scope-canceled",
-        GuestEvent::ActivityResolved(..) => "activity-resolved",
-        GuestEvent::TimerFired(..) => "timer-fired",
-        GuestEvent::WaitCanceled(..) => "wait-canceled",
-        GuestEvent::ChildStarted(..) => "child-started",
-        GuestEvent::ChildResolved(..) => "child-resolved",
-        GuestEvent::ExternalResolved(..) => "external-resolved",
-        GuestEvent::Compensated(..) => "compensated",
-        GuestEvent::UpdateRequested(_) => "update-requested",
     }
 }

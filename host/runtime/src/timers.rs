@@ -48,6 +48,8 @@ pub(crate) struct Alarm {
 #[derive(Default)]
 struct Set {
     alarms: BTreeSet<Alarm>,
+    /// When the thread looks by itself; `None`: not before it is called.
+    looks_at: Option<Timestamp>,
     /// The thread has taken alarms and not yet passed them on.
     firing: bool,
     stopped: bool,
@@ -84,9 +86,13 @@ impl Timers {
 
     pub(crate) fn arm_all(&self, alarms: impl IntoIterator<Item = Alarm>) {
         let mut set = lock(&self.set);
-        let before = set.alarms.first().copied();
         set.alarms.extend(alarms);
-        let sooner = set.alarms.first().copied() != before;
+        // What was due before may have been disarmed: to be called late costs less than too often.
+        let first = set.alarms.first().map(|alarm| alarm.due);
+        let sooner = first.is_some_and(|due| set.looks_at.is_none_or(|at| due < at));
+        if sooner {
+            set.looks_at = first;
+        }
         drop(set);
         if sooner {
             self.changed.notify_all();
@@ -134,6 +140,7 @@ impl Timers {
                 continue;
             }
             let next = set.alarms.first().map(|alarm| alarm.due);
+            set.looks_at = next;
             set = match next.and_then(|due| self.clock.wait_for(due)) {
                 Some(wait) => {
                     let waited = self.changed.wait_timeout(set, wait);

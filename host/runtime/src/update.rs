@@ -413,7 +413,6 @@ async fn bring(
 /// Waits until an update has come so far, or will not.
 async fn wait(cell: &RunCell, slot: &Slot, stage: UpdateStage) -> Result<News, MessageError> {
     let mut news = slot.subscribe();
-    let mut progress = cell.progress.subscribe();
     let reached = move |news: &News| match news {
         News::Admitted => stage == UpdateStage::Admitted,
         News::Accepted => stage <= UpdateStage::Accepted,
@@ -425,8 +424,6 @@ async fn wait(cell: &RunCell, slot: &Slot, stage: UpdateStage) -> Result<News, M
             Ok(news) => Ok(news.clone()),
             Err(_) => Err(Error::ShutDown.into()),
         },
-        _ = progress.wait_for(|now| now.stopped || now.lost.is_some()) => {
-            Err(Error::ShutDown.into())
-        }
+        () = cell.given_up() => Err(Error::ShutDown.into()),
     }
 }

@@ -4,9 +4,10 @@
 mod tests;
 
 use super::{
-    ActivityContext, ActivityInfo, Attempt, AttemptState, Slot, Worker, supervise::supervise,
+    ActivityContext, ActivityInfo, Attempt, AttemptState, Slot, Worker, first_poll::poll_once,
+    supervise::supervise,
 };
-use crate::{cell::RunCell, clock::lock, host::Inner};
+use crate::{cell::RunCell, clock::lock, host::Inner, task::panic_text};
 use sandglass_engine::{EventId, PendingActivity, Timestamp};
 use sandglass_store::RunKey;
 use std::{
@@ -52,8 +53,15 @@ struct State {
 pub(crate) struct Dispatch {
     limit: usize,
     state: Mutex<State>,
-    /// Attempts that have begun and are no task yet.
-    begun: Mutex<Vec<Supervised>>,
+    begun: Mutex<Begun>,
+}
+
+/// Attempts that have begun and are no task yet.
+#[derive(Default)]
+struct Begun {
+    waiting: VecDeque<Supervised>,
+    /// A task comes to poll them.
+    coming: bool,
 }
 
 /// An attempt with what looks after it.
@@ -146,20 +154,23 @@ impl Dispatch {
     }
 
     /// Puts an attempt to work. A commit begins many, on a thread that is not tokio's, where each
-    /// spawn wakes one of its threads: so one task spawns all that have come together.
+    /// spawn wakes one of its threads: so one task polls all that have come together.
     fn spawn(&self, host: &Arc<Inner>, attempt: Supervised) {
         let mut begun = lock(&self.begun);
-        let first = begun.is_empty();
-        begun.push(attempt);
+        begun.waiting.push_back(attempt);
+        let call = !std::mem::replace(&mut begun.coming, true);
         drop(begun);
-        if first {
-            let host = Arc::clone(host);
-            host.tokio.clone().spawn(async move {
-                for attempt in std::mem::take(&mut *lock(&host.dispatch.begun)) {
-                    tokio::spawn(attempt);
-                }
-            });
+        if call {
+            host.tokio.clone().spawn(poll_begun(Arc::clone(host)));
         }
+    }
+
+    /// The next attempt to be polled, and whether another task is to come for those after it.
+    fn next_begun(&self) -> Option<(Supervised, bool)> {
+        let mut begun = lock(&self.begun);
+        let attempt = begun.waiting.pop_front()?;
+        let call = !begun.waiting.is_empty() && !std::mem::replace(&mut begun.coming, true);
+        Some((attempt, call))
     }
 
     /// An attempt has really ended: there is room for another.
@@ -224,6 +235,27 @@ impl Dispatch {
         state.stopped = true;
         state.waiting.clear();
     }
+}
+
+/// Polls the attempts that wait once. Those that do not end with that become tasks. As long as
+/// there are more, another such task comes: one attempt that takes long does not hold the others.
+fn poll_begun(host: Arc<Inner>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        lock(&host.dispatch.begun).coming = false;
+        while let Some((mut attempt, call)) = host.dispatch.next_begun() {
+            if call {
+                tokio::spawn(poll_begun(Arc::clone(&host)));
+            }
+            match poll_once(&mut attempt).await {
+                Some(Ok(())) => {}
+                None => drop(tokio::spawn(attempt)),
+                Some(Err(panic)) => {
+                    let panic = panic_text(panic);
+                    tracing::error!(panic, "an attempt was lost; its limit on time ends it");
+                }
+            }
+        }
+    })
 }
 
 /// A number that no other attempt has as long as this one lives.

@@ -390,7 +390,8 @@ impl ActivityHandle {
                 .for_each(|attempt| attempt.tell(slot.pending.answer())),
         }
         if let Some(input) = input {
-            settle(host, cell, state, id, Verdict::Close(input), now, Some(ack));
+            let posted = settle(host, cell, state, id, Verdict::Close(input), now, Some(ack));
+            host.queue(cell, posted);
             return Ok(None);
         }
         slot.dirty = true;

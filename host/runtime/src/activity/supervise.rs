@@ -1,7 +1,13 @@
 //! One attempt from its begin to its real end: runs it, kills it when its result is not wanted any
 //! more, and reports what it returned.
 
-use super::{ActivityContext, AttemptState, Worker, bounds, is_over, local::is_local, report};
+use super::{
+    ActivityContext, AttemptState, Worker, bounds,
+    first_poll::{Panic, first_poll},
+    is_over,
+    local::is_local,
+    report,
+};
 use crate::task::panic_text;
 use sandglass_engine::{Failure, Payload, Report};
 use std::{
@@ -68,33 +74,26 @@ fn span(context: &ActivityContext) -> tracing::Span {
 
 async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Report> {
     let killable = worker.is_killable();
-    // In a task of its own, so that a panic is a failure and a killed one can be left behind.
-    let work = {
+    let mut work = {
         let context = context.clone();
-        async move { worker.attempt(context).await }
+        Box::pin(async move { worker.attempt(context).await }.in_current_span())
     };
-    let mut task = tokio::spawn(work.in_current_span());
-    let ended = tokio::select! {
-        biased;
-        joined = &mut task => Some(joined),
-        () = given_up(context) => None,
-    };
-    let joined = match ended {
-        Some(joined) => joined,
-        None if killable => {
-            task.abort();
-            task.await
-        }
-        None => kill_native(context, task).await,
-    };
+    // A task for each that ends at once would cost more than they do.
+    let at_once = first_poll(context, &mut work).await;
     let limits = &context.host.config.limits;
-    let outcome = match joined {
-        Ok(result) => match result.and_then(|result| bounds::result(result, limits)) {
-            Ok(result) => Report::Completed(result),
-            Err(failure) => Report::Failed(bounds::failure(failure, limits)),
+    let bounded = |result: Result<Payload, Failure>| match result
+        .and_then(|result| bounds::result(result, limits))
+    {
+        Ok(result) => Report::Completed(result),
+        Err(failure) => Report::Failed(bounds::failure(failure, limits)),
+    };
+    let outcome = match at_once {
+        Some(Ok(result)) => bounded(result),
+        Some(Err(panic)) => Report::Failed(panicked(panic)),
+        None => match go_on(context, work, killable).await {
+            Ok(result) => bounded(result),
+            Err(error) => Report::Failed(panicked(error.try_into_panic().ok()?)),
         },
-        Err(error) if error.is_cancelled() => return None,
-        Err(error) => Report::Failed(panicked(error)),
     };
     let stopping = *context.attempt.state.borrow() == AttemptState::WorkerShutdown;
     if stopping && !matches!(outcome, Report::Completed(_)) {
@@ -109,9 +108,32 @@ async fn make(context: &ActivityContext, worker: Arc<dyn Worker>) -> Option<Repo
     Some(outcome)
 }
 
+/// Goes on with an attempt that takes longer, in a task of its own, so that a killed one can be
+/// left behind.
+async fn go_on(
+    context: &ActivityContext,
+    work: impl Future<Output = Result<Payload, Failure>> + Send + 'static,
+    killable: bool,
+) -> Joined {
+    let mut task = tokio::spawn(work);
+    let ended = tokio::select! {
+        biased;
+        joined = &mut task => Some(joined),
+        () = given_up(context) => None,
+    };
+    match ended {
+        Some(joined) => joined,
+        None if killable => {
+            task.abort();
+            task.await
+        }
+        None => kill_native(context, task).await,
+    }
+}
+
 /// Waits until the attempt is to be ended: it is killed, has exceeded its limit on time, or the
 /// host stops. One whose run or activity has ended may run on until its limit (S49).
-async fn given_up(context: &ActivityContext) {
+pub(super) async fn given_up(context: &ActivityContext) {
     let mut killed = context.attempt.killed.subscribe();
     let mut states = context.attempt.state.subscribe();
     let over = async {
@@ -143,18 +165,26 @@ async fn kill_native(
     if let Ok(joined) = timeout(GRACE, &mut task).await {
         return joined;
     }
+    blocks(context);
+    task.await
+}
+
+/// As long as an attempt that was given up may take before it counts as blocking.
+pub(super) async fn grace(context: &ActivityContext) {
+    let mut killed = context.attempt.killed.subscribe();
+    // The sender lives in the context.
+    drop(timeout(GRACE, killed.wait_for(|killed| *killed)).await);
+    tokio::time::sleep(GRACE).await;
+}
+
+pub(super) fn blocks(context: &ActivityContext) {
     context.host.counters.blocked_attempts.add(1);
     tracing::warn!(
         activity_type = context.info.activity_type,
         "a native activity blocks its thread and cannot be stopped; its result will be refused"
     );
-    task.await
 }
 
-fn panicked(error: JoinError) -> Failure {
-    let message = match error.try_into_panic() {
-        Ok(panic) => panic_text(panic),
-        Err(error) => error.to_string(),
-    };
-    Failure::application("Panic", message)
+fn panicked(panic: Panic) -> Failure {
+    Failure::application("Panic", panic_text(panic))
 }

@@ -167,11 +167,11 @@ impl<'a> Begun<'a> {
     /// Waits until the attempt is on disk. `None`: it is not wanted any more.
     async fn stored(mut self) -> Result<Option<ActivityTask>, Error> {
         // A host that ends may never write it.
-        let mut progress = self.handout.ticket.cell.progress.subscribe();
+        let cell = &self.handout.ticket.cell;
         let stored = tokio::select! {
             biased;
             stored = &mut self.stored => stored,
-            _ = progress.wait_for(|progress| progress.stopped) => return Err(Error::ShutDown),
+            () = cell.given_up() => return Err(Error::ShutDown),
         };
         match stored {
             Ok(Ok(Delivery::Recorded)) => Ok(self.hand_over()),
@@ -233,7 +233,8 @@ fn take_back(
     slot.handed = None;
     let verdict = slot.pending.take_back();
     if let Verdict::Close(_) = verdict {
-        settle(host, cell, &mut state, id, verdict, now, None);
+        let posted = settle(host, cell, &mut state, id, verdict, now, None);
+        host.queue(cell, posted);
         return true;
     }
     slot.dirty = true;

@@ -8,10 +8,11 @@
 use super::{Hosted, Step};
 use crate::{
     cell::{CellState, Phase, Posted, RunCell},
+    component::GuestInstance,
     host::Inner,
     writer::EarlySlot,
 };
-use sandglass_engine::{TaskFailedCause, TaskFailure, Timestamp, drive};
+use sandglass_engine::{Driver, GuestEvent, Task, TaskFailedCause, TaskFailure, Timestamp, drive};
 use std::sync::Arc;
 
 /// A guest that computes.
@@ -84,7 +85,7 @@ impl Step<'_> {
             holds: !self.acks.is_empty() || !self.settled.is_empty() || self.row_changed,
         });
         drop(state);
-        let (task, driven) = drive(task, &mut super::Activations(instance.as_mut()));
+        let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
         let mut state = self.cell.lock();
         if state.step != Some(self.token) {
             self.is_taken_over = true;
@@ -101,5 +102,37 @@ impl Step<'_> {
             },
             driven,
         ))
+    }
+}
+
+/// Puts a span around each delivery.
+struct Activations<'a>(&'a mut dyn GuestInstance);
+
+impl Driver for Activations<'_> {
+    fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, Result<(), TaskFailure>) {
+        let span = tracing::debug_span!("activation", event = event_name(&event));
+        let _entered = span.enter();
+        self.0.deliver(event, task)
+    }
+}
+
+fn event_name(event: &GuestEvent) -> &'static str {
+    match event {
+        GuestEvent::Initialize { .. } => "initialize",
+        GuestEvent::SignalReceived(_) => "signal-received",
+        GuestEvent::CancelRequested(_) => "cancel-requested",
+        GuestEvent::ScopeCanceled(..) => "scope-canceled",
+        GuestEvent::ActivityResolved(..) => "activity-resolved",
+        GuestEvent::TimerFired(..) => "timer-fired",
+        GuestEvent::WaitCanceled(..) => "wait-canceled",
+        GuestEvent::ChildStarted(..) => "child-started",
+        GuestEvent::ChildResolved(..) => "child-resolved",
+        GuestEvent::ExternalResolved(..) => "external-resolved",
+        GuestEvent::Compensated(..) => "compensated",
+        GuestEvent::UpdateRequested(_) => "update-requested",
     }
 }
