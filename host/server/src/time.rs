@@ -6,16 +6,24 @@ use sandglass_engine::{Millis, Timestamp};
 use std::time::Duration;
 use tonic::Status;
 
-/// A point in time as it goes.
+/// The last moment that the API has: the end of the year 9999.
+const LAST: u64 = 253_402_300_799_999;
+
+/// The longest length of time that the API has: 10,000 years, in milliseconds.
+const LONGEST: u64 = 315_576_000_000_000;
+
+/// A point in time as it goes. What is later than the last one is that: later it could not be read.
 pub(crate) fn timestamp(at: Timestamp) -> proto::Timestamp {
+    let at = Timestamp(at.0.min(LAST));
     proto::Timestamp {
         seconds: i64::try_from(at.0 / 1000).unwrap_or(i64::MAX),
         nanos: nanos(at.0),
     }
 }
 
-/// A length of time as it goes.
+/// A length of time as it goes; one that is longer than the longest is that.
 pub(crate) fn duration(length: Millis) -> proto::Duration {
+    let length = Millis(length.0.min(LONGEST));
     proto::Duration {
         seconds: i64::try_from(length.0 / 1000).unwrap_or(i64::MAX),
         nanos: nanos(length.0),
@@ -67,5 +75,8 @@ mod tests {
         }
         let back = duration(Millis(1500));
         assert_eq!((back.seconds, back.nanos), (1, 500_000_000));
+        assert_eq!(duration(Millis(u64::MAX)).seconds, 315_576_000_000);
+        let last = timestamp(Timestamp(u64::MAX));
+        assert_eq!((last.seconds, last.nanos), (253_402_300_799, 999_000_000));
     }
 }

@@ -261,3 +261,27 @@ fn a_server_that_stops_answers_what_waits() {
     }
     drop(idle);
 }
+
+/// A run with limits of thousands of years is shown like any other.
+#[test]
+fn limits_beyond_the_year_9999_can_be_read() {
+    let server = Server::with_scenarios();
+    let path = format!("{BASE}/long");
+    let start = json!({
+        "workflowType": { "name": "a17" },
+        "taskQueue": { "name": "scenarios" },
+        "workflowRunTimeout": "315576000000s",
+        "workflowExecutionTimeout": "315576000000s",
+    });
+    server.post(&path, start).ok();
+    let grace = json!({ "grace": "99999999999999s", "then": "fail" });
+    server.post(&format!("{path}/cancel"), grace).ok();
+    let described = server.get(&path).ok();
+    let expires = &described["workflowExtendedInfo"]["runExpirationTime"];
+    assert_eq!(*expires, "9999-12-31T23:59:59.999Z");
+    assert!(described["sandglass"]["cancel"]["deadline"].is_string());
+    server.get(&format!("{path}/history")).ok();
+    let (exit, _) = server.json(&["workflow", "describe", "long"]);
+    assert_eq!(exit, 0);
+    server.stop();
+}

@@ -12,7 +12,8 @@ use hyper::StatusCode;
 use sandglass::{ComponentInfo, Error, Inspection};
 use sandglass_engine::Digest;
 use serde_json::{Map, Value, json};
-use std::sync::PoisonError;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
@@ -43,8 +44,14 @@ fn shown(door: &Door, info: &ComponentInfo) -> Value {
     })
 }
 
-pub(crate) async fn push(door: &Door, asked: Asked, room: &Semaphore) -> Result<Answer, Refusal> {
+pub(crate) async fn push(
+    door: &Arc<Door>,
+    asked: Asked,
+    room: &Semaphore,
+) -> Result<Answer, Refusal> {
     let [mut task_queues] = asked.parameters(["task_queue"])?;
+    let mut seen = BTreeSet::new();
+    task_queues.retain(|name| seen.insert(name.clone()));
     if task_queues.is_empty() {
         task_queues.push(TASK_QUEUE.into());
     }
@@ -61,12 +68,17 @@ pub(crate) async fn push(door: &Door, asked: Asked, room: &Semaphore) -> Result<
         return Err(status.into());
     };
     let bytes = asked.bytes(COMPONENT_BYTES_MAX).await?;
-    let pushed = door.host.push_component(bytes, task_queues.clone()).await;
+    let (owned, queues) = (Arc::clone(door), task_queues.clone());
+    let pushed = to_the_end(async move {
+        let pushed = owned.host.push_component(bytes, queues).await;
+        rebind(&owned, None);
+        pushed
+    })
+    .await?;
     let pushed = pushed.map_err(|error| match error {
         Error::Component(reason) => Refusal::invalid(reason),
         error => status::of(error).into(),
     })?;
-    rebind(door, None);
     let body = json!({
         "digest": pushed.digest.to_string(),
         "disposition": if pushed.is_new { "added" } else { "present" },
@@ -78,6 +90,14 @@ pub(crate) async fn push(door: &Door, asked: Asked, room: &Semaphore) -> Result<
         false => StatusCode::OK,
     };
     Ok(Answer { http, body })
+}
+
+/// Does something also if the client goes away meanwhile: what the store has is to be served.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::spawn(change).await;
+    done.map_err(|error| Status::internal(format!("the change was not ended: {error}")).into())
 }
 
 /// Takes over which task queues components serve, and forgets a removed one.
@@ -146,7 +166,7 @@ fn contents(inspected: &Inspection) -> Value {
     })
 }
 
-pub(crate) async fn remove(door: &Door, asked: Asked) -> Result<Answer, Refusal> {
+pub(crate) async fn remove(door: &Arc<Door>, asked: Asked) -> Result<Answer, Refusal> {
     let digest = digest(&asked)?;
     let [keep_runs] = asked.parameters(["keep_runs"])?;
     let keep_runs = match keep_runs.last().map(String::as_str) {
@@ -157,7 +177,13 @@ pub(crate) async fn remove(door: &Door, asked: Asked) -> Result<Answer, Refusal>
             return Err(Refusal::invalid(message));
         }
     };
-    let removed = door.host.remove_component(digest, keep_runs).await;
+    let owned = Arc::clone(door);
+    let removed = to_the_end(async move {
+        let removed = owned.host.remove_component(digest, keep_runs).await;
+        rebind(&owned, removed.is_ok().then_some(digest));
+        removed
+    })
+    .await?;
     let open_runs = removed.map_err(|error| match error {
         Error::UnknownComponent(_) => unknown(digest),
         error @ Error::ComponentInUse { .. } => {
@@ -166,7 +192,6 @@ pub(crate) async fn remove(door: &Door, asked: Asked) -> Result<Answer, Refusal>
         }
         error => status::of(error).into(),
     })?;
-    rebind(door, Some(digest));
     Ok(Answer::json(json!({
         "digest": digest.to_string(),
         "disposition": if open_runs == 0 { "removed" } else { "unbound" },
