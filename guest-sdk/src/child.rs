@@ -35,6 +35,8 @@ pub struct ChildOptions {
     id_reuse: Option<IdReusePolicy>,
     memo: Vec<(String, Payload)>,
     search_attributes: Vec<(String, SearchValue)>,
+    /// A value has no JSON form.
+    failure: Option<Failure>,
 }
 
 impl ChildOptions {
@@ -92,9 +94,13 @@ impl ChildOptions {
         self
     }
 
-    /// Adds a value that is shown with it.
-    pub fn memo(mut self, name: impl Into<String>, value: Payload) -> Self {
-        self.memo.push((name.into(), value));
+    /// Adds a value that is shown with it. One that has no JSON form makes the call fail when it is
+    /// awaited.
+    pub fn memo<A: Serialize + ?Sized>(mut self, name: impl Into<String>, value: &A) -> Self {
+        match payload::encode(value) {
+            Ok(value) => self.memo.push((name.into(), value)),
+            Err(failure) => self.failure = Some(failure),
+        }
         self
     }
 
@@ -178,6 +184,9 @@ impl<T> ChildCall<T> {
 
     fn into_host(self) -> Result<children::ChildCall, Failure> {
         let options = self.options;
+        if let Some(failure) = options.failure {
+            return Err(failure);
+        }
         Ok(children::ChildCall {
             workflow_type: self.workflow_type,
             workflow_id: options.workflow_id,
