@@ -74,13 +74,20 @@ fn a_schedule_starts_one_run_after_another_until_it_is_canceled() {
             return false;
         }
         let done = statuses(&folder).into_iter();
-        done.filter(|status| status == "completed").count() == 2
+        // On a slow machine more may have ended before somebody looks.
+        done.filter(|status| status == "completed").count() >= 2
     });
     // Whichever run of the chain is the current one by then: it is that one which is canceled.
     let cancel = folder.sandglass(&["workflow", "cancel", "w", "--output", "json"]);
     assert_eq!(cancel.json(0)["disposition"], "recorded");
     let ended = running.end();
-    assert_eq!(ended.code, Some(3), "{ended:#?}");
+    let list = folder.sandglass(&["workflow", "list", "--output", "json"]);
+    let last = &list.json(0)["workflows"][0];
+    // Most likely it waited for its time. If it was at work, its activity may have completed; no
+    // other run follows in either case (R14).
+    let code = if last["status"] == "completed" { 0 } else { 3 };
+    assert_eq!(ended.code, Some(code), "{ended:#?}");
+    assert_eq!(last["cancel_requested"], true, "{last:#}");
     assert!(ended.stderr.contains("follows"), "{ended:#?}");
 
     run(&folder, "hello", &["--cron", "61 * * * *", "--rerun"]).refused_in_json(2, "61 * * * *");
