@@ -50,9 +50,10 @@ pub fn sandglass() -> Command {
     Command::new(binary)
 }
 
-/// The bytes of a workflow component of this repository, built by `sandglass build`.
+/// The bytes of a component of this repository, built by `sandglass build`.
 ///
-/// `krate` is a folder like `tests/guests/scenarios`; `name` the file it gives, like `guest-scenarios.wasm`.
+/// `krate` is a folder like `tests/guests/scenarios`; `name` the file it gives, like
+/// `guest-scenarios.wasm`, or `guest-hostile-activities.wasm`.
 ///
 /// # Panics
 /// If it does not build; the message has the compiler's output.
@@ -82,9 +83,13 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
     let lock =
         File::create(out.join(format!("{name}.lock"))).expect("the target folder is writable");
     lock.lock().expect("a local file can be locked");
+    let part = match name.ends_with("-activities.wasm") {
+        true => "activities",
+        false => "workflows",
+    };
     let built = sandglass()
         .current_dir(repository())
-        .args(["build", krate, "--only", "workflows", "--out"])
+        .args(["build", krate, "--only", part, "--out"])
         .arg(&out)
         .output()
         .expect("the binary was just built");

@@ -3,10 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass::{MessageError, QueryOptions, StartOptions, UpdateOptions};
+use sandglass::{
+    Disposition, ForceOptions, Grants, Host, MessageError, QueryOptions, RunHandle, StartOptions,
+    UpdateOptions,
+};
 use sandglass_engine::{Failure, Payload, Status, TaskFailedCause};
-use sandglass_tests::{RunUnderTest, World, WorldBuilder, repository, sandglass};
-use std::time::{Duration, Instant};
+use sandglass_tests::{
+    RunUnderTest, World, WorldBuilder, compiled, component, repository, sandglass,
+};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The documented error of each type, and a function that its backtrace names.
@@ -103,6 +111,127 @@ async fn an_infinite_loop_is_stopped_and_named() {
     let history = run.history().await;
     let end = "Tf(WORKFLOW_WORKER_UNHANDLED_FAILURE),WK";
     assert!(history.ends_with(end), "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_computes_too_long_times_out_and_is_tried_again() {
+    let _alone = alone().await;
+    // One event may take longer than the whole task.
+    let w = world(Duration::from_secs(300)).await;
+    let limited = |options| StartOptions {
+        task_timeout: Some(Duration::from_millis(300)),
+        ..options
+    };
+    let run = w.start_with("spin", limited).await;
+    provoke(&run, "spin").await;
+    run.until_ends("SG,Ts,Tb,Tx").await;
+    let (cause, failure) = last_failure(&run).await;
+    assert_eq!(cause, TaskFailedCause::TimedOut);
+    assert!(
+        failure.stack_trace.contains("guest_hostile::spin"),
+        "{failure:?}"
+    );
+    a_neighbor_is_unharmed(&w).await;
+    terminated_within_a_second(&run).await;
+}
+
+/// How an attempt of a component may be ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Terminate,
+    Force,
+    Kill,
+}
+
+/// Attempts of an activity component run in a host of their own, and their run is ended. Returns
+/// that host and the ended run.
+async fn ended(end: End, workflow_type: &str, folder: &Path) -> (Host, RunHandle) {
+    let bytes = |name| component("tests/guests/hostile", name);
+    let host = Host::builder()
+        .store(folder.join("store.db"))
+        .compile_cache(compiled())
+        .activity_component(bytes("guest-hostile-activities.wasm"), Grants::default());
+    let host = host.build().await.unwrap();
+    let scenarios = component("tests/guests/scenarios", "guest-scenarios.wasm");
+    host.load_component(scenarios).await.unwrap();
+    let run = host.start(StartOptions::new(workflow_type, "w")).await;
+    let run = run.unwrap();
+    let begun = Instant::now();
+    let is_at_it = |run: &sandglass::RunDescription| {
+        let pending = run.activities.first();
+        pending.is_some_and(|activity| activity.started_at.is_some())
+    };
+    while !is_at_it(&run.describe().await.unwrap()) {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    match end {
+        End::Terminate => run.terminate("enough", "op").await.unwrap(),
+        End::Force | End::Kill => {
+            let options = ForceOptions {
+                kill: end == End::Kill,
+                ..ForceOptions::default()
+            };
+            run.force(options).await.unwrap();
+        }
+    }
+    run.result().await.unwrap();
+    (host, run)
+}
+
+/// Waits until no attempt runs on this host.
+async fn nothing_runs(host: &Host) {
+    let gone = async {
+        while host.attempts_in_flight() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
+    gone.expect("the attempt ends");
+}
+
+/// An attempt of a component that looks is told at once that its run is gone, however that was
+/// ended, and without a heartbeat (R22).
+#[tokio::test(flavor = "multi_thread")]
+async fn r22_a_component_that_computes_is_told_that_its_run_has_ended() {
+    let _alone = alone().await;
+    for end in [End::Terminate, End::Force, End::Kill] {
+        let folder = tempfile::tempdir().unwrap();
+        let (host, run) = ended(end, "r23", folder.path()).await;
+        nothing_runs(&host).await;
+        let history = sandglass_engine::shorthand(&run.history().await.unwrap());
+        let close = if end == End::Terminate {
+            "WK"
+        } else {
+            "FORCE,WX"
+        };
+        // What it reported then changed nothing (S49).
+        assert_eq!(history, format!("WES,T,AS,{close}"));
+    }
+}
+
+/// One that looks at nothing runs on, until it is killed in the middle of its loop (R29).
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_component_that_loops_runs_on_until_it_is_killed() {
+    let _alone = alone().await;
+    for end in [End::Terminate, End::Force] {
+        let folder = tempfile::tempdir().unwrap();
+        let (host, run) = ended(end, "a10", folder.path()).await;
+        // Time for many ticks of the epoch, at which a kill would end it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(host.attempts_in_flight(), 1, "{end:?}");
+        let options = ForceOptions {
+            kill: true,
+            ..ForceOptions::default()
+        };
+        let killed = run.force(options).await.unwrap();
+        assert!(matches!(killed.disposition, Disposition::AlreadyClosed(_)));
+        assert_eq!(killed.killed, 1, "{end:?}");
+        nothing_runs(&host).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (host, _) = ended(End::Kill, "a10", folder.path()).await;
+    nothing_runs(&host).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,12 +18,12 @@ pub use component::{
     ServedArgs,
 };
 pub use operators::{
-    ActivityCommand, CompleteArgs, FailArgs, OneActivityArgs, PauseArgs, ReasonArgs,
-    ResetActivityArgs, ResetArgs, ResetType,
+    ActivityCommand, CancelActivityArgs, CompleteArgs, FailArgs, HeartbeatArgs, OneActivityArgs,
+    PauseArgs, ReasonArgs, ResetActivityArgs, ResetArgs, ResetType,
 };
 pub use place::PlaceArgs;
 pub use server::ServerArgs;
-pub use start::{Conflict, Reuse, StartArgs, StartWorkflowArgs};
+pub use start::{Conflict, Reuse, SignalWithStartArgs, StartArgs, StartWorkflowArgs};
 pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
 pub(crate) use values::parse_digest;
@@ -251,6 +251,8 @@ pub enum WorkflowCommand {
     Terminate(TerminateArgs),
     /// Send a message to a run
     Signal(SignalArgs),
+    /// Send a message to the open run of an id, or start a run with it; needs a host
+    SignalWithStart(SignalWithStartArgs),
     /// Ask a run a question; nothing in it changes
     Query(QueryArgs),
     /// Ask a run to do something, and wait for its answer

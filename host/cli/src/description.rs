@@ -28,7 +28,7 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "started_at": rfc3339(run.started_at),
         "closed_at": run.closed_at.map(rfc3339),
         "history_events": run.history_length,
-        "cancel_state": cancel_word(cancel_state(run)),
+        "cancel_state": cancel_word(run.cancel_state),
         "cancel": run.cancel.as_ref().map(|cancel| cancel_json(cancel, run.task.as_ref())),
         "force": run.force.as_ref().map(|(force, at)| json!({
             "rung": rung_word(force.rung),
@@ -239,15 +239,6 @@ pub fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn cancel_state(run: &RunDescription) -> CancelState {
-    match (&run.force, &run.cancel) {
-        (Some((force, _)), _) if force.rung == Escalation::Kill => CancelState::KillRequested,
-        (Some(_), _) => CancelState::ForceRequested,
-        (None, Some(cancel)) => cancel.state,
-        (None, None) => CancelState::None,
-    }
 }
 
 /// The word for how far a request to cancel has come.

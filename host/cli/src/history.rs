@@ -65,6 +65,7 @@ pub fn describe(attributes: &EventAttributes, history: &[HistoryEvent]) -> Strin
     match attributes {
         E::WorkflowTaskScheduled { attempt } if *attempt > 1 => format!("attempt {attempt}"),
         E::WorkflowTaskCompleted { digest, .. } => changed_digest(digest, history),
+        E::WorkflowTaskTimedOut { .. } => "it took longer than it may".into(),
         E::WorkflowTaskFailed { cause, failure, .. } => format!("{cause:?}: {failure}"),
         E::ActivityTaskScheduled {
             activity_id, call, ..

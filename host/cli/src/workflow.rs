@@ -11,6 +11,7 @@ mod operate;
 mod place;
 mod request;
 mod show;
+mod signal_start;
 mod start;
 pub mod stored;
 mod upgrade;
@@ -36,6 +37,7 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::Cancel(args) => request::cancel(args, form),
         WorkflowCommand::Terminate(args) => request::terminate(args, form),
         WorkflowCommand::Signal(args) => request::signal(args, form),
+        WorkflowCommand::SignalWithStart(args) => signal_start::signal_with_start(args, form),
         WorkflowCommand::Query(args) => message::query(args, form),
         WorkflowCommand::Upgrade(args) => upgrade::upgrade(args, form),
         WorkflowCommand::Update(args) => message::update(args, form),

@@ -5,7 +5,8 @@
 
 use crate::{
     ActivityCall, ActivityClose, AttemptInfo, EventId, Failure, FailureInfo, Input,
-    OperatorRequest, Payload, RetryPolicy, RetryState, TimeoutKind, Timestamp, frame::since_v3,
+    OperatorRequest, Payload, RetryPolicy, RetryState, TimeoutKind, Timestamp,
+    frame::{since_v3, since_v4},
     retry,
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,10 @@ pub struct PendingActivity {
     /// The run that scheduled it, if that was another one, whose history its run began with.
     #[serde(deserialize_with = "since_v3")]
     pub scheduled_by: Option<String>,
+    /// How many attempts were begun, the running one included: with `attempt` it tells an attempt
+    /// from one that was made before a reset under the same number.
+    #[serde(deserialize_with = "since_v4")]
+    pub begun: u32,
     /// Since when this host can hear of it. Not stored: signs of life that were given before may
     /// never have been, so silence does not count from before.
     #[serde(skip)]
@@ -160,7 +165,7 @@ pub enum Verdict {
 }
 
 /// What a heartbeat is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeartbeatAnswer {
     /// Go on.
     Active,
@@ -197,6 +202,7 @@ impl PendingActivity {
             paused: None,
             reset: AttemptReset::None,
             scheduled_by: None,
+            begun: 0,
             heard_since: Timestamp(0),
         }
     }
@@ -292,6 +298,7 @@ impl PendingActivity {
 
     /// A worker begins the current attempt.
     pub fn start(&mut self, now: Timestamp, identity: &str) {
+        self.begun = self.begun.saturating_add(1);
         self.started = Some(StartedAttempt {
             at: now,
             identity: identity.into(),

@@ -9,7 +9,7 @@ mod v2;
 
 use crate::{Command, Digest, EventId, Failure, HistorySize, Input, LocalResolution, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub(crate) use v2::since_v3;
+pub(crate) use v2::{since_v3, since_v4};
 
 /// What one commit adds to a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +170,8 @@ pub enum TaskFailedCause {
     WorkflowPauseRequestedBeforeTaskStarted,
     /// The run was made from another one's history, which ended here.
     ResetWorkflow,
+    /// It took longer than a workflow task may. In the history it is a `WorkflowTaskTimedOut`.
+    TimedOut,
 }
 
 impl TaskFailedCause {
@@ -210,6 +212,8 @@ impl TaskFailedCause {
                 "WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED"
             }
             Self::ResetWorkflow => "RESET_WORKFLOW",
+            // No cause there, but an event of its own.
+            Self::TimedOut => "TIMED_OUT",
         }
     }
 }
@@ -237,10 +241,11 @@ pub enum DecodeError {
 }
 
 /// The version that [`encode`] writes. Version 1 had no parents, origins and escalations, version 2
-/// no chains of runs.
-pub const FORMAT_VERSION: u8 = 3;
+/// no chains of runs, version 3 no limit on a run's workflow tasks and no counts of what was begun
+/// or asked again.
+pub const FORMAT_VERSION: u8 = 4;
 
-/// What is stored in this encoding. A type that has changed says how its older form is read; of
+/// What is stored in this encoding. A type that has changed says how its older form is read; since
 /// version 2 its new fields do, see `v2`.
 pub trait Persisted: Serialize + DeserializeOwned {
     /// Reads the body of version 1 and gives what is left of it.
@@ -287,7 +292,7 @@ pub fn decode<T: Persisted>(bytes: &[u8]) -> Result<T, DecodeError> {
     let body = &bytes[HEADER..];
     let _reading = v2::reading(bytes[0]);
     let decoded = match bytes[0] {
-        2 | FORMAT_VERSION => postcard::take_from_bytes(body),
+        2 | 3 | FORMAT_VERSION => postcard::take_from_bytes(body),
         1 => T::from_v1(body),
         found => {
             return Err(DecodeError::Version {

@@ -10,8 +10,8 @@ pub use shorthand::{shorthand, skeleton};
 use crate::{
     ActivityCall, CancelRequest, ChildCall, ContinueCall, Digest, EventId, ExternalFailedCause,
     Failure, ForceRequest, HistorySize, Initiator, Millis, OperatorRequest, OperatorTarget,
-    Payload, RetryState, Signal, Start, StartChildFailedCause, Target, TaskFailedCause, Timestamp,
-    Update,
+    Payload, RetryState, Signal, Start, StartChildFailedCause, Target, TaskFailedCause,
+    TimeoutKind, Timestamp, Update,
 };
 use serde::Serialize;
 
@@ -120,6 +120,15 @@ pub enum EventAttributes {
         cause: TaskFailedCause,
         /// What happened.
         failure: Failure,
+    },
+    /// A workflow task took longer than it may. It is tried again.
+    WorkflowTaskTimedOut {
+        /// Its scheduled event.
+        scheduled_event_id: EventId,
+        /// Its started event.
+        started_event_id: EventId,
+        /// Which limit passed.
+        timeout_type: TimeoutKind,
     },
     /// An activity was scheduled.
     ActivityTaskScheduled {
@@ -462,6 +471,7 @@ impl EventAttributes {
             Self::WorkflowTaskStarted { .. } => "WorkflowTaskStarted",
             Self::WorkflowTaskCompleted { .. } => "WorkflowTaskCompleted",
             Self::WorkflowTaskFailed { .. } => "WorkflowTaskFailed",
+            Self::WorkflowTaskTimedOut { .. } => "WorkflowTaskTimedOut",
             Self::ActivityTaskScheduled { .. } => "ActivityTaskScheduled",
             Self::ActivityTaskStarted { .. } => "ActivityTaskStarted",
             Self::ActivityTaskCompleted { .. } => "ActivityTaskCompleted",

@@ -3,7 +3,8 @@
 use crate::{
     Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis,
     OperatorRequest, OperatorTarget, Origin, Payload, Reset, RetryState, StartChildFailedCause,
-    Timestamp, Update, frame::since_v3,
+    Timestamp, Update,
+    frame::{since_v3, since_v4},
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,10 @@ pub struct Start {
     /// Values by which the run can be found.
     #[serde(deserialize_with = "since_v3")]
     pub search_attributes: Fields,
+    /// Limit for each of its workflow tasks; without one the host's
+    /// ([`workflow_task_timeout`](crate::Limits::workflow_task_timeout)).
+    #[serde(deserialize_with = "since_v4")]
+    pub task_timeout: Option<Millis>,
 }
 
 impl Start {

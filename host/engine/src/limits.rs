@@ -164,9 +164,10 @@ limits! {
     /// Inputs that wait for a running workflow task to end.
     buffered_inputs, "buffered-inputs", Count, 100, Some(100),
         "the workflow task ends early if it waits for local activities, else it fails";
-    /// How long a workflow task may take with the local activities it waits for.
+    /// How long a workflow task may take, unless its run was started with another limit.
     workflow_task_timeout, "workflow-task-timeout", Millis, 10_000, Some(10_000),
-        "at 80 % of it the task ends, and another one waits on";
+        "the task times out and is tried again; at 80 % one that only waits for local activities \
+         ends, and another one waits on";
 }
 
 impl Limits {

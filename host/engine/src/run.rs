@@ -19,8 +19,8 @@ use crate::{
     CancelRequest, Changes, Digest, Effect, EventAttributes, EventId, Failure, Fields,
     ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits, LocalResolution,
     OperationId, OperatorRequest, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome,
-    TaskRecord, Timestamp, compensation::Compensations, frame::Issued, local::OpenLocal,
-    scopes::Scopes, update::UpdateState,
+    TaskRecord, TimeoutKind, Timestamp, compensation::Compensations, frame::Issued,
+    local::OpenLocal, scopes::Scopes, update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -449,11 +449,18 @@ impl Run {
         if recorded {
             let (scheduled_event_id, started_event_id) =
                 self.emit_task_started(started_at, history);
-            let attributes = EventAttributes::WorkflowTaskFailed {
-                scheduled_event_id,
-                started_event_id,
-                cause,
-                failure: failure.clone(),
+            let attributes = match cause {
+                TaskFailedCause::TimedOut => EventAttributes::WorkflowTaskTimedOut {
+                    scheduled_event_id,
+                    started_event_id,
+                    timeout_type: TimeoutKind::StartToClose,
+                },
+                _ => EventAttributes::WorkflowTaskFailed {
+                    scheduled_event_id,
+                    started_event_id,
+                    cause,
+                    failure: failure.clone(),
+                },
             };
             self.emit(started_at, attributes);
             let outcome = TaskOutcome::Failed {

@@ -295,6 +295,12 @@ impl Task {
         self.run
     }
 
+    /// How long it may take.
+    #[must_use]
+    pub fn timeout(&self) -> crate::Millis {
+        self.run.task_timeout()
+    }
+
     /// Whether this is a replay, in which logs are muted.
     #[must_use]
     pub fn replaying(&self) -> bool {

@@ -112,6 +112,22 @@ fn a_reset_makes_the_next_attempt_the_first_without_a_wait() {
 }
 
 #[test]
+fn an_attempt_after_a_reset_is_told_from_that_of_its_number_before() {
+    let mut activity = running(2);
+    let before = (activity.attempt, activity.begun);
+    activity.reset(Timestamp(1), false);
+    activity.report(Timestamp(2), failed());
+    activity.hand_out(Timestamp(3), "far", None);
+    let after = (activity.attempt, activity.begun);
+    assert_eq!((before, after), ((1, 1), (1, 2)));
+    // A host that starts again goes on with the attempt that is elsewhere, and does not begin it.
+    let mut stored: PendingActivity = decode(&encode(&activity)).unwrap();
+    stored.host_restarted(Timestamp(4), false);
+    assert_eq!((stored.attempt, stored.begun), after);
+    assert!(stored.started.is_some());
+}
+
+#[test]
 fn a_reset_that_forgets_heartbeats_forgets_those_of_the_running_attempt_too() {
     type End = fn(&mut PendingActivity) -> Verdict;
     let ends: [End; 3] = [

@@ -371,16 +371,17 @@ fn truncated_and_extended_frames_are_found() {
 
 #[test]
 fn a_newer_version_is_named() {
-    // A whole frame of version 4, as a newer host would write it.
-    let mut bytes = vec![4, 0, 0, 0, 0];
+    // A whole frame of the next version, as a newer host would write it.
+    let next = FORMAT_VERSION + 1;
+    let mut bytes = vec![next, 0, 0, 0, 0];
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[4]);
+    hasher.update(&[next]);
     bytes[1..5].copy_from_slice(&hasher.finalize().to_le_bytes());
     let error = decode::<Frame>(&bytes).unwrap_err();
     assert_eq!(
         error,
         DecodeError::Version {
-            found: 4,
+            found: next,
             known: FORMAT_VERSION
         }
     );

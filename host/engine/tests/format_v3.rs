@@ -1,5 +1,5 @@
-//! What version 3 can hold is read for ever, and the fixtures together have each kind of input and
-//! command there is.
+//! What versions 3 and 4 can hold is read for ever, and the fixtures together have each kind of
+//! input and command there is.
 //!
 //! `UPDATE_FIXTURES=1` writes fixtures that are missing. One that was released is never written
 //! again: a format that grows gets another one beside it.
@@ -272,6 +272,8 @@ fn activity() -> PendingActivity {
     activity.pause(Timestamp(3), request());
     activity.reset(Timestamp(3), false);
     activity.scheduled_by = Some("old".into());
+    // Version 3 did not count.
+    activity.begun = 0;
     activity
 }
 
@@ -279,6 +281,7 @@ fn activity() -> PendingActivity {
 fn handed_out() -> PendingActivity {
     let mut activity = activity();
     activity.hand_out(Timestamp(1), "far", Some("control".into()));
+    activity.begun = 0;
     activity
 }
 
@@ -315,6 +318,51 @@ fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// What version 4 has more than version 3.
+fn frame_v4() -> Frame {
+    let Input::Started(started) = start(Initiator::Retry) else {
+        panic!("it starts a run");
+    };
+    let input = Input::Started(Box::new(Start {
+        task_timeout: Some(Millis(700)),
+        ..*started
+    }));
+    let outcome = TaskOutcome::Failed {
+        cause: TaskFailedCause::TimedOut,
+        failure: Failure::application("TimedOut", "too long"),
+    };
+    Frame {
+        first_event_id: EventId(1),
+        next_event_id: EventId(5),
+        records: vec![
+            Record::Input {
+                at: Timestamp(1),
+                input,
+            },
+            Record::Task(TaskRecord {
+                started_at: Timestamp(2),
+                attempt: 1,
+                outcome,
+                history: HistorySize::default(),
+            }),
+        ],
+    }
+}
+
+fn activity_v4() -> PendingActivity {
+    PendingActivity {
+        begun: 7,
+        ..handed_out()
+    }
+}
+
+fn summary_v4() -> RunSummary {
+    RunSummary {
+        cancel_repeats: 3,
+        ..summary()
+    }
+}
+
 /// The bytes of a fixture; they are written if they are missing.
 fn fixture<T: Persisted>(name: &str, value: &T) -> Vec<u8> {
     let path = path(name);
@@ -348,6 +396,19 @@ fn a_row_of_an_activity_at_a_worker_loads_for_ever() {
     let mut expected = handed_out();
     expected.started = None;
     assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
+}
+
+#[test]
+fn what_version_4_has_loads_for_ever() {
+    let stored = fixture("frame-v4.bin", &frame_v4());
+    assert_eq!(stored[0], 4);
+    assert_eq!(decode::<Frame>(&stored), Ok(frame_v4()));
+    let stored = fixture("activity-v4.bin", &activity_v4());
+    let mut expected = activity_v4();
+    expected.started = None;
+    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
+    let stored = fixture("summary-v4.bin", &summary_v4());
+    assert_eq!(decode::<RunSummary>(&stored), Ok(summary_v4()));
 }
 
 /// The number of a kind of input. A new one has to be written into a fixture, and in here.

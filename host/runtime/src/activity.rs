@@ -21,8 +21,8 @@ pub use dispatch::Unserved;
 pub(crate) use dispatch::{Dispatch, Ticket, may_begin};
 pub(crate) use heartbeat::flush;
 pub(crate) use native::Native;
-pub use outside::{ActivityHandle, ActivityOp, ActivityReset};
-pub(crate) use outside::{NOT_PENDING, RUN_ENDED, apply, bounded};
+pub(crate) use outside::{ActivityAnswer, NOT_PENDING, RUN_ENDED, apply, bounded};
+pub use outside::{ActivityHandle, ActivityOp, ActivityRef, ActivityReset};
 pub use sandglass_sandbox::AttemptState;
 pub use token::{BadToken, TaskToken};
 pub(crate) use wasm::WasmActivities;
@@ -70,6 +70,8 @@ pub(crate) type Attempting = Pin<Box<dyn Future<Output = Result<Payload, Failure
 
 /// One running try of an activity.
 pub(crate) struct Attempt {
+    /// How many attempts of its activity had been begun, this one included.
+    pub(crate) begun: u32,
     pub(crate) state: watch::Sender<AttemptState>,
     /// It is ended without time to notice.
     pub(crate) killed: watch::Sender<bool>,
@@ -79,8 +81,9 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(state: AttemptState) -> Self {
+    pub(crate) fn new(state: AttemptState, begun: u32) -> Self {
         Self {
+            begun,
             state: watch::Sender::new(state),
             killed: watch::Sender::new(false),
             elsewhere: AtomicBool::new(false),
@@ -237,6 +240,7 @@ impl Slot {
             run_id: cell.run_id.clone(),
             scheduled_event_id: self.pending.scheduled_event_id,
             attempt: self.pending.attempt,
+            begun: self.pending.begun,
         }
     }
 

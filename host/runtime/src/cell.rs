@@ -15,7 +15,7 @@ use crate::{
 };
 use sandglass_engine::{
     Digest, EventId, Input, InputError, OperationId, Run, RunSummary, Status, Task, Timestamp,
-    Update,
+    Update, encode,
 };
 use sandglass_store::{RunKey, RunRow};
 use std::{
@@ -111,10 +111,12 @@ pub(crate) struct CellState {
     pub(crate) trouble: Option<String>,
     /// It was warned of the size of its history.
     pub(crate) history_warned: bool,
-    /// Cancel requests after the first.
+    /// Cancel requests after the first that are recorded, or about to be.
     pub(crate) repeats: u64,
     /// A request to cancel that arrived during a workflow task and is on disk, beside the history.
     pub(crate) cancel_kept: Option<Input>,
+    /// How many requests after that have been stored beside the history.
+    pub(crate) repeats_kept: u64,
     /// Who waits until the rows of activities are stored as they are now.
     pub(crate) row_acks: Vec<Ack>,
 }
@@ -127,6 +129,16 @@ pub(crate) struct Head {
     /// Sequence number of the next frame, from 1; 0 for a run taken up from the store and not yet
     /// rebuilt.
     pub(crate) next_seq: u64,
+}
+
+impl Head {
+    /// Requests to cancel the run have come so often after the first.
+    pub(crate) fn count_repeats(&mut self, repeats: u64) {
+        if self.summary.cancel_repeats != repeats {
+            self.summary.cancel_repeats = repeats;
+            self.row.summary = encode(&self.summary);
+        }
+    }
 }
 
 /// A run's state with its guest, as of its last frame.
@@ -259,6 +271,7 @@ impl RunCell {
             next_event_id: head.summary.next_event_id,
             ..Progress::default()
         };
+        let repeats = head.summary.cancel_repeats;
         Self {
             key: head.row.key,
             workflow_id: head.row.workflow_id.clone(),
@@ -289,8 +302,9 @@ impl RunCell {
                 store_retry: false,
                 trouble: None,
                 history_warned: false,
-                repeats: 0,
+                repeats,
                 cancel_kept: None,
+                repeats_kept: 0,
                 row_acks: Vec::new(),
             }),
         }

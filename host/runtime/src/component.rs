@@ -4,7 +4,7 @@
 //! does anything else that can take events and issue commands deterministically.
 
 use sandglass_engine::{Digest, Driver, Failure, Payload, Query, Task, TaskFailure, Update};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Workflow code that the host can run.
 pub trait Component: Send + Sync + 'static {
@@ -26,6 +26,12 @@ pub trait GuestInstance: Driver + Send {
     /// What ends a running [`Driver::deliver`] from another thread, with a task failure, within
     /// a fraction of a second.
     fn interrupter(&self) -> Interrupt;
+
+    /// How long the workflow task may still take. Said before each event of a task that is not a
+    /// replay; whoever cannot be stopped in the middle of one needs not heed it.
+    fn bound(&mut self, left: Duration) {
+        let _ = left;
+    }
 
     /// Asks the code a question, in a task that only looks ([`sandglass_engine::Run::look`]). The
     /// instance gets no event afterwards. The inner error is the code's own.

@@ -33,6 +33,9 @@ pub struct RunDescription {
     pub closed_at: Option<Timestamp>,
     /// Events in its history.
     pub history_length: u64,
+    /// How far a request to cancel it has come, or to end it by force.
+    #[serde(default)]
+    pub cancel_state: CancelState,
     /// The request to cancel it.
     pub cancel: Option<CancelDescription>,
     /// How it was ended by force, and when.
@@ -94,7 +97,7 @@ pub struct CancelDescription {
     /// What the host does then.
     #[serde(default)]
     pub escalation: Option<Escalation>,
-    /// Requests after it, since this host has started.
+    /// Requests after it.
     pub repeats: u64,
     /// How many workflow tasks have failed since it was recorded, if it has not reached the run's
     /// code for that: at least 3 in a row. Why the last one did is in the description's task.
@@ -278,6 +281,7 @@ impl RunDescription {
             started_at: row.started_at,
             closed_at: row.closed_at,
             history_length: summary.next_event_id.0.saturating_sub(1),
+            cancel_state: summary.cancel_state,
             cancel: summary
                 .cancel
                 .map(|(request, requested_at)| CancelDescription {
@@ -287,7 +291,7 @@ impl RunDescription {
                     state: summary.cancel_state,
                     deadline: request.deadline,
                     escalation: request.escalation,
-                    repeats: 0,
+                    repeats: summary.cancel_repeats,
                     undeliverable,
                 }),
             force: summary.force,
@@ -388,7 +392,7 @@ pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
     let state = cell.lock();
     let mut description = RunDescription::new(&state.head.row, state.head.summary.clone());
     if let Some(cancel) = &mut description.cancel {
-        cancel.repeats = state.repeats;
+        cancel.repeats = state.repeats();
     } else {
         // One that waits for the running workflow task to end is shown at once.
         description.cancel = state.mailbox.iter().find_map(|mail| match &mail.letter {
@@ -400,12 +404,15 @@ pub(crate) fn describe(host: &Inner, cell: &RunCell) -> RunDescription {
                     state: CancelState::Requested,
                     deadline: request.deadline,
                     escalation: request.escalation,
-                    repeats: 0,
+                    repeats: state.repeats(),
                     undeliverable: None,
                 })
             }
             _ => None,
         });
+    }
+    if description.cancel.is_some() {
+        description.cancel_state = description.cancel_state.max(CancelState::Requested);
     }
     if let Some(task) = &mut description.task {
         task.next_attempt_at = state.retry_at.filter(|at| *at < Timestamp(u64::MAX));

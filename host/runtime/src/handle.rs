@@ -258,25 +258,21 @@ impl RunHandle {
                 };
                 return Ok(CancelResponse {
                     disposition,
-                    repeats: 0,
+                    repeats: summary.cancel_repeats,
                     killed: 0,
                 });
             }
         };
-        let mut state = cell.lock();
+        let state = cell.lock();
         let disposition = match delivery {
             Delivery::Recorded => Disposition::Recorded,
             Delivery::Refused(..) if state.was_canceled_by(&request_id) => Disposition::Recorded,
-            Delivery::Refused(InputError::AlreadyRequested, _) => {
-                state.repeats += 1;
-                Disposition::AlreadyRequested
-            }
+            Delivery::Refused(InputError::AlreadyRequested, _) => Disposition::AlreadyRequested,
             Delivery::Refused(_, status) => Disposition::AlreadyClosed(status),
         };
-        let repeats = state.repeats;
         Ok(CancelResponse {
             disposition,
-            repeats,
+            repeats: state.repeats(),
             killed: 0,
         })
     }

@@ -9,64 +9,66 @@ use crate::{
     host::Inner,
     writer::{Part, Submission},
 };
-use sandglass_engine::{Changes, Effect, EventId, Input, InputError, Status, encode};
+use sandglass_engine::{
+    CancelRequest, Changes, Effect, EventId, Input, InputError, Status, encode,
+};
 use sandglass_store::{OutboxRow, Write};
 use std::sync::Arc;
 
-/// The row of a kept request. No event has this id, and a run has one such request at most.
-const KEPT: EventId = EventId(u64::MAX >> 1);
+/// The row of a kept request. No event has this id. Requests after it, which are only counted (R2),
+/// have the ids that follow, so that they come after it again.
+const KEPT: EventId = EventId((u64::MAX >> 1) - (u32::MAX as u64));
 
-/// Stores the request to cancel that waits for the end of a run's workflow task, and answers it. It
-/// goes on waiting: the task must not close the run without it (R16). If no task is running, it is
-/// about to be recorded anyhow.
+/// Stores the requests to cancel that wait for the end of a run's workflow task, and answers them.
+/// They go on waiting: the task must not close the run without the first (R16). If no task is
+/// running, they are about to be recorded anyhow.
 pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     let mut state = cell.lock();
     // One that ends the run by force interrupts the task: then nothing takes long.
-    if state.phase != Phase::Running || state.force {
+    if !matches!(state.phase, Phase::Running | Phase::Waiting) || state.force {
         return;
-    }
-    let mut known = state.head.summary.cancel.is_some() || state.cancel_kept.is_some();
-    let (mut kept, mut again) = (None, Vec::new());
-    for mail in &mut state.mailbox {
-        let Letter::Input(input @ Input::CancelRequested(_)) = &mail.letter else {
-            continue;
-        };
-        if mail.settles.is_some() {
-            // Another run's, which has a row of its own, or the kept one.
-            known = true;
-            continue;
-        }
-        let Some(ack) = mail.ack.take() else {
-            continue;
-        };
-        if std::mem::replace(&mut known, true) {
-            again.push((input.clone(), ack));
-        } else {
-            mail.settles = Some((cell.key, KEPT));
-            kept = Some((input.clone(), ack));
-        }
     }
     let mut write = Write::new(cell.key);
     let mut acks = Vec::new();
-    if let Some((input, ack)) = kept {
-        write.outbox_put = vec![OutboxRow {
-            source: cell.key,
-            source_event_id: KEPT,
-            body: encode(&deliver(cell, input.clone())),
-        }];
-        state.cancel_kept = Some(input);
-        acks.push((ack, Delivery::Recorded));
-    }
-    for (input, ack) in again {
-        if is_kept(&state, &input) {
+    let mut mailbox = std::mem::take(&mut state.mailbox);
+    // Another run's, which has a row of its own, or the kept one.
+    let waits = |mail: &Mail| mail.settles.is_some() && cancel_of(mail).is_some();
+    let first = mailbox.iter().find(|mail| waits(mail)).and_then(cancel_of);
+    let mut known = state.head.summary.cancel.is_some() || first.is_some();
+    let first = first.map_or_else(String::new, |first| first.request_id.clone());
+    for mail in &mut mailbox {
+        let Some(request) = cancel_of(mail).filter(|_| mail.settles.is_none()) else {
+            continue;
+        };
+        let id = &request.request_id;
+        let same = state.was_canceled_by(id) || !id.is_empty() && *id == first;
+        let input = Input::CancelRequested(request.clone());
+        let Some(ack) = mail.ack.take() else {
+            continue;
+        };
+        if same {
             // The same request (R39): answered when it is on disk.
             acks.push((ack, Delivery::Recorded));
-        } else {
-            let refused = Delivery::Refused(InputError::AlreadyRequested, Status::Running);
-            // Whoever asked may have gone away.
-            drop(ack.send(Ok(refused)));
+            continue;
         }
+        let (id, delivery) = if known {
+            state.repeats_kept += 1;
+            let refused = Delivery::Refused(InputError::AlreadyRequested, Status::Running);
+            (EventId(KEPT.0 + state.repeats_kept), refused)
+        } else {
+            state.cancel_kept = Some(input.clone());
+            (KEPT, Delivery::Recorded)
+        };
+        known = true;
+        write.outbox_put.push(OutboxRow {
+            source: cell.key,
+            source_event_id: id,
+            body: encode(&deliver(cell, input)),
+        });
+        mail.settles = Some((cell.key, id));
+        acks.push((ack, delivery));
     }
+    state.mailbox = mailbox;
     if acks.is_empty() {
         return;
     }
@@ -82,11 +84,18 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     });
 }
 
-fn is_kept(state: &CellState, input: &Input) -> bool {
-    match input {
-        Input::CancelRequested(request) => state.was_canceled_by(&request.request_id),
-        _ => false,
+fn cancel_of(mail: &Mail) -> Option<&CancelRequest> {
+    match &mail.letter {
+        Letter::Input(Input::CancelRequested(request)) => Some(request),
+        _ => None,
     }
+}
+
+/// The row of a mail that is a kept request to cancel its run.
+fn kept_as(cell: &RunCell, mail: &Mail) -> Option<EventId> {
+    mail.settles
+        .filter(|(source, id)| *source == cell.key && *id >= KEPT)
+        .map(|(_, id)| id)
 }
 
 /// A step was lost with all that it had taken from the mailbox: a kept request is delivered from
@@ -107,12 +116,9 @@ pub(crate) fn deliver_again(host: &Arc<Inner>, cell: &RunCell, state: &mut CellS
 /// What is to be applied if the run has ended before it took this mail, and the mail is a kept
 /// request: its row is deleted then.
 pub(crate) fn unread(cell: &RunCell, mail: &Mail) -> Option<(EventId, Effect)> {
-    match &mail.letter {
-        Letter::Input(input) if mail.settles == Some((cell.key, KEPT)) => {
-            Some((KEPT, deliver(cell, input.clone())))
-        }
-        _ => None,
-    }
+    let id = kept_as(cell, mail)?;
+    let input = Input::CancelRequested(cancel_of(mail)?.clone());
+    Some((id, deliver(cell, input)))
 }
 
 fn deliver(cell: &RunCell, input: Input) -> Effect {

@@ -60,8 +60,8 @@ mod wasm;
 mod writer;
 
 pub use activity::{
-    ActivityContext, ActivityHandle, ActivityInfo, ActivityOp, ActivityReset, AttemptState,
-    BadToken, TaskToken, Unserved,
+    ActivityContext, ActivityHandle, ActivityInfo, ActivityOp, ActivityRef, ActivityReset,
+    AttemptState, BadToken, TaskToken, Unserved,
 };
 pub use builder::HostBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};

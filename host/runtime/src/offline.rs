@@ -2,7 +2,7 @@
 //! host opens the store. What is too large for a host with the default limits is refused.
 
 use crate::{
-    activity::{ActivityOp, NOT_PENDING, RUN_ENDED, apply, bounded},
+    activity::{ActivityOp, ActivityRef, NOT_PENDING, RUN_ENDED, apply, bounded},
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{
@@ -19,8 +19,8 @@ use crate::{
     wasm::WasmComponent,
 };
 use sandglass_engine::{
-    Frame, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload, PendingActivity,
-    Reset, Run, ScopeId, Signal, Status, Timestamp, encode, replay,
+    Frame, HeartbeatAnswer, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload,
+    PendingActivity, Reset, Run, ScopeId, Signal, Status, Timestamp, encode, replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig};
 use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _, Write};
@@ -42,12 +42,15 @@ pub fn cancel(
     let disposition = match opened.append(Input::CancelRequested(request))? {
         (Ok(()), _) => Disposition::Recorded,
         (Err(_), _) if canceled_by(&opened.run.summary(), &request_id) => Disposition::Recorded,
-        (Err(InputError::AlreadyRequested), _) => Disposition::AlreadyRequested,
+        (Err(InputError::AlreadyRequested), _) => {
+            opened.count_repeat()?;
+            Disposition::AlreadyRequested
+        }
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
     Ok(CancelResponse {
         disposition,
-        repeats: 0,
+        repeats: opened.head.summary.cancel_repeats,
         killed: 0,
     })
 }
@@ -182,9 +185,10 @@ pub fn activity(
     db: &Path,
     workflow_id: &str,
     run_id: Option<&str>,
-    activity_id: &str,
+    which: &ActivityRef,
     op: ActivityOp,
-) -> Result<(), Error> {
+) -> Result<Option<HeartbeatAnswer>, Error> {
+    let beats = matches!(op, ActivityOp::Heartbeat { .. });
     let op = bounded(&Limits::default(), op)?;
     let mut opened = Opened::open(db, workflow_id, run_id)?;
     let not_found = |reason: &str| Error::ActivityNotFound {
@@ -195,16 +199,17 @@ pub fn activity(
         return Err(not_found(RUN_ENDED));
     }
     let mut pending = opened
-        .activity(activity_id)?
+        .activity(which)?
         .ok_or_else(|| not_found(NOT_PENDING))?;
     let refused = |reason: &str| Error::Refused {
         workflow_id: workflow_id.into(),
         reason: reason.into(),
     };
     match apply(&mut pending, opened.now, op).map_err(refused)? {
-        Some(input) => opened.record(input),
-        None => opened.store_activity(&pending),
+        Some(input) => opened.record(input)?,
+        None => opened.store_activity(&pending)?,
     }
+    Ok(beats.then(|| pending.answer()))
 }
 
 /// Asks a run's code a question, as [`crate::RunHandle::query`], with the component that the store
@@ -366,6 +371,15 @@ impl Opened {
         Ok(write)
     }
 
+    /// Another request to cancel has come after the first (R2).
+    fn count_repeat(&mut self) -> Result<(), Error> {
+        let repeats = self.head.summary.cancel_repeats + 1;
+        self.head.count_repeats(repeats);
+        let mut write = Write::new(self.head.row.key);
+        write.row = Some(self.head.row.clone());
+        self.commit(write)
+    }
+
     fn commit(&mut self, write: Write) -> Result<(), Error> {
         for stored in self.store.commit(&[write])? {
             stored?;
@@ -373,12 +387,12 @@ impl Opened {
         Ok(())
     }
 
-    fn activity(&self, activity_id: &str) -> Result<Option<PendingActivity>, Error> {
+    fn activity(&self, which: &ActivityRef) -> Result<Option<PendingActivity>, Error> {
         let row = &self.head.row;
         for stored in self.reader.activities(row.key)? {
             let mut pending = decode_activity(self.reader.file(), &row.run_id, &stored)?;
-            if pending.activity_id == activity_id {
-                pending.started = pending.elsewhere.started().cloned();
+            pending.started = pending.elsewhere.started().cloned();
+            if which.names(&pending) {
                 return Ok(Some(pending));
             }
         }

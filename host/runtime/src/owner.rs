@@ -1,12 +1,15 @@
 //! The owner's side of the socket: other processes ask, and are answered by this host's commits.
 
 use crate::{
-    error::Error,
+    activity::{ActivityAnswer, BadToken},
+    error::{Error, StartError},
     handle::RunHandle,
     host::{Host, Inner},
-    protocol::{Listed, Op, Request, Response, Row},
+    protocol::{Listed, Op, Refusal, Request, Response, Row},
+    start::{StartOptions, start_with},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
+use sandglass_engine::Signal;
 use sandglass_store::{ListFilter, RunKey, RunStatus};
 use std::{
     fs,
@@ -222,6 +225,18 @@ impl CommandRequest {
     }
 }
 
+fn bad_token(bad: &BadToken) -> String {
+    bad.to_string()
+}
+
+async fn signal_with_start(host: &Arc<Inner>, options: StartOptions, signal: Signal) -> Response {
+    match start_with(host, options, Some(signal)).await {
+        Ok(run) => Response::Made(run.run_id().unwrap_or_default().to_owned()),
+        Err(StartError::Host(error)) => Response::Refused(error.into()),
+        Err(error) => Response::Refused(Refusal::Usage(error.to_string())),
+    }
+}
+
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
     let run = match request.first_run_id {
@@ -242,11 +257,24 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             let run_id = made.run_id().unwrap_or_default();
             Response::Made(run_id.to_owned())
         }),
-        Op::Activity { activity_id, op } => run
-            .activity(activity_id)
-            .perform(op)
-            .await
-            .map(|_| Response::Done),
+        Op::Activity {
+            activity_id,
+            token,
+            op,
+        } => {
+            let activity = match token.map(|token| token.parse()) {
+                None => run.activity(activity_id),
+                Some(Ok(token)) => run.attempt(token),
+                Some(Err(bad)) => return Response::Refused(Refusal::Usage(bad_token(&bad))),
+            };
+            activity.perform(op).await.map(|answer| match answer {
+                ActivityAnswer::Done => Response::Done,
+                ActivityAnswer::Told(answer) => Response::Told(answer),
+            })
+        }
+        Op::SignalWithStart { options, signal } => {
+            return signal_with_start(host, *options, signal).await;
+        }
         Op::Signal(signal) => run.signal(signal).await.map(|()| Response::Done),
         Op::Query(options) => {
             return run

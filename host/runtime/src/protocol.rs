@@ -8,10 +8,13 @@ use crate::{
     message::MessageError,
     query::QueryOptions,
     reset::ResetOptions,
+    start::StartOptions,
     update::{UpdateOptions, UpdateResponse},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
-use sandglass_engine::{Digest, OperatorRequest, Payload, ScopeId, Signal, Status, Timestamp};
+use sandglass_engine::{
+    Digest, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, Timestamp,
+};
 use sandglass_store::{RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -46,7 +49,15 @@ pub(crate) enum Op {
     Reset(ResetOptions),
     Activity {
         activity_id: String,
+        /// Names the attempt, in place of the id.
+        #[serde(default)]
+        token: Option<String>,
         op: ActivityOp,
+    },
+    /// Start a run with a message, or send it to the open run of the id.
+    SignalWithStart {
+        options: Box<StartOptions>,
+        signal: Signal,
     },
     /// Move runs to the component in this file; the run of the request does not matter.
     Upgrade {
@@ -143,6 +154,8 @@ impl Row {
 pub(crate) enum Response {
     Canceled(CancelResponse),
     Done,
+    /// The answer to a heartbeat.
+    Told(HeartbeatAnswer),
     Description(Box<RunDescription>),
     Answer(Payload),
     Updated(UpdateResponse),
@@ -181,6 +194,8 @@ pub(crate) enum Refusal {
     Precondition(String),
     Closed(Status),
     ShutDown,
+    /// What is wrong with a request.
+    Usage(String),
     Other(String),
 }
 
@@ -214,6 +229,7 @@ impl Refusal {
                 status: Box::new(status),
             },
             Self::ShutDown => Error::ShutDown,
+            Self::Usage(reason) => Error::LimitExceeded(reason),
             Self::Other(reason) => Error::system("ask the owner of the store", reason),
         }
     }

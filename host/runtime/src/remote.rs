@@ -1,7 +1,7 @@
 //! Asking the process that owns a store, from another process. Blocking: for command-line tools.
 
 use crate::{
-    activity::ActivityOp,
+    activity::{ActivityOp, ActivityRef},
     describe::RunDescription,
     error::Error,
     handle::{CancelOptions, CancelResponse, ForceOptions, TerminateOptions},
@@ -9,10 +9,13 @@ use crate::{
     protocol::{Listed, Op, Request, Response},
     query::QueryOptions,
     reset::ResetOptions,
+    start::StartOptions,
     update::{UpdateOptions, UpdateResponse},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
-use sandglass_engine::{Frame, OperatorRequest, Payload, ScopeId, Signal, Status, decode};
+use sandglass_engine::{
+    Frame, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, decode,
+};
 use sandglass_store::{ListFilter, Owner, RunKey, RunRow};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -253,7 +256,7 @@ impl Client {
         }
     }
 
-    /// As the calls of [`crate::ActivityHandle`], but for the answer to a heartbeat.
+    /// As the calls of [`crate::ActivityHandle`]. A heartbeat has an answer.
     ///
     /// # Errors
     /// As there, and [`Error::System`] if the connection breaks.
@@ -261,11 +264,41 @@ impl Client {
         &mut self,
         workflow_id: &str,
         run_id: Option<&str>,
-        activity_id: &str,
+        which: &ActivityRef,
         op: ActivityOp,
-    ) -> Result<(), Error> {
-        let activity_id = activity_id.to_owned();
-        self.done(workflow_id, run_id, Op::Activity { activity_id, op })
+    ) -> Result<Option<HeartbeatAnswer>, Error> {
+        let (activity_id, token) = match which {
+            ActivityRef::Id(id) => (id.clone(), None),
+            ActivityRef::Attempt(token) => (String::new(), Some(token.to_string())),
+        };
+        let op = Op::Activity {
+            activity_id,
+            token,
+            op,
+        };
+        match self.ask(workflow_id, run_id, op)? {
+            Response::Done => Ok(None),
+            Response::Told(answer) => Ok(Some(answer)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// As [`crate::Host::signal_with_start`], with what the owner has loaded. Returns the id of the
+    /// first run of the chain that has the message.
+    ///
+    /// # Errors
+    /// As there, in words, and [`Error::System`] if the connection breaks.
+    pub fn signal_with_start(
+        &mut self,
+        options: StartOptions,
+        signal: Signal,
+    ) -> Result<String, Error> {
+        let workflow_id = options.workflow_id.clone();
+        let options = Box::new(options);
+        match self.ask(&workflow_id, None, Op::SignalWithStart { options, signal })? {
+            Response::Made(run_id) => Ok(run_id),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn done(&mut self, workflow_id: &str, run_id: Option<&str>, op: Op) -> Result<(), Error> {

@@ -12,12 +12,14 @@ use crate::{
     host::{Host, Inner},
 };
 use sandglass_engine::{
-    CronSchedule, Digest, Fields, IdReusePolicy, Limits, Payload, RetryPolicy, Signal, Status,
+    CronSchedule, Digest, Fields, IdReusePolicy, Limits, Millis, Payload, RetryPolicy, Signal,
+    Status,
 };
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
 
 /// What to run, and under which name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartOptions {
     /// The workflow type.
     pub workflow_type: String,
@@ -35,6 +37,9 @@ pub struct StartOptions {
     pub request_id: Option<String>,
     /// Limit for the run. When it passes the run is closed as timed out, without its code.
     pub run_timeout: Option<Duration>,
+    /// Limit for each workflow task of the chain's runs; by default the host's
+    /// ([`Limits::workflow_task_timeout`]). When it passes the task is given up and tried again.
+    pub task_timeout: Option<Duration>,
     /// Headers.
     pub header: Vec<(String, Payload)>,
     /// Limit for all runs of the chain that this one begins, from its first workflow task on. When
@@ -59,7 +64,7 @@ pub struct StartOptions {
 }
 
 /// What a start does if a run of its workflow id is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum IdConflictPolicy {
     /// It is refused.
     #[default]
@@ -84,6 +89,7 @@ impl StartOptions {
             identity: String::new(),
             request_id: None,
             run_timeout: None,
+            task_timeout: None,
             header: Vec::new(),
             execution_timeout: None,
             retry: None,
@@ -114,7 +120,7 @@ impl Host {
     /// [`StartError::UnknownType`], [`StartError::Invalid`], or why the start could not be stored:
     /// then there is no run.
     pub async fn start(&self, options: StartOptions) -> Result<RunHandle, StartError> {
-        self.start_with(options, None).await
+        start_with(&self.inner, options, None).await
     }
 
     /// Sends a message to the open run of a workflow id, or starts a run with it: the message is
@@ -130,112 +136,116 @@ impl Host {
         options: StartOptions,
         signal: Signal,
     ) -> Result<RunHandle, StartError> {
-        self.inner.check_size("the arguments", &signal.arguments)?;
-        self.start_with(options, Some(signal)).await
+        start_with(&self.inner, options, Some(signal)).await
     }
+}
 
-    async fn start_with(
-        &self,
-        options: StartOptions,
-        signal: Option<Signal>,
-    ) -> Result<RunHandle, StartError> {
-        let inner = &self.inner;
-        let digest = self.checked(&options)?;
-        let handle = |run_id: &str| {
-            RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)
-        };
-        loop {
-            inner.until_reset(&options.workflow_id).await?;
-            let begun = {
-                // It may have been removed since it was found.
-                let _settled = inner.components.settled().await;
-                inner.components.get(inner, digest)?;
-                inner.begin_run(options.clone(), digest, None, signal.clone())
-            };
-            let open = match begun {
-                Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),
-                Ok(Begun::Run(cell, started)) => {
-                    let started = started.await.map_err(|_| inner.gone())??;
-                    if let Delivery::Refused(reason, Status::Running) = started {
-                        return Err(Error::system("start the run", reason).into());
-                    }
-                    return Ok(handle(&cell.first_run_id));
-                }
-                Err(StartError::AlreadyStarted {
-                    workflow_id,
-                    run_id,
-                }) => {
-                    let current = inner.open_run_of(&workflow_id);
-                    let first = current.map_or(run_id.clone(), |cell| cell.first_run_id.clone());
-                    RunHandle::new(inner, workflow_id, Some(run_id)).chained(&first)
-                }
-                Err(error) => return Err(error),
-            };
-            // If it ends meanwhile, the next try finds that.
-            let over = match (options.id_conflict, &signal) {
-                (IdConflictPolicy::TerminateExisting, _) => {
-                    open.terminate(TERMINATED, &options.identity).await
-                }
-                (_, Some(signal)) => {
-                    let sent = open.signal(signal.clone()).await;
-                    if sent.is_ok() {
-                        return Ok(open);
-                    }
-                    sent
-                }
-                (IdConflictPolicy::UseExisting, None) => return Ok(open),
-                (IdConflictPolicy::Fail, None) => {
-                    return Err(StartError::AlreadyStarted {
-                        workflow_id: open.workflow_id().into(),
-                        run_id: open.run_id().unwrap_or_default().into(),
-                    });
-                }
-            };
-            match over {
-                Ok(()) | Err(Error::Closed { .. } | Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::task::yield_now().await;
-        }
+/// As [`Host::start`] or, with a message, [`Host::signal_with_start`].
+pub(crate) async fn start_with(
+    inner: &Arc<Inner>,
+    options: StartOptions,
+    signal: Option<Signal>,
+) -> Result<RunHandle, StartError> {
+    if let Some(signal) = &signal {
+        inner.check_size("the arguments", &signal.arguments)?;
     }
+    let digest = checked(inner, &options)?;
+    let handle = |run_id: &str| {
+        RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)
+    };
+    loop {
+        inner.until_reset(&options.workflow_id).await?;
+        let begun = {
+            // It may have been removed since it was found.
+            let _settled = inner.components.settled().await;
+            inner.components.get(inner, digest)?;
+            inner.begin_run(options.clone(), digest, None, signal.clone())
+        };
+        let open = match begun {
+            Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),
+            Ok(Begun::Run(cell, started)) => {
+                let started = started.await.map_err(|_| inner.gone())??;
+                if let Delivery::Refused(reason, Status::Running) = started {
+                    return Err(Error::system("start the run", reason).into());
+                }
+                return Ok(handle(&cell.first_run_id));
+            }
+            Err(StartError::AlreadyStarted {
+                workflow_id,
+                run_id,
+            }) => {
+                let current = inner.open_run_of(&workflow_id);
+                let first = current.map_or(run_id.clone(), |cell| cell.first_run_id.clone());
+                RunHandle::new(inner, workflow_id, Some(run_id)).chained(&first)
+            }
+            Err(error) => return Err(error),
+        };
+        // If it ends meanwhile, the next try finds that.
+        let over = match (options.id_conflict, &signal) {
+            (IdConflictPolicy::TerminateExisting, _) => {
+                open.terminate(TERMINATED, &options.identity).await
+            }
+            (_, Some(signal)) => {
+                let sent = open.signal(signal.clone()).await;
+                if sent.is_ok() {
+                    return Ok(open);
+                }
+                sent
+            }
+            (IdConflictPolicy::UseExisting, None) => return Ok(open),
+            (IdConflictPolicy::Fail, None) => {
+                return Err(StartError::AlreadyStarted {
+                    workflow_id: open.workflow_id().into(),
+                    run_id: open.run_id().unwrap_or_default().into(),
+                });
+            }
+        };
+        match over {
+            Ok(()) | Err(Error::Closed { .. } | Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::task::yield_now().await;
+    }
+}
 
-    /// Finds what is wrong with a start, or the component that it is for.
-    fn checked(&self, options: &StartOptions) -> Result<Digest, StartError> {
-        let inner = &self.inner;
-        let len = options.workflow_id.len();
-        let limit = inner.config.limits.name_bytes;
-        if len == 0 || len > limit {
-            return Err(StartError::InvalidId { len, limit });
-        }
-        inner.check_size("the arguments", &options.arguments)?;
-        let invalid = |reason: String| Err(StartError::Invalid { reason });
-        let limits = &inner.config.limits;
-        let (memo, search) = (&options.memo, &options.search_attributes);
-        if let Some(reason) = limits.bad_fields(Some(memo), Some(search)) {
-            return invalid(reason);
-        }
-        if let Some(reason) = options.retry.as_ref().and_then(RetryPolicy::problem) {
-            return invalid(format!("retry policy: {reason}"));
-        }
-        if let Some(cron) = &options.cron {
-            if let Err(error) = CronSchedule::parse_at(cron, inner.clock.now()) {
-                return invalid(error.to_string());
-            }
-            if options.start_delay.is_some() {
-                return invalid("a start delay and a cron schedule exclude each other".into());
-            }
-        }
-        let digest = match options.component {
-            Some(digest) => digest,
-            None => inner.components.with_type(&options.workflow_type)?,
-        };
-        let component = inner.components.get(inner, digest)?;
-        if !component.workflow_types().contains(&options.workflow_type) {
-            let known = component.workflow_types().iter().cloned();
-            return Err(unknown_type(&options.workflow_type, known));
-        }
-        Ok(digest)
+/// Finds what is wrong with a start, or the component that it is for.
+fn checked(inner: &Arc<Inner>, options: &StartOptions) -> Result<Digest, StartError> {
+    let len = options.workflow_id.len();
+    let limit = inner.config.limits.name_bytes;
+    if len == 0 || len > limit {
+        return Err(StartError::InvalidId { len, limit });
     }
+    inner.check_size("the arguments", &options.arguments)?;
+    let invalid = |reason: String| Err(StartError::Invalid { reason });
+    let limits = &inner.config.limits;
+    let (memo, search) = (&options.memo, &options.search_attributes);
+    if let Some(reason) = limits.bad_fields(Some(memo), Some(search)) {
+        return invalid(reason);
+    }
+    if let Some(reason) = options.retry.as_ref().and_then(RetryPolicy::problem) {
+        return invalid(format!("retry policy: {reason}"));
+    }
+    if options.task_timeout.map(Millis::from) == Some(Millis(0)) {
+        return invalid("the limit for workflow tasks is less than a millisecond".into());
+    }
+    if let Some(cron) = &options.cron {
+        if let Err(error) = CronSchedule::parse_at(cron, inner.clock.now()) {
+            return invalid(error.to_string());
+        }
+        if options.start_delay.is_some() {
+            return invalid("a start delay and a cron schedule exclude each other".into());
+        }
+    }
+    let digest = match options.component {
+        Some(digest) => digest,
+        None => inner.components.with_type(&options.workflow_type)?,
+    };
+    let component = inner.components.get(inner, digest)?;
+    if !component.workflow_types().contains(&options.workflow_type) {
+        let known = component.workflow_types().iter().cloned();
+        return Err(unknown_type(&options.workflow_type, known));
+    }
+    Ok(digest)
 }
 
 /// Why a run is terminated for another one's sake.

@@ -13,8 +13,8 @@ use crate::{
     writer::{EarlySlot, Part, Settled, Submission, Token},
 };
 use sandglass_engine::{
-    EventId, Failure, FrameOutput, Input, Record, Run, Status, TaskFailedCause, TaskFailure,
-    Timestamp, broken,
+    EventId, Failure, FrameOutput, Input, InputError, Record, Run, Status, TaskFailedCause,
+    TaskFailure, Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
 };
 
+mod activations;
 pub(crate) mod computing;
 mod history_limit;
 pub(crate) mod hosting;
@@ -298,6 +299,10 @@ impl<'a> Step<'a> {
                         Delivery::Recorded
                     }
                     Err(error) => {
+                        if is_repeat(run, &input, &error) {
+                            self.cell.lock().repeats += 1;
+                            self.row_changed = true;
+                        }
                         if mail.ack.is_none() && mail.settles.is_some() {
                             // A kept request, which was answered: nobody else deletes its row.
                             self.settled.extend(mail.settles);
@@ -550,6 +555,16 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
         run = status_name(status),
         "workflow task completed"
     );
+}
+
+/// Whether an input was refused that asks again for what was requested before (R2). The same
+/// request, asked again because its answer was lost, does not count.
+fn is_repeat(run: &Run, input: &Input, refused: &InputError) -> bool {
+    let (Input::CancelRequested(again), InputError::AlreadyRequested) = (input, refused) else {
+        return false;
+    };
+    let first = run.cancel_request();
+    !first.is_some_and(|first| !first.request_id.is_empty() && first.request_id == again.request_id)
 }
 
 /// Whether a mail that arrived during the closing task means that the task must not close the run.

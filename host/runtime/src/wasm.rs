@@ -5,7 +5,7 @@ use sandglass_engine::{
     Digest, Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailure, Update,
 };
 use sandglass_sandbox::{Instance, Level, WorkflowComponent};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A compiled wasm component with workflows.
 pub(crate) struct WasmComponent(pub(crate) Arc<WorkflowComponent>);
@@ -42,6 +42,10 @@ impl GuestInstance for WasmInstance {
     fn interrupter(&self) -> Interrupt {
         let interrupter = self.0.interrupter();
         Arc::new(move || interrupter.interrupt())
+    }
+
+    fn bound(&mut self, left: Duration) {
+        self.0.bound(left);
     }
 
     fn query(

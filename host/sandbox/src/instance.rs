@@ -122,6 +122,13 @@ impl Instance {
         Interrupter(Arc::clone(&self.interrupted))
     }
 
+    /// Says how long the workflow task under way may still take: a call that computes for longer is
+    /// ended with a task failure of type `TimedOut`, if the budget of one event does not end it
+    /// first. Holds for the calls that follow, until it is said again.
+    pub fn bound(&mut self, left: Duration) {
+        self.store.data_mut().watch.bound(left);
+    }
+
     /// About how many bytes of memory it holds, for a cache that is bounded by bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> usize {

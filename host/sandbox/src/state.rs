@@ -124,6 +124,8 @@ pub(crate) struct Watch {
     ticks: u64,
     ticks_max: u64,
     budget: Duration,
+    /// What the workflow task has left, if that is less than what one event may take.
+    task_ticks: Option<u64>,
 }
 
 impl Watch {
@@ -139,13 +141,26 @@ impl Watch {
             ticks: 0,
             ticks_max,
             budget,
+            task_ticks: None,
         }
+    }
+
+    /// The workflow task has this long left, from the next call on.
+    pub(crate) fn bound(&mut self, left: Duration) {
+        let ticks = left.as_nanos() * u128::from(self.ticks_max);
+        let ticks = ticks.div_ceil(self.budget.as_nanos().max(1));
+        self.task_ticks = u64::try_from(ticks)
+            .ok()
+            .filter(|ticks| *ticks < self.ticks_max);
     }
 
     /// Whether the guest may go on.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
         if self.interrupted.load(Ordering::Acquire) {
             return Err(Stopped::Interrupted);
+        }
+        if self.task_ticks.is_some_and(|left| self.ticks > left) {
+            return Err(Stopped::TaskOver);
         }
         if self.ticks > self.ticks_max {
             return Err(Stopped::Deadline(self.budget));

@@ -14,6 +14,9 @@ pub(crate) enum Stopped {
     /// It overran its time.
     #[error("one event took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
+    /// The workflow task has no time left.
+    #[error("the workflow task takes longer than it may")]
+    TaskOver,
     /// Somebody asked for it.
     #[error("the host interrupted the guest")]
     Interrupted,
@@ -44,8 +47,12 @@ pub(crate) fn task_failure(error: &Error, last_error: Option<&str>) -> TaskFailu
         refused.failure.stack_trace = backtrace(error);
         return refused;
     }
+    let cause = match error.downcast_ref::<Stopped>() {
+        Some(Stopped::TaskOver) => TaskFailedCause::TimedOut,
+        _ => TaskFailedCause::WorkflowWorkerUnhandledFailure,
+    };
     TaskFailure {
-        cause: TaskFailedCause::WorkflowWorkerUnhandledFailure,
+        cause,
         failure: failure(error, last_error),
         nondeterminism: None,
     }
@@ -67,6 +74,7 @@ fn name(error: &Error) -> (&'static str, String) {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         let failure_type = match stopped {
             Stopped::Deadline(_) => "DeadlineExceeded",
+            Stopped::TaskOver => "TimedOut",
             Stopped::Interrupted => "Interrupted",
         };
         return (failure_type, stopped.to_string());

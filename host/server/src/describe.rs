@@ -92,7 +92,9 @@ fn config(start: &Start) -> WorkflowExecutionConfig {
         task_queue: task_queue(&start.task_queue),
         workflow_execution_timeout: time::limit(start.chain.execution_timeout),
         workflow_run_timeout: time::limit(start.run_timeout),
-        default_workflow_task_timeout: time::limit(Some(Millis::from_secs(10))),
+        default_workflow_task_timeout: time::limit(
+            start.task_timeout.or(Some(Millis::from_secs(10))),
+        ),
         ..Default::default()
     }
 }

@@ -18,6 +18,7 @@ use sandglass::{
     IdConflictPolicy, IdReusePolicy, RetryPolicy, RunHandle, StartError, StartOptions,
 };
 use sandglass_engine::{Millis, Signal, Start};
+use std::time::Duration;
 use tonic::Status;
 
 pub(crate) async fn start(
@@ -85,6 +86,7 @@ fn without_signal(
         input: request.input,
         workflow_execution_timeout: request.workflow_execution_timeout,
         workflow_run_timeout: request.workflow_run_timeout,
+        workflow_task_timeout: request.workflow_task_timeout,
         identity: request.identity,
         request_id: request.request_id,
         workflow_id_reuse_policy: request.workflow_id_reuse_policy,
@@ -98,6 +100,9 @@ fn without_signal(
         ..Default::default()
     }
 }
+
+/// The longest limit for workflow tasks, as on a Temporal server.
+const TASK_TIMEOUT_MAX: Duration = Duration::from_secs(120);
 
 /// What a start asks for.
 fn options(
@@ -129,6 +134,8 @@ fn options(
         identity: request.identity,
         request_id: Some(request.request_id).filter(|id| !id.is_empty()),
         run_timeout: limit("the run timeout", request.workflow_run_timeout)?,
+        task_timeout: limit("the workflow task timeout", request.workflow_task_timeout)?
+            .map(|limit| limit.min(TASK_TIMEOUT_MAX)),
         header: payload::header(request.header),
         execution_timeout: limit("the execution timeout", request.workflow_execution_timeout)?,
         retry: request.retry_policy.map(retry_policy).transpose()?,

@@ -2,6 +2,7 @@
 
 use super::{PlaceArgs, TargetArgs};
 use clap::{Args, Subcommand, ValueEnum};
+use sandglass::{ActivityRef, TaskToken};
 
 /// `sandglass workflow reset`.
 #[derive(Debug, Args)]
@@ -51,8 +52,11 @@ pub enum ActivityCommand {
     Complete(CompleteArgs),
     /// Report that an attempt of an activity has failed; it is retried by its policy
     Fail(FailArgs),
-    /// Cancel one activity, as the code of its run could
-    Cancel(ReasonArgs),
+    /// Cancel one activity, as the code of its run could; with --token, report that the attempt has
+    /// accepted its cancellation
+    Cancel(CancelActivityArgs),
+    /// Give a sign of life of an attempt, and hear whether to go on
+    Heartbeat(HeartbeatArgs),
     /// Begin no further attempts of an activity; a running one is told
     Pause(ReasonArgs),
     /// Let attempts of a paused activity be begun again
@@ -65,14 +69,26 @@ pub enum ActivityCommand {
 #[derive(Debug, Clone, Args)]
 pub struct OneActivityArgs {
     /// The workflow id
-    #[arg(short = 'w', long, value_name = "ID")]
-    pub workflow_id: String,
+    #[arg(
+        short = 'w',
+        long,
+        value_name = "ID",
+        required_unless_present = "token"
+    )]
+    workflow_id: Option<String>,
     /// The run id [default: the newest run of the workflow id]
     #[arg(long, value_name = "ID")]
-    pub run_id: Option<String>,
+    run_id: Option<String>,
     /// The activity id, which `workflow describe` shows in brackets
-    #[arg(long, value_name = "ID")]
-    pub activity_id: String,
+    #[arg(long, value_name = "ID", required_unless_present = "token")]
+    activity_id: Option<String>,
+    /// The token of the attempt, in place of the ids: of an attempt that is over, nothing is done
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        conflicts_with_all = ["workflow_id", "run_id", "activity_id"]
+    )]
+    token: Option<TaskToken>,
     /// Where it is
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -106,7 +122,33 @@ pub struct FailArgs {
     pub non_retryable: bool,
 }
 
-/// `sandglass activity cancel` and `pause`.
+/// `sandglass activity cancel`.
+#[derive(Debug, Args)]
+pub struct CancelActivityArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// Why
+    #[arg(long, default_value = "", conflicts_with = "token")]
+    pub reason: String,
+    /// With --token: a value that describes how far the attempt came, in JSON, or @FILE to read it;
+    /// may be repeated
+    #[arg(long, value_name = "JSON|@FILE", requires = "token")]
+    pub details: Vec<String>,
+}
+
+/// `sandglass activity heartbeat`.
+#[derive(Debug, Args)]
+pub struct HeartbeatArgs {
+    /// The activity
+    #[command(flatten)]
+    pub activity: OneActivityArgs,
+    /// A value that the next attempt receives, in JSON, or @FILE to read it; may be repeated
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub details: Vec<String>,
+}
+
+/// `sandglass activity pause`.
 #[derive(Debug, Args)]
 pub struct ReasonArgs {
     /// The activity
@@ -135,11 +177,30 @@ impl OneActivityArgs {
     /// The run that it belongs to.
     #[must_use]
     pub fn target(&self) -> TargetArgs {
+        let (id, run_id) = match &self.token {
+            Some(token) => (Some(token.workflow_id.clone()), Some(token.run_id.clone())),
+            None => (self.workflow_id.clone(), self.run_id.clone()),
+        };
         TargetArgs {
-            id: Some(self.workflow_id.clone()),
+            id,
             workflow_id: None,
-            run_id: self.run_id.clone(),
+            run_id,
             place: self.place.clone(),
         }
+    }
+
+    /// Which activity of the run.
+    #[must_use]
+    pub fn which(&self) -> ActivityRef {
+        match &self.token {
+            Some(token) => ActivityRef::Attempt(token.clone()),
+            None => ActivityRef::Id(self.activity_id.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Whether an attempt is named by its token.
+    #[must_use]
+    pub fn by_token(&self) -> bool {
+        self.token.is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! How a run is started, beyond what runs: the options of Temporal's command line, by its names.
 
 use super::{
-    ServedArgs,
+    DbArgs, ServedArgs,
     values::{parse_duration, parse_entry},
 };
 use clap::{Args, ValueEnum};
@@ -23,6 +23,10 @@ pub struct StartArgs {
     /// Limit for all runs that follow each other: retries, cron, continue-as-new
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub execution_timeout: Option<Duration>,
+    /// Limit for each workflow task, which is given up then and tried again [default: that of the
+    /// host]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub task_timeout: Option<Duration>,
     /// How long the first workflow task is put off; a cancel does not wait for it
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub start_delay: Option<Duration>,
@@ -111,11 +115,41 @@ pub struct StartWorkflowArgs {
     pub server: ServedArgs,
 }
 
+/// `sandglass workflow signal-with-start`.
+#[derive(Debug, Args)]
+pub struct SignalWithStartArgs {
+    /// The workflow id
+    #[arg(short = 'w', long, value_name = "ID")]
+    pub workflow_id: String,
+    /// The workflow type, of a component that the host has loaded
+    #[arg(short = 't', long = "type", value_name = "T")]
+    pub workflow_type: String,
+    /// The task queue
+    #[arg(long, default_value = "default", value_name = "QUEUE")]
+    pub task_queue: String,
+    /// An argument of the workflow in JSON, or @FILE to read it; may be repeated
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub input: Vec<String>,
+    /// The name of the signal
+    #[arg(long, value_name = "NAME")]
+    pub signal_name: String,
+    /// An argument of the signal in JSON, or @FILE to read it; may be repeated
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub signal_input: Vec<String>,
+    /// How a new run is started
+    #[command(flatten)]
+    pub start: StartArgs,
+    /// The store file
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
 impl StartArgs {
     /// Writes what was given into the options of a start.
     pub fn apply(&self, options: &mut StartOptions) {
         options.run_timeout = self.timeout;
         options.execution_timeout = self.execution_timeout;
+        options.task_timeout = self.task_timeout;
         options.start_delay = self.start_delay;
         options.cron.clone_from(&self.cron);
         options.retry = self.retry();
@@ -137,6 +171,7 @@ impl StartArgs {
     pub fn is_for_new_runs(&self) -> bool {
         self.timeout.is_some()
             || self.execution_timeout.is_some()
+            || self.task_timeout.is_some()
             || self.start_delay.is_some()
             || self.cron.is_some()
             || self.retry().is_some()

@@ -78,3 +78,56 @@ fn without_a_host(folder: &Folder) {
     assert!(shown.stdout.contains("add [u1] (5)"), "{shown:#?}");
     assert!(shown.stdout.contains("[u1] -> 5"), "{shown:#?}");
 }
+
+#[test]
+fn a_signal_starts_the_run_that_it_is_for_or_reaches_the_open_one() {
+    let folder = folder();
+    let args = [
+        "run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "open",
+    ];
+    let run = Running::start(&folder, &args);
+    wait_until(&folder, "open", "the run to rest", |run| {
+        run["history_events"] == json!(4)
+    });
+    let send = |id: &str| {
+        let args = [
+            "signal-with-start",
+            "-w",
+            id,
+            "-t",
+            "waits",
+            "--input",
+            "\"b\"",
+            "--signal-name",
+            "go",
+            "--signal-input",
+            "\"c\"",
+            "--output",
+            "json",
+        ];
+        asked(&folder, &args)
+    };
+    let sent = send("new").json(0);
+    wait_until(&folder, "new", "the end", |run| {
+        run["status"] == "completed"
+    });
+    let described = asked(&folder, &["describe", "new", "--output", "json"]).json(0);
+    assert_eq!(described["run_id"], sent["first_execution_run_id"]);
+    let shown = asked(&folder, &["show", "new"]);
+    // In one commit, and before the code ran.
+    let at = |what: &str| {
+        shown
+            .stdout
+            .find(what)
+            .unwrap_or_else(|| panic!("{shown:#?}"))
+    };
+    assert!(at("WorkflowExecutionSignaled") < at("WorkflowTaskScheduled"));
+    let open = asked(&folder, &["describe", "open", "--output", "json"]).json(0);
+    assert_eq!(
+        send("open").json(0)["first_execution_run_id"],
+        open["run_id"]
+    );
+    let ended = run.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "\"a c\"\n"));
+    send("new").refused_in_json(2, "no host runs on");
+}

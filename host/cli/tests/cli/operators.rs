@@ -239,3 +239,76 @@ fn r36_run_warns_of_a_compensation_that_failed() {
         "{described:#?}"
     );
 }
+
+/// The token of the first attempt of the only activity of the run `w`.
+fn first_token(folder: &Folder) -> String {
+    let described = folder.sandglass(&["workflow", "describe", "w", "--output", "json"]);
+    let run = described.json(0);
+    let event = &run["pending_activities"][0]["scheduled_event_id"];
+    format!("{}/{event}/1.1/w", run["run_id"].as_str().unwrap())
+}
+
+fn handed_over(folder: &Folder) -> Running {
+    let handing = run(folder, "hands_over");
+    wait_until(folder, "w", "the activity to be handed over", |run| {
+        run["pending_activities"][0]["completed_elsewhere"] == json!(true)
+    });
+    handing
+}
+
+#[test]
+fn an_attempt_is_reported_on_by_its_token() {
+    let folder = folder();
+    let handing = handed_over(&folder);
+    let token = first_token(&folder);
+    let report = |command: &str, token: &str, more: &[&str]| {
+        let mut args = vec!["activity", command, "--token", token, "--output", "json"];
+        args.extend(more);
+        folder.sandglass(&args)
+    };
+    let beat = report("heartbeat", &token, &["--details", "3"]).json(0);
+    assert_eq!(beat["disposition"], "active", "{beat:#}");
+    // R20.
+    let early = report("cancel", &token, &[]);
+    early.refused_in_json(
+        1,
+        "unable to mark activity as canceled without activity being request canceled first",
+    );
+    let other = token.replace("/1.1/", "/1.2/");
+    report("heartbeat", &other, &[]).refused_in_json(1, "NotFound");
+    report("heartbeat", "nonsense", &[]).refused_in_json(2, "is no task token");
+    let cancel = [
+        "activity",
+        "cancel",
+        "-w",
+        "w",
+        "--activity-id",
+        "1",
+        "--reason",
+        "enough",
+    ];
+    assert_eq!(folder.sandglass(&cancel).code, Some(0));
+    crate::support::wait_for("the request to reach the attempt", || {
+        let beat = report("heartbeat", &token, &[]).json(0);
+        beat["disposition"] == "cancellation requested" && beat["reason"] == "enough"
+    });
+    let canceled = report("cancel", &token, &["--details", "\"d\""]).json(0);
+    assert_eq!(canceled["disposition"], "canceled", "{canceled:#}");
+    // Nobody asked for the cancellation of the run (R12).
+    let ended = handing.end();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    report("fail", &token, &["--reason", "late"]).refused_in_json(1, "NotFound");
+}
+
+#[test]
+fn an_attempt_is_completed_by_its_token_without_a_host() {
+    let folder = folder();
+    drop(handed_over(&folder));
+    let token = first_token(&folder);
+    let complete = ["activity", "complete", "--token", &token, "--result", "7"];
+    let completed = folder.sandglass(&complete);
+    assert_eq!(completed.code, Some(0), "{completed:#?}");
+    folder.sandglass(&complete).refused(1, "NotFound");
+    let ended = run(&folder, "hands_over").end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "7\n"));
+}

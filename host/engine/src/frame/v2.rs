@@ -1,9 +1,9 @@
-//! Version 2 of what is persisted, as far as version 3 differs. It is read for ever.
+//! Versions 2 and 3 of what is persisted, as far as later ones differ. They are read for ever.
 //!
-//! Version 3 only has more: variants at the end of enums, which a frame of version 2 does not use,
-//! and fields. A type that got one marks it with `deserialize_with = "since_v3"`. Where an older
-//! value is read, nothing stands in the bytes for that field and it gets its default. So no type
-//! that holds another one needs a second form for the change of the other.
+//! A later version only has more: variants at the end of enums, which an older frame does not use,
+//! and fields. A type that got one marks it with `deserialize_with = "since_v3"`, or `since_v4`.
+//! Where an older value is read, nothing stands in the bytes for that field and it gets its
+//! default. So no type that holds another one needs a second form for the change of the other.
 
 use serde::{Deserialize, Deserializer};
 use std::cell::Cell;
@@ -33,7 +33,24 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    if READING.get() < 3 {
+    since(3, deserializer)
+}
+
+/// Reads a field that versions 1 to 3 do not have.
+pub(crate) fn since_v4<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    since(4, deserializer)
+}
+
+fn since<'de, D, T>(version: u8, deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    if READING.get() < version {
         return Ok(T::default());
     }
     T::deserialize(deserializer)

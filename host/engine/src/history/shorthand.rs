@@ -30,6 +30,7 @@ pub fn skeleton(events: &[HistoryEvent]) -> String {
         | E::WorkflowTaskStarted { .. }
         | E::WorkflowTaskCompleted { .. }
         | E::WorkflowTaskFailed { .. }
+        | E::WorkflowTaskTimedOut { .. }
         | E::ActivityTaskStarted { .. } => None,
         ref attributes => Some(word(attributes)),
     });
@@ -51,6 +52,7 @@ fn word(attributes: &E) -> String {
         E::WorkflowTaskStarted { .. } => "Tb",
         E::WorkflowTaskCompleted { .. } => "Tc",
         E::WorkflowTaskFailed { cause, .. } => return format!("Tf({})", cause.name()),
+        E::WorkflowTaskTimedOut { .. } => "Tx",
         E::ActivityTaskScheduled { .. } => "AS",
         E::ActivityTaskStarted { .. } => "AB",
         E::ActivityTaskCompleted { .. } => "AC",

@@ -2,9 +2,9 @@
 
 use super::{PendingTask, Run};
 use crate::{
-    CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest,
+    CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Millis,
     OperatorRequest, Origin, Payload, ScopeId, TaskFailedCause, Timestamp, UpdateCounts,
-    frame::since_v3,
+    frame::{since_v3, since_v4},
 };
 use serde::{Deserialize, Serialize};
 
@@ -173,6 +173,10 @@ pub struct RunSummary {
     /// The request that made it so.
     #[serde(deserialize_with = "since_v3")]
     pub reset_request: String,
+    /// Requests to cancel it after the first. No history has them: whoever stores the summary
+    /// counts (R2).
+    #[serde(deserialize_with = "since_v4")]
+    pub cancel_repeats: u64,
 }
 
 impl Run {
@@ -209,7 +213,21 @@ impl Run {
             paused: self.paused.clone(),
             lineage: self.lineage.clone(),
             reset_request: self.reset_request.clone(),
+            cancel_repeats: 0,
         }
+    }
+
+    /// How long a workflow task of it may take.
+    #[must_use]
+    pub fn task_timeout(&self) -> Millis {
+        let own = self.start().and_then(|start| start.task_timeout);
+        own.unwrap_or(Millis(self.limits.workflow_task_timeout as u64))
+    }
+
+    /// The request to cancel it, if there is one.
+    #[must_use]
+    pub fn cancel_request(&self) -> Option<&CancelRequest> {
+        self.cancel.as_ref().map(|cancel| &cancel.request)
     }
 
     fn cancel_state(&self) -> CancelState {

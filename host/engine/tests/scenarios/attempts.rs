@@ -60,3 +60,27 @@ fn the_attempt_that_succeeds_is_in_the_history() {
     });
     assert_eq!(attempts.collect::<Vec<_>>(), [1, 1, 4]);
 }
+
+#[test]
+fn a_task_that_takes_too_long_times_out_and_is_tried_again() {
+    let mut w = World::start(|| {
+        Box::new(|event, guest| match event {
+            GuestEvent::Initialize { .. } => _ = guest.timer(ROOT, 3600),
+            _ => guest.take_too_long(),
+        })
+    });
+    w.task();
+    w.cancel().unwrap();
+    for attempt in 2..4 {
+        w.task();
+        // Only the first of a streak is recorded (R38).
+        assert_eq!(w.history(), "WES,T,TS,CR,Ts,Tb,Tx");
+        assert_eq!(w.run().task_attempt(), attempt);
+        let failure = w.run().summary().task_failure.unwrap();
+        assert_eq!(failure.0, TaskFailedCause::TimedOut);
+        w.evict();
+    }
+    w.reload_with(sleeper).unwrap();
+    w.task();
+    assert_eq!(shorthand(&w.events), "WES,T,TS,CR,Ts,Tb,Tx,T,TC,WX");
+}

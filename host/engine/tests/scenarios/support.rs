@@ -102,6 +102,12 @@ impl Guest<'_> {
         self.failure.get_or_insert(failure);
     }
 
+    /// The host finds that the workflow task has lasted too long.
+    pub(crate) fn take_too_long(&mut self) {
+        let cause = TaskFailedCause::TimedOut;
+        self.failure = Some(TaskFailure::new(cause, "TimedOut", "it lasts too long"));
+    }
+
     pub(crate) fn cancel_info(&self, scope: ScopeId) -> Option<CancelInfo> {
         self.task.cancel_info(scope).unwrap()
     }

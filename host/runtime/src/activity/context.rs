@@ -66,18 +66,26 @@ impl ActivityContext {
     /// failure. Details of more than [`sandglass_engine::Limits::payload_bytes`] are not
     /// kept: the ones before them stay.
     ///
+    /// An attempt that a limit on time has ended is one that nobody knows: the answer is
+    /// [`AttemptState::NotFound`], and [`ActivityContext::state`] says why.
+    ///
     /// Of a local activity nothing is kept: it needs no sign of life.
     pub fn heartbeat(&self, details: Vec<Payload>) -> AttemptState {
-        if is_local(&self.info) {
-            return self.state();
+        let answer = if is_local(&self.info) {
+            self.state()
+        } else {
+            heartbeat(
+                &self.host,
+                &self.cell,
+                self.info.scheduled_event_id,
+                &self.attempt,
+                details,
+            )
+        };
+        match answer {
+            AttemptState::TimedOut => AttemptState::NotFound,
+            answer => answer,
         }
-        heartbeat(
-            &self.host,
-            &self.cell,
-            self.info.scheduled_event_id,
-            &self.attempt,
-            details,
-        )
     }
 
     /// Whether to go on, without counting as a heartbeat.
@@ -140,6 +148,7 @@ impl ActivityContext {
             run_id: self.info.run_id.clone(),
             scheduled_event_id: event_id,
             attempt: self.info.attempt,
+            begun: self.attempt.begun,
         }
     }
 

@@ -283,7 +283,7 @@ fn begin(host: &Arc<Inner>, ticket: &Ticket, worker: Arc<dyn Worker>) -> bool {
     slot.pending.start(now, &host.config.identity);
     slot.arm_deadline(host, cell.key);
     let initial = cancel_requested.map_or(AttemptState::Active, AttemptState::CancelRequested);
-    let attempt = Arc::new(Attempt::new(initial));
+    let attempt = Arc::new(Attempt::new(initial, slot.pending.begun));
     slot.attempt = Some(Arc::clone(&attempt));
     slot.handed = None;
     let info = Arc::new(info(cell, &slot.pending));

@@ -323,7 +323,7 @@ impl Life {
         let slot = self.slot(&mut state)?;
         crate::crash::point("dispatch.before");
         slot.local.pending.start(now, &self.host.config.identity);
-        let attempt = Arc::new(Attempt::new(AttemptState::Active));
+        let attempt = Arc::new(Attempt::new(AttemptState::Active, slot.local.pending.begun));
         slot.attempt = Some(Arc::clone(&attempt));
         let deadline = slot.local.pending.deadline();
         let info = ActivityInfo {

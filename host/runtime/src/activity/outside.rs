@@ -13,8 +13,8 @@ use crate::{
     start::check_size,
 };
 use sandglass_engine::{
-    EventId, Failure, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload,
-    PendingActivity, Report, Timestamp, Verdict,
+    EventId, Failure, HeartbeatAnswer, Input, InputError, Limits, OperatorRequest, OperatorTarget,
+    Payload, PendingActivity, Report, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -38,13 +38,7 @@ const NOT_PAUSED: &str = "activity is not paused";
 #[derive(Clone)]
 pub struct ActivityHandle {
     run: RunHandle,
-    which: Which,
-}
-
-#[derive(Clone)]
-enum Which {
-    Id(String),
-    Attempt(EventId, u32),
+    which: ActivityRef,
 }
 
 /// What a reset of an activity does beside beginning anew with the first attempt.
@@ -54,6 +48,30 @@ pub struct ActivityReset {
     pub forget_heartbeat: bool,
     /// If the activity is paused it stays so. Otherwise it is let go.
     pub keep_paused: bool,
+}
+
+/// Which activity of a run is meant, for [`remote`](crate::remote) and
+/// [`offline`](crate::offline).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActivityRef {
+    /// The one with this id.
+    Id(String),
+    /// The one whose attempt this token names, if that attempt is running.
+    Attempt(TaskToken),
+}
+
+impl ActivityRef {
+    /// Whether it is this one.
+    pub(crate) fn names(&self, pending: &PendingActivity) -> bool {
+        match self {
+            Self::Id(id) => pending.activity_id == *id,
+            Self::Attempt(token) => {
+                let same = (pending.scheduled_event_id, pending.attempt, pending.begun)
+                    == (token.scheduled_event_id, token.attempt, token.begun);
+                same && pending.started.is_some()
+            }
+        }
+    }
 }
 
 /// What is done with an activity from outside: one call of an [`ActivityHandle`] as a value, for
@@ -152,16 +170,24 @@ fn is_paused_by(pending: &PendingActivity, request: &OperatorRequest) -> bool {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ActivityAnswer {
     Done,
-    State(AttemptState),
+    Told(HeartbeatAnswer),
 }
 
 impl RunHandle {
+    /// The attempt that a token names.
+    pub(crate) fn attempt(&self, token: TaskToken) -> ActivityHandle {
+        ActivityHandle {
+            run: self.clone(),
+            which: ActivityRef::Attempt(token),
+        }
+    }
+
     /// The activity of this run with this id.
     #[must_use]
     pub fn activity(&self, activity_id: impl Into<String>) -> ActivityHandle {
         ActivityHandle {
             run: self.clone(),
-            which: Which::Id(activity_id.into()),
+            which: ActivityRef::Id(activity_id.into()),
         }
     }
 }
@@ -172,7 +198,7 @@ impl Host {
     pub fn activity(&self, token: &TaskToken) -> ActivityHandle {
         ActivityHandle {
             run: self.run(token.workflow_id.clone(), Some(&token.run_id)),
-            which: Which::Attempt(token.scheduled_event_id, token.attempt),
+            which: ActivityRef::Attempt(token.clone()),
         }
     }
 }
@@ -218,7 +244,7 @@ impl ActivityHandle {
     /// As [`ActivityHandle::complete`]; the attempt must have been begun.
     pub async fn heartbeat(&self, details: Vec<Payload>) -> Result<AttemptState, Error> {
         match self.perform(ActivityOp::Heartbeat { details }).await? {
-            ActivityAnswer::State(state) => Ok(state),
+            ActivityAnswer::Told(answer) => Ok(answer.into()),
             ActivityAnswer::Done => Ok(AttemptState::Active),
         }
     }
@@ -321,15 +347,14 @@ impl ActivityHandle {
         // One whose end is being recorded has ended.
         let is_open = |slot: &&Slot| !slot.closing && !slot.held;
         let found = match &self.which {
-            Which::Id(id) => state
-                .activities
-                .values()
-                .filter(is_open)
-                .find(|slot| slot.pending.activity_id == *id),
-            Which::Attempt(id, attempt) => {
-                state.activities.get(id).filter(is_open).filter(|slot| {
-                    slot.pending.attempt == *attempt && slot.pending.started.is_some()
-                })
+            ActivityRef::Id(_) => {
+                let mut open = state.activities.values().filter(is_open);
+                open.find(|slot| self.which.names(&slot.pending))
+            }
+            ActivityRef::Attempt(token) => {
+                let slot = state.activities.get(&token.scheduled_event_id);
+                slot.filter(is_open)
+                    .filter(|slot| self.which.names(&slot.pending))
             }
         };
         let slot = found.ok_or_else(|| self.not_found(NOT_PENDING))?;
@@ -349,9 +374,9 @@ impl ActivityHandle {
         if slot.pending.started.is_none() {
             return Err(self.not_found(NOT_PENDING));
         }
-        let told = AttemptState::from(slot.pending.heartbeat(now, details));
+        let told = slot.pending.heartbeat(now, details);
         heartbeat::store_soon(host, cell, state, id);
-        Ok(ActivityAnswer::State(told))
+        Ok(ActivityAnswer::Told(told))
     }
 
     /// Does anything but a heartbeat. Returns the ticket of an activity that may have an attempt to
@@ -370,7 +395,7 @@ impl ActivityHandle {
         let is_cancel = matches!(op, ActivityOp::Cancel(_));
         let was_started = slot.pending.started.is_some();
         // Whoever reports by a token has the attempt itself.
-        let other = matches!(self.which, Which::Id(_)).then(|| slot.recalled(host, cell));
+        let other = matches!(self.which, ActivityRef::Id(_)).then(|| slot.recalled(host, cell));
         let input = apply(&mut slot.pending, now, op).map_err(|reason| self.refused(reason))?;
         if is_cancel {
             let mail = input.map(|input| Mail::input(now, input, Some(ack)));

@@ -1,6 +1,10 @@
 //! What a request to end a run says, and what it is answered.
 
-use crate::{cell::CellState, error::Error, start::random_id};
+use crate::{
+    cell::{CellState, Letter},
+    error::Error,
+    start::random_id,
+};
 use sandglass_engine::{
     CancelRequest, Escalation, ForceRequest, Input, Millis, RunSummary, Status, Timestamp, Trigger,
 };
@@ -86,7 +90,7 @@ impl CancelOptions {
 pub struct CancelResponse {
     /// Whether it was recorded.
     pub disposition: Disposition,
-    /// Requests after the first, since this host has started.
+    /// Requests after the first.
     pub repeats: u64,
     /// Attempts left over from a run that had ended, which a kill has ended now.
     #[serde(default)]
@@ -119,6 +123,25 @@ pub(crate) fn forced_by(summary: &RunSummary, request_id: Option<&str>) -> bool 
 }
 
 impl CellState {
+    /// How many requests to cancel have come after the first, those included that wait for a
+    /// workflow task to end.
+    pub(crate) fn repeats(&self) -> u64 {
+        let recorded = self.head.summary.cancel.as_ref();
+        let mut first = recorded.map(|(request, _)| request.request_id.as_str());
+        let mut repeats = self.repeats;
+        for mail in &self.mailbox {
+            let Letter::Input(Input::CancelRequested(request)) = &mail.letter else {
+                continue;
+            };
+            match first {
+                None => first = Some(&request.request_id),
+                Some(id) if !id.is_empty() && id == request.request_id => {}
+                Some(_) => repeats += 1,
+            }
+        }
+        repeats
+    }
+
     /// As [`canceled_by`], also if the request is on disk and waits to be recorded.
     pub(crate) fn was_canceled_by(&self, request_id: &str) -> bool {
         let kept = match &self.cancel_kept {

@@ -65,7 +65,8 @@ impl Host {
         };
         let is_it = |pending: &PendingActivity, handed: Handed| {
             let remote = matches!(pending.elsewhere, Elsewhere::Worker { .. });
-            remote && handed.reached && pending.attempt == token.attempt
+            let same = (pending.attempt, pending.begun) == (token.attempt, token.begun);
+            remote && handed.reached && same
         };
         match take_back(&self.inner, &cell, id, true, is_it) {
             true => Ok(()),

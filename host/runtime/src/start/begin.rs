@@ -188,6 +188,7 @@ fn new_start(options: StartOptions, digest: Digest, now: Timestamp) -> Result<St
         },
         memo: options.memo,
         search_attributes: options.search_attributes,
+        task_timeout: options.task_timeout.map(Millis::from),
     })
 }
 

@@ -5,14 +5,13 @@
 //! force takes it from that thread, if the thread holds nothing that is not on disk. Another
 //! thread ends the run, and the first finds out when its guest has ended, and leaves.
 
-use super::{Hosted, Step};
+use super::{Hosted, Step, activations::Activations};
 use crate::{
     cell::{CellState, Phase, Posted, RunCell},
-    component::GuestInstance,
     host::Inner,
     writer::EarlySlot,
 };
-use sandglass_engine::{Driver, GuestEvent, Task, TaskFailedCause, TaskFailure, Timestamp, drive};
+use sandglass_engine::{TaskFailedCause, TaskFailure, Timestamp, drive};
 use std::sync::Arc;
 
 /// A guest that computes.
@@ -85,7 +84,9 @@ impl Step<'_> {
             holds: !self.acks.is_empty() || !self.settled.is_empty() || self.row_changed,
         });
         drop(state);
-        let (task, driven) = drive(task, &mut Activations(instance.as_mut()));
+        let until = started_at + task.timeout();
+        let mut guest = Activations::new(self.host, instance.as_mut(), until);
+        let (task, driven) = drive(task, &mut guest);
         let mut state = self.cell.lock();
         if state.step != Some(self.token) {
             self.is_taken_over = true;
@@ -102,37 +103,5 @@ impl Step<'_> {
             },
             driven,
         ))
-    }
-}
-
-/// Puts a span around each delivery.
-struct Activations<'a>(&'a mut dyn GuestInstance);
-
-impl Driver for Activations<'_> {
-    fn deliver(
-        &mut self,
-        event: GuestEvent,
-        task: Box<Task>,
-    ) -> (Box<Task>, Result<(), TaskFailure>) {
-        let span = tracing::debug_span!("activation", event = event_name(&event));
-        let _entered = span.enter();
-        self.0.deliver(event, task)
-    }
-}
-
-fn event_name(event: &GuestEvent) -> &'static str {
-    match event {
-        GuestEvent::Initialize { .. } => "initialize",
-        GuestEvent::SignalReceived(_) => "signal-received",
-        GuestEvent::CancelRequested(_) => "cancel-requested",
-        GuestEvent::ScopeCanceled(..) => "scope-canceled",
-        GuestEvent::ActivityResolved(..) => "activity-resolved",
-        GuestEvent::TimerFired(..) => "timer-fired",
-        GuestEvent::WaitCanceled(..) => "wait-canceled",
-        GuestEvent::ChildStarted(..) => "child-started",
-        GuestEvent::ChildResolved(..) => "child-resolved",
-        GuestEvent::ExternalResolved(..) => "external-resolved",
-        GuestEvent::Compensated(..) => "compensated",
-        GuestEvent::UpdateRequested(_) => "update-requested",
     }
 }

@@ -74,6 +74,11 @@ fn ends(task: &Task, state: &crate::cell::CellState, inputs_max: usize) -> bool 
     mails.len() >= inputs_max || mails.iter().any(|mail| mail.ends_hosting(task))
 }
 
+/// 80 % of the time that a workflow task has.
+fn over_at(task: &Task, started_at: Timestamp) -> Timestamp {
+    started_at + Millis(task.timeout().0 / 5 * 4)
+}
+
 /// A waiting workflow task may have something to do.
 pub(crate) fn look(host: &Inner, cell: &Arc<RunCell>) {
     let mut state = cell.lock();
@@ -204,13 +209,8 @@ impl<'a> Step<'a> {
         let inputs_max = self.host.config.limits.buffered_inputs;
         self.host.is_stopping()
             || task.is_full()
-            || self.host.clock.now() >= self.over_at(started_at)
+            || self.host.clock.now() >= over_at(task, started_at)
             || ends(task, &self.cell.lock(), inputs_max)
-    }
-
-    /// 80 % of the time that a workflow task has.
-    fn over_at(&self, started_at: Timestamp) -> Timestamp {
-        started_at + Millis(self.host.config.limits.workflow_task_timeout as u64 / 5 * 4)
     }
 
     /// Puts the step aside. What was recorded before the task is committed at once, and then local
@@ -220,7 +220,7 @@ impl<'a> Step<'a> {
             .hosted
             .take()
             .expect("only a task that waits is put aside");
-        let over_at = self.over_at(hosted.started_at);
+        let over_at = over_at(&hosted.task, hosted.started_at);
         // Whoever was refused has nothing to wait for, nor has anybody if all is on disk.
         let stored = self.slot.is_none() && self.before.is_none() && !self.row_changed;
         let at_once = |(_, delivery): &mut (Ack, Delivery)| {

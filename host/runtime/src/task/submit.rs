@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 impl Step<'_> {
     pub(super) fn head_after(&self, run: &Run, output: Option<&FrameOutput>) -> Arc<Head> {
-        Arc::new(head_after(&self.head, run, output, self.host.clock.now()))
+        let mut head = head_after(&self.head, run, output, self.host.clock.now());
+        head.count_repeats(self.cell.lock().repeats);
+        Arc::new(head)
     }
 
     /// Hands the step to the writer; if there is nothing to write, the step is over now.
@@ -129,7 +131,10 @@ pub(crate) fn head_after(
     output: Option<&FrameOutput>,
     now: Timestamp,
 ) -> Head {
-    let summary = run.summary();
+    let summary = RunSummary {
+        cancel_repeats: before.summary.cancel_repeats,
+        ..run.summary()
+    };
     let mut row = before.row.clone();
     row.status = status_of(&summary.status);
     row.cancel_requested = summary.cancel.is_some();

@@ -151,6 +151,9 @@ async fn an_attempt_that_takes_too_long_is_told_and_its_result_refused() {
             async move {
                 sender.send(AttemptState::Active).unwrap();
                 sender.send(context.cancelled().await).unwrap();
+                // What was told and what a heartbeat finds differ (S31, S32).
+                sender.send(context.heartbeat(vec![])).unwrap();
+                sender.send(context.state()).unwrap();
                 Ok(())
             }
         });
@@ -158,6 +161,8 @@ async fn an_attempt_that_takes_too_long_is_told_and_its_result_refused() {
     let run = start(&host).await;
     assert_eq!(seen.recv().await, Some(AttemptState::Active));
     world.advance(&host, 5000).await;
+    assert_eq!(seen.recv().await, Some(AttemptState::TimedOut));
+    assert_eq!(seen.recv().await, Some(AttemptState::NotFound));
     assert_eq!(seen.recv().await, Some(AttemptState::TimedOut));
     let Status::Failed { failure } = run.result().await.unwrap() else {
         panic!("not failed")

@@ -1,7 +1,9 @@
 //! Cancel and terminate: scenarios of the semantics as the host makes them.
 
 use super::support::*;
-use sandglass::{AttemptState, CancelOptions, Disposition, Error, StartOptions, engine::*};
+use sandglass::{
+    AttemptState, CancelOptions, Disposition, Error, RunHandle, StartOptions, engine::*,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -89,6 +91,41 @@ async fn a03_the_first_request_counts_and_the_others_are_counted() {
         late.disposition,
         Disposition::AlreadyClosed(Status::Canceled { .. })
     ));
+    assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
+}
+
+#[tokio::test]
+async fn r2_repeats_are_counted_across_hosts() {
+    let world = World::new();
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let run = start(&host).await;
+    host.pause_workflow_tasks();
+    let first = CancelOptions {
+        request_id: Some("q".into()),
+        ..by("op", "r1")
+    };
+    let asked = async |run: &RunHandle, options: CancelOptions| {
+        let response = run.cancel(options).await.unwrap();
+        (response.disposition, response.repeats)
+    };
+    let again = Disposition::AlreadyRequested;
+    assert_eq!(asked(&run, first.clone()).await, (Disposition::Recorded, 0));
+    assert_eq!(asked(&run, by("other", "r2")).await, (again.clone(), 1));
+    // The same request (R39).
+    assert_eq!(asked(&run, first.clone()).await, (Disposition::Recorded, 1));
+    assert_eq!(asked(&run, by("op", "r3")).await, (again.clone(), 2));
+    // As after a crash: nothing but what was stored is left.
+    drop((host, run));
+    let offline = sandglass::offline::cancel(&world.db, "w", None, by("op", "r4")).unwrap();
+    assert_eq!((offline.disposition, offline.repeats), (again.clone(), 3));
+
+    let host = world.host(&sleeper()).start_paused().build().await.unwrap();
+    let run = host.run("w", None);
+    assert_eq!(asked(&run, by("op", "r5")).await, (again, 4));
+    host.resume_workflow_tasks();
+    run.result().await.unwrap();
+    let cancel = run.describe().await.unwrap().cancel.unwrap();
+    assert_eq!((&*cancel.reason, cancel.repeats), ("r1", 4));
     assert_eq!(shape_of(&run).await, "WES,T,TS,CR,T,TC,WX");
 }
 

@@ -119,6 +119,44 @@ async fn the_token_of_an_attempt_that_is_over_names_nothing() {
 }
 
 #[tokio::test]
+async fn the_token_of_an_attempt_before_a_reset_names_nothing_after_it() {
+    let world = World::new();
+    let (host, mut tokens) = elsewhere(world.host(&waiting(1)));
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    let before = tokens.recv().await.unwrap();
+    no_attempt_runs(&host).await;
+    run.activity("1")
+        .reset(ActivityReset::default())
+        .await
+        .unwrap();
+    let state = host.activity(&before).heartbeat(vec![]).await.unwrap();
+    assert_eq!(state, AttemptState::Reset);
+    let failure = Failure::application("E", "begin anew");
+    let given_back = host.activity(&before).fail(failure, "them").await;
+    given_back.unwrap();
+    let after = tokens.recv().await.unwrap();
+    no_attempt_runs(&host).await;
+    assert_eq!((before.attempt, after.attempt), (1, 1));
+    let late = async |host: &Host| {
+        let them = host.activity(&before);
+        assert_not_found(them.heartbeat(vec![]).await.map(drop), NOT_PENDING);
+        assert_not_found(them.complete(seven(), "them").await, NOT_PENDING);
+    };
+    late(&host).await;
+    drop((host, run));
+
+    let (host, _tokens) = elsewhere(world.host(&waiting(1)));
+    let host = host.build().await.unwrap();
+    host.idle().await;
+    late(&host).await;
+    let after: TaskToken = after.to_string().parse().unwrap();
+    let done = host.activity(&after).complete(seven(), "them").await;
+    done.unwrap();
+    assert_eq!(json_result(&host.run("w", None)).await, "7");
+}
+
+#[tokio::test]
 async fn by_id_an_activity_is_completed_before_any_start_and_between_two_attempts() {
     let world = World::new();
     // Nobody serves it.
@@ -187,6 +225,8 @@ async fn b15_an_operator_cancels_an_attempt_elsewhere_which_reports_it() {
     // R20: not before somebody requested it.
     let early = them.report_canceled(vec![], "them").await.unwrap_err();
     assert!(matches!(early, Error::Refused { .. }), "{early}");
+    let why = "unable to mark activity as canceled without activity being request canceled first";
+    assert!(early.to_string().contains(why), "{early}");
     let request = OperatorRequest {
         reason: "enough".into(),
         identity: "op".into(),

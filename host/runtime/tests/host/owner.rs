@@ -128,7 +128,8 @@ async fn what_is_too_large_is_refused_without_an_owner_too() {
         result: large(),
         identity: "op".into(),
     };
-    too_large(offline::activity(&world.db, "w", None, "1", complete));
+    let first = sandglass::ActivityRef::Id("1".into());
+    too_large(offline::activity(&world.db, "w", None, &first, complete).map(drop));
     let options = TerminateOptions {
         details: vec![large()],
         ..TerminateOptions::new("t", "op")

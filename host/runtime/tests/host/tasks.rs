@@ -58,6 +58,63 @@ async fn a20_a_bug_in_the_handler_keeps_the_run_open_until_it_is_fixed() {
     assert_eq!(shape_of(&run).await, format!("{failed},T,TC,WX"));
 }
 
+/// Sleeps; while it is slow, each signal takes it four seconds.
+fn slow(world: &World, slow: &Arc<AtomicBool>) -> Arc<Script> {
+    let (clock, slow) = (Arc::clone(&world.clock), Arc::clone(slow));
+    script(move || {
+        let (clock, slow) = (Arc::clone(&clock), Arc::clone(&slow));
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            GuestEvent::SignalReceived(_) if slow.load(Ordering::Acquire) => {
+                clock.advance(Duration::from_secs(4));
+            }
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_workflow_task_that_takes_too_long_times_out_and_is_tried_again() {
+    for limit in [None, Some(Duration::from_secs(30))] {
+        let world = World::new();
+        let is_slow = Arc::new(AtomicBool::new(true));
+        let host = world.host(&slow(&world, &is_slow)).build().await.unwrap();
+        let options = StartOptions {
+            task_timeout: limit,
+            ..StartOptions::new("main", "w")
+        };
+        let run = host.start(options).await.unwrap();
+        host.idle().await;
+        host.pause_workflow_tasks();
+        for _ in 0..4 {
+            run.signal_named("s", vec![]).await.unwrap();
+        }
+        host.resume_workflow_tasks();
+        host.idle().await;
+        let inputs = "WES,T,TS,SG,Ts,SG,SG,SG";
+        if limit.is_some() {
+            assert_eq!(shape_of(&run).await, format!("{inputs},Tb,Tc"));
+            continue;
+        }
+        let timed_out = format!("{inputs},Tb,Tx");
+        for attempt in 2..4 {
+            // Of those that follow each other only the first is recorded (R38).
+            assert_eq!(shape_of(&run).await, timed_out);
+            let task = run.describe().await.unwrap().task.unwrap();
+            let (cause, failure) = task.last_failure.unwrap();
+            assert_eq!((task.attempt, cause), (attempt, TaskFailedCause::TimedOut));
+            assert!(
+                failure.to_string().contains("longer than 10000 ms"),
+                "{failure}"
+            );
+            is_slow.store(attempt == 2, Ordering::Release);
+            let wait = task.next_attempt_at.unwrap().since(host.now());
+            world.advance(&host, wait.0).await;
+        }
+        assert_eq!(shape_of(&run).await, format!("{timed_out},T"));
+    }
+}
+
 #[tokio::test]
 async fn a_new_input_ends_the_streak_of_failures_and_is_tried_at_once() {
     let world = World::new();

@@ -57,6 +57,37 @@ async fn an_update_that_completes_while_it_is_looked_up_is_answered() {
 }
 
 #[tokio::test]
+async fn an_update_that_is_recorded_while_it_is_looked_up_is_recorded_once() {
+    let world = World::new();
+    let faults = Faults::default();
+    let host = faults.host(world.host(&answering()), &world.db);
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    // Whoever asks a run that has had an update looks into its history first.
+    let options = UpdateOptions {
+        wait_for: UpdateStage::Accepted,
+        ..UpdateOptions::new("change").id("before")
+    };
+    run.update(options).await.unwrap();
+    run.signal_named("go", vec![]).await.unwrap();
+    host.idle().await;
+    let reads = faults.hold_next_read();
+    let late = ask(&host, UpdateStage::Completed);
+    tokio::task::yield_now().await;
+    reads.wait_for(1);
+    // Meanwhile somebody else asks for the same, and it is answered.
+    let accepted = ask(&host, UpdateStage::Accepted).await.unwrap();
+    assert_eq!(accepted.stage, UpdateStage::Accepted);
+    run.signal_named("go", vec![]).await.unwrap();
+    host.idle().await;
+    reads.open();
+    let answered = late.await.unwrap();
+    assert_eq!(answered.outcome, Some(Ok(Payload::json("7"))));
+    let shape = shape_of(&run).await;
+    assert_eq!(shape.matches("UA").count(), 2, "{shape}");
+}
+
+#[tokio::test]
 async fn r17_an_update_goes_with_a_reset() {
     let world = World::new();
     let host = world.host(&answering()).build().await.unwrap();

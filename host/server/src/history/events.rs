@@ -13,7 +13,9 @@ use crate::{
     },
     time,
 };
-use sandglass_engine::{EventAttributes as E, EventId, HistoryEvent as Event, Payload, Start};
+use sandglass_engine::{
+    EventAttributes as E, EventId, HistoryEvent as Event, Millis, Payload, Start,
+};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -48,6 +50,12 @@ impl<'a> Projection<'a> {
             }
         }
         projection
+    }
+
+    /// How long a workflow task of the run may take.
+    pub(super) fn task_timeout(&self) -> Millis {
+        let own = self.start.and_then(|start| start.task_timeout);
+        own.unwrap_or(super::run::TASK_TIMEOUT)
     }
 
     /// The task queue of the run.
@@ -93,6 +101,7 @@ impl<'a> Projection<'a> {
             | E::WorkflowTaskStarted { .. }
             | E::WorkflowTaskCompleted { .. }
             | E::WorkflowTaskFailed { .. }
+            | E::WorkflowTaskTimedOut { .. }
             | E::TimerStarted { .. }
             | E::TimerFired { .. }
             | E::TimerCanceled { .. }

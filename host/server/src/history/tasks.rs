@@ -1,20 +1,18 @@
 //! Events of workflow tasks, timers and markers.
 
-use super::{
-    events::{Projection, not_of_this_family},
-    run::TASK_TIMEOUT,
-};
+use super::events::{Projection, not_of_this_family};
 use crate::{
     describe::{attempt, task_queue},
     failure::{self, event_id},
     payload,
     proto::{
-        enums::WorkflowTaskFailedCause as ProtoCause,
+        enums::{TimeoutType, WorkflowTaskFailedCause as ProtoCause},
         history::{
             MarkerRecordedEventAttributes, TimerCanceledEventAttributes, TimerFiredEventAttributes,
             TimerStartedEventAttributes, WorkflowTaskCompletedEventAttributes,
             WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
-            WorkflowTaskStartedEventAttributes, history_event::Attributes,
+            WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
+            history_event::Attributes,
         },
     },
     time,
@@ -35,7 +33,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
     match attributes {
         E::WorkflowTaskScheduled { attempt: number } => WorkflowTaskScheduledEventAttributes {
             task_queue: task_queue(projection.task_queue()),
-            start_to_close_timeout: time::limit(Some(TASK_TIMEOUT)),
+            start_to_close_timeout: time::limit(Some(projection.task_timeout())),
             attempt: attempt(number),
         }
         .into(),
@@ -75,6 +73,22 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             ..Default::default()
         }
         .into(),
+        E::WorkflowTaskTimedOut {
+            scheduled_event_id,
+            started_event_id,
+            timeout_type: _,
+        } => WorkflowTaskTimedOutEventAttributes {
+            scheduled_event_id: event_id(scheduled_event_id),
+            started_event_id: event_id(started_event_id),
+            timeout_type: TimeoutType::StartToClose.into(),
+        }
+        .into(),
+        other => beside_tasks(other),
+    }
+}
+
+fn beside_tasks(attributes: E) -> Attributes {
+    match attributes {
         E::MarkerRecorded {
             marker_name,
             details,

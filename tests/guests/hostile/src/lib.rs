@@ -231,9 +231,28 @@ async fn log_flood(lines: u64) -> Result<u64, Failure> {
     Ok(lines)
 }
 
+/// Computes for ever and looks at nothing. Under the name that the scenarios call it by.
+#[activity(name = "Deaf", start_to_close = "10m")]
+async fn loops() -> Result<u32, Failure> {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Computes until it is told to stop, and never heartbeats.
+#[activity(name = "Stubborn", start_to_close = "10m")]
+async fn looks() -> Result<u32, Failure> {
+    while matches!(activity::cancel_state(), activity::AttemptState::Active) {
+        black_box(());
+    }
+    Err(Failure::canceled("told"))
+}
+
 sandglass_guest::export! {
     workflows: [
         spin, memory_bomb, stack_overflow, trap, trap_in_cancel_handler, huge_payload, huge_result,
         billion_timers, use_up, failure_of, log_flood, asked,
-    ]
+    ],
+    activities: [loops, looks],
 }

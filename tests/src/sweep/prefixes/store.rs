@@ -181,6 +181,7 @@ fn scheduled(event: &HistoryEvent, activity_id: &str, call: &ActivityCall) -> Pe
         paused: None,
         reset: AttemptReset::None,
         scheduled_by: None,
+        begun: 0,
         heard_since: Timestamp(0),
     }
 }
