@@ -6,10 +6,12 @@ mod binary;
 mod host;
 mod lives;
 mod log;
+mod server;
 pub mod sweep;
 mod world;
 
 pub use activities::{OnCancel, Probe};
 pub use binary::{compiled, component, repository, sandglass};
 pub use host::{HandleUnderTest, HostUnderTest};
+pub use server::{Server, clients, script, temporal, texts};
 pub use world::{RunUnderTest, World, WorldBuilder};

@@ -45,13 +45,26 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
 
 /// Without asking anybody who they are the server is for this machine only.
 fn check_address(settings: &Settings) -> Result<(), Stop> {
-    if settings.allow_anyone || !settings.keys.is_empty() {
+    if settings.allow_anyone || (settings.allow_plaintext && !settings.keys.is_empty()) {
         return Ok(());
     }
-    let mut listened = [settings.listen, settings.http_listen].into_iter();
-    let Some(address) = listened.find(|address| !address.ip().is_loopback()) else {
+    // The HTTP API has no TLS of its own.
+    let grpc = (
+        settings.listen,
+        settings.tls.is_some() && !settings.keys.is_empty(),
+    );
+    let mut listened = [grpc, (settings.http_listen, false)].into_iter();
+    let open = listened.find(|(address, is_safe)| !address.ip().is_loopback() && !is_safe);
+    let Some((address, _)) = open else {
         return Ok(());
     };
+    if !settings.keys.is_empty() {
+        return Err(usage!(
+            "{address} can be reached from other machines, and API keys would go there as plain \
+             text: set up TLS (gRPC only), or say --allow-plaintext if something in front of the \
+             server does it"
+        ));
+    }
     Err(usage!(
         "{address} can be reached from other machines, and the server asks nobody who they are: \
          listen on 127.0.0.1, set API keys, or say --allow-anyone"
@@ -92,9 +105,9 @@ async fn answer(
     form: OutputForm,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let mut server = Server::bind(host.clone(), settings.listen, settings.keys.clone())
-        .await
-        .or_host()?;
+    let (keys, tls) = (settings.keys.clone(), settings.tls.clone());
+    let server = Server::bind(host.clone(), settings.listen, keys, tls).await;
+    let mut server = server.or_host()?;
     let http = server.listen_http(settings.http_listen).await.or_host()?;
     for (path, task_queue) in &settings.components {
         let bytes = component::read(path)?;

@@ -335,6 +335,7 @@ impl RunHandle {
     /// [`Error::NotFound`], or [`Error::Closed`] if it had ended, or [`Error::TooLarge`].
     pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
         self.inner.check_size("the arguments", &signal.arguments)?;
+        self.inner.check_header(&signal.header)?;
         self.input(Input::Signaled(signal)).await
     }
 

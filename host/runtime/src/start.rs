@@ -148,6 +148,7 @@ pub(crate) async fn start_with(
 ) -> Result<RunHandle, StartError> {
     if let Some(signal) = &signal {
         inner.check_size("the arguments", &signal.arguments)?;
+        inner.check_header(&signal.header)?;
     }
     let digest = checked(inner, &options)?;
     let handle = |run_id: &str| {
@@ -216,6 +217,7 @@ fn checked(inner: &Arc<Inner>, options: &StartOptions) -> Result<Digest, StartEr
         return Err(StartError::InvalidId { len, limit });
     }
     inner.check_size("the arguments", &options.arguments)?;
+    inner.check_header(&options.header)?;
     let invalid = |reason: String| Err(StartError::Invalid { reason });
     let limits = &inner.config.limits;
     let (memo, search) = (&options.memo, &options.search_attributes);
@@ -255,6 +257,20 @@ impl Inner {
     /// Whether a request does not bring too much. Of much it is warned.
     pub(crate) fn check_size(&self, what: &'static str, payloads: &[Payload]) -> Result<(), Error> {
         check_size(&self.config.limits, what, payloads)
+    }
+
+    /// Whether a request's headers do not bring too much: they are kept like its arguments.
+    pub(crate) fn check_header(&self, header: &[(String, Payload)]) -> Result<(), Error> {
+        let sizes = header.iter().map(|(name, value)| name.len() + value.size());
+        let (size, limit) = (sizes.sum(), self.config.limits.payload_bytes);
+        match size > limit {
+            true => Err(Error::TooLarge {
+                what: "the header",
+                size,
+                limit,
+            }),
+            false => Ok(()),
+        }
     }
 }
 

@@ -194,6 +194,7 @@ impl RunHandle {
     pub async fn update(&self, options: UpdateOptions) -> Result<UpdateResponse, MessageError> {
         let host = self.host();
         host.check_size("the arguments", &options.arguments)?;
+        host.check_header(&options.header)?;
         let UpdateOptions {
             name,
             arguments,

@@ -2,18 +2,27 @@
 //! activity. Both ways end in the same calls of the host.
 
 use crate::{
-    door::Door, failure, payload, proto::common::WorkflowExecution, proto::service::*, status,
+    bounds,
+    door::Door,
+    failure, payload,
+    proto::{
+        common::{Payloads, WorkflowExecution},
+        service::*,
+    },
+    status,
 };
-use sandglass::{ActivityHandle, AttemptState, TaskToken};
-use sandglass_engine::Failure;
+use sandglass::{ActivityHandle, AttemptState, Error, TaskToken};
+use sandglass_engine::{Failure, FailureInfo};
 use tonic::Status;
 
+/// A token as it goes and comes.
+pub(crate) fn token(bytes: &[u8]) -> Option<TaskToken> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
 /// The attempt that a token names.
-fn by_token(door: &Door, token: &[u8]) -> Result<ActivityHandle, Status> {
-    let token: Option<TaskToken> = std::str::from_utf8(token)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let token = token.ok_or_else(|| status::invalid("Error deserializing task token."))?;
+fn by_token(door: &Door, bytes: &[u8]) -> Result<ActivityHandle, Status> {
+    let token = token(bytes).ok_or_else(|| status::invalid("Error deserializing task token."))?;
     Ok(door.host.activity(&token))
 }
 
@@ -38,15 +47,80 @@ fn by_id(
 /// What an attempt is told: cancel requested, paused, reset.
 async fn beat(
     activity: &ActivityHandle,
-    details: Option<crate::proto::common::Payloads>,
+    details: Option<Payloads>,
 ) -> Result<(bool, bool, bool), Status> {
-    let state = activity.heartbeat(payload::list(details)).await;
+    let state = match activity.heartbeat(payload::list(details)).await {
+        Err(Error::TooLarge { size, limit, .. }) => {
+            fail_as_too_large(activity, "its heartbeat's details", size, limit, "").await?;
+            return Ok((true, false, false));
+        }
+        state => state,
+    };
     Ok(match state.map_err(status::of)? {
         AttemptState::CancelRequested(_) => (true, false, false),
         AttemptState::Paused => (false, true, false),
         AttemptState::Reset => (false, false, true),
         _ => (false, false, false),
     })
+}
+
+/// What reports too much would report it again and again, or be silent until it times out: its
+/// activity fails instead, for good, as at Temporal's server.
+async fn fail_as_too_large(
+    activity: &ActivityHandle,
+    what: &str,
+    size: usize,
+    limit: usize,
+    identity: &str,
+) -> Result<(), Status> {
+    let info = FailureInfo::Application {
+        failure_type: "PayloadTooLarge".into(),
+        non_retryable: true,
+        details: Vec::new(),
+        next_retry_delay: None,
+    };
+    let message =
+        format!("the activity failed because {what} have {size} bytes, more than {limit}");
+    let failed = activity.fail(Failure::new(message, info), identity).await;
+    failed.map_err(status::of)
+}
+
+/// Reports that an activity has returned this.
+async fn complete(
+    activity: &ActivityHandle,
+    result: Option<Payloads>,
+    identity: &str,
+) -> Result<(), Status> {
+    let result = payload::result(result)?;
+    match activity.complete(result, identity).await {
+        Err(Error::TooLarge { size, limit, .. }) => {
+            fail_as_too_large(
+                activity,
+                "the values that it returned",
+                size,
+                limit,
+                identity,
+            )
+            .await
+        }
+        completed => completed.map_err(status::of),
+    }
+}
+
+/// Reports that an activity has accepted its cancellation.
+async fn cancel(
+    activity: &ActivityHandle,
+    details: Option<Payloads>,
+    identity: &str,
+) -> Result<(), Status> {
+    let details = payload::list(details);
+    match activity.report_canceled(details, identity).await {
+        Err(Error::TooLarge { size, limit, .. }) => {
+            let what = "the details of its cancellation";
+            fail_as_too_large(activity, what, size, limit, identity).await
+        }
+        canceled => canceled.map_err(status::of),
+    }
 }
 
 fn given(failure: Option<crate::proto::failure::Failure>) -> Failure {
@@ -90,10 +164,9 @@ pub(crate) async fn completed(
     door: &Door,
     request: RespondActivityTaskCompletedRequest,
 ) -> Result<RespondActivityTaskCompletedResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_token(door, &request.task_token)?;
-    let result = payload::result(request.result)?;
-    let done = activity.complete(result, &request.identity).await;
-    done.map_err(status::of)?;
+    complete(&activity, request.result, &request.identity).await?;
     Ok(RespondActivityTaskCompletedResponse::default())
 }
 
@@ -101,36 +174,35 @@ pub(crate) async fn completed_by_id(
     door: &Door,
     request: RespondActivityTaskCompletedByIdRequest,
 ) -> Result<RespondActivityTaskCompletedByIdResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_id(
         door,
         request.workflow_id,
         request.run_id,
         &request.activity_id,
     )?;
-    let result = payload::result(request.result)?;
-    let done = activity.complete(result, &request.identity).await;
-    done.map_err(status::of)?;
+    complete(&activity, request.result, &request.identity).await?;
     Ok(RespondActivityTaskCompletedByIdResponse::default())
 }
 
-/// The last details of an attempt that fails, which the next one receives.
-async fn last_details(
-    activity: &ActivityHandle,
-    details: Option<crate::proto::common::Payloads>,
-) -> Result<(), Status> {
-    if details
-        .as_ref()
-        .is_some_and(|list| !list.payloads.is_empty())
-    {
-        beat(activity, details).await?;
+/// The last details of an attempt that fails, which the next one receives. It fails without them
+/// if they are too large.
+async fn last_details(activity: &ActivityHandle, details: Option<Payloads>) -> Result<(), Status> {
+    let details = payload::list(details);
+    if details.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match activity.heartbeat(details).await {
+        Ok(_) | Err(Error::TooLarge { .. }) => Ok(()),
+        Err(error) => Err(status::of(error)),
+    }
 }
 
 pub(crate) async fn failed(
     door: &Door,
     request: RespondActivityTaskFailedRequest,
 ) -> Result<RespondActivityTaskFailedResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_token(door, &request.task_token)?;
     last_details(&activity, request.last_heartbeat_details).await?;
     let done = activity
@@ -144,6 +216,7 @@ pub(crate) async fn failed_by_id(
     door: &Door,
     request: RespondActivityTaskFailedByIdRequest,
 ) -> Result<RespondActivityTaskFailedByIdResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_id(
         door,
         request.workflow_id,
@@ -162,10 +235,9 @@ pub(crate) async fn canceled(
     door: &Door,
     request: RespondActivityTaskCanceledRequest,
 ) -> Result<RespondActivityTaskCanceledResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_token(door, &request.task_token)?;
-    let details = payload::list(request.details);
-    let done = activity.report_canceled(details, &request.identity).await;
-    done.map_err(status::of)?;
+    cancel(&activity, request.details, &request.identity).await?;
     Ok(RespondActivityTaskCanceledResponse::default())
 }
 
@@ -173,14 +245,13 @@ pub(crate) async fn canceled_by_id(
     door: &Door,
     request: RespondActivityTaskCanceledByIdRequest,
 ) -> Result<RespondActivityTaskCanceledByIdResponse, Status> {
+    bounds::names(&[("Identity", &request.identity)])?;
     let activity = by_id(
         door,
         request.workflow_id,
         request.run_id,
         &request.activity_id,
     )?;
-    let details = payload::list(request.details);
-    let done = activity.report_canceled(details, &request.identity).await;
-    done.map_err(status::of)?;
+    cancel(&activity, request.details, &request.identity).await?;
     Ok(RespondActivityTaskCanceledByIdResponse::default())
 }

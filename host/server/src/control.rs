@@ -6,6 +6,7 @@
 //! attempt reports on itself.
 
 use crate::{
+    bounds,
     door::Door,
     proto::{
         common::Payload,
@@ -37,7 +38,16 @@ pub(crate) async fn poll(
     if queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
     }
-    door.workers.listens(&request.identity, &queue);
+    bounds::names(&[
+        ("TaskQueue", &queue),
+        ("Identity", &request.identity),
+        ("WorkerInstanceKey", &request.worker_instance_key),
+    ])?;
+    let now = door.host.now();
+    door.workers.listens(now, &request.identity, &queue);
+    if door.workers.has_gone(now, &request.worker_instance_key) {
+        return Ok(PollNexusTaskQueueResponse::default());
+    }
     let worker = door.workers.polls(&request.worker_instance_key);
     let command = tokio::select! {
         biased;

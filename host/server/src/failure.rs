@@ -20,14 +20,25 @@ pub(crate) fn event_id(id: EventId) -> i64 {
     i64::try_from(id.0).unwrap_or(i64::MAX)
 }
 
+/// Causes of one failure that are taken, and that are shown: clients read no message that is nested
+/// deeper than 100, and one that is would hide the whole history that it is in. Each activity and
+/// child that a failure goes through adds one.
+const TAKEN: usize = 40;
+const SHOWN: usize = 80;
+
 /// A failure as it goes.
 pub(crate) fn to_proto(failure: Failure) -> proto::Failure {
+    shown(failure, SHOWN)
+}
+
+fn shown(failure: Failure, causes: usize) -> proto::Failure {
+    let cause = failure.cause.filter(|_| causes > 0);
     proto::Failure {
         message: failure.message,
         source: failure.source,
         stack_trace: failure.stack_trace,
         encoded_attributes: failure.encoded_attributes.map(payload::to_proto),
-        cause: failure.cause.map(|cause| Box::new(to_proto(*cause))),
+        cause: cause.map(|cause| Box::new(shown(*cause, causes - 1))),
         failure_info: Some(to_info(failure.info)),
     }
 }
@@ -116,15 +127,20 @@ fn to_operation(info: FailureInfo) -> Info {
 }
 
 /// A failure as it came. One of a kind that the host does not know counts as an application's.
-/// Messages nested deeper than 100 are refused before they come here.
+/// Causes beyond the fortieth are left out.
 pub(crate) fn from_proto(failure: proto::Failure) -> Failure {
+    taken(failure, TAKEN)
+}
+
+fn taken(failure: proto::Failure, causes: usize) -> Failure {
+    let cause = failure.cause.filter(|_| causes > 0);
     Failure {
         message: failure.message,
         source: failure.source,
         stack_trace: failure.stack_trace,
         encoded_attributes: failure.encoded_attributes.map(payload::from_proto),
         info: from_info(failure.failure_info),
-        cause: failure.cause.map(|cause| Box::new(from_proto(*cause))),
+        cause: cause.map(|cause| Box::new(taken(*cause, causes - 1))),
     }
 }
 
@@ -235,6 +251,8 @@ fn from_retry_state(state: ProtoRetryState) -> RetryState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::{history, service};
+    use prost::Message as _;
     use sandglass_engine::Payload;
 
     fn comes_back(info: FailureInfo) {
@@ -245,6 +263,40 @@ mod tests {
         };
         let failure = Failure::new("outer", info).caused_by(cause);
         assert_eq!(from_proto(to_proto(failure.clone())), failure);
+    }
+
+    #[test]
+    fn a_chain_of_causes_is_never_too_deep_to_be_read() {
+        fn depth(failure: &Failure) -> usize {
+            let causes = std::iter::successors(Some(failure), |failure| failure.cause.as_deref());
+            causes.count()
+        }
+        let chain = |length| {
+            (0..length).fold(Failure::application("T", "m"), |cause, _| {
+                Failure::application("T", "m").caused_by(cause)
+            })
+        };
+        assert_eq!(depth(&from_proto(to_proto(chain(30)))), 31);
+        assert_eq!(depth(&from_proto(to_proto(chain(500)))), TAKEN + 1);
+        let nested = history::HistoryEvent {
+            attributes: Some(
+                history::WorkflowExecutionFailedEventAttributes {
+                    failure: Some(to_proto(chain(500))),
+                    ..Default::default()
+                }
+                .into(),
+            ),
+            ..Default::default()
+        };
+        let answer = service::GetWorkflowExecutionHistoryResponse {
+            history: Some(history::History {
+                events: vec![nested],
+            }),
+            ..Default::default()
+        };
+        let bytes = answer.encode_to_vec();
+        let read = service::GetWorkflowExecutionHistoryResponse::decode(&*bytes);
+        assert_eq!(read.ok(), Some(answer));
     }
 
     #[test]

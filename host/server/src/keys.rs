@@ -2,7 +2,7 @@
 //!
 //! Only digests are kept, and no key is ever logged; what is logged is the name that it was given.
 
-use crate::named;
+use crate::{named, status};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, header::AUTHORIZATION},
@@ -69,7 +69,7 @@ pub(crate) fn check(keys: &Keys, path: &str, headers: &HeaderMap) -> Result<(), 
         Role::Read if !is_read(call) => {
             tracing::warn!(call, key = name, "a call that the API key does not allow");
             let message = format!("the API key {name:?} may look only, and {call} does more");
-            Err(Status::permission_denied(message))
+            Err(status::denied(message))
         }
         Role::Read | Role::Write => Ok(()),
     }

@@ -8,6 +8,8 @@
 //! is the largest part, the host's events as Temporal's.
 
 mod activities;
+mod body;
+mod bounds;
 mod control;
 mod describe;
 mod door;
@@ -16,6 +18,7 @@ mod health;
 mod history;
 mod http;
 mod keys;
+mod listen;
 mod named;
 mod operate;
 mod payload;
@@ -30,9 +33,12 @@ mod start;
 mod status;
 mod system;
 mod time;
+mod tls;
+mod unsent;
 mod update;
 mod visibility;
 mod workers;
 
 pub use keys::{ApiKey, Role};
 pub use serve::{ServeError, Server};
+pub use tls::{BadTls, TlsSettings};

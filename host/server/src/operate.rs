@@ -1,6 +1,7 @@
 //! What is done to a run: cancel, terminate, signal, pause, reset.
 
 use crate::{
+    bounds,
     door::Door,
     payload,
     proto::{common::WorkflowExecution, service::*},
@@ -35,6 +36,8 @@ pub(crate) async fn terminate(
     request: TerminateWorkflowExecutionRequest,
 ) -> Result<TerminateWorkflowExecutionResponse, Status> {
     let run = door.run(request.workflow_execution, &request.first_execution_run_id)?;
+    bounds::names(&[("Identity", &request.identity)])?;
+    bounds::small(request.reason.len())?;
     let options = TerminateOptions {
         details: payload::list(request.details),
         ..TerminateOptions::new(request.reason, request.identity)
@@ -51,6 +54,11 @@ pub(crate) async fn signal(
     if request.signal_name.is_empty() {
         return Err(status::invalid("SignalName is not set on request."));
     }
+    bounds::names(&[
+        ("SignalName", &request.signal_name),
+        ("RequestId", &request.request_id),
+        ("Identity", &request.identity),
+    ])?;
     let signal = Signal {
         name: request.signal_name,
         arguments: payload::list(request.input),

@@ -1,6 +1,7 @@
 //! `PollActivityTaskQueue`: a worker of any of Temporal's SDKs takes an attempt.
 
 use crate::{
+    activities, bounds,
     describe::{attempt, execution},
     door::{Door, NAMESPACE},
     history::retry_policy,
@@ -10,10 +11,11 @@ use crate::{
         service::{PollActivityTaskQueueRequest, PollActivityTaskQueueResponse},
     },
     status, time,
+    unsent::Unsent,
     workers::Poll,
 };
 use sandglass::{ActivityTask, PollOptions};
-use tonic::Status;
+use tonic::{Response, Status};
 
 pub(crate) async fn poll(
     door: &Door,
@@ -22,6 +24,16 @@ pub(crate) async fn poll(
     let task_queue = request.task_queue.unwrap_or_default().name;
     if task_queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
+    }
+    bounds::names(&[
+        ("TaskQueue", &task_queue),
+        ("Identity", &request.identity),
+        ("WorkerControlTaskQueue", &request.worker_control_task_queue),
+        ("WorkerInstanceKey", &request.worker_instance_key),
+    ])?;
+    let key = &request.worker_instance_key;
+    if door.workers.has_gone(door.host.now(), key) {
+        return Ok(PollActivityTaskQueueResponse::default());
     }
     let (control, unnamed) = match request.worker_control_task_queue {
         named if !named.is_empty() => (Some(named), None),
@@ -32,7 +44,9 @@ pub(crate) async fn poll(
     };
     let rate = request
         .task_queue_metadata
-        .and_then(|metadata| metadata.max_tasks_per_second);
+        .and_then(|metadata| metadata.max_tasks_per_second)
+        // What is no number of tasks says nothing.
+        .filter(|rate| rate.is_finite() && *rate >= 0.0);
     let options = PollOptions {
         control_queue: control,
         max_tasks_per_second: rate,
@@ -51,6 +65,21 @@ pub(crate) async fn poll(
         Some(task) => Ok(answer(task)),
         None => Ok(PollActivityTaskQueueResponse::default()),
     }
+}
+
+/// The answer as it is handed over: an attempt in it is given back if the client has hung up.
+pub(crate) fn reply(
+    door: &Door,
+    answer: PollActivityTaskQueueResponse,
+) -> Response<PollActivityTaskQueueResponse> {
+    let token = activities::token(&answer.task_token);
+    let mut response = Response::new(answer);
+    if let Some(token) = token {
+        response
+            .extensions_mut()
+            .insert(Unsent::new(&door.host, token));
+    }
+    response
 }
 
 /// Waits until the worker of a poll that names no control queue listens to one.

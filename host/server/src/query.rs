@@ -1,6 +1,7 @@
 //! `QueryWorkflow`.
 
 use crate::{
+    bounds,
     describe::status_of,
     door::Door,
     payload,
@@ -27,6 +28,7 @@ pub(crate) async fn query(
     let Some(query) = request.query.filter(|query| !query.query_type.is_empty()) else {
         return Err(status::invalid("QueryType is not set on request."));
     };
+    bounds::names(&[("QueryType", &query.query_type)])?;
     let options = QueryOptions {
         name: query.query_type,
         arguments: payload::list(query.query_args),

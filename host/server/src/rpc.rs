@@ -1,32 +1,48 @@
 //! The calls, each with the function that answers it. What is common to all is done here: the
-//! namespace is looked at, and the end of each call is logged.
+//! namespace is looked at and the size of what came, and the end of each call is logged.
 
 use crate::{
-    activities, control, describe, door::Door, history, operate, poll,
+    activities, bounds, control, describe, door::Door, history, operate, poll,
     proto::generated::workflow::workflow_service_server::WorkflowService, proto::service, query,
     start, system, update, visibility, workers,
 };
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 /// Logs how a call ended.
-fn log<T>(call: &'static str, answer: Result<T, Status>) -> Result<Response<T>, Status> {
-    match &answer {
+fn log<T>(call: &'static str, answer: &Result<T, Status>) {
+    match answer {
         Ok(_) => tracing::debug!(call, "answered"),
         Err(status) => {
             tracing::debug!(call, code = ?status.code(), reason = status.message(), "refused");
         }
     }
-    answer.map(Response::new)
 }
 
 macro_rules! calls {
     (@check namespace, $door:ident, $request:ident) => {
         $door.check_namespace(&$request.namespace)
     };
+    (@check task, $door:ident, $request:ident) => {
+        $door.check_namespace(&$request.namespace)
+    };
     (@check no_namespace, $door:ident, $request:ident) => {
         Ok::<(), Status>(())
     };
-    ($($scope:ident $call:ident($request:ident) -> $response:ident: $answer:path;)+) => {
+    // What comes with a run or an activity the host's own limits are for.
+    (@size payloads, $request:ident) => {
+        Ok::<(), Status>(())
+    };
+    (@size $size:ident, $request:ident) => {
+        bounds::$size($request.encoded_len())
+    };
+    (@reply task, $door:ident, $answer:ident) => {
+        poll::reply($door, $answer)
+    };
+    (@reply $scope:ident, $door:ident, $answer:ident) => {
+        Response::new($answer)
+    };
+    ($($scope:ident $size:ident $call:ident($request:ident) -> $response:ident: $answer:path;)+) => {
         #[tonic::async_trait]
         impl WorkflowService for Door {
             $(async fn $call(
@@ -35,86 +51,89 @@ macro_rules! calls {
             ) -> Result<Response<service::$response>, Status> {
                 let request = request.into_inner();
                 let door = self;
-                let answer = match calls!(@check $scope, door, request) {
+                let checked = calls!(@check $scope, door, request)
+                    .and_then(|()| calls!(@size $size, request));
+                let answer = match checked {
                     Ok(()) => $answer(door, request).await,
                     Err(status) => Err(status),
                 };
-                log(stringify!($call), answer)
+                log(stringify!($call), &answer);
+                answer.map(|answer| calls!(@reply $scope, door, answer))
             })+
         }
     };
 }
 
 calls! {
-    no_namespace get_system_info(GetSystemInfoRequest) -> GetSystemInfoResponse: system::system;
-    no_namespace get_cluster_info(GetClusterInfoRequest) -> GetClusterInfoResponse: system::cluster;
-    no_namespace describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse:
+    no_namespace small get_system_info(GetSystemInfoRequest) -> GetSystemInfoResponse: system::system;
+    no_namespace small get_cluster_info(GetClusterInfoRequest) -> GetClusterInfoResponse: system::cluster;
+    no_namespace small describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse:
         system::namespace;
-    no_namespace list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse:
+    no_namespace small list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse:
         system::namespaces;
-    namespace start_workflow_execution(StartWorkflowExecutionRequest)
+    namespace payloads start_workflow_execution(StartWorkflowExecutionRequest)
         -> StartWorkflowExecutionResponse: start::start;
-    namespace signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest)
+    namespace payloads signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest)
         -> SignalWithStartWorkflowExecutionResponse: start::signal_with_start;
-    namespace request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest)
+    namespace small request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest)
         -> RequestCancelWorkflowExecutionResponse: operate::cancel;
-    namespace terminate_workflow_execution(TerminateWorkflowExecutionRequest)
+    namespace payloads terminate_workflow_execution(TerminateWorkflowExecutionRequest)
         -> TerminateWorkflowExecutionResponse: operate::terminate;
-    namespace signal_workflow_execution(SignalWorkflowExecutionRequest)
+    namespace payloads signal_workflow_execution(SignalWorkflowExecutionRequest)
         -> SignalWorkflowExecutionResponse: operate::signal;
-    namespace pause_workflow_execution(PauseWorkflowExecutionRequest)
+    namespace small pause_workflow_execution(PauseWorkflowExecutionRequest)
         -> PauseWorkflowExecutionResponse: operate::pause;
-    namespace unpause_workflow_execution(UnpauseWorkflowExecutionRequest)
+    namespace small unpause_workflow_execution(UnpauseWorkflowExecutionRequest)
         -> UnpauseWorkflowExecutionResponse: operate::unpause;
-    namespace reset_workflow_execution(ResetWorkflowExecutionRequest)
+    namespace small reset_workflow_execution(ResetWorkflowExecutionRequest)
         -> ResetWorkflowExecutionResponse: operate::reset;
-    namespace describe_workflow_execution(DescribeWorkflowExecutionRequest)
+    namespace small describe_workflow_execution(DescribeWorkflowExecutionRequest)
         -> DescribeWorkflowExecutionResponse: describe::describe;
-    namespace get_workflow_execution_history(GetWorkflowExecutionHistoryRequest)
+    namespace small get_workflow_execution_history(GetWorkflowExecutionHistoryRequest)
         -> GetWorkflowExecutionHistoryResponse: history::get;
-    namespace get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest)
+    namespace small get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest)
         -> GetWorkflowExecutionHistoryReverseResponse: history::get_reverse;
-    namespace query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse: query::query;
-    namespace update_workflow_execution(UpdateWorkflowExecutionRequest)
+    namespace payloads query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse: query::query;
+    namespace payloads update_workflow_execution(UpdateWorkflowExecutionRequest)
         -> UpdateWorkflowExecutionResponse: update::update;
-    namespace poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest)
+    namespace small poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest)
         -> PollWorkflowExecutionUpdateResponse: update::poll;
-    namespace list_workflow_executions(ListWorkflowExecutionsRequest)
+    namespace small list_workflow_executions(ListWorkflowExecutionsRequest)
         -> ListWorkflowExecutionsResponse: visibility::list;
-    namespace count_workflow_executions(CountWorkflowExecutionsRequest)
+    namespace small count_workflow_executions(CountWorkflowExecutionsRequest)
         -> CountWorkflowExecutionsResponse: visibility::count;
-    namespace poll_workflow_task_queue(PollWorkflowTaskQueueRequest)
+    namespace small poll_workflow_task_queue(PollWorkflowTaskQueueRequest)
         -> PollWorkflowTaskQueueResponse: system::poll_workflow_task;
-    namespace record_activity_task_heartbeat(RecordActivityTaskHeartbeatRequest)
+    namespace payloads record_activity_task_heartbeat(RecordActivityTaskHeartbeatRequest)
         -> RecordActivityTaskHeartbeatResponse: activities::heartbeat;
-    namespace record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest)
+    namespace payloads record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest)
         -> RecordActivityTaskHeartbeatByIdResponse: activities::heartbeat_by_id;
-    namespace respond_activity_task_completed(RespondActivityTaskCompletedRequest)
+    namespace payloads respond_activity_task_completed(RespondActivityTaskCompletedRequest)
         -> RespondActivityTaskCompletedResponse: activities::completed;
-    namespace respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest)
+    namespace payloads respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest)
         -> RespondActivityTaskCompletedByIdResponse: activities::completed_by_id;
-    namespace respond_activity_task_failed(RespondActivityTaskFailedRequest)
+    namespace payloads respond_activity_task_failed(RespondActivityTaskFailedRequest)
         -> RespondActivityTaskFailedResponse: activities::failed;
-    namespace respond_activity_task_failed_by_id(RespondActivityTaskFailedByIdRequest)
+    namespace payloads respond_activity_task_failed_by_id(RespondActivityTaskFailedByIdRequest)
         -> RespondActivityTaskFailedByIdResponse: activities::failed_by_id;
-    namespace respond_activity_task_canceled(RespondActivityTaskCanceledRequest)
+    namespace payloads respond_activity_task_canceled(RespondActivityTaskCanceledRequest)
         -> RespondActivityTaskCanceledResponse: activities::canceled;
-    namespace respond_activity_task_canceled_by_id(RespondActivityTaskCanceledByIdRequest)
+    namespace payloads respond_activity_task_canceled_by_id(RespondActivityTaskCanceledByIdRequest)
         -> RespondActivityTaskCanceledByIdResponse: activities::canceled_by_id;
-    namespace poll_activity_task_queue(PollActivityTaskQueueRequest)
+    task small poll_activity_task_queue(PollActivityTaskQueueRequest)
         -> PollActivityTaskQueueResponse: poll::poll;
-    namespace poll_nexus_task_queue(PollNexusTaskQueueRequest)
+    namespace small poll_nexus_task_queue(PollNexusTaskQueueRequest)
         -> PollNexusTaskQueueResponse: control::poll;
-    namespace respond_nexus_task_completed(RespondNexusTaskCompletedRequest)
+    namespace payloads respond_nexus_task_completed(RespondNexusTaskCompletedRequest)
         -> RespondNexusTaskCompletedResponse: control::completed;
-    namespace respond_nexus_task_failed(RespondNexusTaskFailedRequest)
+    namespace payloads respond_nexus_task_failed(RespondNexusTaskFailedRequest)
         -> RespondNexusTaskFailedResponse: control::failed;
-    namespace record_worker_heartbeat(RecordWorkerHeartbeatRequest)
+    namespace of_workers record_worker_heartbeat(RecordWorkerHeartbeatRequest)
         -> RecordWorkerHeartbeatResponse: workers::heartbeat;
-    namespace shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse: workers::shut_down;
-    namespace list_workers(ListWorkersRequest) -> ListWorkersResponse: workers::list;
-    namespace count_workers(CountWorkersRequest) -> CountWorkersResponse: workers::count;
-    namespace describe_worker(DescribeWorkerRequest) -> DescribeWorkerResponse: workers::describe;
-    namespace describe_task_queue(DescribeTaskQueueRequest)
+    namespace of_workers shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse: workers::shut_down;
+    namespace small list_workers(ListWorkersRequest) -> ListWorkersResponse: workers::list;
+    namespace small count_workers(CountWorkersRequest) -> CountWorkersResponse: workers::count;
+    namespace small describe_worker(DescribeWorkerRequest) -> DescribeWorkerResponse: workers::describe;
+    namespace small describe_task_queue(DescribeTaskQueueRequest)
         -> DescribeTaskQueueResponse: workers::describe_queue;
 }

@@ -1,15 +1,18 @@
 //! The port, and what listens on it.
 
 use crate::{
+    body,
     door::Door,
     http,
     keys::{self, ApiKey, Keys},
-    named,
+    listen, named,
     proto::generated::{
         health::health_server::HealthServer,
         workflow::workflow_service_server::WorkflowServiceServer,
     },
     queues::TaskQueues,
+    tls::{BadTls, Tls, TlsSettings},
+    unsent,
 };
 use sandglass::{Error, Host};
 use sandglass_engine::Digest;
@@ -20,14 +23,17 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{
-    codec::CompressionEncoding,
-    service::Routes,
-    transport::{self, server::TcpIncoming},
-};
+use tonic::{codec::CompressionEncoding, service::Routes, transport};
 
-/// The largest message that is taken. The host's own limits are lower and have better errors.
-const MESSAGE_BYTES_MAX: usize = 128 << 20;
+/// The largest message that is sent.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+
+/// The least that the largest message may have that is taken: what is too large for the host by some
+/// is to be refused by the host, whose errors are better.
+const MESSAGE_BYTES_MIN: usize = 16 << 20;
+
+/// Bytes of a request's headers.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
 
 /// How often a silent connection is asked for a sign of life, and how long that may take: a client
 /// whose machine is gone is not waited for.
@@ -36,6 +42,11 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Calls of one connection that are answered at the same time. Idle polls count.
 const STREAMS_PER_CONNECTION: u32 = 10_000;
+
+/// Calls that a client gave up before they were looked at, and those that were refused because of
+/// it, after which its connection is closed: it does nothing but make work.
+const RESETS_PENDING: usize = 100;
+const RESETS_OF_OURS: usize = 1024;
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +59,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The certificates or the key make no sense.
+    #[error(transparent)]
+    Tls(#[from] BadTls),
     /// Serving ended by itself.
     #[error("the server ended: {0}")]
     Transport(#[from] transport::Error),
@@ -59,21 +73,25 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     keys: Keys,
+    tls: Option<Tls>,
     closing: watch::Sender<bool>,
     http: Option<TcpListener>,
 }
 
 impl Server {
     /// Listens on an address for clients of this host; port 0 takes a free one. Without API keys
-    /// nobody is asked who they are: whoever can reach the address may do everything.
+    /// nobody is asked who they are: whoever can reach the address may do everything. Without TLS
+    /// keys and payloads go over the network as they are.
     ///
     /// # Errors
-    /// [`ServeError::Listen`].
+    /// [`ServeError::Listen`], [`ServeError::Tls`].
     pub async fn bind(
         host: Host,
         address: SocketAddr,
         keys: Vec<ApiKey>,
+        tls: Option<TlsSettings>,
     ) -> Result<Self, ServeError> {
+        let tls = tls.as_ref().map(Tls::new).transpose()?;
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -92,6 +110,7 @@ impl Server {
             listener,
             address,
             keys: keys::by_digest(keys),
+            tls,
             closing,
             http: None,
         })
@@ -146,11 +165,14 @@ impl Server {
     /// # Errors
     /// [`ServeError::Transport`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let limits = self.door.host.limits();
+        // A start may bring arguments, headers, a memo and search attributes.
+        let message = limits.payload_bytes.saturating_mul(4);
         let workflow = WorkflowServiceServer::from_arc(Arc::clone(&self.door))
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+            .max_decoding_message_size(message.max(MESSAGE_BYTES_MIN))
+            .max_encoding_message_size(ANSWER_BYTES_MAX);
         let (door, http_keys) = (Arc::clone(&self.door), Arc::clone(&self.keys));
         let health = HealthServer::from_arc(self.door)
             .accept_compressed(CompressionEncoding::Gzip)
@@ -158,6 +180,11 @@ impl Server {
         let routes = Routes::new(workflow)
             .add_service(health)
             .into_axum_router()
+            .layer(axum::middleware::from_fn(unsent::watch))
+            .layer(axum::middleware::from_fn_with_state(
+                body::Held::default(),
+                body::bound,
+            ))
             .layer(axum::middleware::from_fn(named::refuse))
             .layer(axum::middleware::from_fn_with_state(self.keys, keys::guard));
         let closing = self.closing;
@@ -169,15 +196,15 @@ impl Server {
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
+            .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING))
+            .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS))
             .add_routes(Routes::from(routes))
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(self.listener).with_nodelay(Some(true)),
-                async move {
-                    stop.await;
-                    // Nobody may be left who listens.
-                    closing.send_replace(true);
-                },
-            )
+            .serve_with_incoming_shutdown(listen::accept(self.listener, self.tls), async move {
+                stop.await;
+                // Nobody may be left who listens.
+                closing.send_replace(true);
+            })
             .await?;
         over.send_replace(true);
         if let Some(http) = http {

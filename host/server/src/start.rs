@@ -1,6 +1,7 @@
 //! `StartWorkflowExecution`, `SignalWithStartWorkflowExecution`.
 
 use crate::{
+    bounds,
     describe::status_of,
     door::{Door, NAMESPACE},
     payload,
@@ -25,6 +26,7 @@ pub(crate) async fn start(
     door: &Door,
     request: StartWorkflowExecutionRequest,
 ) -> Result<StartWorkflowExecutionResponse, Status> {
+    let request = with_id(request)?;
     let options = options(door, request, IdConflictPolicy::Fail)?;
     let request_id = options.request_id.clone();
     let conflict = options.id_reuse;
@@ -50,15 +52,21 @@ pub(crate) async fn signal_with_start(
     if request.signal_name.is_empty() {
         return Err(status::invalid("SignalName is not set on request."));
     }
+    bounds::names(&[("SignalName", &request.signal_name)])?;
+    let (name, arguments) = (
+        request.signal_name.clone(),
+        payload::list(request.signal_input.clone()),
+    );
+    let request = with_id(without_signal(request))?;
     let signal = Signal {
-        name: request.signal_name.clone(),
-        arguments: payload::list(request.signal_input.clone()),
-        header: Vec::new(),
+        name,
+        arguments,
+        // They are of both, the start and the signal.
+        header: payload::header(request.header.clone()),
         identity: request.identity.clone(),
         // The same request again is the same signal too.
         request_id: request.request_id.clone(),
     };
-    let request = without_signal(request);
     let options = options(door, request, IdConflictPolicy::UseExisting)?;
     let request_id = options.request_id.clone();
     let reuse = options.id_reuse;
@@ -72,6 +80,16 @@ pub(crate) async fn signal_with_start(
         run_id: begun.run_id,
         ..Default::default()
     })
+}
+
+/// The request with an id: what it started is told from what was there by that.
+fn with_id(
+    mut request: StartWorkflowExecutionRequest,
+) -> Result<StartWorkflowExecutionRequest, Status> {
+    if request.request_id.is_empty() {
+        request.request_id = bounds::new_id()?;
+    }
+    Ok(request)
 }
 
 /// The part of the request that a start has too.
@@ -120,6 +138,13 @@ fn options(
     let (id_reuse, id_conflict) = policies(&request, conflict);
     let workflow_type = request.workflow_type.unwrap_or_default().name;
     let task_queue = request.task_queue.unwrap_or_default().name;
+    bounds::names(&[
+        ("WorkflowType", &workflow_type),
+        ("TaskQueue", &task_queue),
+        ("RequestId", &request.request_id),
+        ("Identity", &request.identity),
+        ("CronSchedule", &request.cron_schedule),
+    ])?;
     let queues = door
         .queues
         .read()
@@ -181,6 +206,8 @@ fn retry_policy(policy: common::RetryPolicy) -> Result<RetryPolicy, Status> {
     let interval = |what, length| Ok::<_, Status>(time::optional(what, length)?.map(Millis::from));
     let initial = interval("the initial interval", policy.initial_interval)?;
     let maximum_attempts = u32::try_from(policy.maximum_attempts);
+    let types = policy.non_retryable_error_types.iter();
+    bounds::small(types.map(String::len).sum())?;
     Ok(RetryPolicy {
         initial_interval: initial.unwrap_or(default.initial_interval),
         backoff_coefficient: match policy.backoff_coefficient {
@@ -213,9 +240,9 @@ impl Begun {
         })
     }
 
-    /// Whether it was this request that started it. One without an id was made one up for.
+    /// Whether it was this request that started it.
     fn is_by(&self, request_id: Option<&str>) -> bool {
-        request_id.is_none_or(|id| id == self.start.request_id)
+        request_id == Some(&*self.start.request_id)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use crate::{
     failure,
-    proto::{Any, details, rpc},
+    proto::{
+        Any, details,
+        enums::{ResourceExhaustedCause, ResourceExhaustedScope},
+        rpc,
+    },
 };
 use prost::{Message, bytes::Bytes};
 use sandglass::{Error, MessageError, StartError};
@@ -33,6 +37,33 @@ fn with_detail<D: Message>(
 /// The request makes no sense, now and later.
 pub(crate) fn invalid(message: impl Into<String>) -> Status {
     Status::invalid_argument(message)
+}
+
+/// There is too much of something; it may pass.
+pub(crate) fn exhausted(message: impl Into<String>) -> Status {
+    let detail = details::ResourceExhaustedFailure {
+        cause: ResourceExhaustedCause::SystemOverloaded.into(),
+        scope: ResourceExhaustedScope::System.into(),
+    };
+    let code = Code::ResourceExhausted;
+    with_detail(code, message, "ResourceExhaustedFailure", &detail)
+}
+
+/// Whoever asks may not.
+pub(crate) fn denied(message: impl Into<String>) -> Status {
+    let message = message.into();
+    let detail = details::PermissionDeniedFailure {
+        reason: message.clone(),
+    };
+    let code = Code::PermissionDenied;
+    with_detail(code, message, "PermissionDeniedFailure", &detail)
+}
+
+/// The run's code cannot be asked now.
+fn not_ready(message: String) -> Status {
+    let detail = details::WorkflowNotReadyFailure::default();
+    let code = Code::FailedPrecondition;
+    with_detail(code, message, "WorkflowNotReadyFailure", &detail)
 }
 
 /// There is no such thing.
@@ -119,11 +150,10 @@ pub(crate) fn of_start(error: StartError) -> Status {
 pub(crate) fn of_message(error: MessageError) -> Status {
     match error {
         MessageError::Failed(failure) | MessageError::Trapped(failure) => query_failed(failure),
-        MessageError::Failing { .. } | MessageError::Paused | MessageError::Rejected(_) => {
-            Status::failed_precondition(error.to_string())
-        }
+        MessageError::Failing { .. } | MessageError::Paused => not_ready(error.to_string()),
+        MessageError::Rejected(_) => Status::failed_precondition(error.to_string()),
         MessageError::DeadlineExceeded(_) => Status::deadline_exceeded(error.to_string()),
-        MessageError::Exhausted(_) => Status::resource_exhausted(error.to_string()),
+        MessageError::Exhausted(_) => exhausted(error.to_string()),
         MessageError::Aborted => not_found("workflow update was aborted by closing workflow"),
         MessageError::Host(error) => of(error),
     }

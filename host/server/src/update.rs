@@ -3,6 +3,7 @@
 //! An update that the run's code refuses is an outcome with a failure, not an error of the call.
 
 use crate::{
+    bounds,
     door::{Door, LONG_POLL},
     failure, payload,
     proto::{
@@ -38,18 +39,28 @@ pub(crate) async fn update(
     if input.name.is_empty() {
         return Err(status::invalid("update name is not set"));
     }
-    let stage = stage_of(request.wait_policy);
+    let stage = stage_of(request.wait_policy, UpdateStage::Accepted);
+    // Asked for again below, it must be the same update.
+    let update_id = match meta.update_id {
+        none if none.is_empty() => bounds::new_id()?,
+        given => given,
+    };
+    bounds::names(&[
+        ("UpdateName", &input.name),
+        ("UpdateId", &update_id),
+        ("Identity", &meta.identity),
+    ])?;
     let options = UpdateOptions {
         name: input.name,
         arguments: payload::list(input.args),
         header: payload::header(input.header),
-        update_id: Some(meta.update_id).filter(|id| !id.is_empty()),
+        update_id: Some(update_id.clone()),
         identity: meta.identity,
         wait_for: stage,
         timeout: Some(LONG_POLL),
     };
-    let update_id = options.update_id.clone();
-    let found = match run.update(options.clone()).await {
+    let asked = door.poll(run.update(options.clone())).await;
+    let found = match asked.unwrap_or(Err(MessageError::DeadlineExceeded(0))) {
         Err(MessageError::DeadlineExceeded(_)) if stage > UpdateStage::Admitted => {
             // It goes on. How far it is by now is said at once; the client polls for the rest.
             let options = UpdateOptions {
@@ -68,12 +79,7 @@ pub(crate) async fn update(
         Err(MessageError::Failed(failure)) => {
             let run_id = current_run_id(&run).await?;
             let outcome = Some(to_outcome(Err(failure)));
-            (
-                UpdateStage::Completed,
-                outcome,
-                run_id,
-                update_id.unwrap_or_default(),
-            )
+            (UpdateStage::Completed, outcome, run_id, update_id)
         }
         Err(error) => return Err(status::of_message(error)),
     };
@@ -92,10 +98,11 @@ async fn current_run_id(run: &RunHandle) -> Result<String, Status> {
     }
 }
 
-fn stage_of(policy: Option<WaitPolicy>) -> UpdateStage {
+fn stage_of(policy: Option<WaitPolicy>, default: UpdateStage) -> UpdateStage {
     match policy.unwrap_or_default().lifecycle_stage() {
+        Stage::Unspecified => default,
         Stage::Admitted => UpdateStage::Admitted,
-        Stage::Unspecified | Stage::Accepted => UpdateStage::Accepted,
+        Stage::Accepted => UpdateStage::Accepted,
         Stage::Completed => UpdateStage::Completed,
     }
 }
@@ -138,10 +145,7 @@ pub(crate) async fn poll(
     } = request.update_ref.unwrap_or_default();
     let run = door.run(workflow_execution, "")?;
     // A poll without a policy does not wait.
-    let wanted = match request.wait_policy {
-        None => UpdateStage::Admitted,
-        policy => stage_of(policy),
-    };
+    let wanted = stage_of(request.wait_policy, UpdateStage::Admitted);
     let asked = door.poll(run.poll_update(&update_id, wanted, Some(LONG_POLL)));
     let found = match asked.await {
         None | Some(Err(MessageError::DeadlineExceeded(_))) => {

@@ -14,6 +14,7 @@ use crate::{
     },
     status, time,
 };
+use prost::Message as _;
 use sandglass_engine::{Millis, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,6 +29,12 @@ const FORGOTTEN_AFTER: Millis = Millis(5 * 60_000);
 /// Most workers that are listed.
 const WORKERS: usize = 100_000;
 
+/// Bytes of what one worker tells of itself. More is not kept.
+const HEARTBEAT: usize = 16 << 10;
+
+/// How long it is remembered that a worker shuts down: a poll of its may still be on its way.
+const SHUT_DOWN_FOR: Millis = Millis(60_000);
+
 /// Most task queues that it is warned of.
 const QUEUES: usize = 1000;
 
@@ -36,8 +43,10 @@ const QUEUES: usize = 1000;
 pub(crate) struct Workers {
     known: Mutex<BTreeMap<String, (Timestamp, WorkerHeartbeat)>>,
     polling: Arc<Polling>,
-    /// The control queue of each identity that listens to one.
-    controls: Mutex<HashMap<String, String>>,
+    /// When a worker said that it shuts down.
+    gone: Mutex<HashMap<String, Timestamp>>,
+    /// The control queue of each identity that listens to one, and since when it is known to.
+    controls: Mutex<HashMap<String, (Timestamp, String)>>,
     /// Task queues of which a worker has asked for workflow tasks.
     asked: Mutex<BTreeSet<String>>,
 }
@@ -106,20 +115,27 @@ impl Workers {
 
     /// A worker listens to a control queue. The first polls of its process were sent before it did
     /// and name none; they are ended, so that those that follow can be told of cancellations.
-    pub(crate) fn listens(&self, identity: &str, control_queue: &str) {
+    pub(crate) fn listens(&self, now: Timestamp, identity: &str, control_queue: &str) {
         let mut controls = lock(&self.controls);
-        if controls.len() >= WORKERS || controls.get(identity).is_some_and(|q| q == control_queue) {
-            return;
+        if let Some((at, known)) = controls.get_mut(identity) {
+            *at = now;
+            if known == control_queue {
+                return;
+            }
+        } else if controls.len() >= WORKERS {
+            controls.retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
         }
-        controls.insert(identity.into(), control_queue.into());
-        self.end_polls(&unnamed(identity));
+        if controls.len() < WORKERS {
+            controls.insert(identity.into(), (now, control_queue.into()));
+            self.end_polls(&unnamed(identity));
+        }
     }
 
     /// The control queue of whoever polls and names none, if the same worker listens to one; else a
     /// poll that is ended once it does.
     pub(crate) fn control_of(&self, identity: &str) -> Result<String, Poll> {
         let controls = lock(&self.controls);
-        let known = controls.get(identity).cloned();
+        let known = controls.get(identity).map(|(_, queue)| queue.clone());
         known.ok_or_else(|| self.polls(&unnamed(identity)))
     }
 
@@ -135,8 +151,38 @@ impl Workers {
         }
     }
 
+    /// A worker shuts down: its polls are ended, also those that come late.
+    fn shuts_down(&self, now: Timestamp, key: &str) {
+        if key.is_empty() {
+            return;
+        }
+        let mut gone = lock(&self.gone);
+        if gone.len() >= WORKERS {
+            gone.retain(|_, at| now.since(*at) < SHUT_DOWN_FOR);
+        }
+        if gone.len() < WORKERS {
+            gone.insert(key.into(), now);
+        }
+        drop(gone);
+        self.end_polls(key);
+    }
+
+    /// Whether a worker has said that it shuts down.
+    pub(crate) fn has_gone(&self, now: Timestamp, key: &str) -> bool {
+        let gone = lock(&self.gone);
+        gone.get(key)
+            .is_some_and(|at| now.since(*at) < SHUT_DOWN_FOR)
+    }
+
     fn note(&self, now: Timestamp, heartbeat: WorkerHeartbeat) {
+        if heartbeat.encoded_len() > HEARTBEAT {
+            tracing::debug!("what a worker tells of itself is too much to be kept");
+            return;
+        }
         let mut known = lock(&self.known);
+        if known.len() >= WORKERS {
+            known.retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
+        }
         if known.len() < WORKERS || known.contains_key(&heartbeat.worker_instance_key) {
             known.insert(heartbeat.worker_instance_key.clone(), (now, heartbeat));
         }
@@ -166,9 +212,10 @@ pub(crate) async fn shut_down(
     door: &Door,
     request: ShutdownWorkerRequest,
 ) -> Result<ShutdownWorkerResponse, Status> {
-    door.workers.end_polls(&request.worker_instance_key);
+    let now = door.host.now();
+    door.workers.shuts_down(now, &request.worker_instance_key);
     if let Some(heartbeat) = request.worker_heartbeat {
-        door.workers.note(door.host.now(), heartbeat);
+        door.workers.note(now, heartbeat);
     }
     Ok(ShutdownWorkerResponse::default())
 }

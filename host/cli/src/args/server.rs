@@ -32,6 +32,10 @@ pub struct ServerArgs {
     /// Listen on an address that other machines can reach, although nobody is asked who they are
     #[arg(long)]
     pub allow_anyone: bool,
+    /// Let API keys go over the network as plain text, because something in front of the server
+    /// does TLS
+    #[arg(long)]
+    pub allow_plaintext: bool,
     /// What runs may ask for
     #[command(flatten)]
     pub limits: LimitArgs,

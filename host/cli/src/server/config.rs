@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use sandglass_engine::Limits;
-use sandglass_server::{ApiKey, Role};
+use sandglass_server::{ApiKey, Role, TlsSettings};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -38,6 +38,8 @@ struct File {
     http_listen: Option<SocketAddr>,
     /// Whether other machines may reach it.
     allow_anyone: bool,
+    /// Whether API keys may go over the network as plain text.
+    allow_plaintext: bool,
     /// Workflow components.
     component: Vec<Component>,
     /// Activity components that the server runs.
@@ -48,6 +50,20 @@ struct File {
     limits: BTreeMap<String, usize>,
     /// Who may do what; nobody is asked if there are none.
     api_key: Vec<Key>,
+    /// What TLS needs.
+    tls: Option<TlsFiles>,
+}
+
+/// Files in PEM.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct TlsFiles {
+    /// The server's certificate, then those that lead to its root.
+    certificate: PathBuf,
+    /// Its private key.
+    key: PathBuf,
+    /// Those that clients' certificates must come from.
+    client_authority: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,17 +95,18 @@ fn task_queue() -> String {
 }
 
 /// What is to be served.
-#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) store: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) http_listen: SocketAddr,
     pub(super) allow_anyone: bool,
+    pub(super) allow_plaintext: bool,
     /// Workflow components, each with its task queue.
     pub(super) components: Vec<(PathBuf, String)>,
     pub(super) activities: Vec<PathBuf>,
     pub(super) limits: Limits,
     pub(super) keys: Vec<ApiKey>,
+    pub(super) tls: Option<TlsSettings>,
 }
 
 /// Reads and checks what is to be served.
@@ -142,6 +159,7 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
         })
     });
     let keys = keys.collect::<Result<Vec<_>, Stop>>()?;
+    let tls = file.tls.map(|files| tls(files, place)).transpose()?;
     let stored = args.store.clone();
     let listen = args.listen.or(file.listen);
     let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
@@ -153,10 +171,27 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
         http_listen: http_listen.unwrap_or_else(|| beside(listen)),
         listen,
         allow_anyone: args.allow_anyone || file.allow_anyone,
+        allow_plaintext: args.allow_plaintext || file.allow_plaintext,
         components,
         activities,
         limits,
         keys,
+        tls,
+    })
+}
+
+/// Reads what TLS needs.
+fn tls(files: TlsFiles, place: impl Fn(PathBuf) -> PathBuf) -> Result<TlsSettings, Stop> {
+    let read = |path: PathBuf| {
+        let path = place(path);
+        fs::read(&path)
+            .with_context(|| format!("cannot read {}", path.display()))
+            .or_usage()
+    };
+    Ok(TlsSettings {
+        certificates: read(files.certificate)?,
+        key: read(files.key)?,
+        client_authorities: files.client_authority.map(read).transpose()?,
     })
 }
 

@@ -1,0 +1,127 @@
+//! The bodies of requests while they are read: how many bytes all of them hold together, and how
+//! long one may take. And what is said of one that is no message.
+
+use crate::status;
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::Response,
+};
+use http_body::{Frame, SizeHint};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Sleep;
+use tonic::{Code, Status};
+
+/// Bytes of all bodies that are being read.
+const TOGETHER: usize = 256 << 20;
+
+/// How long a body may take.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// The bytes that are held now.
+pub(crate) type Held = Arc<AtomicUsize>;
+
+/// A body that is being read.
+struct Bounded {
+    body: Body,
+    held: Held,
+    own: usize,
+    /// Only a body that is not there at once needs a clock.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let frame = match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let new = || Box::pin(tokio::time::sleep(WITHIN));
+                let late = this.late.get_or_insert_with(new);
+                std::task::ready!(late.as_mut().poll(context));
+                let message = format!("the request was not here within {WITHIN:?}");
+                let error = axum::Error::new(Status::deadline_exceeded(message));
+                return Poll::Ready(Some(Err(error)));
+            }
+        };
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        this.own += length;
+        if this.held.fetch_add(length, Ordering::Relaxed) + length > TOGETHER {
+            let status = status::exhausted("too many large requests at the same time");
+            return Poll::Ready(Some(Err(axum::Error::new(status))));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What the transport says of a request that it cannot read, as those need it who sent it: they
+/// would send it again and again.
+fn unreadable(headers: &HeaderMap) -> Option<Status> {
+    let status = Status::from_header_map(headers)?;
+    match status.code() {
+        // Nothing of ours answers these two.
+        Code::Internal => Some(status::invalid(status.message())),
+        // Nor this before it was read.
+        Code::ResourceExhausted if status.details().is_empty() => Some(too_large(&status)),
+        Code::OutOfRange => Some(too_large(&status)),
+        _ => None,
+    }
+}
+
+fn too_large(status: &Status) -> Status {
+    Status::resource_exhausted(format!(
+        // Workers know a message that is too large by these words, and report a failure instead.
+        "grpc: received message larger than max: {}",
+        status.message()
+    ))
+}
+
+/// Bounds what is read of a request.
+pub(crate) async fn bound(State(held): State<Held>, request: Request, next: Next) -> Response {
+    let request = request.map(|body| {
+        Body::new(Bounded {
+            body,
+            held,
+            own: 0,
+            late: None,
+        })
+    });
+    let response = next.run(request).await;
+    match unreadable(response.headers()) {
+        Some(status) => status.into_http(),
+        None => response,
+    }
+}

@@ -1,0 +1,17 @@
+//! `sandglass server` under clients that are careless, broken or hostile: they get clear errors,
+//! and others are served.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "door/faults.rs"]
+mod faults;
+#[path = "door/fuzz.rs"]
+mod fuzz;
+#[path = "door/idle.rs"]
+mod idle;
+#[path = "door/kills.rs"]
+mod kills;
+#[path = "door/traps.rs"]
+mod traps;
+#[path = "door/wire.rs"]
+mod wire;

@@ -1,0 +1,193 @@
+//! Connections that say nothing, little, or what makes no sense.
+
+use super::wire::{SERVICE, Wire, field, framed, start};
+use flate2::{Compression, write::GzEncoder};
+use sandglass_tests::Server;
+use std::{io::Write as _, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+const INVALID_ARGUMENT: Option<u32> = Some(3);
+const RESOURCE_EXHAUSTED: Option<u32> = Some(8);
+const UNIMPLEMENTED: Option<u32> = Some(12);
+
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A frame with its flag and length as given.
+fn frame(flag: u8, length: u32, bytes: &[u8]) -> Vec<u8> {
+    [&[flag][..], &length.to_be_bytes(), bytes].concat()
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_for_good() {
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    let path = format!("{SERVICE}/StartWorkflowExecution");
+    let good = start("a01", "never");
+    let bomb = zipped(&vec![0; 64 << 20]);
+    let zip: &[(&'static str, &str)] = &[("grpc-encoding", "gzip")];
+    let cases: [(&str, &[(&'static str, &str)], Vec<u8>, Option<u32>); 9] = [
+        (
+            "no protocol buffers",
+            &[],
+            framed(&[0xff; 40]),
+            INVALID_ARGUMENT,
+        ),
+        (
+            "a cut message",
+            &[],
+            frame(0, 100, &good[..20]),
+            INVALID_ARGUMENT,
+        ),
+        ("a cut frame", &[], vec![0, 0], INVALID_ARGUMENT),
+        ("no such flag", &[], frame(7, 3, b"abc"), INVALID_ARGUMENT),
+        (
+            "compressed, it does not say how",
+            &[],
+            frame(1, 3, b"abc"),
+            INVALID_ARGUMENT,
+        ),
+        ("no gzip", zip, frame(1, 3, b"abc"), INVALID_ARGUMENT),
+        (
+            "a gigabyte",
+            &[],
+            frame(0, 1 << 30, &good),
+            RESOURCE_EXHAUSTED,
+        ),
+        (
+            "a small message of 64 MiB",
+            zip,
+            frame(1, u32::try_from(bomb.len()).unwrap(), &bomb),
+            RESOURCE_EXHAUSTED,
+        ),
+        (
+            "an encoding of nobody",
+            &[("grpc-encoding", "lzma")],
+            framed(&good),
+            UNIMPLEMENTED,
+        ),
+    ];
+    for (what, headers, body, status) in cases {
+        let answer = wire.raw(&path, headers, body, true).await.unwrap();
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        if status == RESOURCE_EXHAUSTED {
+            let known = answer
+                .message
+                .starts_with("grpc: received message larger than max");
+            assert!(known, "{what}: {}", answer.message);
+        }
+    }
+    let none = wire.raw("/a.B/C", &[], framed(b""), true).await.unwrap();
+    assert_eq!(none.status, UNIMPLEMENTED, "{none:?}");
+    // A name of a mebibyte, where it would be kept while the poll waits.
+    let long = [
+        field(1, b"default"),
+        field(2, &field(1, b"q")),
+        field(3, &vec![b'x'; 1 << 20]),
+    ];
+    let answer = wire.call("PollActivityTaskQueue", &long.concat()).await;
+    assert_eq!(answer.status, INVALID_ARGUMENT, "{answer:?}");
+    wire.serves("after-no-messages").await;
+    server.stop();
+}
+
+/// Waits until the other side closes the connection.
+async fn closed(mut connection: TcpStream) {
+    let mut byte = [0; 1024];
+    let closing = async { while !matches!(connection.read(&mut byte).await, Ok(0) | Err(_)) {} };
+    let closed = timeout(Duration::from_secs(60), closing).await;
+    assert!(closed.is_ok(), "it is still open");
+}
+
+#[tokio::test]
+async fn who_says_nothing_loses_its_place() {
+    let server = Server::start();
+    let mut waiting = Vec::new();
+    for number in 0..100 {
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        // Half of them begin, and stop in the middle.
+        if number % 2 == 0 {
+            connection.write_all(b"PRI * HTTP").await.unwrap();
+        }
+        waiting.push(tokio::spawn(closed(connection)));
+    }
+    // And one that sends a call, byte by byte and without an end.
+    let wire = Wire::connect(&server.address).await;
+    let path = format!("{SERVICE}/StartWorkflowExecution");
+    let body = frame(0, 1000, b"only this");
+    let slow = timeout(Duration::from_secs(60), wire.raw(&path, &[], body, false));
+    wire.serves("beside-silence").await;
+    let answer = slow.await.unwrap().unwrap();
+    assert_eq!(answer.status, Some(4), "{answer:?}");
+    for connection in waiting {
+        connection.await.unwrap();
+    }
+    wire.serves("after-silence").await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn who_gives_up_each_call_at_once_is_sent_away() {
+    let server = Server::start();
+    let other = Wire::connect(&server.address).await;
+    let wire = Wire::connect(&server.address).await;
+    let call = start("a01", "reset");
+    for _ in 0..5_000 {
+        let none = Duration::ZERO;
+        let given_up = wire.try_for(none, "StartWorkflowExecution", &call).await;
+        if matches!(given_up, Some(Err(_))) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    other.serves("beside-resets").await;
+    // Headers that are larger than what is taken are refused, and nothing else.
+    let long = "x".repeat(64 << 10);
+    let path = format!("{SERVICE}/GetSystemInfo");
+    let answer = other
+        .raw(&path, &[("x-long", &long)], framed(b""), true)
+        .await;
+    assert!(
+        !matches!(&answer, Ok(answer) if answer.status == Some(0)),
+        "{answer:?}"
+    );
+    let after = Wire::connect(&server.address).await;
+    after.serves("after-long-headers").await;
+    server.stop();
+}
+
+/// What is no request at all gets no answer, or a refusal; others are served on.
+#[test]
+fn garbage_harms_nobody_else() {
+    let server = Server::start();
+    let mut bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    for rounds in 0..6 {
+        let mut connection = std::net::TcpStream::connect(&server.address).unwrap();
+        connection
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        // Half of them begin as HTTP/2 does.
+        if rounds % 2 == 0 {
+            std::io::Write::write_all(&mut connection, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+                .unwrap();
+        }
+        bytes.rotate_left(17 * rounds + 1);
+        // It may close before it has read all.
+        let _written = std::io::Write::write_all(&mut connection, &bytes);
+        let mut answer = Vec::new();
+        let _read = std::io::Read::read_to_end(&mut connection, &mut answer);
+    }
+    assert!(
+        sandglass_tests::temporal(&server, &["operator", "cluster", "health"])
+            .status
+            .success()
+    );
+    server.stop();
+}

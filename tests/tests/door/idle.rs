@@ -1,0 +1,111 @@
+//! Ten thousand polls that wait: what they cost, and who is woken.
+
+use super::wire::{Wire, field, start};
+use sandglass_tests::Server;
+use std::{fs, time::Duration};
+use tokio::task::JoinSet;
+
+const POLLS: usize = 10_000;
+const CONNECTIONS: usize = 20;
+
+/// The bytes of memory that a process has, and the ticks of a hundredth of a second that it has
+/// computed.
+fn usage(pid: u32) -> (usize, u64) {
+    let read = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+    let status = read("status");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib: usize = line
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let stat = read("stat");
+    // The name in parentheses may have spaces.
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks = |place: usize| fields[place].parse::<u64>().unwrap();
+    (kib << 10, ticks(11) + ticks(12))
+}
+
+fn poll(identity: &str) -> Vec<u8> {
+    [
+        field(1, b"default"),
+        field(2, &field(1, b"scenarios")),
+        field(3, identity.as_bytes()),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
+    let server = Server::start();
+    let pid = server.process.id();
+    let mut wires = Vec::new();
+    for number in 0..CONNECTIONS {
+        let wire = Wire::connect(&server.address).await;
+        wire.serves(&format!("warm-{number}")).await;
+        wires.push(wire);
+    }
+    let (before, _) = usage(pid);
+    let mut polls = JoinSet::new();
+    for number in 0..POLLS {
+        let wire = wires[number % CONNECTIONS].clone();
+        polls.spawn(async move {
+            let request = poll(&format!("worker-{}", number % 100));
+            wire.call("PollActivityTaskQueue", &request).await
+        });
+    }
+    let queue = [field(1, b"default"), field(2, &field(1, b"scenarios"))].concat();
+    let waiting = || async {
+        let described = wires[0].call("DescribeTaskQueue", &queue).await;
+        assert_eq!(described.status, Some(0), "{described:?}");
+        let found = described
+            .bytes
+            .windows(7)
+            .filter(|bytes| *bytes == b"worker-");
+        found.count()
+    };
+    while waiting().await < 100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The last ones are read by now too.
+    for wire in &wires {
+        assert_eq!(wire.call("GetSystemInfo", b"").await.status, Some(0));
+    }
+    let (after, began) = usage(pid);
+    let each = after.saturating_sub(before) / POLLS;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (_, ended) = usage(pid);
+    println!(
+        "{each} bytes for each of {POLLS} idle polls, {} ticks in 3 s",
+        ended - began
+    );
+    assert!(each < 16 << 10, "an idle poll takes {each} bytes");
+    // Nothing but what the host does by itself: 1 % of a processor.
+    assert!(ended - began <= 3, "{} ticks", ended - began);
+    let started = wires[1]
+        .call("StartWorkflowExecution", &start("a10", "one"))
+        .await;
+    assert_eq!(started.status, Some(0));
+    let woken = polls.join_next().await.unwrap().unwrap();
+    assert!(!woken.bytes.is_empty(), "{woken:?}");
+    for number in 0..5 {
+        wires[2].serves(&format!("beside-{number}")).await;
+    }
+    assert_eq!(polls.len(), POLLS - 1, "others were answered too");
+    assert!(polls.try_join_next().is_none(), "another one was answered");
+    server.stop();
+    while let Some(answer) = polls.join_next().await {
+        assert_eq!(
+            answer.unwrap().status,
+            Some(0),
+            "a poll is told when the server stops"
+        );
+    }
+}
