@@ -18,6 +18,7 @@ run() {
 
 run --test crashes
 run --test scenarios --test concurrency
+run --test door
 # The fourth way of the scenario table: the release build. Its first build compiles wasmtime anew.
 scripts/release.sh 2>&1 | tee -a "$log"
 

@@ -11,6 +11,8 @@ mod fuzz;
 mod idle;
 #[path = "door/kills.rs"]
 mod kills;
+#[path = "door/tls.rs"]
+mod tls;
 #[path = "door/traps.rs"]
 mod traps;
 #[path = "door/wire.rs"]

@@ -13,7 +13,7 @@ use crate::{
 use config::Settings;
 use sandglass::Host;
 use sandglass_sandbox::Grants;
-use sandglass_server::Server;
+use sandglass_server::{Server, TlsSettings};
 use serde_json::json;
 use std::{future::Future, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,10 +49,10 @@ fn check_address(settings: &Settings) -> Result<(), Stop> {
         return Ok(());
     }
     // The HTTP API has no TLS of its own.
-    let grpc = (
-        settings.listen,
-        settings.tls.is_some() && !settings.keys.is_empty(),
-    );
+    let knows = |tls: &TlsSettings| tls.client_authorities.is_some();
+    let tls = settings.tls.as_ref();
+    let is_safe = tls.is_some_and(|tls| knows(tls) || !settings.keys.is_empty());
+    let grpc = (settings.listen, is_safe);
     let mut listened = [grpc, (settings.http_listen, false)].into_iter();
     let open = listened.find(|(address, is_safe)| !address.ip().is_loopback() && !is_safe);
     let Some((address, _)) = open else {

@@ -3,7 +3,7 @@
 //! Accepting never ends by itself. A connection that has not begun to talk in time is closed, and
 //! while there are as many as there may be, others wait outside.
 
-use crate::tls::{Peer, Tls};
+use crate::tls::Tls;
 use std::{
     io,
     pin::Pin,
@@ -44,7 +44,6 @@ enum Io {
 /// One connection.
 pub(crate) struct Connection {
     io: Io,
-    peer: Peer,
     /// Bytes that have come, as long as the greeting is not complete, and when that is too late.
     greeting: Option<(usize, Pin<Box<Sleep>>)>,
     _place: OwnedSemaphorePermit,
@@ -57,17 +56,15 @@ impl Connection {
         place: OwnedSemaphorePermit,
     ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let (io, peer) = match tls {
-            None => (Io::Plain(stream), Peer::default()),
+        let io = match tls {
+            None => Io::Plain(stream),
             Some(tls) => {
                 let agreed = tokio::time::timeout(GREETING, tls.accept(stream)).await;
-                let (stream, peer) = agreed.map_err(|_| io::ErrorKind::TimedOut)??;
-                (Io::Tls(Box::new(stream)), peer)
+                Io::Tls(Box::new(agreed.map_err(|_| io::ErrorKind::TimedOut)??))
             }
         };
         Ok(Self {
             io,
-            peer,
             greeting: Some((0, Box::pin(tokio::time::sleep(GREETING)))),
             _place: place,
         })
@@ -75,11 +72,9 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Peer;
+    type ConnectInfo = ();
 
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
+    fn connect_info(&self) {}
 }
 
 impl AsyncRead for Connection {

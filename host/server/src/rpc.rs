@@ -42,7 +42,9 @@ macro_rules! calls {
     (@reply $scope:ident, $door:ident, $answer:ident) => {
         Response::new($answer)
     };
-    ($($scope:ident $size:ident $call:ident($request:ident) -> $response:ident: $answer:path;)+) => {
+    ($(
+        $scope:ident $size:ident $call:ident($request:ident) -> $response:ident: $answer:path;
+    )+) => {
         #[tonic::async_trait]
         impl WorkflowService for Door {
             $(async fn $call(
@@ -65,8 +67,10 @@ macro_rules! calls {
 }
 
 calls! {
-    no_namespace small get_system_info(GetSystemInfoRequest) -> GetSystemInfoResponse: system::system;
-    no_namespace small get_cluster_info(GetClusterInfoRequest) -> GetClusterInfoResponse: system::cluster;
+    no_namespace small get_system_info(GetSystemInfoRequest)
+        -> GetSystemInfoResponse: system::system;
+    no_namespace small get_cluster_info(GetClusterInfoRequest)
+        -> GetClusterInfoResponse: system::cluster;
     no_namespace small describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse:
         system::namespace;
     no_namespace small list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse:
@@ -91,7 +95,8 @@ calls! {
         -> DescribeWorkflowExecutionResponse: describe::describe;
     namespace small get_workflow_execution_history(GetWorkflowExecutionHistoryRequest)
         -> GetWorkflowExecutionHistoryResponse: history::get;
-    namespace small get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest)
+    namespace small get_workflow_execution_history_reverse(
+        GetWorkflowExecutionHistoryReverseRequest)
         -> GetWorkflowExecutionHistoryReverseResponse: history::get_reverse;
     namespace payloads query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse: query::query;
     namespace payloads update_workflow_execution(UpdateWorkflowExecutionRequest)
@@ -110,7 +115,8 @@ calls! {
         -> RecordActivityTaskHeartbeatByIdResponse: activities::heartbeat_by_id;
     namespace payloads respond_activity_task_completed(RespondActivityTaskCompletedRequest)
         -> RespondActivityTaskCompletedResponse: activities::completed;
-    namespace payloads respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest)
+    namespace payloads respond_activity_task_completed_by_id(
+        RespondActivityTaskCompletedByIdRequest)
         -> RespondActivityTaskCompletedByIdResponse: activities::completed_by_id;
     namespace payloads respond_activity_task_failed(RespondActivityTaskFailedRequest)
         -> RespondActivityTaskFailedResponse: activities::failed;
@@ -130,10 +136,12 @@ calls! {
         -> RespondNexusTaskFailedResponse: control::failed;
     namespace of_workers record_worker_heartbeat(RecordWorkerHeartbeatRequest)
         -> RecordWorkerHeartbeatResponse: workers::heartbeat;
-    namespace of_workers shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse: workers::shut_down;
+    namespace of_workers shutdown_worker(ShutdownWorkerRequest)
+        -> ShutdownWorkerResponse: workers::shut_down;
     namespace small list_workers(ListWorkersRequest) -> ListWorkersResponse: workers::list;
     namespace small count_workers(CountWorkersRequest) -> CountWorkersResponse: workers::count;
-    namespace small describe_worker(DescribeWorkerRequest) -> DescribeWorkerResponse: workers::describe;
+    namespace small describe_worker(DescribeWorkerRequest)
+        -> DescribeWorkerResponse: workers::describe;
     namespace small describe_task_queue(DescribeTaskQueueRequest)
         -> DescribeTaskQueueResponse: workers::describe_queue;
 }

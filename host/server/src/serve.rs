@@ -28,8 +28,8 @@ use tonic::{codec::CompressionEncoding, service::Routes, transport};
 /// The largest message that is sent.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
-/// The least that the largest message may have that is taken: what is too large for the host by some
-/// is to be refused by the host, whose errors are better.
+/// The least that the largest message may have that is taken: what is too large for the host by
+/// some is to be refused by the host, whose errors are better.
 const MESSAGE_BYTES_MIN: usize = 16 << 20;
 
 /// Bytes of a request's headers.

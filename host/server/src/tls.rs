@@ -1,6 +1,5 @@
-//! TLS of the listener, and who a client is by its certificate.
+//! TLS of the listener.
 
-use sha2::{Digest as _, Sha256};
 use std::{io, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -21,22 +20,9 @@ pub struct TlsSettings {
     pub certificates: Vec<u8>,
     /// Its private key.
     pub key: Vec<u8>,
-    /// Certificates of the authorities that clients' certificates must come from. With these a
-    /// client that shows none is let in only if it has an API key.
+    /// Certificates of the authorities that clients' certificates must come from. With these nobody
+    /// is let in who shows none.
     pub client_authorities: Option<Vec<u8>>,
-}
-
-/// What a client's certificate says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Peer(pub(crate) Option<Arc<Certificate>>);
-
-/// Of a certificate that was found good.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Certificate {
-    /// The SHA-256 digest of all of it.
-    pub(crate) sha256: [u8; 32],
-    /// The DNS names that it is for.
-    pub(crate) names: Vec<String>,
 }
 
 /// Settings that make no sense.
@@ -77,9 +63,7 @@ impl Tls {
                     added.map_err(|error| bad("the clients' authority", &error))?;
                 }
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .allow_unauthenticated()
-                        .build();
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 let verifier = verifier.map_err(|error| bad("the clients' authority", &error))?;
                 builder.with_client_cert_verifier(verifier)
             }
@@ -92,25 +76,7 @@ impl Tls {
     }
 
     /// Agrees on TLS with a client.
-    pub(crate) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Peer)> {
-        let stream = self.0.accept(stream).await?;
-        let shown = stream.get_ref().1.peer_certificates();
-        let certificate = shown.and_then(<[_]>::first).map(certificate);
-        Ok((stream, Peer(certificate.map(Arc::new))))
-    }
-}
-
-fn certificate(der: &CertificateDer<'_>) -> Certificate {
-    let parsed = webpki::EndEntityCert::try_from(der);
-    let names = parsed.as_ref().map_or_else(
-        |_| Vec::new(),
-        |parsed| parsed.valid_dns_names().map(str::to_owned).collect(),
-    );
-    Certificate {
-        sha256: Sha256::digest(der).into(),
-        names,
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.0.accept(stream).await
     }
 }

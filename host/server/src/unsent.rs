@@ -1,5 +1,5 @@
-//! An attempt that was answered to a poll, until the answer is on its way: if the client has hung up
-//! by then, the next poll gets it, and it is not lost until it times out.
+//! An attempt that was answered to a poll, until the answer is on its way: if the client has hung
+//! up by then, the next poll gets it, and it is not lost until it times out.
 
 use axum::{
     body::{Body, Bytes, HttpBody},

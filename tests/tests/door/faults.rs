@@ -20,6 +20,8 @@ fn zipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// A frame with its flag and length as given.
 fn frame(flag: u8, length: u32, bytes: &[u8]) -> Vec<u8> {
     [&[flag][..], &length.to_be_bytes(), bytes].concat()
@@ -32,8 +34,8 @@ async fn what_is_no_message_is_refused_for_good() {
     let path = format!("{SERVICE}/StartWorkflowExecution");
     let good = start("a01", "never");
     let bomb = zipped(&vec![0; 64 << 20]);
-    let zip: &[(&'static str, &str)] = &[("grpc-encoding", "gzip")];
-    let cases: [(&str, &[(&'static str, &str)], Vec<u8>, Option<u32>); 9] = [
+    let zip: Headers = &[("grpc-encoding", "gzip")];
+    let cases: [(&str, Headers, Vec<u8>, Option<u32>); 9] = [
         (
             "no protocol buffers",
             &[],

@@ -178,7 +178,7 @@ async fn random_messages_are_answered_one_and_all() {
                 panic!("no status, {}", what());
             };
             codes[status as usize] += 1;
-            // Neither what we did not think of (UNKNOWN, INTERNAL, DATA_LOSS) nor what is tried again.
+            // Neither what we did not think of (UNKNOWN, INTERNAL, DATA_LOSS) nor UNAVAILABLE.
             assert!(
                 !matches!(status, 2 | 13 | 14 | 15),
                 "{answer:?}, {}",
