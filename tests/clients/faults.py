@@ -74,13 +74,15 @@ class Checks:
         return result, f'{history.count("workflow_execution_signaled")} signals {notes}'
 
 async def main(address, runs, workers, kills):
-    connect = lambda: Client.connect(address, runtime=Runtime(telemetry=TelemetryConfig(logging=None)))
-    clients = [await Client.connect(address, identity=f'worker-{i}') for i in range(workers)]
+    # Its log would go to stdout too.
+    runtime = Runtime(telemetry=TelemetryConfig(logging=None))
+    connect = lambda **options: Client.connect(address, runtime=runtime, **options)
+    clients = [await connect(identity=f'worker-{i}') for i in range(workers)]
     checks = Checks(await connect(), runs, kills)
     polling = [Worker(c, task_queue=QUEUE, activities=[resume], max_concurrent_activities=5, max_concurrent_activity_task_polls=1) for c in clients]
     tasks = [asyncio.create_task(w.run()) for w in polling]
     found = await asyncio.gather(*[checks.listens(i) if i % 5 == 0 else checks.works(i) for i in range(runs)])
-    for (result, what), count in sorted(Counter(found).items()): say(f'{count} runs', f'{result}: {what}')
+    for (result, what), count in sorted(Counter(found).items(), key=lambda f: str(f[0][0])): say(f'{count} runs', f'{result}: {what}')
     count = await checks.c.count_workflows("GROUP BY ExecutionStatus")
     say('count', [(g.group_values[0], g.count) for g in count.groups])
     # One attempt is made by one worker, whatever happens to the server.

@@ -39,9 +39,6 @@ pub(crate) fn limit(limit: Option<Millis>) -> Option<proto::Duration> {
     Some(duration(limit.unwrap_or_default()))
 }
 
-/// Nobody waits longer, and every client can read it: 100 years, as at Temporal's server.
-const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
 /// A limit on time as it came. Zero is none.
 ///
 /// # Errors
@@ -57,7 +54,7 @@ pub(crate) fn optional(
     match parts {
         (Ok(0), Ok(0)) => Ok(None),
         (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => {
-            Ok(Some(Duration::new(seconds, nanos).min(LONGEST_WAIT)))
+            Ok(Some(Duration::new(seconds, nanos)))
         }
         _ => Err(status::invalid(format!("{what} is not a length of time"))),
     }
@@ -76,7 +73,6 @@ mod tests {
         for (seconds, nanos) in [(-1, 0), (0, -1), (1, 1_000_000_000)] {
             assert!(of(seconds, nanos).is_err(), "{seconds} {nanos}");
         }
-        assert_eq!(of(i64::MAX, 0).ok(), Some(Some(LONGEST_WAIT)));
         let back = duration(Millis(1500));
         assert_eq!((back.seconds, back.nanos), (1, 500_000_000));
         assert_eq!(duration(Millis(u64::MAX)).seconds, 315_576_000_000);
