@@ -287,6 +287,8 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
     let mut state = cell.lock();
     state.resident = None;
     state.interrupt = None;
+    // A step that panicked in its guest has left it.
+    state.computing = None;
     state.store_failures += 1;
     state.trouble = Some(error.to_string());
     for slot in state.activities.values_mut() {

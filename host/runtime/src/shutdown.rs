@@ -121,6 +121,7 @@ impl Guard {
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_background();
         }
+        inner.dispatch.forget_begun();
         if let Some(owner) = lock(&self.owner).take() {
             owner::close(&owner.owner().socket);
         }

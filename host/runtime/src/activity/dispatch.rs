@@ -161,8 +161,14 @@ impl Dispatch {
         let call = !std::mem::replace(&mut begun.coming, true);
         drop(begun);
         if call {
-            host.tokio.clone().spawn(poll_begun(Arc::clone(host)));
+            spawn_for_any(host, poll_begun(Arc::clone(host)));
         }
+    }
+
+    /// The host has stopped: nobody polls what waits, and each attempt holds the host.
+    pub(crate) fn forget_begun(&self) {
+        let waiting = std::mem::take(&mut lock(&self.begun).waiting);
+        drop(waiting);
     }
 
     /// The next attempt to be polled, and whether another task is to come for those after it.
@@ -244,11 +250,11 @@ fn poll_begun(host: Arc<Inner>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         lock(&host.dispatch.begun).coming = false;
         while let Some((mut attempt, call)) = host.dispatch.next_begun() {
             if call {
-                tokio::spawn(poll_begun(Arc::clone(&host)));
+                spawn_for_any(&host, poll_begun(Arc::clone(&host)));
             }
             match poll_once(&mut attempt).await {
                 Some(Ok(())) => {}
-                None => drop(tokio::spawn(attempt)),
+                None => spawn_for_any(&host, attempt),
                 Some(Err(panic)) => {
                     let panic = panic_text(panic);
                     tracing::error!(panic, "an attempt was lost; its limit on time ends it");
@@ -256,6 +262,15 @@ fn poll_begun(host: Arc<Inner>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
             }
         }
     })
+}
+
+/// Spawns a task that any of tokio's threads may take. What was spawned last on one of them waits
+/// for that thread alone, which an attempt may be about to block: something else takes its place.
+fn spawn_for_any(host: &Inner, task: Supervised) {
+    drop(host.tokio.spawn(task));
+    if tokio::runtime::Handle::try_current().is_ok() {
+        drop(host.tokio.spawn(async {}));
+    }
 }
 
 /// A number that no other attempt has as long as this one lives.

@@ -13,6 +13,7 @@ use std::{
     sync::Mutex,
     task::Poll,
 };
+use tokio::task::AbortHandle;
 
 /// What a panic leaves.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -23,8 +24,8 @@ enum State {
     #[default]
     No,
     Yes(ActivityContext),
-    /// And the attempt was given up.
-    Watched,
+    /// And the attempt was given up: somebody watches.
+    Watched(AbortHandle),
 }
 
 #[derive(Default)]
@@ -36,8 +37,8 @@ impl FirstPoll {
         let mut state = lock(&self.0);
         match std::mem::take(&mut *state) {
             State::Yes(context) => {
-                *state = State::Watched;
-                context.host.tokio.clone().spawn(watch(context));
+                let tokio = context.host.tokio.clone();
+                *state = State::Watched(tokio.spawn(watch(context)).abort_handle());
             }
             other => *state = other,
         }
@@ -48,7 +49,7 @@ impl FirstPoll {
 async fn watch(context: ActivityContext) {
     supervise::given_up(&context).await;
     supervise::grace(&context).await;
-    if matches!(*lock(&context.attempt.first_poll.0), State::Watched) {
+    if matches!(*lock(&context.attempt.first_poll.0), State::Watched(_)) {
         supervise::blocks(&context);
     }
 }
@@ -58,7 +59,11 @@ struct Polling<'a>(&'a Attempt);
 
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.first_poll.0) = State::No;
+        // Let go without the lock: it may hold the last of a run.
+        let state = std::mem::take(&mut *lock(&self.0.first_poll.0));
+        if let State::Watched(watch) = state {
+            watch.abort();
+        }
     }
 }
 

@@ -78,6 +78,17 @@ impl Step<'_> {
             started_at,
         } = hosted;
         let mut state = self.cell.lock();
+        if state.force {
+            // Whoever set it did not find that the guest computes, and does not come again.
+            state.interrupt = None;
+            drop(state);
+            let hosted = Hosted {
+                task,
+                instance,
+                started_at,
+            };
+            return Some((hosted, Err(given_up())));
+        }
         state.computing = Some(Computing {
             started_at,
             slot: self.slot.clone(),

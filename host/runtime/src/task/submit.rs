@@ -40,6 +40,10 @@ impl Step<'_> {
             .and_then(|output| output.changes.successor.clone());
         let mut successor = follower.map(|start| successor_of(self.host, &head, *start));
         let mut state = self.cell.lock();
+        debug_assert!(
+            state.step == Some(self.token),
+            "a step whose run was taken over does not submit"
+        );
         state.phase = Phase::Committing;
         state.retry_at = self.retry_at;
         // Whoever loaded its component meanwhile has not seen that the run waits for it.

@@ -294,6 +294,52 @@ async fn a_blocking_activity_is_left_behind_and_named() {
     assert_eq!(shape_of(&run).await, "WES,T,AS,FORCE,WX");
 }
 
+/// Attempts that begin together are polled by one task: one that blocks its thread in that poll
+/// holds that thread and nothing else.
+#[tokio::test]
+async fn an_attempt_that_blocks_its_thread_holds_no_other() {
+    // Which of them is polled first is a matter of luck.
+    for _ in 0..10 {
+        let world = World::new();
+        let gate = Gate::default();
+        let held = gate.clone();
+        let script = script(|| {
+            let mut quick = 0;
+            move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+                GuestEvent::Initialize { .. } => {
+                    for name in ["Quick", "Block", "Quick", "Quick", "Block", "Quick"] {
+                        calls.activity(ScopeId::ROOT, call(name));
+                    }
+                }
+                GuestEvent::ActivityResolved(..) => {
+                    quick += 1;
+                    if quick == 4 {
+                        calls.complete("4");
+                    }
+                }
+                _ => {}
+            }
+        });
+        let host = world
+            .host(&script)
+            .activity_json("Quick", |_, (): ()| async { Ok(()) })
+            .activity_json("Block", move |_, (): ()| {
+                let gate = held.clone();
+                async move {
+                    gate.pass();
+                    Ok(())
+                }
+            });
+        let host = host.build().await.unwrap();
+        let options = StartOptions::new("main", "w");
+        let run = host.start(options).await.unwrap();
+        let patience = Duration::from_secs(60);
+        let result = tokio::time::timeout(patience, json_result(&run)).await;
+        gate.open();
+        assert_eq!(result.expect("the others are made"), "4");
+    }
+}
+
 #[tokio::test]
 async fn no_more_attempts_run_at_once_than_allowed() {
     let world = World::new();
