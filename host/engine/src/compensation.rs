@@ -93,6 +93,12 @@ impl Compensations {
         id
     }
 
+    /// All that are registered or wait to be run.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Entry> {
+        let running = self.rounds.iter().flat_map(|round| &round.remaining);
+        self.entries.values().chain(running.map(|(_, entry)| entry))
+    }
+
     /// Whether the compensation was ever registered.
     pub(crate) fn knows(&self, id: CompensationId) -> bool {
         (1..=self.next).contains(&id.0)

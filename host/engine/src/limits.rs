@@ -164,10 +164,21 @@ limits! {
     /// Inputs that wait for a running workflow task to end.
     buffered_inputs, "buffered-inputs", Count, 100, Some(100),
         "the workflow task ends early if it waits for local activities, else it fails";
+    /// Bytes of payload in the inputs that wait for a running workflow task to end.
+    buffered_bytes, "buffered-bytes", Bytes, 2 << 20, Some(2 << 20),
+        "the workflow task ends early if it waits for local activities, else it fails";
+    /// Bytes of payloads and texts that a run keeps beside its history: memo, search attributes,
+    /// compensations, local activities, the ids of requests, updates, patches and of what is
+    /// pending.
+    run_state_bytes, "run-state-bytes", Bytes, 8 << 20, Some(8 << 20),
+        "the run is terminated";
     /// How long a workflow task may take, unless its run was started with another limit.
     workflow_task_timeout, "workflow-task-timeout", Millis, 10_000, Some(10_000),
         "the task times out and is tried again; at 80 % one that only waits for local activities \
          ends, and another one waits on";
+    /// The longest such limit that a start or a setting can give a workflow task.
+    workflow_task_timeout_max, "workflow-task-timeout-max", Millis, 120_000, Some(120_000),
+        "a longer limit is cut to this";
 }
 
 impl Limits {
@@ -245,12 +256,46 @@ mod tests {
 
     #[test]
     fn temporals_numbers_are_those_of_the_semantics() {
+        let expected = [
+            ("history-events", 51_200),
+            ("history-bytes", 50 << 20),
+            ("history-events-warning", 10_240),
+            ("history-bytes-warning", 10 << 20),
+            ("history-events-suggested", 4_096),
+            ("history-bytes-suggested", 4 << 20),
+            ("payload-bytes", 2 << 20),
+            ("payload-bytes-warning", 512 << 10),
+            ("payload-bytes-per-task", 4 << 20),
+            ("pending-activities", 2_000),
+            ("pending-children", 2_000),
+            ("pending-signals", 2_000),
+            ("pending-cancels", 2_000),
+            ("signals-per-run", 10_000),
+            ("updates-in-flight", 10),
+            ("updates-per-run", 2_000),
+            ("memo-bytes", 2 << 20),
+            ("search-attribute-bytes", 40 << 10),
+            ("name-bytes", 1_000),
+            ("buffered-inputs", 100),
+            ("buffered-bytes", 2 << 20),
+            ("run-state-bytes", 8 << 20),
+            ("workflow-task-timeout", 10_000),
+            ("workflow-task-timeout-max", 120_000),
+        ];
         let limits = Limits::temporal();
-        let events = (limits.history_events, limits.history_events_suggested);
-        assert_eq!(events, (51_200, 4_096));
-        assert_eq!(
-            limits.commands_per_task,
-            Limits::default().commands_per_task
-        );
+        for (name, value) in expected {
+            assert_eq!(limits.get(name), Some(value), "{name}");
+        }
+        let ours = Limits::SETTINGS.iter();
+        let ours = ours.filter(|setting| !expected.iter().any(|(name, _)| *name == setting.name));
+        for setting in ours {
+            assert_eq!(setting.temporal, None, "{}", setting.name);
+            assert_eq!(
+                limits.get(setting.name),
+                Some(setting.default),
+                "{}",
+                setting.name
+            );
+        }
     }
 }

@@ -39,6 +39,7 @@ pub struct StartOptions {
     pub run_timeout: Option<Duration>,
     /// Limit for each workflow task of the chain's runs; by default the host's
     /// ([`Limits::workflow_task_timeout`]). When it passes the task is given up and tried again.
+    /// One that is longer than [`Limits::workflow_task_timeout_max`] is cut to that.
     pub task_timeout: Option<Duration>,
     /// Headers.
     pub header: Vec<(String, Payload)>,

@@ -19,7 +19,6 @@ use sandglass::{
     IdConflictPolicy, IdReusePolicy, RetryPolicy, RunHandle, StartError, StartOptions,
 };
 use sandglass_engine::{Millis, Signal, Start};
-use std::time::Duration;
 use tonic::Status;
 
 pub(crate) async fn start(
@@ -119,9 +118,6 @@ fn without_signal(
     }
 }
 
-/// The longest limit for workflow tasks, as on a Temporal server.
-const TASK_TIMEOUT_MAX: Duration = Duration::from_secs(120);
-
 /// What a start asks for.
 fn options(
     door: &Door,
@@ -159,8 +155,7 @@ fn options(
         identity: request.identity,
         request_id: Some(request.request_id).filter(|id| !id.is_empty()),
         run_timeout: limit("the run timeout", request.workflow_run_timeout)?,
-        task_timeout: limit("the workflow task timeout", request.workflow_task_timeout)?
-            .map(|limit| limit.min(TASK_TIMEOUT_MAX)),
+        task_timeout: limit("the workflow task timeout", request.workflow_task_timeout)?,
         header: payload::header(request.header),
         execution_timeout: limit("the execution timeout", request.workflow_execution_timeout)?,
         retry: request.retry_policy.map(retry_policy).transpose()?,

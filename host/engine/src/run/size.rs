@@ -1,7 +1,7 @@
 //! How large a run's history is, and what the limits of the host say to that.
 
 use super::Run;
-use crate::{HistorySize, Record};
+use crate::{Fields, HistorySize, Record, compensation::Entry};
 
 impl Run {
     /// How large the history is by now.
@@ -23,6 +23,37 @@ impl Run {
         self.history_beyond(limits.history_events, limits.history_bytes)
     }
 
+    /// What the run keeps beside its history more of than the limits of the host allow, for people.
+    #[must_use]
+    pub fn state_over_limit(&self) -> Option<String> {
+        let bytes_max = self.limits.run_state_bytes;
+        // All that is counted came with the history.
+        if self.history_bytes <= bytes_max as u64 {
+            return None;
+        }
+        let bytes = self.state_bytes();
+        (bytes > bytes_max).then(|| format!("{bytes} bytes, more than {bytes_max}"))
+    }
+
+    /// Bytes of payloads and texts that it keeps beside its history.
+    fn state_bytes(&self) -> usize {
+        let undone = self.compensations.all().map(entry_bytes);
+        let locals = self.locals.values().map(|local| local.call.payload_bytes());
+        let pending = self.activities.values().map(|open| open.activity_id.len());
+        let children = self
+            .children
+            .values()
+            .map(|child| child.workflow_id.len() + child.workflow_type.len());
+        let requests = self.signal_requests.iter().chain(&self.operator_requests);
+        let names = requests
+            .chain(self.updates.keys())
+            .chain(self.patches.keys())
+            .map(String::len);
+        let fields = fields_bytes(&self.memo) + fields_bytes(&self.search_attributes);
+        let parts = undone.chain(locals).chain(pending);
+        fields + parts.chain(children).chain(names).sum::<usize>()
+    }
+
     /// What the history has more of than the host warns of.
     #[must_use]
     pub fn history_over_warning(&self) -> Option<String> {
@@ -38,6 +69,15 @@ impl Run {
         let bytes = self.history_bytes;
         (bytes > bytes_max as u64).then(|| format!("{bytes} bytes, more than {bytes_max}"))
     }
+}
+
+fn fields_bytes(fields: &Fields) -> usize {
+    let fields = fields.iter();
+    fields.map(|(name, value)| name.len() + value.size()).sum()
+}
+
+fn entry_bytes(entry: &Entry) -> usize {
+    entry.call.activity_type.len() + entry.call.payload_bytes()
 }
 
 /// What a record takes of a stored frame.

@@ -221,7 +221,8 @@ impl Run {
     #[must_use]
     pub fn task_timeout(&self) -> Millis {
         let own = self.start().and_then(|start| start.task_timeout);
-        own.unwrap_or(Millis(self.limits.workflow_task_timeout as u64))
+        let limit = own.unwrap_or(Millis(self.limits.workflow_task_timeout as u64));
+        limit.min(Millis(self.limits.workflow_task_timeout_max as u64))
     }
 
     /// The request to cancel it, if there is one.

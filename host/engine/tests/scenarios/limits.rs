@@ -363,3 +363,152 @@ fn r14_after_a_request_a_run_that_times_out_is_not_tried_again() {
         assert_eq!(w.successor.is_none(), canceled);
     }
 }
+
+fn asked(id: &str) -> Input {
+    Input::UpdateRequested(Update {
+        id: id.into(),
+        ..Update::default()
+    })
+}
+
+#[test]
+fn a_run_takes_so_many_updates_at_once_and_so_many_in_all() {
+    let mut run = Run::new(Limits {
+        updates_in_flight: 1,
+        updates_per_run: 2,
+        ..Limits::default()
+    });
+    let now = Timestamp(1);
+    run.append(now, Input::Started(Box::default())).unwrap();
+    for id in ["a", "b"] {
+        run.append(now, asked(id)).unwrap();
+        let refused = run.append(now, asked("another"));
+        assert_eq!(refused, Err(InputError::TooManyUpdatesInFlight(1)), "{id}");
+        let mut task = run.begin(now, Digest::default());
+        while task.next().unwrap().is_some() {}
+        let answer = Command::CompleteUpdate {
+            id: id.into(),
+            outcome: Ok(Payload::null()),
+        };
+        task.command(answer).unwrap();
+        run = task.finish().unwrap();
+    }
+    let refused = run.append(now, asked("c"));
+    assert_eq!(refused, Err(InputError::TooManyUpdates(2)));
+}
+
+/// A run of these limits whose history has so many bytes more than a start has.
+fn grown(limits: Limits, bytes: usize) -> Run {
+    let mut run = Run::new(limits);
+    let now = Timestamp(1);
+    run.append(now, Input::Started(Box::default())).unwrap();
+    run.take_frame().unwrap();
+    run.append(
+        now,
+        Input::Signaled(Signal {
+            name: "s".into(),
+            arguments: vec![big(bytes)],
+            ..Signal::default()
+        }),
+    )
+    .unwrap();
+    run.take_frame().unwrap();
+    run
+}
+
+#[test]
+fn a_history_is_measured_in_bytes_too() {
+    let limits = Limits {
+        history_bytes: 30_000,
+        history_bytes_warning: 20_000,
+        history_bytes_suggested: 10_000,
+        ..Limits::default()
+    };
+    for (bytes, suggested, warned, over) in [
+        (9_000, false, false, false),
+        (11_000, true, false, false),
+        (21_000, true, true, false),
+        (31_000, true, true, true),
+    ] {
+        let run = grown(limits, bytes);
+        let told = run.history_size().suggest_continue_as_new;
+        assert_eq!(told, suggested, "{bytes}");
+        let warning = run.history_over_warning().unwrap_or_default();
+        assert_eq!(
+            warning.ends_with("bytes, more than 20000"),
+            warned,
+            "{bytes}"
+        );
+        let limit = run.history_over_limit().unwrap_or_default();
+        assert_eq!(limit.ends_with("bytes, more than 30000"), over, "{bytes}");
+    }
+}
+
+#[test]
+fn what_a_run_keeps_beside_its_history_has_a_limit() {
+    let limits = Limits {
+        run_state_bytes: 1_000,
+        ..Limits::default()
+    };
+    // What was only said is history, not state.
+    let run = grown(limits, 5_000);
+    assert_eq!(run.state_over_limit(), None);
+    let undo = || Command::PushCompensation {
+        scope: ROOT,
+        undoes: None,
+        call: ActivityCall {
+            arguments: vec![big(600)],
+            ..call("Undo", Wait)
+        },
+        when: CompensateWhen::Always,
+    };
+    let remember = || Command::UpsertMemo {
+        entries: vec![("m".into(), Some(big(600)))],
+    };
+    let find = || Command::UpsertSearchAttributes {
+        entries: vec![("s".into(), Some(SearchValue::Text("x".repeat(600))))],
+    };
+    for (name, commands, is_over) in [
+        ("one", vec![undo()], false),
+        ("two to undo", vec![undo(), undo()], true),
+        ("a memo", vec![undo(), remember()], true),
+        ("a search attribute", vec![undo(), find()], true),
+    ] {
+        let mut task = grown(limits, 5_000).begin(Timestamp(2), Digest::default());
+        while task.next().unwrap().is_some() {}
+        for command in commands {
+            task.command(command).unwrap();
+        }
+        let over = task.finish().unwrap().state_over_limit();
+        let text = over.unwrap_or_default();
+        assert_eq!(
+            text.ends_with("bytes, more than 1000"),
+            is_over,
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn no_workflow_task_may_take_longer_than_the_longest_limit() {
+    for (own, default, longest, expected) in [
+        (None, 10, 120, 10),
+        (None, 300, 120, 120),
+        (Some(60), 10, 120, 60),
+        (Some(300), 10, 120, 120),
+    ] {
+        let mut run = Run::new(Limits {
+            workflow_task_timeout: default,
+            workflow_task_timeout_max: longest,
+            ..Limits::default()
+        });
+        let start = Start {
+            task_timeout: own.map(Millis),
+            ..Start::default()
+        };
+        run.append(Timestamp(1), Input::Started(Box::new(start)))
+            .unwrap();
+        let task = run.begin(Timestamp(1), Digest::default());
+        assert_eq!(task.timeout(), Millis(expected), "{own:?} {default}");
+    }
+}

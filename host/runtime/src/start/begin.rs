@@ -9,8 +9,8 @@ use crate::{
     recovery::row_of_new_run,
 };
 use sandglass_engine::{
-    Chain, CronSchedule, Digest, EventId, IdReusePolicy, Input, Millis, Origin, RunSummary, Signal,
-    Start, Timestamp,
+    Chain, CronSchedule, Digest, EventId, IdReusePolicy, Input, Limits, Millis, Origin, RunSummary,
+    Signal, Start, Timestamp,
 };
 use sandglass_store::{RunRow, RunStatus};
 use std::{collections::BTreeSet, sync::Arc};
@@ -60,7 +60,7 @@ impl Inner {
         let now = self.clock.now();
         let start = Start {
             parent,
-            ..new_start(options, digest, now)?
+            ..new_start(options, digest, now, &self.config.limits)?
         };
         let head = new_head(row_of_new_run(self.new_key(), &start, now));
         let cell = Arc::new(RunCell::new(head, start.request_id.clone(), Phase::Idle));
@@ -150,7 +150,12 @@ impl Inner {
     }
 }
 
-fn new_start(options: StartOptions, digest: Digest, now: Timestamp) -> Result<Start, Error> {
+fn new_start(
+    options: StartOptions,
+    digest: Digest,
+    now: Timestamp,
+    limits: &Limits,
+) -> Result<Start, Error> {
     let mut seed = [0; 32];
     fill_random(&mut seed)?;
     let due = match &options.cron {
@@ -162,6 +167,7 @@ fn new_start(options: StartOptions, digest: Digest, now: Timestamp) -> Result<St
     };
     let first_task_backoff = due.map_or(Millis(0), |due| due.since(now));
     let execution_timeout = options.execution_timeout.map(Millis::from);
+    let longest_task = Millis(limits.workflow_task_timeout_max as u64);
     Ok(Start {
         workflow_id: options.workflow_id,
         run_id: random_id()?,
@@ -188,7 +194,9 @@ fn new_start(options: StartOptions, digest: Digest, now: Timestamp) -> Result<St
         },
         memo: options.memo,
         search_attributes: options.search_attributes,
-        task_timeout: options.task_timeout.map(Millis::from),
+        task_timeout: options
+            .task_timeout
+            .map(|limit| Millis::from(limit).min(longest_task)),
     })
 }
 

@@ -5,7 +5,8 @@ use super::{Fact, Step};
 use sandglass_engine::{FrameOutput, Input, Status, TaskFailedCause, TaskFailure};
 
 impl Step<'_> {
-    /// Terminates a run whose history has passed the host's limits, and warns of one that is large.
+    /// Terminates a run whose history or state has passed the host's limits, and warns of a large
+    /// history.
     pub(super) fn end_if_too_long(&mut self) {
         let Some(run) = &mut self.run else { return };
         if run.status() != &Status::Running {
@@ -17,10 +18,16 @@ impl Step<'_> {
                 tracing::warn!("the history has {over}; the run should continue as new");
             }
         }
-        let Some(over) = run.history_over_limit() else {
+        let history = run.history_over_limit();
+        let history = history
+            .map(|over| format!("the history has {over}; let the code continue as new in time"));
+        let state = || {
+            let over = run.state_over_limit()?;
+            Some(format!("what the run keeps beside its history has {over}"))
+        };
+        let Some(reason) = history.or_else(state) else {
             return;
         };
-        let reason = format!("the history has {over}; let the code continue as new in time");
         tracing::error!(reason, "the run is terminated");
         let input = Input::Terminated {
             request_id: String::new(),

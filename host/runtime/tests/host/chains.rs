@@ -565,3 +565,33 @@ async fn a_history_that_grows_too_long_ends_its_run_with_the_reason() {
     };
     assert!(reason.contains("11 events, more than 9"), "{reason}");
 }
+
+#[tokio::test]
+async fn what_a_run_keeps_beside_its_history_ends_it_when_it_grows_too_large() {
+    let world = World::new();
+    let limits = Limits {
+        run_state_bytes: 2_000,
+        ..Limits::default()
+    };
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => sleep(calls),
+            GuestEvent::SignalReceived(signal) => {
+                let value = Payload::json(format!("\"{}\"", "x".repeat(1_500)));
+                drop(calls.command(Command::UpsertMemo {
+                    entries: vec![(signal.name.clone(), Some(value))],
+                }));
+            }
+            _ => {}
+        }
+    });
+    let host = world.host(&script).limits(limits).build().await.unwrap();
+    let run = begin(&host, sleeper()).await;
+    signal(&host, &run, "a").await;
+    assert_eq!(run.describe().await.unwrap().status, Status::Running);
+    signal(&host, &run, "b").await;
+    let Status::Terminated { reason, .. } = run.result().await.unwrap() else {
+        panic!("it goes on");
+    };
+    assert!(reason.contains("bytes, more than 2000"), "{reason}");
+}

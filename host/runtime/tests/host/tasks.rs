@@ -74,6 +74,29 @@ fn slow(world: &World, slow: &Arc<AtomicBool>) -> Arc<Script> {
 }
 
 #[tokio::test]
+async fn a_start_gives_no_workflow_task_more_time_than_the_longest_limit() {
+    let world = World::new();
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let limits = Limits {
+        workflow_task_timeout_max: 20_000,
+        ..Limits::default()
+    };
+    let host = world.host(&slow(&world, &is_slow));
+    let host = host.limits(limits).build().await.unwrap();
+    for (asked, given) in [(10, 10), (30, 20)] {
+        let options = StartOptions {
+            task_timeout: Some(Duration::from_secs(asked)),
+            ..StartOptions::new("main", format!("w{asked}"))
+        };
+        let events = host.start(options).await.unwrap().history().await.unwrap();
+        let EventAttributes::WorkflowExecutionStarted(start) = &events[0].attributes else {
+            panic!("{events:?}");
+        };
+        assert_eq!(start.task_timeout, Some(Millis::from_secs(given)));
+    }
+}
+
+#[tokio::test]
 async fn a_workflow_task_that_takes_too_long_times_out_and_is_tried_again() {
     for limit in [None, Some(Duration::from_secs(30))] {
         let world = World::new();
