@@ -8,10 +8,12 @@ mod lives;
 mod log;
 mod server;
 pub mod sweep;
+mod temporal;
 mod world;
 
 pub use activities::{OnCancel, Probe};
 pub use binary::{compiled, component, repository, sandglass};
 pub use host::{HandleUnderTest, HostUnderTest};
-pub use server::{Server, clients, script, temporal, texts};
+pub use server::Server;
+pub use temporal::{DevServer, clients, javascript, script, script_with, temporal, texts};
 pub use world::{RunUnderTest, World, WorldBuilder};

@@ -1,13 +1,12 @@
-//! A `sandglass server` of its own for a test, and Temporal's clients, installed.
+//! A `sandglass server` of its own for a test.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use crate::{compiled, component, repository, sandglass};
+use crate::{compiled, component, sandglass};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 use tempfile::TempDir;
 
@@ -39,10 +38,18 @@ impl Server {
 
     /// Starts one in this folder.
     pub fn start_in(dir: TempDir, listen: &str) -> Self {
+        Self::start_for(&["scenarios"], dir, listen)
+    }
+
+    /// Starts one whose component serves all these task queues.
+    pub fn start_for(queues: &[&str], dir: TempDir, listen: &str) -> Self {
         let bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
         fs::write(dir.path().join("scenarios.wasm"), bytes).unwrap();
-        let config = "store = \"store.db\"\nlisten = \"127.0.0.1:7\"\n\n[[component]]\n\
-                      file = \"scenarios.wasm\"\ntask-queue = \"scenarios\"\n";
+        let mut config = "store = \"store.db\"\nlisten = \"127.0.0.1:7\"\n".to_owned();
+        for queue in queues {
+            let entry = "\n[[component]]\nfile = \"scenarios.wasm\"\ntask-queue";
+            config += &format!("{entry} = \"{queue}\"\n");
+        }
         fs::write(dir.path().join("sandglass.toml"), config).unwrap();
         Self::spawn(dir, listen)
     }
@@ -89,44 +96,4 @@ impl Drop for Server {
         let _killed = self.process.kill();
         let _waited = self.process.wait();
     }
-}
-
-/// The folder of Temporal's clients, installed if they are not.
-pub fn clients() -> PathBuf {
-    let installed = Command::new(repository().join("scripts/temporal-clients.sh"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(installed.status.success(), "the clients are not installed");
-    String::from_utf8(installed.stdout).unwrap().trim().into()
-}
-
-/// What a Python script of `tests/clients` prints.
-pub fn script(name: &str, server: &Server) -> Vec<String> {
-    let output = Command::new(clients().join("python"))
-        .arg(repository().join("tests/clients").join(name))
-        .arg(&server.address)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let (text, errors) = texts(&output);
-    assert!(output.status.success(), "{name} failed:\n{text}\n{errors}");
-    text.lines().map(str::to_owned).collect()
-}
-
-/// What a program has printed, to stdout and stderr.
-pub fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
-}
-
-/// Runs Temporal's command line.
-pub fn temporal(server: &Server, arguments: &[&str]) -> Output {
-    Command::new(clients().join("temporal"))
-        .args(arguments)
-        .args(["--address", &server.address, "--color", "never"])
-        .env("TEMPORAL_VERSION_CHECK_DISABLED", "1")
-        .env("HOME", server.dir.path())
-        .output()
-        .unwrap()
 }

@@ -1,25 +1,30 @@
-//! Temporal's own clients, unmodified, against `sandglass server`: its Python SDK, and its command
-//! line. `tests/clients` has what they do, this file what they must see.
+//! Temporal's own clients, unmodified, against `sandglass server`: its Python SDK, its TypeScript SDK, and
+//! its command line. `tests/clients` has what they do, this file what they must see.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+
+mod clients {
+    mod command;
+    mod twins;
+}
 
 use sandglass_tests::{Server, repository, sandglass, script, temporal, texts};
 use std::fs;
 use tempfile::TempDir;
 
 /// What must have been printed: a file beside the script.
-fn expected(name: &str) -> Vec<String> {
-    let path = repository().join("tests/clients").join(name);
-    let text = fs::read_to_string(path).unwrap();
+fn expected(script: &str) -> Vec<String> {
+    let path = repository().join("tests/clients").join(script);
+    let text = fs::read_to_string(path.with_extension("txt")).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
 /// Runs a script against a server, and compares what it prints with the file beside it.
 fn compare(name: &str) {
     let server = Server::start();
-    let found = script(&format!("{name}.py"), &server);
+    let found = script(name, &server);
     server.stop();
-    let expected = expected(&format!("{name}.txt"));
+    let expected = expected(name);
     for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {
         assert_eq!(found, expected, "line {}", place + 1);
     }
@@ -28,12 +33,27 @@ fn compare(name: &str) {
 
 #[test]
 fn the_python_client_finds_what_it_finds_at_temporals_server() {
-    compare("client");
+    compare("client.py");
 }
 
 #[test]
 fn a_python_worker_makes_heartbeats_ends_loses_and_hands_on_attempts() {
-    compare("worker");
+    compare("worker.py");
+}
+
+#[test]
+fn the_typescript_client_finds_what_it_finds_at_temporals_server() {
+    compare("js/client.js");
+}
+
+#[test]
+fn a_typescript_worker_makes_heartbeats_ends_loses_and_hands_on_attempts() {
+    compare("js/worker.js");
+}
+
+#[test]
+fn the_samples_of_temporals_page_on_cancellation_run_as_they_stand() {
+    compare("seeds.py");
 }
 
 /// With API keys whoever has none is refused, and who may look may do nothing else.
@@ -71,60 +91,6 @@ fn api_keys_open_what_their_roles_may() {
     assert!(!allowed && text.contains("may look only"), "{text}");
     let (_, text) = tried(&["--api-key", "def", "--tls=false"], &signal);
     assert!(text.contains("workflow not found for ID: w"), "{text}");
-    server.stop();
-}
-
-#[test]
-fn temporals_command_line_starts_lists_shows_cancels_and_terminates() {
-    let server = Server::start();
-    let run = |arguments: &[&str]| {
-        let output = temporal(&server, arguments);
-        let (text, errors) = texts(&output);
-        assert!(output.status.success(), "{arguments:?}:\n{text}\n{errors}");
-        text
-    };
-    let start = |id| {
-        let queue = ["--task-queue", "scenarios", "--type", "a01"];
-        run(&[&["workflow", "start", "--workflow-id", id], &queue[..]].concat());
-    };
-    start("one");
-    start("two");
-    let listed = run(&["workflow", "list", "--query", "ExecutionStatus = 'Running'"]);
-    assert!(listed.contains("one") && listed.contains("two"), "{listed}");
-    assert!(run(&["workflow", "count"]).contains("Total: 2"));
-    let described = run(&["workflow", "describe", "--workflow-id", "one"]);
-    assert!(described.contains("scenarios"), "{described}");
-    run(&["workflow", "cancel", "--workflow-id", "one"]);
-    let result = temporal(&server, &["workflow", "result", "--workflow-id", "one"]);
-    let (text, errors) = texts(&result);
-    assert!(!result.status.success());
-    assert!(
-        format!("{text}{errors}").contains("CANCELED"),
-        "{text}{errors}"
-    );
-    run(&["workflow", "terminate", "--workflow-id", "two"]);
-    let shown = run(&["workflow", "show", "--workflow-id", "two"]);
-    assert!(shown.contains("WorkflowExecutionTerminated"), "{shown}");
-    let shown = run(&[
-        "workflow",
-        "show",
-        "--workflow-id",
-        "one",
-        "--output",
-        "json",
-    ]);
-    let history: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(history["events"].as_array().unwrap().len(), 11);
-    assert!(run(&["operator", "cluster", "health"]).contains("SERVING"));
-    let namespace = run(&[
-        "operator",
-        "namespace",
-        "describe",
-        "--namespace",
-        "default",
-    ]);
-    assert!(namespace.contains("Registered"), "{namespace}");
-    run(&["operator", "namespace", "list"]);
     server.stop();
 }
 

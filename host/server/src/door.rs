@@ -41,8 +41,8 @@ impl Door {
         }
     }
 
-    /// The run that a request is for: exactly the one that it names, or the current one of a chain
-    /// or workflow id.
+    /// The run that a request is for: the current one of a chain, whatever run is named with it, or
+    /// else exactly the one that is named, or the current one of the workflow id.
     pub(crate) fn run(
         &self,
         execution: Option<WorkflowExecution>,
@@ -61,12 +61,11 @@ impl Door {
         {
             return Err(status::invalid("Invalid RunId."));
         }
-        let run = self
-            .host
-            .run(workflow_id, Some(&*run_id).filter(|id| !id.is_empty()));
-        Ok(match (run.run_id(), first_run_id) {
-            (None, first) if !first.is_empty() => run.of_chain(first),
-            _ => run,
+        Ok(match first_run_id {
+            "" => self
+                .host
+                .run(workflow_id, Some(&*run_id).filter(|id| !id.is_empty())),
+            first => self.host.run(workflow_id, None).of_chain(first),
         })
     }
 

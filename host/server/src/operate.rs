@@ -11,6 +11,9 @@ use sandglass::{CancelOptions, ResetOptions, TerminateOptions};
 use sandglass_engine::{EventId, OperatorRequest, ResetPoint, Signal};
 use tonic::Status;
 
+/// The reason of a request to terminate that gives none, as Temporal's server has it.
+const NO_REASON: &str = "terminated by user via frontend";
+
 fn given(id: String) -> Option<String> {
     Some(id).filter(|id| !id.is_empty())
 }
@@ -27,7 +30,8 @@ pub(crate) async fn cancel(
         ..CancelOptions::default()
     };
     // A run that has ended and one that is canceled already are no errors.
-    run.cancel(options).await.map_err(status::of)?;
+    let chain = status::of_chain(&request.first_execution_run_id);
+    run.cancel(options).await.map_err(chain)?;
     Ok(RequestCancelWorkflowExecutionResponse::default())
 }
 
@@ -38,11 +42,13 @@ pub(crate) async fn terminate(
     let run = door.run(request.workflow_execution, &request.first_execution_run_id)?;
     bounds::names(&[("Identity", &request.identity)])?;
     bounds::small(request.reason.len())?;
+    let reason = given(request.reason).unwrap_or_else(|| NO_REASON.into());
     let options = TerminateOptions {
         details: payload::list(request.details),
-        ..TerminateOptions::new(request.reason, request.identity)
+        ..TerminateOptions::new(reason, request.identity)
     };
-    run.terminate_with(options).await.map_err(status::of)?;
+    let chain = status::of_chain(&request.first_execution_run_id);
+    run.terminate_with(options).await.map_err(chain)?;
     Ok(TerminateWorkflowExecutionResponse::default())
 }
 

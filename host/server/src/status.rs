@@ -93,7 +93,8 @@ pub(crate) fn already_started(message: String, request_id: String, run_id: Strin
 }
 
 fn query_failed(failure: Failure) -> Status {
-    let message = failure.to_string();
+    // Its type and its causes are in the detail.
+    let message = failure.message.clone();
     let detail = details::QueryFailedFailure {
         failure: Some(failure::to_proto(failure)),
     };
@@ -103,6 +104,16 @@ fn query_failed(failure: Failure) -> Status {
         "QueryFailedFailure",
         &detail,
     )
+}
+
+/// The status of a host's error at a request for the current run of a chain.
+pub(crate) fn of_chain(first_run_id: &str) -> impl Fn(Error) -> Status {
+    move |error| match &error {
+        Error::NotFound { run_id, .. } if run_id.as_deref() == Some(first_run_id) => {
+            not_found("workflow execution not found")
+        }
+        _ => of(error),
+    }
 }
 
 /// The status of a host's error.

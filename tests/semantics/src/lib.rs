@@ -6,7 +6,7 @@
 
 pub mod breakers;
 pub mod coverage;
-mod markdown;
+pub mod markdown;
 pub mod recording;
 pub mod scenarios;
 pub mod sources;

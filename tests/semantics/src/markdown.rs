@@ -4,7 +4,8 @@
 ///
 /// # Panics
 /// If there is no such heading.
-pub(crate) fn rows(markdown: &str, heading: &str) -> Vec<Vec<String>> {
+#[must_use]
+pub fn rows(markdown: &str, heading: &str) -> Vec<Vec<String>> {
     let wanted = format!("## {heading}");
     let mut lines = markdown.lines().skip_while(|line| *line != wanted);
     assert!(lines.next().is_some(), "there is no heading {wanted:?}");

@@ -30,8 +30,8 @@ const TRAPS: [(u32, &str, &[Proof]); 21] = [
         &[
             Line,
             Test(
-                "clients.rs",
-                "temporals_command_line_starts_lists_shows_cancels_and_terminates",
+                "clients/command.rs",
+                "it_ends_activities_and_sees_the_service",
             ),
         ],
     ),

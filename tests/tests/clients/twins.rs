@@ -1,0 +1,175 @@
+//! The same client script at Temporal's own server and at ours: `tests/clients/twins.py`, compared as
+//! `tests/clients/twins.md` says. The sequences are those of `tests/oracle/scenarios.md` too.
+
+use sandglass_semantics::{
+    markdown,
+    recording::Recording,
+    scenarios::{self, Kind, Mode},
+    text,
+};
+use sandglass_tests::{DevServer, Server, script_with};
+use serde_json::Value;
+use std::{collections::BTreeMap, thread};
+use tempfile::TempDir;
+
+const TABLE: &str = "tests/clients/twins.md";
+
+/// What a client has found at one server.
+struct Found {
+    /// The event sequences, `SCENARIO` or `SCENARIO:RUN`.
+    sequences: BTreeMap<String, String>,
+    /// What it was told, `SCENARIO WHAT`.
+    facts: BTreeMap<String, Value>,
+}
+
+impl Found {
+    fn at(address: &str, sort: &str) -> Self {
+        let lines = script_with("twins.py", &[address, sort]);
+        let mut facts = BTreeMap::new();
+        for line in &lines[1..] {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let scenario = line["scenario"].as_str().unwrap();
+            for (what, found) in line["facts"].as_object().unwrap() {
+                facts.insert(format!("{scenario} {what}"), found.clone());
+            }
+        }
+        Self {
+            sequences: Recording::parse(&lines.join("\n")).sequences,
+            facts,
+        }
+    }
+}
+
+/// What the table says of a scenario, and of what differs there.
+struct Table {
+    modes: BTreeMap<String, Mode>,
+    different: BTreeMap<String, String>,
+    worded: BTreeMap<String, String>,
+}
+
+impl Table {
+    fn read() -> Self {
+        let markdown = text(TABLE);
+        let pairs = |heading: &str| -> BTreeMap<String, String> {
+            let rows = markdown::rows(&markdown, heading);
+            rows.into_iter()
+                .map(|cells| (cells[0].clone(), cells[1].clone()))
+                .collect()
+        };
+        let mode = |mode: &str| match mode {
+            "FULL" => Mode::Full,
+            "SKEL" => Mode::Skeleton,
+            other => panic!("{TABLE}: mode {other:?}"),
+        };
+        let modes = pairs("Scenarios").into_iter();
+        Self {
+            modes: modes.map(|(name, word)| (name, mode(&word))).collect(),
+            different: pairs("Different"),
+            worded: pairs("Other words"),
+        }
+    }
+
+    fn mode(&self, name: &str) -> Mode {
+        let scenario = name.split(':').next().unwrap();
+        self.modes[scenario]
+    }
+}
+
+#[test]
+fn one_script_finds_the_same_at_temporals_server_and_at_ours() {
+    let table = Table::read();
+    let (theirs, ours) = both(&table);
+    let mut wrong = Vec::new();
+    for name in theirs.sequences.keys().chain(ours.sequences.keys()) {
+        let mode = table.mode(name);
+        let of = |found: &Found| found.sequences.get(name).map(|found| mode.of(found));
+        check(&table, name, &of(&theirs), &of(&ours), &mut wrong);
+    }
+    for name in theirs.facts.keys().chain(ours.facts.keys()) {
+        let of = |found: &Found| found.facts.get(name).map(Value::to_string);
+        check(&table, name, &of(&theirs), &of(&ours), &mut wrong);
+    }
+    let all = |name: &String| theirs.facts.contains_key(name) || ours.sequences.contains_key(name);
+    for name in table.different.keys().chain(table.worded.keys()) {
+        if !all(name) {
+            wrong.push(format!("{TABLE} lists {name}, which nobody has recorded"));
+        }
+    }
+    for (name, row) in scenarios::all() {
+        let is_ours = [Kind::Same, Kind::Different].contains(&row.kind);
+        let Some(found) = ours.sequences.get(name).filter(|_| is_ours) else {
+            continue;
+        };
+        let mode = if row.mode == Mode::Skeleton {
+            row.mode
+        } else {
+            table.mode(name)
+        };
+        let (found, row) = (mode.of(found), mode.of(&row.sequence));
+        if found != row {
+            wrong.push(format!(
+                "{name} is in {}\n  {row}\nand here\n  {found}",
+                scenarios::FILE
+            ));
+        }
+    }
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let (runs, facts) = (ours.sequences.len(), ours.facts.len());
+    println!(
+        "{} scenarios, {runs} histories, {facts} facts",
+        table.modes.len()
+    );
+}
+
+/// The script at both servers at once.
+fn both(table: &Table) -> (Found, Found) {
+    let queues: Vec<&str> = table.modes.keys().map(String::as_str).collect();
+    let temporal = DevServer::start(&[
+        // Pausing is off unless asked for, and attributes have to be registered.
+        "--dynamic-config-value=frontend.WorkflowPauseEnabled=true",
+        "--search-attribute=Customer=Keyword",
+        "--search-attribute=Region=Keyword",
+        "--search-attribute=Total=Int",
+    ]);
+    let server = Server::start_for(&queues, TempDir::new().unwrap(), "127.0.0.1:0");
+    let found = thread::scope(|scope| {
+        let theirs = scope.spawn(|| Found::at(&temporal.address, "temporal"));
+        let ours = Found::at(&server.address, "sandglass");
+        (theirs.join().unwrap(), ours)
+    });
+    server.stop();
+    found
+}
+
+/// Compares one thing that was found at both, and what the table says of it.
+fn check(
+    table: &Table,
+    name: &str,
+    theirs: &Option<String>,
+    ours: &Option<String>,
+    wrong: &mut Vec<String>,
+) {
+    let pair = || format!("\n  Temporal  {theirs:?}\n  Sandglass {ours:?}");
+    let structure = |found: &Option<String>| found.as_deref().map(without_words);
+    match (table.different.get(name), table.worded.get(name)) {
+        (None, None) if theirs != ours => wrong.push(format!("{name} differs:{}", pair())),
+        (Some(_), _) | (_, Some(_)) if theirs == ours => {
+            wrong.push(format!(
+                "{TABLE} lists {name}, which is the same:{}",
+                pair()
+            ));
+        }
+        (None, Some(_)) if structure(theirs) != structure(ours) => {
+            wrong.push(format!("{name} differs in more than words:{}", pair()));
+        }
+        _ => {}
+    }
+}
+
+/// A chain of failures without their messages: what stands in brackets.
+fn without_words(chain: &str) -> String {
+    let links = chain.split(" <- ");
+    let kinds = links.map(|link| link.split('(').next().unwrap_or(link));
+    kinds.collect::<Vec<_>>().join(" <- ")
+}
