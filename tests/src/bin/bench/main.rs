@@ -3,11 +3,13 @@
 //! `benches/micro.rs` measured before it, prints a table and writes `target/bench/summary.json`. It
 //! ends with an error that names each bound that was missed.
 //! The loads are those of workloads W1 and W2: a real file with real syncs, a native worker and the
-//! client in the same process through the embedding API. CPU is that of the whole process.
+//! client in the same process through the embedding API. CPU is that of the whole process. `remote.rs`
+//! has the same through servers.
 
 mod cancel;
 mod load;
 mod memory;
+mod remote;
 mod summary;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -44,6 +46,11 @@ fn main() -> Result<()> {
     };
     let figures = match words[..] {
         [] => return measure_all(),
+        ["remote"] => {
+            let mut summary = Summary::default();
+            remote::compare(&mut summary)?;
+            return conclude(&summary);
+        }
         ["load", in_flight, runs] => {
             let load = load::sequences(in_flight.parse()?, runs.parse()?);
             runtime()?.block_on(load)?
@@ -57,7 +64,9 @@ fn main() -> Result<()> {
             runtime()?.block_on(memory::open_runs(kind == "cached", runs.parse()?))?
         }
         _ => {
-            bail!("usage: bench [load IN_FLIGHT RUNS | lone RUNS | cancel RUNS | memory KIND RUNS]")
+            bail!(
+                "usage: bench [remote | load IN_FLIGHT RUNS | lone RUNS | cancel RUNS | memory KIND RUNS]"
+            )
         }
     };
     println!("{figures}");
@@ -105,14 +114,21 @@ fn measure_all() -> Result<()> {
             syncs(&["lone", &LONE.to_string()])? / LONE as f64,
         );
     }
+    remote::compare(&mut summary)?;
     // The names that later figures are compared under are those of the full load.
     for name in ["w2_activities_per_s", "w2_cpu_us_per_activity"] {
         summary.copy(&format!("{name}_64"), name);
     }
-    summary.print()?;
     let path = bench_folder()?.join("summary.json");
     fs::write(&path, serde_json::to_string_pretty(&summary.to_json())?)?;
     println!("written to {}", path.display());
+    ensure!(summary.is_whole(), "a figure with a bound was not measured");
+    conclude(&summary)
+}
+
+/// Prints the figures, and fails if one of them misses its bound.
+fn conclude(summary: &Summary) -> Result<()> {
+    summary.print()?;
     let missed = summary.missed();
     ensure!(missed.is_empty(), "bounds missed: {}", missed.join("; "));
     Ok(())
@@ -174,8 +190,13 @@ fn syncs(arguments: &[&str]) -> Result<f64> {
 
 /// Processor time of this process so far.
 fn cpu_time() -> Result<Duration> {
+    cpu_time_of("self")
+}
+
+/// That of the process with this id.
+fn cpu_time_of(process: &str) -> Result<Duration> {
     // In clock ticks of 10 ms: the loads take long enough for that.
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let after_name = stat
         .rsplit(')')
         .next()
