@@ -14,6 +14,6 @@ mod world;
 pub use activities::{OnCancel, Probe};
 pub use binary::{compiled, component, repository, sandglass};
 pub use host::{HandleUnderTest, HostUnderTest};
-pub use server::Server;
+pub use server::{Server, with_scenarios};
 pub use temporal::{DevServer, clients, javascript, script, script_with, temporal, texts};
 pub use world::{RunUnderTest, World, WorldBuilder};

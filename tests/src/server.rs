@@ -15,8 +15,10 @@ use tempfile::TempDir;
 pub struct Server {
     /// The process.
     pub process: Child,
-    /// Where it listens.
+    /// Where it listens for gRPC.
     pub address: String,
+    /// Where it listens for HTTP.
+    pub http: String,
     /// The folder with its configuration and store.
     pub dir: TempDir,
 }
@@ -33,7 +35,7 @@ impl Server {
         self.process.wait().unwrap();
         let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
         let address = self.address.clone();
-        Self::start_in(dir, &address)
+        Self::spawn(dir, &address)
     }
 
     /// Starts one in this folder.
@@ -43,13 +45,13 @@ impl Server {
 
     /// Starts one whose component serves all these task queues.
     pub fn start_for(queues: &[&str], dir: TempDir, listen: &str) -> Self {
-        let bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
-        fs::write(dir.path().join("scenarios.wasm"), bytes).unwrap();
-        let mut config = "store = \"store.db\"\nlisten = \"127.0.0.1:7\"\n".to_owned();
-        for queue in queues {
-            let entry = "\n[[component]]\nfile = \"scenarios.wasm\"\ntask-queue";
-            config += &format!("{entry} = \"{queue}\"\n");
-        }
+        let config = format!("listen = \"127.0.0.1:7\"\n{}", with_scenarios(queues, &dir));
+        Self::configured(dir, listen, &config)
+    }
+
+    /// Starts one in this folder with this configuration, and a store there.
+    pub fn configured(dir: TempDir, listen: &str, config: &str) -> Self {
+        let config = format!("store = \"store.db\"\n{config}");
         fs::write(dir.path().join("sandglass.toml"), config).unwrap();
         Self::spawn(dir, listen)
     }
@@ -71,10 +73,11 @@ impl Server {
         output.read_line(&mut line).unwrap();
         let said: serde_json::Value = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("the server did not start: {error}: {line:?}"));
-        let address = said["listening"].as_str().unwrap().to_owned();
+        let address = |of: &str| said[of].as_str().unwrap().to_owned();
         Self {
             process,
-            address,
+            address: address("listening"),
+            http: address("http"),
             dir,
         }
     }
@@ -88,6 +91,18 @@ impl Server {
         assert!(ended.success(), "the server ended with {ended}");
         assert!(self.dir.path().join("store.db").exists());
     }
+}
+
+/// Puts the component of the scenarios into this folder; how a configuration says that it is for
+/// these task queues.
+pub fn with_scenarios(queues: &[&str], dir: &TempDir) -> String {
+    let bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
+    fs::write(dir.path().join("scenarios.wasm"), bytes).unwrap();
+    let entry = "\n[[component]]\nfile = \"scenarios.wasm\"\ntask-queue";
+    let entries = queues.iter();
+    entries
+        .map(|queue| format!("{entry} = \"{queue}\"\n"))
+        .collect()
 }
 
 impl Drop for Server {

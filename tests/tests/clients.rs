@@ -108,4 +108,23 @@ fn the_server_refuses_addresses_that_others_can_reach() {
         errors.contains("0.0.0.0:0 can be reached from other machines"),
         "{errors}"
     );
+    // That anybody may come is no word on keys.
+    let config = dir.path().join("keys.toml");
+    let sha256 = "0".repeat(64);
+    let text = format!(
+        "store = \"store.db\"\nlisten = \"0.0.0.0:0\"\nallow-anyone = true\n\n[[api-key]]\n\
+         name = \"n\"\nsha256 = \"{sha256}\"\nrole = \"write\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let output = sandglass()
+        .args(["server", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let (_, errors) = texts(&output);
+    assert!(
+        errors.contains("API keys would go there as plain text"),
+        "{errors}"
+    );
 }

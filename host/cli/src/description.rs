@@ -6,7 +6,7 @@ use crate::{
 };
 use sandglass::{ActivityDescription, CancelDescription, RunDescription, TaskDescription};
 use sandglass_engine::{
-    CancelState, Escalation, EventId, ForceRequest, Initiator, OpenOperationView, OpenScopeView,
+    Escalation, EventId, ForceRequest, Initiator, OpenOperationView, OpenScopeView,
     OperatorRequest, PendingState, ScopeId, ScopeKind, Status, Timestamp, Trigger,
 };
 use sandglass_store::Owner;
@@ -22,16 +22,16 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "workflow_type": run.workflow_type,
         "status": match &run.paused {
             Some(_) => "paused",
-            None => outcome::word(&run.status),
+            None => run.status.name(),
         },
         "digest": run.digest.to_string(),
         "started_at": rfc3339(run.started_at),
         "closed_at": run.closed_at.map(rfc3339),
         "history_events": run.history_length,
-        "cancel_state": cancel_word(run.cancel_state),
+        "cancel_state": run.cancel_state.name(),
         "cancel": run.cancel.as_ref().map(|cancel| cancel_json(cancel, run.task.as_ref())),
         "force": run.force.as_ref().map(|(force, at)| json!({
-            "rung": rung_word(force.rung),
+            "rung": force.rung.name(),
             "trigger": trigger_word(force.trigger),
             "reason": force.reason,
             "identity": force.identity,
@@ -228,7 +228,7 @@ pub fn status_text(run: &RunDescription) -> &'static str {
     match run.status {
         Status::Running if run.paused.is_some() => "paused",
         Status::Running if run.cancel.is_some() => "canceling",
-        ref status => outcome::word(status),
+        ref status => status.name(),
     }
 }
 
@@ -239,28 +239,6 @@ pub fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// The word for how far a request to cancel has come.
-pub(crate) fn cancel_word(state: CancelState) -> &'static str {
-    match state {
-        CancelState::None => "none",
-        CancelState::Requested => "requested",
-        CancelState::Delivered => "delivered",
-        CancelState::ForceRequested => "force-requested",
-        CancelState::KillRequested => "kill-requested",
-    }
-}
-
-/// The word for what ends a run that does not end by itself.
-#[must_use]
-pub fn rung_word(rung: Escalation) -> &'static str {
-    match rung {
-        Escalation::Force => "force",
-        Escalation::Kill => "kill",
-        Escalation::Terminate => "terminate",
-        Escalation::Fail => "fail",
-    }
 }
 
 /// What caused a force, in a word.
@@ -280,7 +258,7 @@ pub fn force_text(force: &ForceRequest) -> String {
         (Trigger::Request, "") => "by somebody unnamed".to_owned(),
         (Trigger::Request, identity) => format!("by {identity}"),
     };
-    let word = rung_word(force.rung);
+    let word = force.rung.name();
     match force.reason.as_str() {
         "" => format!("{word} {by}"),
         reason => format!("{word} {by}: {reason}"),
@@ -299,7 +277,7 @@ fn cancel_json(cancel: &CancelDescription, task: Option<&TaskDescription>) -> Va
         "identity": cancel.identity,
         "requested_at": rfc3339(cancel.requested_at),
         "deadline": cancel.deadline.map(rfc3339),
-        "then": cancel.escalation.map(rung_word),
+        "then": cancel.escalation.map(Escalation::name),
         "repeats": cancel.repeats,
         "undeliverable": cancel.undeliverable.map(|failed| json!({
             "failed_workflow_tasks": failed,
@@ -319,10 +297,10 @@ fn cancel_text(cancel: &CancelDescription) -> String {
     } else {
         &cancel.reason
     };
-    let mut text = cancel_word(cancel.state).to_owned();
+    let mut text = cancel.state.name().to_owned();
     text += &format!(" by {by} at {}: {reason}", rfc3339(cancel.requested_at));
     if let Some(deadline) = cancel.deadline {
-        let then = cancel.escalation.map(rung_word);
+        let then = cancel.escalation.map(Escalation::name);
         let then = then.map_or_else(String::new, |then| format!(", then {then}"));
         text += &format!(" (until {}{then})", rfc3339(deadline));
     }

@@ -4,20 +4,6 @@ use crate::{exit::Exit, history::value_text, payload};
 use sandglass_engine::Status;
 use serde_json::{Map, Value, json};
 
-/// The word for a status.
-#[must_use]
-pub fn word(status: &Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Completed { .. } => "completed",
-        Status::Failed { .. } => "failed",
-        Status::Canceled { .. } => "canceled",
-        Status::Terminated { .. } => "terminated",
-        Status::TimedOut => "timed-out",
-        Status::ContinuedAsNew { .. } => "continued-as-new",
-    }
-}
-
 /// The exit code of a run. That of an open one is success: nothing is known against it.
 #[must_use]
 pub fn exit(status: &Status) -> Exit {

@@ -11,7 +11,7 @@ use crate::{
     args::{OutputForm, RunArgs},
     component,
     exit::{Exit, OrStop, Outcome, Stop},
-    limits, outcome, output, terminal,
+    limits, output, terminal,
     workflow::stored,
 };
 pub(crate) use follow::Known;
@@ -212,7 +212,7 @@ async fn follow_chain(
         let Some(next) = &ended.chain.successor else {
             return Ok(Over::Ended(ended));
         };
-        let how = outcome::word(&ended.status);
+        let how = ended.status.name();
         output::note(&format!("run {} {how}; run {next} follows", ended.run_id));
         run = host.run(&ended.workflow_id, Some(next));
         known = Known::NEW;

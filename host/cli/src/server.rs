@@ -45,7 +45,11 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
 
 /// Without asking anybody who they are the server is for this machine only.
 fn check_address(settings: &Settings) -> Result<(), Stop> {
-    if settings.allow_anyone || (settings.allow_plaintext && !settings.keys.is_empty()) {
+    let is_agreed = match settings.keys.is_empty() {
+        true => settings.allow_anyone,
+        false => settings.allow_plaintext,
+    };
+    if is_agreed {
         return Ok(());
     }
     // The HTTP API has no TLS of its own.

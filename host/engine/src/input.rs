@@ -199,6 +199,19 @@ pub enum Escalation {
     Fail,
 }
 
+impl Escalation {
+    /// Its name, as people and programs read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Force => "force",
+            Self::Kill => "kill",
+            Self::Terminate => "terminate",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// A request to end a run by force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForceRequest {

@@ -163,10 +163,12 @@ limits! {
         "the request is refused; a command fails its workflow task";
     /// Inputs that wait for a running workflow task to end.
     buffered_inputs, "buffered-inputs", Count, 100, Some(100),
-        "the workflow task ends early if it waits for local activities, else it fails";
+        "a workflow task that waits for local activities ends early; one that computes is bounded \
+         by its time";
     /// Bytes of payload in the inputs that wait for a running workflow task to end.
     buffered_bytes, "buffered-bytes", Bytes, 2 << 20, Some(2 << 20),
-        "the workflow task ends early if it waits for local activities, else it fails";
+        "a workflow task that waits for local activities ends early; one that computes is bounded \
+         by its time";
     /// Bytes of payloads and texts that a run keeps beside its history: memo, search attributes,
     /// compensations, local activities, the ids of requests, updates, patches and of what is
     /// pending.

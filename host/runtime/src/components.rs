@@ -130,10 +130,13 @@ impl Components {
         types.collect()
     }
 
-    /// The component to start a workflow type with: of several versions, the one that was loaded
-    /// last. One that is loaded for the sake of old runs takes no new ones beside it, or beside
-    /// another such one.
+    /// The component to start a workflow type with: of several versions, the one that was pushed
+    /// last, or else loaded last. One that is loaded for the sake of old runs takes no new ones
+    /// beside it, or beside another such one.
     pub(crate) fn with_type(&self, workflow_type: &str) -> Result<Digest, StartError> {
+        if let Some(digest) = self.pushed(workflow_type) {
+            return Ok(digest);
+        }
         if let Some(digest) = lock(&self.newest).get(workflow_type) {
             return Ok(*digest);
         }
@@ -243,8 +246,11 @@ impl Inner {
             self.components.hold(component);
             return Ok(digest);
         }
+        // Not between the two of a removal.
+        let settled = self.components.settled().await;
         self.keep_component(digest, bytes).await?;
         self.components.add(component);
+        drop(settled);
         component_loaded(self, digest);
         Ok(digest)
     }

@@ -269,6 +269,13 @@ impl ActivityDescription {
 }
 
 impl RunDescription {
+    /// Why its last workflow task failed, if it is to be run again: cause and failure.
+    #[must_use]
+    pub fn task_failure(&self) -> Option<String> {
+        let (cause, failure) = self.task.as_ref()?.last_failure.as_ref()?;
+        Some(format!("{}: {failure}", cause.name()))
+    }
+
     fn new(row: &RunRow, summary: RunSummary) -> Self {
         let open = summary.status == Status::Running;
         let undeliverable = undeliverable(&summary);

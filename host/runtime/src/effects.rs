@@ -289,6 +289,8 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
     state.interrupt = None;
     // A step that panicked in its guest has left it.
     state.computing = None;
+    // What was counted in vain is asked again, or comes again from its row.
+    state.repeats = state.head.summary.cancel_repeats;
     state.store_failures += 1;
     state.trouble = Some(error.to_string());
     for slot in state.activities.values_mut() {

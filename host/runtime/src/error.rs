@@ -18,7 +18,7 @@ pub enum Error {
         run_id: Option<String>,
     },
     /// The run has ended, and what was asked needs an open one.
-    #[error("workflow {workflow_id:?} has already ended ({})", status_name(status))]
+    #[error("workflow {workflow_id:?} has already ended ({})", status.name())]
     Closed {
         /// The workflow id.
         workflow_id: String,
@@ -206,19 +206,6 @@ impl Error {
             run_id: run_id.into(),
             reason: corrupt.to_string(),
         }
-    }
-}
-
-/// A status as people read it.
-pub(crate) fn status_name(status: &Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Completed { .. } => "completed",
-        Status::Failed { .. } => "failed",
-        Status::Canceled { .. } => "canceled",
-        Status::Terminated { .. } => "terminated",
-        Status::TimedOut => "timed out",
-        Status::ContinuedAsNew { .. } => "continued as new",
     }
 }
 

@@ -199,7 +199,16 @@ impl RunHandle {
     /// meanwhile.
     async fn deliver(&self, input: Input) -> Result<Sent, Error> {
         loop {
+            if self.follows() {
+                // What is meant for the run that is being made is not to find the one before.
+                self.inner.until_reset(&self.workflow_id).await?;
+            }
             let cell = match self.find_current()? {
+                Found::Closed(_)
+                    if self.follows() && self.inner.is_being_reset(&self.workflow_id) =>
+                {
+                    continue;
+                }
                 Found::Closed(row) => return Ok(Sent::Closed(row)),
                 Found::Open(cell) => cell,
             };
@@ -245,6 +254,14 @@ impl RunHandle {
         let now = self.inner.clock.now();
         let request = options.into_request(now)?;
         let request_id = request.request_id.clone();
+        if let Some(row) = self.canceled_before(&request_id)? {
+            return Ok(CancelResponse {
+                run_id: row.run_id.clone(),
+                disposition: Disposition::Recorded,
+                repeats: summary_of(&row)?.cancel_repeats,
+                killed: 0,
+            });
+        }
         let (cell, delivery) = match self.deliver(Input::CancelRequested(request)).await? {
             Sent::Delivered(cell, delivery) => (cell, delivery),
             Sent::Closed(_) if broken("R3") => {
@@ -257,6 +274,7 @@ impl RunHandle {
                     false => Disposition::AlreadyClosed(summary.status),
                 };
                 return Ok(CancelResponse {
+                    run_id: row.run_id,
                     disposition,
                     repeats: summary.cancel_repeats,
                     killed: 0,
@@ -271,10 +289,34 @@ impl RunHandle {
             Delivery::Refused(_, status) => Disposition::AlreadyClosed(status),
         };
         Ok(CancelResponse {
+            run_id: cell.run_id.clone(),
             disposition,
             repeats: state.repeats(),
             killed: 0,
         })
+    }
+
+    /// The run that the current one follows, if this request has canceled that: asked again, it is
+    /// the same request, also if the code let it go and continued as new (R39).
+    fn canceled_before(&self, request_id: &str) -> Result<Option<RunRow>, Error> {
+        if request_id.is_empty() || !self.follows() {
+            return Ok(None);
+        }
+        let Found::Open(cell) = self.find_current()? else {
+            return Ok(None);
+        };
+        let before = {
+            let state = cell.lock();
+            let known = state.was_canceled_by(request_id);
+            let before = state.head.summary.chain.continued_from.clone();
+            before.filter(|_| !known)
+        };
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        let row = self.stored(Some(&before))?;
+        let known = canceled_by(&summary_of(&row)?, request_id);
+        Ok(known.then_some(row))
     }
 
     /// Ends the run as canceled at once, without its code and without compensation. Returns when
@@ -288,7 +330,8 @@ impl RunHandle {
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
     pub async fn force(&self, options: ForceOptions) -> Result<CancelResponse, Error> {
         let (kill, request_id) = (options.kill, options.request_id.clone());
-        let closed = |summary: &RunSummary| CancelResponse {
+        let closed = |run_id: &str, summary: &RunSummary| CancelResponse {
+            run_id: run_id.into(),
             disposition: match forced_by(summary, request_id.as_deref()) {
                 true => Disposition::Recorded,
                 false => Disposition::AlreadyClosed(summary.status.clone()),
@@ -302,18 +345,19 @@ impl RunHandle {
             false => 0,
         };
         Ok(match self.deliver(options.into_input()?).await? {
-            Sent::Delivered(_, Delivery::Recorded) => CancelResponse {
+            Sent::Delivered(cell, Delivery::Recorded) => CancelResponse {
+                run_id: cell.run_id.clone(),
                 disposition: Disposition::Recorded,
                 repeats: 0,
                 killed: 0,
             },
             Sent::Delivered(cell, Delivery::Refused(..)) => CancelResponse {
                 killed: left_over(cell.key),
-                ..closed(&cell.lock().head.summary)
+                ..closed(&cell.run_id, &cell.lock().head.summary)
             },
             Sent::Closed(row) => CancelResponse {
                 killed: left_over(row.key),
-                ..closed(&summary_of(&row)?)
+                ..closed(&row.run_id, &summary_of(&row)?)
             },
         })
     }

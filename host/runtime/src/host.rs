@@ -5,6 +5,8 @@
 
 mod alarms;
 
+pub(crate) use alarms::ended_by_deadline;
+
 use crate::{
     activity::{ActivityContext, Dispatch, Native, Unserved},
     builder::HostBuilder,

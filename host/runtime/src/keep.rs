@@ -6,7 +6,8 @@
 
 use crate::{
     cell::{CellState, Delivery, Letter, Mail, Phase, RunCell},
-    host::Inner,
+    host::{Inner, ended_by_deadline},
+    timers::{Alarm, Kind},
     writer::{Part, Submission},
 };
 use sandglass_engine::{
@@ -34,12 +35,15 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
     // Another run's, which has a row of its own, or the kept one.
     let waits = |mail: &Mail| mail.settles.is_some() && cancel_of(mail).is_some();
     let first = mailbox.iter().find(|mail| waits(mail)).and_then(cancel_of);
-    let mut known = state.head.summary.cancel.is_some() || first.is_some();
+    // Also while a step has taken the first one and has not committed it.
+    let mut known =
+        state.head.summary.cancel.is_some() || state.cancel_kept.is_some() || first.is_some();
     let first = first.map_or_else(String::new, |first| first.request_id.clone());
     for mail in &mut mailbox {
         let Some(request) = cancel_of(mail).filter(|_| mail.settles.is_none()) else {
             continue;
         };
+        let request = request.clone();
         let id = &request.request_id;
         let same = state.was_canceled_by(id) || !id.is_empty() && *id == first;
         let input = Input::CancelRequested(request.clone());
@@ -56,6 +60,7 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
             let refused = Delivery::Refused(InputError::AlreadyRequested, Status::Running);
             (EventId(KEPT.0 + state.repeats_kept), refused)
         } else {
+            arm_grace(host, cell, &request);
             state.cancel_kept = Some(input.clone());
             (KEPT, Delivery::Recorded)
         };
@@ -82,6 +87,46 @@ pub(crate) fn keep_cancel(host: &Arc<Inner>, cell: &Arc<RunCell>) {
         acks,
         part: Part::Aside(Vec::new()),
     });
+}
+
+/// The deadline of a request counts from when it is on disk, and not only from when the workflow
+/// task ends and it is recorded (R30).
+fn arm_grace(host: &Inner, cell: &RunCell, request: &CancelRequest) {
+    if let (Some(due), Some(_)) = (request.deadline, request.escalation) {
+        host.timers.arm(Alarm {
+            due,
+            run: cell.key,
+            event: KEPT,
+            kind: Kind::KeptGrace,
+        });
+    }
+}
+
+/// What follows when the deadline of a kept request passes; nothing if it is recorded by now.
+pub(crate) fn grace_passed(cell: &RunCell) -> Option<Input> {
+    let state = cell.lock();
+    match (&state.cancel_kept, &state.head.summary.cancel) {
+        (Some(Input::CancelRequested(request)), None) => {
+            Some(ended_by_deadline(request, request.escalation?))
+        }
+        _ => None,
+    }
+}
+
+/// What the last host has kept: the first request is known, its ids are not given again.
+pub(crate) fn recall(host: &Inner, cell: &RunCell, id: EventId, effect: &Effect) {
+    let Effect::Deliver { input, .. } = effect else {
+        return;
+    };
+    let Some(number) = id.0.checked_sub(KEPT.0) else {
+        return;
+    };
+    let mut state = cell.lock();
+    state.repeats_kept = state.repeats_kept.max(number);
+    if let (Input::CancelRequested(request), 0) = (&**input, number) {
+        arm_grace(host, cell, request);
+        state.cancel_kept = Some((**input).clone());
+    }
 }
 
 fn cancel_of(mail: &Mail) -> Option<&CancelRequest> {

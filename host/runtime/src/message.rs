@@ -1,6 +1,6 @@
 //! What queries and updates have in common: why one was not answered as it was asked.
 
-use crate::error::{Error, status_name};
+use crate::error::Error;
 use sandglass_engine::{Failure, Status, TaskFailedCause};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub enum MessageError {
     #[error("{0}")]
     Failed(Failure),
     /// The run stands as the query's [`crate::QueryReject`] excludes.
-    #[error("the query was rejected: the run is {}", status_name(.0))]
+    #[error("the query was rejected: the run is {}", .0.name())]
     Rejected(Status),
     /// The run's workflow tasks fail, so that its code cannot be asked.
     #[error(

@@ -19,8 +19,9 @@ use crate::{
     wasm::WasmComponent,
 };
 use sandglass_engine::{
-    Frame, HeartbeatAnswer, Input, InputError, Limits, OperatorRequest, OperatorTarget, Payload,
-    PendingActivity, Reset, Run, ScopeId, Signal, Status, Timestamp, encode, replay,
+    Effect, Frame, HeartbeatAnswer, Input, InputError, Limits, OperatorRequest, OperatorTarget,
+    Payload, PendingActivity, Reset, Run, ScopeId, Signal, Status, Timestamp, decode, encode,
+    replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig};
 use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _, Write};
@@ -49,6 +50,7 @@ pub fn cancel(
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
     Ok(CancelResponse {
+        run_id: opened.head.row.run_id.clone(),
         disposition,
         repeats: opened.head.summary.cancel_repeats,
         killed: 0,
@@ -75,6 +77,7 @@ pub fn force(
         (Err(_), status) => Disposition::AlreadyClosed(status),
     };
     Ok(CancelResponse {
+        run_id: opened.head.row.run_id.clone(),
         disposition,
         repeats: 0,
         killed: 0,
@@ -190,6 +193,11 @@ pub fn activity(
 ) -> Result<Option<HeartbeatAnswer>, Error> {
     let beats = matches!(op, ActivityOp::Heartbeat { .. });
     let op = bounded(&Limits::default(), op)?;
+    let (workflow_id, run_id) = match which {
+        // It names the run, whatever the request says.
+        ActivityRef::Attempt(token) => (&*token.workflow_id, Some(&*token.run_id)),
+        ActivityRef::Id(_) => (workflow_id, run_id),
+    };
     let mut opened = Opened::open(db, workflow_id, run_id)?;
     let not_found = |reason: &str| Error::ActivityNotFound {
         workflow_id: workflow_id.into(),
@@ -294,6 +302,28 @@ struct Opened {
     _owner: OwnerLock,
 }
 
+/// Whether no run of this workflow id has ended for a reset whose new run is still to be made: what
+/// is meant for it is not to find the old one.
+fn not_being_reset(reader: &dyn Reader, workflow_id: &str) -> Result<(), Error> {
+    for row in reader.outbox()? {
+        let effect = decode(&row.body);
+        if let Ok(Effect::StartReset {
+            workflow_id: id, ..
+        }) = effect
+            && id == workflow_id
+        {
+            return Err(Error::Refused {
+                workflow_id: id,
+                reason:
+                    "it was reset, and the next host makes the new run; start one, or name the \
+                         old run"
+                        .into(),
+            });
+        }
+    }
+    Ok(())
+}
+
 impl Opened {
     fn open(db: &Path, workflow_id: &str, run_id: Option<&str>) -> Result<Self, Error> {
         let not_found = || Error::not_found(workflow_id, run_id);
@@ -305,6 +335,9 @@ impl Opened {
         let store = SqliteStore::open(db)?;
         let reader = store.reader()?;
         let row = reader.find(workflow_id, run_id)?.ok_or_else(not_found)?;
+        if run_id.is_none() {
+            not_being_reset(reader.as_ref(), workflow_id)?;
+        }
         let frames = read_frames(reader.as_ref(), row.key, &row.run_id)?;
         let summary = decode_summary(db, &row)?;
         let head = Head {

@@ -6,7 +6,7 @@
 
 mod apply;
 
-use crate::{clock::lock, error::Error, host::Inner};
+use crate::{clock::lock, error::Error, host::Inner, keep};
 use sandglass_engine::{Effect, EventId, decode};
 use sandglass_store::{Place, RunKey, Write};
 use std::{
@@ -117,6 +117,9 @@ pub(crate) fn recover(host: &Arc<Inner>) -> Result<(), Error> {
         host.keep_for_reset(effect);
     }
     for (source, event_id, effect) in effects {
+        if let Some(cell) = host.open_run(source) {
+            keep::recall(host, &cell, event_id, &effect);
+        }
         host.outbox.offer(host, source, event_id, effect);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The owner's side of the socket: other processes ask, and are answered by this host's commits.
 
 use crate::{
-    activity::{ActivityAnswer, BadToken},
+    activity::{ActivityAnswer, BadToken, TaskToken},
     error::{Error, StartError},
     handle::RunHandle,
     host::{Host, Inner},
@@ -262,9 +262,13 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             token,
             op,
         } => {
-            let activity = match token.map(|token| token.parse()) {
+            let activity = match token.map(|token| token.parse::<TaskToken>()) {
                 None => run.activity(activity_id),
-                Some(Ok(token)) => run.attempt(token),
+                // It names the run, whatever the request says.
+                Some(Ok(token)) => {
+                    let (id, run_id) = (token.workflow_id.clone(), token.run_id.clone());
+                    RunHandle::new(host, id, Some(run_id)).attempt(token)
+                }
                 Some(Err(bad)) => return Response::Refused(Refusal::Usage(bad_token(&bad))),
             };
             activity.perform(op).await.map(|answer| match answer {

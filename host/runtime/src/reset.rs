@@ -135,8 +135,8 @@ impl RunHandle {
     /// If another run of the workflow id is open, that one is ended.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the history cannot be cut there, [`Error::NotFound`],
-    /// [`Error::ShutDown`].
+    /// [`Error::Refused`] if the history cannot be cut there, [`Error::UnknownComponent`] if the
+    /// component that the history began with was removed, [`Error::NotFound`], [`Error::ShutDown`].
     pub async fn reset(&self, options: ResetOptions) -> Result<Self, Error> {
         let host = self.host();
         host.until_reset(self.workflow_id()).await?;
@@ -152,7 +152,7 @@ impl RunHandle {
         // A point that does not exist is found before anything is ended.
         let frames = host.frames(key, &run_id)?;
         let (limits, now) = (host.config.limits, host.clock.now());
-        make(
+        let tried = make(
             RunKey(0),
             frames,
             what.clone(),
@@ -160,6 +160,9 @@ impl RunHandle {
             now,
             self.workflow_id(),
         )?;
+        // Nor does one whose component was removed, or is while this lasts.
+        let digest = tried.head.row.digest;
+        let _kept = host.components.upgrading(host, digest).await?;
         let new_run_id = what.new_run_id.clone();
         loop {
             let taken = match host.take_for_reset(self.workflow_id(), &new_run_id) {
@@ -352,6 +355,8 @@ impl Inner {
         let (limits, now) = (self.config.limits, self.clock.now());
         let made = make(key, frames, what, limits, now, workflow_id)?;
         let (sender, receiver) = oneshot::channel();
+        // Its component is not removed meanwhile.
+        let settled = self.components.settled().await;
         {
             let mut runs = lock(&self.runs);
             if self.is_stopping() {
@@ -367,6 +372,7 @@ impl Inner {
                 .insert(workflow_id.into(), Arc::clone(&made.cell));
             runs.by_key.insert(key, Arc::clone(&made.cell));
         }
+        drop(settled);
         self.entered_step();
         self.writer.submit(Submission {
             successor: None,

@@ -8,13 +8,13 @@ use crate::{
     cell::{Ack, Delivery, Head, Letter, Mail, Phase, RunCell},
     component::GuestInstance,
     effects,
-    error::{Error, status_name},
+    error::Error,
     host::Inner,
     writer::{EarlySlot, Part, Settled, Submission, Token},
 };
 use sandglass_engine::{
-    EventId, Failure, FrameOutput, Input, InputError, Record, Run, Status, TaskFailedCause,
-    TaskFailure, Timestamp, broken,
+    EventId, Failure, FrameOutput, Input, Record, Run, Status, TaskFailedCause, TaskFailure,
+    Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -28,6 +28,7 @@ mod activations;
 pub(crate) mod computing;
 mod history_limit;
 pub(crate) mod hosting;
+mod inputs;
 mod rebuild;
 mod submit;
 mod updates;
@@ -260,68 +261,6 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Records inputs. What is not taken is answered with the rest, after the commit.
-    fn append(&mut self, mails: Vec<Mail>) {
-        let mut mails = self.admit_updates(mails);
-        // What waited for a task to end is recorded at once: the next task is scheduled after the
-        // last of it, and not after the first (semantics A3 b).
-        let waited = mails.iter().take_while(|mail| mail.buffered).count();
-        let mut rest = mails.split_off(waited).into_iter().peekable();
-        self.append_together(mails);
-        while let Some(mail) = rest.next() {
-            let mut together = vec![mail];
-            together.extend(std::iter::from_fn(|| rest.next_if(|mail| mail.joined)));
-            self.append_together(together);
-        }
-    }
-
-    fn append_together(&mut self, mails: Vec<Mail>) {
-        let run = self
-            .run
-            .as_mut()
-            .expect("a step appends only to a resident run");
-        let inputs: Vec<(Timestamp, Input)> = mails
-            .iter()
-            .filter_map(|mail| match &mail.letter {
-                Letter::Input(input) => Some((mail.at, input.clone())),
-                Letter::Barrier | Letter::Repin(_) | Letter::Update(..) => None,
-            })
-            .collect();
-        let mut results = run.append_all(inputs).into_iter();
-        let status = run.status().clone();
-        let mut taken = Vec::new();
-        for mail in mails {
-            let delivery = match mail.letter {
-                Letter::Input(input) => match results.next().expect("each input has a result") {
-                    Ok(()) => {
-                        taken.push((mail.at, input));
-                        self.settled.extend(mail.settles);
-                        Delivery::Recorded
-                    }
-                    Err(error) => {
-                        if is_repeat(run, &input, &error) {
-                            self.cell.lock().repeats += 1;
-                            self.row_changed = true;
-                        }
-                        if mail.ack.is_none() && mail.settles.is_some() {
-                            // A kept request, which was answered: nobody else deletes its row.
-                            self.settled.extend(mail.settles);
-                            self.row_changed = true;
-                        }
-                        Delivery::Refused(error, status.clone())
-                    }
-                },
-                Letter::Barrier | Letter::Repin(_) | Letter::Update(..) => Delivery::Recorded,
-            };
-            self.acks.extend(mail.ack.map(|ack| (ack, delivery)));
-        }
-        if !taken.is_empty() {
-            self.facts.push(Fact::Inputs(taken));
-            self.fresh_input = true;
-            self.retry_at = None;
-        }
-    }
-
     fn may_run_task(&self) -> bool {
         self.run.as_ref().is_some_and(Run::wants_task)
             && self.retry_at.is_none()
@@ -351,8 +290,11 @@ impl<'a> Step<'a> {
         let _entered = span.enter();
         self.offer_inputs(&mut run);
         let instance = self.instance.take();
+        let now = self.host.clock.now();
+        let task = run.begin(now, self.head.row.digest);
         let hosted = Hosted {
-            task: run.begin(self.host.clock.now(), self.head.row.digest),
+            until: now + task.timeout(),
+            task,
             instance: instance.expect("a task is begun only with an instance"),
             started_at,
         };
@@ -552,19 +494,9 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
     tracing::debug!(
         commands = commands.unwrap_or(0),
         events = output.events.len(),
-        run = status_name(status),
+        run = status.name(),
         "workflow task completed"
     );
-}
-
-/// Whether an input was refused that asks again for what was requested before (R2). The same
-/// request, asked again because its answer was lost, does not count.
-fn is_repeat(run: &Run, input: &Input, refused: &InputError) -> bool {
-    let (Input::CancelRequested(again), InputError::AlreadyRequested) = (input, refused) else {
-        return false;
-    };
-    let first = run.cancel_request();
-    !first.is_some_and(|first| !first.request_id.is_empty() && first.request_id == again.request_id)
 }
 
 /// Whether a mail that arrived during the closing task means that the task must not close the run.

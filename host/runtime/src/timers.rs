@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     /// A timer of the workflow, or of one of its timeout scopes; of event 1: the run's timeout; of
     /// event 0: the time of its first workflow task.
     Timer,
+    /// The deadline of a request to cancel that waits for a workflow task to end.
+    KeptGrace,
     /// A limit on time of an activity.
     ActivityDeadline,
     /// The next attempt of an activity.

@@ -23,9 +23,7 @@ use crate::{
 };
 use sandglass::{ActivityDescription, RunDescription};
 use sandglass_engine::Status as RunStatus;
-use sandglass_engine::{
-    CancelState, EventId, Fields, Millis, Origin, Payload, PendingState, Start,
-};
+use sandglass_engine::{EventId, Fields, Millis, Origin, Payload, PendingState, Start};
 use serde_json::json;
 use tonic::Status;
 
@@ -130,25 +128,14 @@ fn info(run: &RunDescription, start: &Start) -> WorkflowExecutionInfo {
 }
 
 fn ours(run: &RunDescription) -> Payload {
-    let cancel_state = match run.cancel.as_ref().map(|cancel| cancel.state) {
-        None | Some(CancelState::None) => "none",
-        Some(CancelState::Requested) => "requested",
-        Some(CancelState::Delivered) => "delivered",
-        Some(CancelState::ForceRequested) => "force-requested",
-        Some(CancelState::KillRequested) => "kill-requested",
-    };
     let deadline = run.cancel.as_ref().and_then(|cancel| cancel.deadline);
     let value = json!({
         "component": run.digest.to_string(),
-        "cancel_state": cancel_state,
+        "cancel_state": run.cancel_state.name(),
         "cancel_deadline": deadline.map(|at| at.to_rfc3339()),
         "uncompensated": run.uncompensated,
         "trouble": run.trouble,
-        "workflow_task_failure": run
-            .task
-            .as_ref()
-            .and_then(|task| task.last_failure.as_ref())
-            .map(|(cause, failure)| format!("{}: {failure}", cause.name())),
+        "workflow_task_failure": run.task_failure(),
     });
     Payload::json(value.to_string())
 }

@@ -118,7 +118,8 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let mut closing = shared.door.closing.clone();
-    let stream = request::Patient::new(stream);
+    let is_sending = Arc::new(AtomicBool::new(false));
+    let stream = request::Patient::new(stream, Arc::clone(&is_sending));
     let busy = Arc::new(AtomicBool::new(false));
     let answering = Arc::clone(&busy);
     let service = service::service_fn(move |request| {
@@ -147,7 +148,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         ended = tokio::time::timeout(LEAVE_AFTER, connection.as_mut())
             .await
             .ok();
-        if ended.is_none() && !busy.load(Ordering::Acquire) {
+        let is_busy = busy.load(Ordering::Acquire) || is_sending.load(Ordering::Acquire);
+        if ended.is_none() && !is_busy {
             // Nothing was asked, or only a part of it.
             return;
         }
@@ -164,7 +166,8 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
     if let Err(refusal) = &answered {
         tracing::debug!(
             status = refusal.http.as_u16(),
-            reason = refusal.status.message(),
+            // Its message may quote what was sent.
+            code = ?refusal.status.code(),
             "refused over HTTP"
         );
     }

@@ -141,14 +141,17 @@ async fn who_gives_up_each_call_at_once_is_sent_away() {
     let other = Wire::connect(&server.address).await;
     let wire = Wire::connect(&server.address).await;
     let call = start("a01", "reset");
+    let mut sent_away = false;
     for _ in 0..5_000 {
         let none = Duration::ZERO;
         let given_up = wire.try_for(none, "StartWorkflowExecution", &call).await;
         if matches!(given_up, Some(Err(_))) {
+            sent_away = true;
             break;
         }
         tokio::task::yield_now().await;
     }
+    assert!(sent_away, "it may go on for ever");
     other.serves("beside-resets").await;
     // Headers that are larger than what is taken are refused, and nothing else.
     let long = "x".repeat(64 << 10);

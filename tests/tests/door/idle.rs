@@ -82,7 +82,7 @@ async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
     let each = after.saturating_sub(before) / POLLS;
     // What beginning them left to do is soon done; nothing comes after it.
     let mut ticks = Vec::new();
-    while ticks.last() != Some(&0) && ticks.len() < 12 {
+    while !ticks.ends_with(&[0, 0, 0]) && ticks.len() < 12 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (_, now) = usage(pid);
         ticks.push(now - last);
@@ -90,7 +90,10 @@ async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
     }
     println!("{each} bytes for each of {POLLS} idle polls, ticks in each second: {ticks:?}");
     assert!(each < 16 << 10, "an idle poll takes {each} bytes");
-    assert_eq!(ticks.last(), Some(&0), "no second without work: {ticks:?}");
+    assert!(
+        ticks.ends_with(&[0, 0, 0]),
+        "no three seconds without work: {ticks:?}"
+    );
     let started = wires[1]
         .call("StartWorkflowExecution", &start("a10", "one"))
         .await;

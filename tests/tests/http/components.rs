@@ -5,6 +5,13 @@ use sandglass_tests::component;
 use serde_json::{Value, json};
 use std::fs;
 
+/// The component that a run is pinned to.
+fn digest_of(server: &Server, id: &str) -> String {
+    let run = server.get(&format!("/api/v1/namespaces/default/workflows/{id}"));
+    let run = run.ok();
+    run["sandglass"]["component"].as_str().unwrap().to_owned()
+}
+
 /// Writes a component into the server's folder.
 fn file(server: &Server, krate: &str, name: &str) -> String {
     let path = server.file(name);
@@ -154,11 +161,7 @@ fn what_is_no_workflow_component_is_refused_and_leaves_nothing() {
 fn the_newest_version_takes_the_new_runs() {
     let server = Server::with_scenarios();
     server.start("old", "a01");
-    let digest_of = |id: &str| {
-        let run = server.get(&format!("/api/v1/namespaces/default/workflows/{id}"));
-        let run = run.ok();
-        run["sandglass"]["component"].as_str().unwrap().to_owned()
-    };
+    let digest_of = |id: &str| digest_of(&server, id);
     let old = digest_of("old");
     let path = file(
         &server,
@@ -177,5 +180,95 @@ fn the_newest_version_takes_the_new_runs() {
     assert_eq!(exit, 0);
     server.start("again", "a20");
     assert_eq!(digest_of("again"), old);
+    server.stop();
+}
+
+/// Children begin with the component that their type was pushed with, before and after a restart,
+/// and not with one that is removed.
+#[test]
+fn children_begin_with_what_was_pushed() {
+    let server = Server::with_scenarios();
+    server.start("configured", "a01");
+    let configured = digest_of(&server, "configured");
+    let path = server.file("pushed.wasm");
+    let mut bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
+    // A custom section: another version that does the same.
+    bytes.extend(b"\0\x05\x04tail");
+    fs::write(&path, bytes).unwrap();
+    let push = [
+        "component",
+        "push",
+        path.to_str().unwrap(),
+        "-q",
+        "scenarios",
+    ];
+    let (exit, pushed) = server.json(&push);
+    assert_eq!(exit, 0, "{pushed}");
+    let pushed = pushed["digest"].as_str().unwrap().to_owned();
+    let of_child = |server: &Server, parent: &str| {
+        let child = format!("{parent}-child");
+        let start = json!({
+            "workflowType": { "name": "a13" },
+            "taskQueue": { "name": "scenarios" },
+            "input": [child],
+        });
+        let of = |id: &str| format!("/api/v1/namespaces/default/workflows/{id}");
+        server.post(&of(parent), start).ok();
+        while server.get(&of(&child)).status != 200 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        digest_of(server, &child)
+    };
+    assert_eq!(of_child(&server, "before"), pushed);
+    let server = server.kill_and_restart();
+    assert_eq!(of_child(&server, "after"), pushed);
+    let (exit, kept) = server.json(&["component", "remove", "--keep-runs", &pushed]);
+    assert_eq!((exit, &kept["disposition"]), (0, &json!("unbound")));
+    assert_eq!(of_child(&server, "without"), configured);
+    server.stop();
+}
+
+/// A run whose component is gone is not begun anew at the cost of the one that is open.
+#[test]
+fn a_reset_needs_the_component() {
+    let server = Server::with_scenarios();
+    let fixed = "tests/guests/scenarios-fixed";
+    let path = file(&server, fixed, "guest-scenarios-fixed.wasm");
+    let (_, pushed) = server.json(&["component", "push", &path, "-q", "fixed"]);
+    let of = "/api/v1/namespaces/default/workflows/w";
+    let start = |queue: &str| {
+        let start = json!({
+            "workflowType": { "name": "a20" }, "taskQueue": { "name": queue },
+        });
+        server.post(of, start).ok()["runId"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let first = start("fixed");
+    // Until its first workflow task has completed.
+    let length = || server.get(of).ok()["workflowExecutionInfo"]["historyLength"].clone();
+    while ["2", "3"].iter().any(|few| length() == *few) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    server.post(&format!("{of}/terminate"), json!({})).ok();
+    let digest = pushed["digest"].as_str().unwrap();
+    let (_, removed) = server.json(&["component", "remove", digest]);
+    assert_eq!(removed["disposition"], "removed");
+    let second = start("scenarios");
+    let reset = [
+        "workflow",
+        "reset",
+        "w",
+        "--run-id",
+        &first,
+        "--type",
+        "FirstWorkflowTask",
+    ];
+    let (exit, refused) = server.json(&reset);
+    let text = refused["error"].as_str().unwrap();
+    assert!(exit != 0 && text.contains(digest), "{exit}: {text}");
+    let run = server.get(of).ok();
+    assert_eq!(run["workflowExecutionInfo"]["execution"]["runId"], second);
     server.stop();
 }

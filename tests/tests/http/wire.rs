@@ -1,23 +1,26 @@
-//! A server of the program on free ports, and the other end of its socket.
+//! A server of the program, and the other end of its socket.
 
-use sandglass_tests::{compiled, component, sandglass};
+use sandglass_tests::{sandglass, with_scenarios};
 use serde_json::{Value, json};
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    ops::Deref,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::Output,
     time::Duration,
 };
 use tempfile::TempDir;
 
-/// A server with a store of its own.
-pub(super) struct Server {
-    process: Child,
-    pub(super) http: String,
-    pub(super) grpc: String,
-    dir: TempDir,
+/// A server with a store of its own, asked by HTTP.
+pub(super) struct Server(sandglass_tests::Server);
+
+impl Deref for Server {
+    type Target = sandglass_tests::Server;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 /// An answer.
@@ -32,11 +35,7 @@ pub(super) struct Answer {
 impl Server {
     /// One with the component of the scenarios for the task queue `scenarios`.
     pub(super) fn with_scenarios() -> Self {
-        let bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
-        Self::configured(|dir| {
-            fs::write(dir.path().join("scenarios.wasm"), &bytes).unwrap();
-            "[[component]]\nfile = \"scenarios.wasm\"\ntask-queue = \"scenarios\"\n".into()
-        })
+        Self::configured(|dir| with_scenarios(&["scenarios"], dir))
     }
 
     /// One with no component.
@@ -44,51 +43,25 @@ impl Server {
         Self::configured(|_| String::new())
     }
 
-    /// One with what this adds to its configuration.
-    pub(super) fn configured(more: impl FnOnce(&TempDir) -> String) -> Self {
+    /// One with this configuration.
+    pub(super) fn configured(config: impl FnOnce(&TempDir) -> String) -> Self {
         let dir = TempDir::new().unwrap();
-        let config = format!("store = \"store.db\"\n{}", more(&dir));
-        fs::write(dir.path().join("sandglass.toml"), config).unwrap();
-        Self::spawn(dir)
-    }
-
-    fn spawn(dir: TempDir) -> Self {
-        let mut process = sandglass()
-            .args(["server", "--output", "json", "--config"])
-            .arg(dir.path().join("sandglass.toml"))
-            .args(["--listen", "127.0.0.1:0"])
-            // Compiled code is kept for the next test.
-            .env("XDG_CACHE_HOME", compiled().with_file_name("cache"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|error| panic!("the server did not start: {error}: {line:?}"));
-        Self {
-            process,
-            http: said["http"].as_str().unwrap().to_owned(),
-            grpc: said["listening"].as_str().unwrap().to_owned(),
+        let config = config(&dir);
+        Self(sandglass_tests::Server::configured(
             dir,
-        }
+            "127.0.0.1:0",
+            &config,
+        ))
     }
 
-    /// Kills it in the middle of whatever it does, and starts another on the same store.
-    pub(super) fn kill_and_restart(mut self) -> Self {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        Self::spawn(std::mem::replace(&mut self.dir, TempDir::new().unwrap()))
+    /// As [`sandglass_tests::Server::kill_and_restart`].
+    pub(super) fn kill_and_restart(self) -> Self {
+        Self(self.0.kill_and_restart())
     }
 
-    /// Asks it to end, and waits until it has, in order.
-    pub(super) fn stop(mut self) {
-        let pid = self.process.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(asked.success());
-        let ended = self.process.wait().unwrap();
-        assert!(ended.success(), "the server ended with {ended}");
+    /// As [`sandglass_tests::Server::stop`].
+    pub(super) fn stop(self) {
+        self.0.stop();
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -171,14 +144,6 @@ impl Server {
             panic!("{arguments:?}: {text}{errors}")
         });
         (output.status.code().unwrap(), value)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already where the test has not failed.
-        let _killed = self.process.kill();
-        let _waited = self.process.wait();
     }
 }
 

@@ -29,8 +29,10 @@ pub struct ResetArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ResetType {
     /// The first that has completed.
+    #[value(alias = "FirstWorkflowTask")]
     FirstWorkflowTask,
     /// The last that has completed.
+    #[value(alias = "LastWorkflowTask")]
     LastWorkflowTask,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{DbArgs, KeyArgs, ServedArgs};
 use crate::{
-    exit::Stop,
+    exit::{Exit, Stop},
     served::{Body, Served},
 };
 use clap::Args;
@@ -55,17 +55,21 @@ impl PlaceArgs {
     /// # Errors
     /// It does not answer.
     pub fn client(&self) -> Result<Option<Client>, Error> {
-        let system = |stop: Stop| Error::System {
-            what: "ask the server".into(),
-            reason: stop.to_string(),
+        // What it refuses is not asked for again.
+        let failed = |stop: Stop| match stop.exit {
+            Exit::Usage => Error::LimitExceeded(stop.to_string()),
+            _ => Error::System {
+                what: "ask the server".into(),
+                reason: stop.to_string(),
+            },
         };
-        let Some(server) = self.server().map_err(system)? else {
+        let Some(server) = self.server().map_err(failed)? else {
             return Client::connect(self.file());
         };
         Ok(Some(Client::over(Box::new(move |request| {
             let request = serde_json::from_slice(request).expect("the client has written JSON");
             let answer = server.ask("POST", "/command", Body::Json(&request));
-            Ok(answer.map_err(system)?.to_string().into_bytes())
+            Ok(answer.map_err(failed)?.to_string().into_bytes())
         }))))
     }
 

@@ -54,7 +54,8 @@ pub struct StartArgs {
         ignore_case = true
     )]
     pub id_reuse_policy: Reuse,
-    /// What to do if a run of the id is open [default: UseExisting for `run`, else Fail]
+    /// What to do if a run of the id is open [default: Fail for `workflow start` and `execute`,
+    /// else UseExisting, for which `signal-with-start` takes Fail as well]
     #[arg(long, value_enum, value_name = "POLICY", ignore_case = true)]
     pub id_conflict_policy: Option<Conflict>,
     /// A value that is shown with the run, in JSON; may be repeated

@@ -46,7 +46,7 @@ fn document(run: &RunDescription, exit: Exit) -> Value {
         "workflow_id": run.workflow_id,
         "run_id": run.run_id,
         "workflow_type": run.workflow_type,
-        "status": outcome::word(&run.status),
+        "status": run.status.name(),
         "exit_code": exit as u8,
         "compensations_failed": run.uncompensated,
     });

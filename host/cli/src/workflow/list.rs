@@ -3,7 +3,6 @@
 use super::{place::Place, stored};
 use crate::{
     args::{CountArgs, ListArgs, OutputForm, StatusFilter},
-    description::cancel_word,
     exit::{Exit, Outcome, Stop},
     output, payload,
     time::{length, rfc3339},
@@ -82,8 +81,10 @@ fn find(
     limit: usize,
 ) -> Result<(Vec<Listed>, Vec<String>), Stop> {
     let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
+    // A server gives no more at a time.
+    let page = limit.min(PAGE);
     loop {
-        let rows = place.list(filter, limit, after)?;
+        let rows = place.list(filter, page, after)?;
         let (read, before) = (rows.len(), after);
         for row in rows {
             match row {
@@ -99,8 +100,9 @@ fn find(
         }
         // The store does not know how far a request has come; it is asked for more until there is
         // enough.
-        let is_last = read < limit || after == before;
-        if is_last || wanted.is_none() || runs.len() >= limit {
+        let is_last = read < page || after == before;
+        let is_enough = wanted.is_none() && runs.len() + damaged.len() >= limit;
+        if is_last || is_enough || runs.len() >= limit {
             runs.truncate(limit);
             return Ok((runs, damaged));
         }
@@ -145,7 +147,7 @@ impl Listed {
             "status": stored::status_word(row.status),
             "paused": self.paused,
             "cancel_requested": row.cancel_requested,
-            "cancel_state": self.cancel_state.map(cancel_word),
+            "cancel_state": self.cancel_state.map(CancelState::name),
             "compensation_failed": self.compensation_failed,
             "undeliverable": self.undeliverable,
             "memo": payload::fields(&self.memo),

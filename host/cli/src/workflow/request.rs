@@ -40,7 +40,7 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
             "already_closed",
             format!(
                 "had ended already: {}{}",
-                outcome::word(status),
+                status.name(),
                 killed(response.killed)
             ),
         ),
@@ -56,17 +56,13 @@ pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
         "killed_attempts": response.killed,
     });
     if let (Some(status), Value::Object(map)) = (&closed, &mut fields) {
-        map.insert("status".into(), outcome::word(status).into());
+        map.insert("status".into(), status.name().into());
     }
     target.answer(&text, fields, form)?;
     match closed {
         Some(_) if args.fail_if_closed && word == "already_closed" => Ok(Exit::Failed),
         Some(status) if args.wait => {
-            output::note(&format!(
-                "workflow {} {}",
-                target.id,
-                outcome::word(&status)
-            ));
+            output::note(&format!("workflow {} {}", target.id, status.name()));
             Ok(outcome::exit(&status))
         }
         None => {
@@ -118,7 +114,7 @@ pub(super) fn result(args: &TargetArgs, form: OutputForm) -> Outcome {
     let mut document = json!({
         "workflow_id": target.id,
         "run_id": target.found,
-        "status": outcome::word(&status),
+        "status": status.name(),
     });
     if let Value::Object(map) = &mut document {
         map.extend(outcome::fields(&status));
@@ -127,7 +123,7 @@ pub(super) fn result(args: &TargetArgs, form: OutputForm) -> Outcome {
         OutputForm::Json => output::print_json(&document)?,
         OutputForm::Text => {
             let text = outcome::text(&status).map_or_else(String::new, |(_, text)| text);
-            output::print(&format!("{}: {text}\n", outcome::word(&status)))?;
+            output::print(&format!("{}: {text}\n", status.name()))?;
         }
     }
     Ok(outcome::exit(&status))

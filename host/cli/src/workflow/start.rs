@@ -82,6 +82,7 @@ fn document(args: &StartWorkflowArgs, options: &StartOptions) -> Value {
     let lengths = [
         ("workflowRunTimeout", options.run_timeout),
         ("workflowExecutionTimeout", options.execution_timeout),
+        ("workflowTaskTimeout", options.task_timeout),
         ("workflowStartDelay", options.start_delay),
     ];
     for (name, given) in lengths {

@@ -45,6 +45,22 @@ pub enum Status {
     },
 }
 
+impl Status {
+    /// Its name, as people and programs read it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Canceled { .. } => "canceled",
+            Self::Terminated { .. } => "terminated",
+            Self::TimedOut => "timed-out",
+            Self::ContinuedAsNew { .. } => "continued-as-new",
+        }
+    }
+}
+
 /// How far a request to cancel a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum CancelState {
@@ -59,6 +75,20 @@ pub enum CancelState {
     ForceRequested,
     /// The run was ended by force, and its activities were killed.
     KillRequested,
+}
+
+impl CancelState {
+    /// Its name, as people and programs read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Requested => "requested",
+            Self::Delivered => "delivered",
+            Self::ForceRequested => "force-requested",
+            Self::KillRequested => "kill-requested",
+        }
+    }
 }
 
 /// Why an input was not recorded.

@@ -11,7 +11,7 @@ use crate::{
     host::{Host, Inner, component_loaded},
     wasm::WasmComponent,
 };
-use sandglass_engine::{Digest, Timestamp};
+use sandglass_engine::{Digest, Effect, Timestamp, decode};
 use sandglass_sandbox::Inspection;
 use sandglass_store::{ComponentChange, Reader, RunStatus, Store};
 use serde::{Deserialize, Serialize};
@@ -118,10 +118,17 @@ impl Components {
         Ok(())
     }
 
+    /// The pushed component that new runs of a type begin with: the one that came last.
+    pub(super) fn pushed(&self, workflow_type: &str) -> Option<Digest> {
+        let bindings = lock(&self.managed.bindings);
+        let mut newest = bindings.iter().rev();
+        let found = newest.find(|of| of.types.iter().any(|name| name == workflow_type))?;
+        Some(found.digest)
+    }
+
     /// Forgets a component that no run needs.
     fn forget(&self, digest: Digest) {
         lock(&self.places).remove(&digest);
-        lock(&self.newest).retain(|_, of| *of != digest);
     }
 }
 
@@ -303,6 +310,7 @@ impl Inner {
             })
             .await?;
         *lock(&managed.bindings) = bindings;
+        lock(&self.components.newest).retain(|_, of| *of != digest);
         if open_runs == 0 {
             self.components.forget(digest);
         }
@@ -324,7 +332,7 @@ impl Inner {
 }
 
 /// Adds the runs that need a component by what is stored: those that are open, and those that have
-/// ended and have children still to be started.
+/// ended and have children still to be started, or are to be continued from by a reset.
 fn stored(
     reader: &dyn Reader,
     digest: Digest,
@@ -340,6 +348,11 @@ fn stored(
         add(row?);
     }
     for effect in reader.outbox()? {
+        if let Ok(Effect::StartReset { workflow_id, reset }) = decode(&effect.body)
+            && let Some(row) = reader.find(&workflow_id, Some(&reset.base_run_id))?
+        {
+            add(row);
+        }
         if let Some(row) = reader.run(effect.source)?
             && row.status != RunStatus::Running
         {

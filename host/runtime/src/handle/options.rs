@@ -88,6 +88,9 @@ impl CancelOptions {
 /// What became of a request to cancel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelResponse {
+    /// The run that it was for.
+    #[serde(default)]
+    pub run_id: String,
     /// Whether it was recorded.
     pub disposition: Disposition,
     /// Requests after the first.

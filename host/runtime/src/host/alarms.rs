@@ -3,13 +3,15 @@
 use super::Inner;
 use crate::{
     activity,
-    cell::{Mail, Posted, RunCell},
+    cell::{Letter, Mail, Posted, RunCell},
     clock::lock,
-    recovery,
+    keep, recovery,
     task::hosting,
     timers::{Alarm, Kind},
 };
-use sandglass_engine::{Escalation, EventId, ForceRequest, Input, Millis, Timestamp, Trigger};
+use sandglass_engine::{
+    CancelRequest, Escalation, EventId, ForceRequest, Input, Millis, Timestamp, Trigger,
+};
 use sandglass_store::RunKey;
 use std::{
     collections::HashMap,
@@ -116,6 +118,11 @@ impl Inner {
                     }
                 }
             }
+            Kind::KeptGrace => {
+                if let Some(input) = keep::grace_passed(cell) {
+                    self.send(cell, Letter::Input(input), None);
+                }
+            }
             Kind::TaskOver => hosting::look(self, cell),
             Kind::StoreRetry => recovery::after_store_failure(self, cell),
             Kind::Timer | Kind::Sleep | Kind::QueueRate => {}
@@ -143,13 +150,18 @@ fn grace_passed(cell: &RunCell, event_id: EventId) -> Option<Input> {
     let summary = &state.head.summary;
     let (_, rung) = summary.grace.filter(|(id, _)| *id == event_id)?;
     let (request, _) = summary.cancel.as_ref()?;
+    Some(ended_by_deadline(request, rung))
+}
+
+/// What ends a run that has not ended by the deadline of this request.
+pub(crate) fn ended_by_deadline(request: &CancelRequest, rung: Escalation) -> Input {
     let reason = format!(
         "not ended by the deadline of its cancellation: {}",
         request.reason
     );
     let reason = reason.trim_end_matches([' ', ':']).to_owned();
     let identity = request.identity.clone();
-    Some(match rung {
+    match rung {
         Escalation::Terminate => Input::Terminated {
             reason,
             identity,
@@ -163,5 +175,5 @@ fn grace_passed(cell: &RunCell, event_id: EventId) -> Option<Input> {
             identity,
             request_id: request.request_id.clone(),
         }),
-    })
+    }
 }

@@ -76,6 +76,7 @@ impl Step<'_> {
             task,
             mut instance,
             started_at,
+            until,
         } = hosted;
         let mut state = self.cell.lock();
         if state.force {
@@ -86,6 +87,7 @@ impl Step<'_> {
                 task,
                 instance,
                 started_at,
+                until,
             };
             return Some((hosted, Err(given_up())));
         }
@@ -95,7 +97,6 @@ impl Step<'_> {
             holds: !self.acks.is_empty() || !self.settled.is_empty() || self.row_changed,
         });
         drop(state);
-        let until = started_at + task.timeout();
         let mut guest = Activations::new(self.host, instance.as_mut(), until);
         let (task, driven) = drive(task, &mut guest);
         let mut state = self.cell.lock();
@@ -111,6 +112,7 @@ impl Step<'_> {
                 task,
                 instance,
                 started_at,
+                until,
             },
             driven,
         ))

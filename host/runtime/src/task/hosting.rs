@@ -20,6 +20,8 @@ pub(super) struct Hosted {
     pub(super) task: Box<Task>,
     pub(super) instance: Box<dyn GuestInstance>,
     pub(super) started_at: Timestamp,
+    /// When it is to be over. That a guest is rebuilt for it does not count.
+    pub(super) until: Timestamp,
 }
 
 /// A step whose workflow task waits for local activities.
@@ -169,13 +171,19 @@ impl<'a> Step<'a> {
                 None => return Ok(Ended::TakenOver),
             };
         }
-        let Hosted { task, instance, .. } = hosted;
+        let Hosted {
+            task,
+            instance,
+            until,
+            ..
+        } = hosted;
         let waits = task.waits_for_local();
         if waits && !self.must_end(&task, started_at) {
             self.hosted = Some(Hosted {
                 task,
                 instance,
                 started_at,
+                until,
             });
             return Ok(Ended::Hosting);
         }

@@ -457,12 +457,7 @@ async fn r1_a_cancel_during_a_task_is_answered_when_it_is_stored_and_survives_a_
     let second = run.cancel(CancelOptions::reason("r2")).await.unwrap();
     assert_eq!(second.disposition, Disposition::AlreadyRequested);
     assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts");
-    // What the store has now is all that a crash would leave.
-    let copy = world.db.with_extension("copy");
-    let stored = rusqlite::Connection::open(&world.db).unwrap();
-    let into = copy.to_str().unwrap();
-    stored.execute("VACUUM INTO ?1", [into]).unwrap();
-    drop(stored);
+    let copy = world.stored_copy();
     gate.open();
     run.result().await.unwrap();
     assert_eq!(shape_of(&run).await, "WES,T,TS,SG,T,TS,CR,T,TC,TC,WX");
@@ -477,4 +472,44 @@ async fn r1_a_cancel_during_a_task_is_answered_when_it_is_stored_and_survives_a_
     assert!(shape.starts_with("WES,T,TS,SG,T"), "{shape}");
     assert_eq!(shape.matches("CR").count(), 1, "{shape}");
     assert!(shape.ends_with(",WX"), "{shape}");
+}
+
+/// A client that asks again does not cancel the run that follows, if the code let the request go.
+#[tokio::test]
+async fn r39_a_repeated_cancel_is_the_same_one_after_the_run_continued_without_it() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::CancelRequested(_) => {
+                let call = ContinueCall {
+                    drop_cancel: true,
+                    ..ContinueCall::default()
+                };
+                let outcome = Outcome::ContinueAsNew(Box::new(call));
+                calls.command(Command::Complete { outcome });
+            }
+            GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+            _ => {}
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let first = start(&host).await.describe().await.unwrap().run_id;
+    let asked = |request_id: &str| CancelOptions {
+        request_id: Some(request_id.into()),
+        ..by("op", "r1")
+    };
+    let current = host.run("w", None);
+    current.cancel(asked("q")).await.unwrap();
+    host.idle().await;
+    let next = current.describe().await.unwrap();
+    assert_ne!(next.run_id, first);
+    let again = current.cancel(asked("q")).await.unwrap();
+    assert_eq!(again.disposition, Disposition::Recorded);
+    assert_eq!(again.run_id, first);
+    host.idle().await;
+    let next = current.describe().await.unwrap();
+    assert!(next.cancel.is_none(), "{next:?}");
+    // Another request is one for the run that there is.
+    let other = current.cancel(asked("p")).await.unwrap();
+    assert_eq!(other.run_id, next.run_id);
 }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use sandglass::{
-    ActivityContext, AttemptState, CancelOptions, Disposition, Error, ForceOptions, Host,
+    ActivityContext, AttemptState, CancelOptions, Disposition, Error, ForceOptions, Host, Limits,
     StartOptions, TerminateOptions, engine::*, offline,
 };
 use std::{
@@ -310,4 +310,49 @@ async fn r39_a_repeated_cancel_and_a_repeated_force_have_the_first_answer() {
     ] {
         assert!(matches!(other.disposition, Disposition::AlreadyClosed(_)));
     }
+}
+
+/// The deadline counts from when the request is on disk, also while a workflow task is running and
+/// after a crash.
+#[tokio::test]
+async fn r30_the_deadline_of_a_request_that_arrives_during_a_task_passes_during_it() {
+    let spins = || {
+        script(|| {
+            |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+                GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
+                GuestEvent::SignalReceived(_) => calls.spin(),
+                _ => {}
+            }
+        })
+    };
+    let world = World::new();
+    let limits = Limits {
+        workflow_task_timeout: 3_600_000,
+        ..Limits::default()
+    };
+    let host = world.host(&spins()).limits(limits).build().await.unwrap();
+    let run = start(&host).await;
+    run.signal_named("go", vec![]).await.unwrap();
+    let options = CancelOptions {
+        deadline: Some(Duration::from_secs(5)),
+        escalation: Some(Escalation::Force),
+        ..CancelOptions::reason("r1")
+    };
+    run.cancel(options).await.unwrap();
+    assert_eq!(shape_of(&run).await, "WES,T,TS,SG,Ts", "it is kept");
+    let copy = world.stored_copy();
+    world.clock.advance(Duration::from_secs(5));
+    let ended = "WES,T,TS,SG,Ts,Tb,Tf(FORCE_CLOSE_COMMAND),CR,FORCE,WX";
+    let status = run.result().await.unwrap();
+    assert!(matches!(status, Status::Canceled { .. }), "{status:?}");
+    assert_eq!(shape_of(&run).await, ended);
+    drop((host, run));
+
+    // As after a crash while it was kept: the deadline has passed meanwhile.
+    let host = world.host(&spins()).limits(limits).store(&copy);
+    let host = host.build().await.unwrap();
+    let run = host.run("w", None);
+    run.result().await.unwrap();
+    let shape = shape_of(&run).await;
+    assert!(shape.ends_with("CR,FORCE,WX"), "{shape}");
 }

@@ -5,8 +5,8 @@ use super::{
     support::*,
 };
 use sandglass::{
-    CancelOptions, Error, Host, HostBuilder, ResetOptions, RunHandle, StartError, StartOptions,
-    engine::*, offline,
+    CancelOptions, Disposition, Error, Host, HostBuilder, ResetOptions, RunHandle, StartError,
+    StartOptions, engine::*, offline,
 };
 use sandglass_semantics::scenario;
 use std::sync::{
@@ -312,4 +312,32 @@ async fn r39_a_repeated_reset_finds_its_run_behind_those_that_followed() {
     let again = to(ResetPoint::LastTask, "r");
     let again = offline::reset(&world.db, "w", old.run_id(), again).unwrap();
     assert_eq!(Some(again.as_str()), new.run_id());
+}
+
+#[tokio::test]
+async fn r17_what_a_client_asks_between_the_two_runs_reaches_the_new_one() {
+    let world = World::new();
+    let faults = Faults::default();
+    let host = faults.host(world.host(&sleeper()), &world.db);
+    let host = host.build().await.unwrap();
+    let old = start(&host).await;
+    let (resetting, reads) = reset_halfway(&host, &faults).await;
+    let current = host.run("w", None);
+    let canceling =
+        tokio::spawn(async move { current.cancel(CancelOptions::reason("stop")).await });
+    let_others_go_on().await;
+    assert!(
+        !canceling.is_finished(),
+        "it waits for the run that is made"
+    );
+    reads.open();
+    let new = resetting.await.unwrap().unwrap();
+    let canceled = canceling.await.unwrap().unwrap();
+    assert_eq!(canceled.disposition, Disposition::Recorded);
+    assert_eq!(Some(canceled.run_id.as_str()), new.run_id());
+    let status = new.result().await.unwrap();
+    assert!(matches!(status, Status::Canceled { .. }), "{status:?}");
+    // The old one is told by its id, as before.
+    let late = old.cancel(CancelOptions::reason("late")).await.unwrap();
+    assert!(matches!(late.disposition, Disposition::AlreadyClosed(_)));
 }

@@ -260,6 +260,16 @@ impl World {
             .component(component)
     }
 
+    /// A copy of all that is stored now: what a crash would leave.
+    pub(crate) fn stored_copy(&self) -> PathBuf {
+        let copy = self.db.with_extension("copy");
+        let stored = rusqlite::Connection::open(&self.db).unwrap();
+        stored
+            .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
+            .unwrap();
+        copy
+    }
+
     /// Moves the clock and waits until what that caused is through.
     pub(crate) async fn advance(&self, host: &Host, millis: u64) {
         self.clock.advance(std::time::Duration::from_millis(millis));

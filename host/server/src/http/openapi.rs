@@ -108,6 +108,9 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
                 &json!({ "type": "boolean" }),
             ));
         }
+        Target::Ours(Ours::Command) => {
+            operation["requestBody"] = body("application/json", json!({ "type": "object" }));
+        }
         _ => {}
     }
     operation["parameters"] = parameters.into();
@@ -119,6 +122,10 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
             "content": { "application/json": { "schema": error } },
         },
     });
+    if route.target == Target::Ours(Ours::PushComponent) {
+        // One that was not there.
+        operation["responses"]["201"] = operation["responses"]["200"].clone();
+    }
     operation
 }
 

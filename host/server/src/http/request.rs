@@ -8,6 +8,10 @@ use serde_json::Value;
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -213,13 +217,16 @@ pub(crate) struct Patient {
     stream: TcpStream,
     /// Set while something waits to be taken.
     limit: Option<Pin<Box<Sleep>>>,
+    /// The same, for others to see.
+    is_sending: Arc<AtomicBool>,
 }
 
 impl Patient {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, is_sending: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             limit: None,
+            is_sending,
         }
     }
 
@@ -228,6 +235,8 @@ impl Patient {
         context: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.is_sending
+            .store(polled.is_pending(), Ordering::Release);
         if polled.is_ready() {
             self.limit = None;
             return polled;

@@ -17,7 +17,7 @@ use sandglass::{
     CancelDescription, CancelOptions, CancelResponse, Disposition, ForceOptions, RunDescription,
     RunHandle,
 };
-use sandglass_engine::{CancelState, Escalation, Status as RunStatus, Trigger};
+use sandglass_engine::{Escalation, Status as RunStatus, Trigger};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -49,12 +49,12 @@ fn beside(run: &RunDescription) -> Value {
     };
     json!({
         "component": run.digest.to_string(),
-        "cancel_state": state(run),
+        "cancel_state": run.cancel_state.name(),
         // How a request to cancel it would be answered now.
         "disposition": disposition,
         "cancel": run.cancel.as_ref().map(request),
         "force": run.force.as_ref().map(|(force, at)| json!({
-            "rung": rung(force.rung),
+            "rung": force.rung.name(),
             "trigger": match force.trigger {
                 Trigger::Request => "request",
                 Trigger::Deadline => "deadline",
@@ -65,11 +65,7 @@ fn beside(run: &RunDescription) -> Value {
         })),
         "compensations_failed": run.uncompensated,
         "trouble": run.trouble,
-        "workflow_task_failure": run
-            .task
-            .as_ref()
-            .and_then(|task| task.last_failure.as_ref())
-            .map(|(cause, failure)| format!("{}: {failure}", cause.name())),
+        "workflow_task_failure": run.task_failure(),
     })
 }
 
@@ -79,47 +75,10 @@ fn request(cancel: &CancelDescription) -> Value {
         "identity": cancel.identity,
         "requested_at": cancel.requested_at.to_rfc3339(),
         "deadline": cancel.deadline.map(|at| at.to_rfc3339()),
-        "then": cancel.escalation.map(rung),
+        "then": cancel.escalation.map(Escalation::name),
         "repeats": cancel.repeats,
         "undeliverable": cancel.undeliverable,
     })
-}
-
-fn rung(rung: Escalation) -> &'static str {
-    match rung {
-        Escalation::Force => "force",
-        Escalation::Kill => "kill",
-        Escalation::Terminate => "terminate",
-        Escalation::Fail => "fail",
-    }
-}
-
-/// How far a request to end the run has come.
-fn state(run: &RunDescription) -> &'static str {
-    let state = match &run.force {
-        Some((force, _)) if force.rung == Escalation::Kill => Some(CancelState::KillRequested),
-        Some((force, _)) if force.rung == Escalation::Force => Some(CancelState::ForceRequested),
-        _ => run.cancel.as_ref().map(|cancel| cancel.state),
-    };
-    match state.unwrap_or(CancelState::None) {
-        CancelState::None => "none",
-        CancelState::Requested => "requested",
-        CancelState::Delivered => "delivered",
-        CancelState::ForceRequested => "force-requested",
-        CancelState::KillRequested => "kill-requested",
-    }
-}
-
-fn status_word(status: &RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running => "running",
-        RunStatus::Completed { .. } => "completed",
-        RunStatus::Failed { .. } => "failed",
-        RunStatus::Canceled { .. } => "canceled",
-        RunStatus::Terminated { .. } => "terminated",
-        RunStatus::TimedOut => "timed-out",
-        RunStatus::ContinuedAsNew { .. } => "continued-as-new",
-    }
 }
 
 /// A request to end a run: what Temporal's has, and how long the run may take.
@@ -165,8 +124,11 @@ impl Ending {
         Some(id).filter(|id| !id.is_empty())
     }
 
-    async fn answer(&self, response: CancelResponse) -> Result<Answer, Refusal> {
-        let described = self.run.describe().await.map_err(status::of)?;
+    async fn answer(&self, door: &Door, response: CancelResponse) -> Result<Answer, Refusal> {
+        // Exactly that run, also if another has followed it by now.
+        let run_id = Some(response.run_id.as_str());
+        let run = door.host.run(self.run.workflow_id(), run_id);
+        let described = run.describe().await.map_err(status::of)?;
         let disposition = match response.disposition {
             Disposition::Recorded => "recorded",
             Disposition::AlreadyRequested => "already_requested",
@@ -176,8 +138,8 @@ impl Ending {
             "workflow_id": described.workflow_id,
             "run_id": described.run_id,
             "disposition": disposition,
-            "cancel_state": state(&described),
-            "status": status_word(&described.status),
+            "cancel_state": described.cancel_state.name(),
+            "status": described.status.name(),
             "repeats": response.repeats,
             "killed_attempts": response.killed,
         })))
@@ -225,7 +187,7 @@ pub(crate) async fn cancel(door: &Door, asked: Asked) -> Result<Answer, Refusal>
         escalation: ending.then,
     };
     let response = ending.run.cancel(options).await.map_err(status::of)?;
-    ending.answer(response).await
+    ending.answer(door, response).await
 }
 
 pub(crate) async fn force(door: &Door, asked: Asked, kill: bool) -> Result<Answer, Refusal> {
@@ -237,7 +199,7 @@ pub(crate) async fn force(door: &Door, asked: Asked, kill: bool) -> Result<Answe
         kill,
     };
     let response = ending.run.force(options).await.map_err(status::of)?;
-    ending.answer(response).await
+    ending.answer(door, response).await
 }
 
 #[cfg(test)]

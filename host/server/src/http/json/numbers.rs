@@ -47,7 +47,7 @@ fn is_kept(before: &[u8], after: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_digit() || *byte == b'-');
     let double = |text| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
-    before == after || (!is_whole && double(before) == double(after))
+    before == after || ((!is_whole || before == b"-0") && double(before) == double(after))
 }
 
 /// The bytes of a JSON text that are not within its strings, with their places.
@@ -101,6 +101,7 @@ mod tests {
             "18446744073709551615",
             "-9223372036854775808",
             r#"{"a" : [1, 2.5, "3e", "\"4"], "b-1":{}}"#,
+            "[0.9452706955539223, 0.38120423768821243, -0]",
             "null",
         ] {
             assert_eq!(checked(text), Ok(()), "{text}");
