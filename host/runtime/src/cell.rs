@@ -14,8 +14,8 @@ use crate::{
     writer::Token,
 };
 use sandglass_engine::{
-    Digest, EventId, Input, InputError, OperationId, Run, RunSummary, Status, Task, Timestamp,
-    Update, encode,
+    Digest, EventId, Input, InputError, OperationId, Payload, Run, RunSummary, Status, Task,
+    Timestamp, Update, encode,
 };
 use sandglass_store::{RunKey, RunRow};
 use std::{
@@ -249,6 +249,15 @@ impl Mail {
         }
     }
 
+    /// How long it is, as it is stored.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.letter {
+            Letter::Input(input) => encode(input).len(),
+            Letter::Update(update, _) => update.arguments.iter().map(Payload::size).sum(),
+            Letter::Barrier | Letter::Repin(_) => 0,
+        }
+    }
+
     /// The activity whose end it brings.
     pub(crate) fn closes(&self) -> Option<EventId> {
         match self.letter {
@@ -352,8 +361,10 @@ impl CellState {
                 mail.refuse_closed(&self.head.summary.status, self.trouble.as_deref());
                 continue;
             }
-            let hosting = self.hosting.is_some();
-            mail.buffered = self.phase == Phase::Running || hosting;
+            if let Some(hosting) = &mut self.hosting {
+                hosting.count(&mail);
+            }
+            mail.buffered = self.phase == Phase::Running || self.hosting.is_some();
             if mail.is_forced() {
                 self.force = true;
                 if let Some(interrupt) = &self.interrupt {

@@ -4,7 +4,7 @@
 use super::{Ended, Fact, Step, computing::given_up};
 use crate::{
     activity::local,
-    cell::{Ack, Delivery, Head, Phase, Posted, RunCell},
+    cell::{Ack, Delivery, Head, Mail, Phase, Posted, RunCell},
     component::GuestInstance,
     error::Error,
     host::Inner,
@@ -31,6 +31,8 @@ pub(crate) struct Hosting {
     over_at: Timestamp,
     /// Inputs that may wait for it.
     inputs_max: usize,
+    /// Bytes of inputs that may still come.
+    bytes_left: usize,
     head: Arc<Head>,
     facts: Vec<Fact>,
     acks: Vec<(Ack, Delivery)>,
@@ -56,8 +58,15 @@ impl Hosting {
         self.slot.as_ref().is_some_and(|slot| slot.is_lost())
     }
 
+    /// Counts what is to wait for the task.
+    pub(crate) fn count(&mut self, mail: &Mail) {
+        self.bytes_left = self.bytes_left.saturating_sub(mail.bytes());
+    }
+
     fn must_end(&self, state: &crate::cell::CellState, now: Timestamp) -> bool {
-        now >= self.over_at || ends(&self.hosted.task, state, self.inputs_max)
+        now >= self.over_at
+            || self.bytes_left == 0
+            || ends(&self.hosted.task, state, self.inputs_max)
     }
 
     fn alarm(&self, run: RunKey) -> Alarm {
@@ -214,11 +223,14 @@ impl<'a> Step<'a> {
     }
 
     fn must_end(&self, task: &Task, started_at: Timestamp) -> bool {
-        let inputs_max = self.host.config.limits.buffered_inputs;
+        let limits = &self.host.config.limits;
+        let state = self.cell.lock();
+        let bytes: usize = state.mailbox.iter().map(Mail::bytes).sum();
         self.host.is_stopping()
             || task.is_full()
             || self.host.clock.now() >= over_at(task, started_at)
-            || ends(task, &self.cell.lock(), inputs_max)
+            || bytes >= limits.buffered_bytes
+            || ends(task, &state, limits.buffered_inputs)
     }
 
     /// Puts the step aside. What was recorded before the task is committed at once, and then local
@@ -237,10 +249,11 @@ impl<'a> Step<'a> {
         for (ack, delivery) in self.acks.extract_if(.., at_once) {
             drop(ack.send(Ok(delivery)));
         }
-        let hosting = Hosting {
+        let mut hosting = Hosting {
             hosted,
             over_at,
             inputs_max: self.host.config.limits.buffered_inputs,
+            bytes_left: self.host.config.limits.buffered_bytes,
             head: Arc::clone(&self.head),
             facts: std::mem::take(&mut self.facts),
             acks: std::mem::take(&mut self.acks),
@@ -252,6 +265,7 @@ impl<'a> Step<'a> {
         let (host, cell) = (self.host, self.cell);
         host.timers.arm(hosting.alarm(cell.key));
         let mut state = cell.lock();
+        state.mailbox.iter().for_each(|mail| hosting.count(mail));
         state.hosting = Some(Box::new(hosting));
         state.phase = Phase::Waiting;
         let posted = state.take_up_if_due(host.clock.now());

@@ -217,23 +217,30 @@ async fn signal_waits(run: &RunHandle) -> bool {
 
 #[tokio::test]
 async fn too_many_inputs_that_wait_end_the_task() {
-    let (world, work) = (World::new(), Work::default());
-    let script = one_local(CancellationType::default());
-    let limits = Limits {
+    let few = Limits {
         buffered_inputs: 2,
         ..Limits::default()
     };
-    let host = work.serve(world.host(&script)).limits(limits);
-    let host = host.build().await.unwrap();
-    let run = started(&host).await;
-    work.begun(1).await;
-    let (first, second) = (run.signal_named("a", vec![]), run.signal_named("b", vec![]));
-    let (first, second) = tokio::join!(first, second);
-    first.unwrap();
-    second.unwrap();
-    work.release.notify_one();
-    ended(&run).await;
-    assert_eq!(shape_of(&run).await, "WES,T,SG,SG,T,MR,WC");
+    let short = Limits {
+        buffered_bytes: 300,
+        ..Limits::default()
+    };
+    for limits in [few, short] {
+        let (world, work) = (World::new(), Work::default());
+        let script = one_local(CancellationType::default());
+        let host = work.serve(world.host(&script)).limits(limits);
+        let host = host.build().await.unwrap();
+        let run = started(&host).await;
+        work.begun(1).await;
+        let long = || vec![Payload::json("1".repeat(150))];
+        let (first, second) = (run.signal_named("a", long()), run.signal_named("b", long()));
+        let (first, second) = tokio::join!(first, second);
+        first.unwrap();
+        second.unwrap();
+        work.release.notify_one();
+        ended(&run).await;
+        assert_eq!(shape_of(&run).await, "WES,T,SG,SG,T,MR,WC");
+    }
 }
 
 #[tokio::test]
