@@ -22,14 +22,14 @@ PROGRAMS = dict(a01=('sleep',), a02_caught=('caught',), a04=('shielded', 2, Fals
     a15=('child', 'WAIT_CANCELLATION_REQUESTED', 'ABANDON', 'shielded', [2, False]), a16=lambda id: ('external', id), a17=('linger',), a19=('can_once',),
     a20=('bug',), a21=('saga', 'reraise', False), a21_then_sleep=('saga', 'return', True), a23=('limited', 60), a24=('two_explicit',), a26=('can_after_cancel',),
     a27=('resume',), s24=('child', 'ABANDON', 'TERMINATE', 'sleep', []),
-    row28_cleanup_fails=('with_cleanup', 'raise', True, 0), row29_cancel_during_cleanup=('with_cleanup', 'raise', False, 2), A28=('with_cleanup', 'raise', False, 2),
+    row28_cleanup_fails=('with_cleanup', 'raise', True, 0), row29_cancel_during_cleanup=('with_cleanup', 'raise', False, 4), A28=('with_cleanup', 'raise', False, 4),
     row35_terminate_during_cleanup=('with_cleanup', 'raise', False, 60), row42_run_timeout_while_canceling=('with_cleanup', 'raise', False, 60),
-    row8_fails_after_ACR=work('fail'), A21_completed=('saga', 'return', False), A23b=('limited', .3), activity_fails=('fails',))
+    row8_fails_after_ACR=work('fail'), A21_completed=('saga', 'return', False), A23b=('limited', 0), activity_fails=('fails',))
 # What our activities do, by scenario: how `Work`, `C` and `Cleanup` are called.
-BEHAVIOR = dict(row28_cleanup_fails=dict(Cleanup=(True, 0)), row29_cancel_during_cleanup=dict(Cleanup=(False, 2)), A28=dict(Cleanup=(False, 2)),
+BEHAVIOR = dict(row28_cleanup_fails=dict(Cleanup=(True, 0)), row29_cancel_during_cleanup=dict(Cleanup=(False, 4)), A28=dict(Cleanup=(False, 4)),
     row35_terminate_during_cleanup=dict(Cleanup=(False, 60)), row42_run_timeout_while_canceling=dict(Cleanup=(False, 60)),
     row8_fails_after_ACR=dict(Work=('fail', 30)), A21_completed=dict(C=('return', 30)), A21_then_sleep=dict(C=('return', 30)), A23a=dict(Work=('reraise', 60)),
-    A23b=dict(Work=('reraise', .3)), activity_fails=dict(Work=None))
+    A23b=dict(Work=('reraise', 0)), activity_fails=dict(Work=None))
 
 @activity.defn(name='Resume')
 async def resume() -> int:

@@ -25,10 +25,13 @@ S = lambda s: timedelta(seconds=s)
 ALL = {}
 def scenario(f): ALL[f.__name__] = f; return f
 
+class Late(Exception):
+    """On a machine that is busy with other things the moment for a request had passed: once more, then."""
+
 class Twin(Ctx):
     """A scenario at one of the servers."""
-    def __init__(self, client, name, sort):
-        super().__init__(client, name)
+    def __init__(self, client, name, sort, attempt):
+        super().__init__(client, f'{name}-{attempt}' if attempt else name)
         self.tq, self.sort, self.runs = name, sort, {}
     def worker(self, acts=True):
         if not acts and self.sort == 'sandglass': return nullcontext()
@@ -37,6 +40,8 @@ class Twin(Ctx):
         h = await self.c.start_workflow(kind, args=args, id=id or self.name, task_queue=self.tq, **options)
         if h.first_execution_run_id: self.runs[h.first_execution_run_id] = 'RUN'
         return h
+    async def until(self, h, *want, act_started=0, limit=120): return await super().until(h, *want, act_started=act_started, limit=limit)
+    async def until_raw(self, h, pred, limit=120): return await super().until_raw(h, pred, limit)
     def say(self, what, found):
         """A fact, without what two servers cannot have in common."""
         text = found if isinstance(found, (bool, int, list)) else str(found)
@@ -49,6 +54,12 @@ class Twin(Ctx):
         self.say(f'status {label}', (await h.describe()).status.name)
         await self.record(h, label)
     async def record(self, h, label='w'): self.histories[label] = (await h.fetch_history()).to_json_dict()
+    def was_in_time(self, label='w'):
+        """The request to cancel has come before what the run was waiting for."""
+        for event in self.histories[label]['events']:
+            kind = event['eventType'].removeprefix('EVENT_TYPE_')
+            if kind == 'WORKFLOW_EXECUTION_CANCEL_REQUESTED': return
+            if kind in ('TIMER_FIRED', 'ACTIVITY_TASK_TIMED_OUT'): raise Late
     def run(self, id, run_id=None): return self.c.get_workflow_handle(id, run_id=run_id)
 
 # ---- One run that is canceled at a certain moment.
@@ -56,9 +67,10 @@ class Twin(Ctx):
 async def canceled(x, kind, *args, want=('TS',), started=0, acts=True):
     async with x.worker(acts):
         h = await x.start(kind, *args)
-        await x.until(h, *want, act_started=started, limit=60)
+        await x.until(h, *want, act_started=started)
         x.say('cancel', await x.cancel(h))
         await x.end(h)
+    x.was_in_time()
 def cancels(name, kind, **options):
     async def run(x): await canceled(x, kind, **options)
     run.__name__ = name
@@ -109,12 +121,12 @@ async def row9_heartbeat_timeout(x):
     r = Raw(x)
     async with x.worker(acts=False):
         h = await x.start('a08'); await x.until(h, 'AS'); t = await r.act(); await r.beat(t)
-        await x.cancel(h); await x.end(h); x.say('late', [await r.beat(t), await r.act_done(t)])
+        await x.cancel(h); await x.end(h); x.was_in_time(); x.say('late', [await r.beat(t), await r.act_done(t)])
 @scenario
 async def S31_not_found(x):
     r = Raw(x)
     async with x.worker(acts=False):
-        h = await x.start('a08', run_timeout=S(2)); await x.until(h, 'AS'); t = await r.act()
+        h = await x.start('a10', run_timeout=S(6)); await x.until(h, 'AS'); t = await r.act()
         await x.end(h); x.say('late', [await r.beat(t), await r.act_done(t), await r.act_failed(t), await r.act_canceled(t)])
 @scenario
 async def A27(x):
@@ -159,10 +171,10 @@ async def row35_terminate_during_cleanup(x):
 @scenario
 async def row42_run_timeout_while_canceling(x):
     async with x.worker():
-        h = await x.start('a05', run_timeout=S(4)); await x.until(h, 'TS'); await x.cancel(h); await x.end(h)
+        h = await x.start('a05', run_timeout=S(8)); await x.until(h, 'TS'); await x.cancel(h); await x.end(h)
 @scenario
 async def run_timeout(x):
-    async with x.worker(): await x.end(await x.start('a01', run_timeout=S(1)))
+    async with x.worker(): await x.end(await x.start('a01', run_timeout=S(4)))
 @scenario
 async def S53_terminate_idle(x):
     async with x.worker(): h = await x.start('a01'); await x.until(h, 'TS'); await h.terminate('one', 2, reason='t'); await x.end(h)
@@ -283,7 +295,7 @@ async def child(x, kind):
     id = x.name + '-c'
     async with x.worker():
         h = await x.start(kind, id); c = x.run(id); await x.until(h, 'CS'); await x.until(c, 'TS')
-        await x.cancel(h); await x.end(h); await x.end(c, 'c')
+        await x.cancel(h); await x.end(h); await x.end(c, 'c'); x.was_in_time('c')
 @scenario
 async def A13(x): await child(x, 'a13')
 @scenario
@@ -342,9 +354,12 @@ async def main(address, sort, *names):
     gate, failed = asyncio.Semaphore(AT_ONCE), []
     async def one(name):
         async with gate:
-            x = Twin(client, name, sort)
-            try: await asyncio.wait_for(ALL[name](x), LIMIT_S)
-            except Exception as e: failed.append(name); traceback.print_exception(e)
+            for attempt in range(10):
+                x = Twin(client, name, sort, attempt)
+                try: await asyncio.wait_for(ALL[name](x), LIMIT_S)
+                except Late: continue
+                except Exception as e: failed.append(name); traceback.print_exception(e)
+                break
             print(json.dumps(dict(scenario=name, facts=x.facts, histories=x.histories)), flush=True)
     await asyncio.gather(*map(one, names or ALL))
     if failed: sys.exit(f'{len(failed)} scenarios failed at {sort}: {" ".join(failed)}')
