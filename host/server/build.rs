@@ -1,15 +1,21 @@
 //! Makes the traits of the served calls from the descriptors that `temporalio-protos` was built
-//! with. The messages are that crate's; no `.proto` file is kept here.
+//! with. The messages are that crate's; no `.proto` file is kept here. The service of our own is
+//! described here.
 
 #[path = "src/served.rs"]
 mod served;
 
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    MethodDescriptorProto, ServiceDescriptorProto,
+    field_descriptor_proto::{Label, Type},
+};
+use served::Needs;
 use std::{collections::BTreeSet, path::Path};
 
 /// A file of the descriptors with one service, and the calls of it that are served.
-const FILES: [(&str, &[&str]); 2] = [
+const FILES: [(&str, &[(&str, Needs)]); 2] = [
     (
         "temporal/api/workflowservice/v1/service.proto",
         served::WORKFLOW,
@@ -44,7 +50,9 @@ fn main() {
         let (_, calls) = served(file.name()).expect("the others were left out");
         file.message_type.clear();
         for service in &mut file.service {
-            service.method.retain(|call| calls.contains(&call.name()));
+            service
+                .method
+                .retain(|call| calls.iter().any(|(name, _)| *name == call.name()));
             let found: Vec<&str> = service.method.iter().map(|call| call.name()).collect();
             assert_eq!(
                 found.len(),
@@ -61,6 +69,55 @@ fn main() {
         .extern_path(".grpc.health", "::temporalio_protos::grpc::health")
         .compile_fds(descriptors)
         .expect("the services can be generated");
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(commands())
+        .expect("the service of the command line can be generated");
+}
+
+/// The service of the command line: each of its calls has a JSON document, and some have bytes
+/// beside it.
+fn commands() -> FileDescriptorSet {
+    let field = |name: &str, number, kind: Type| FieldDescriptorProto {
+        name: Some(name.into()),
+        number: Some(number),
+        r#type: Some(kind.into()),
+        label: Some(Label::Optional.into()),
+        ..Default::default()
+    };
+    let message = |name: &str, field| DescriptorProto {
+        name: Some(name.into()),
+        field,
+        ..Default::default()
+    };
+    let asked = vec![
+        field("namespace", 1, Type::String),
+        field("document", 2, Type::Bytes),
+        field("content", 3, Type::Bytes),
+    ];
+    let call = |(name, _): &(&str, Needs)| MethodDescriptorProto {
+        name: Some((*name).into()),
+        input_type: Some(".sandglass.v1.CommandRequest".into()),
+        output_type: Some(".sandglass.v1.CommandResponse".into()),
+        ..Default::default()
+    };
+    let service = ServiceDescriptorProto {
+        name: Some("Commands".into()),
+        method: served::COMMANDS.iter().map(call).collect(),
+        ..Default::default()
+    };
+    let file = FileDescriptorProto {
+        name: Some("sandglass/v1/commands.proto".into()),
+        package: Some("sandglass.v1".into()),
+        syntax: Some("proto3".into()),
+        message_type: vec![
+            message("CommandRequest", asked),
+            message("CommandResponse", vec![field("document", 1, Type::Bytes)]),
+        ],
+        service: vec![service],
+        ..Default::default()
+    };
+    FileDescriptorSet { file: vec![file] }
 }
 
 /// The files whose messages the HTTP API has as JSON: that of the service, and the details of

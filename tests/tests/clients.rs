@@ -88,7 +88,10 @@ fn api_keys_open_what_their_roles_may() {
     let (allowed, text) = tried(&abc, &count);
     assert!(allowed && text.contains("Total: 0"), "{text}");
     let (allowed, text) = tried(&abc, &signal);
-    assert!(!allowed && text.contains("may look only"), "{text}");
+    assert!(
+        !allowed && text.contains("needs the role write in namespace"),
+        "{text}"
+    );
     let (_, text) = tried(&["--api-key", "def", "--tls=false"], &signal);
     assert!(text.contains("workflow not found for ID: w"), "{text}");
     server.stop();

@@ -11,6 +11,8 @@ mod fuzz;
 mod idle;
 #[path = "door/kills.rs"]
 mod kills;
+#[path = "door/roles.rs"]
+mod roles;
 #[path = "door/tls.rs"]
 mod tls;
 #[path = "door/traps.rs"]

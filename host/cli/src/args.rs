@@ -14,7 +14,7 @@ use std::{path::PathBuf, time::Duration};
 use values::{parse_duration, parse_grant, parse_host, parse_limit};
 
 pub use component::{
-    ComponentCommand, InspectComponentArgs, KeyArgs, ListComponentsArgs, PushArgs, RemoveArgs,
+    ComponentCommand, InspectComponentArgs, ListComponentsArgs, PushArgs, ReachArgs, RemoveArgs,
     ServedArgs,
 };
 pub use operators::{

@@ -1,6 +1,7 @@
 //! `sandglass server`: a host for Temporal's clients, until it is told to stop.
 
 mod config;
+mod who;
 
 use crate::{
     args::{OutputForm, ServerArgs},
@@ -10,12 +11,12 @@ use crate::{
     run::stop,
     workflow::stored,
 };
-use config::Settings;
+use config::{House, Settings};
 use sandglass::Host;
 use sandglass_sandbox::Grants;
 use sandglass_server::{Server, TlsSettings};
 use serde_json::json;
-use std::{future::Future, time::Duration};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the host may take to stop in order.
@@ -32,7 +33,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
     let settings = config::settings(args)?;
     check_address(&settings)?;
-    stored::check_place(&settings.store)?;
+    for house in settings.namespaces.values() {
+        stored::check_place(&house.store)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -52,21 +55,19 @@ fn check_address(settings: &Settings) -> Result<(), Stop> {
     if is_agreed {
         return Ok(());
     }
-    // The HTTP API has no TLS of its own.
-    let knows = |tls: &TlsSettings| tls.client_authorities.is_some();
-    let tls = settings.tls.as_ref();
-    let is_safe = tls.is_some_and(|tls| knows(tls) || !settings.keys.is_empty());
-    let grpc = (settings.listen, is_safe);
-    let mut listened = [grpc, (settings.http_listen, false)].into_iter();
-    let open = listened.find(|(address, is_safe)| !address.ip().is_loopback() && !is_safe);
-    let Some((address, _)) = open else {
+    let knows = |tls: &TlsSettings| tls.client_authorities.is_some() || !settings.keys.is_empty();
+    if settings.tls.as_ref().is_some_and(knows) {
+        return Ok(());
+    }
+    let listened = [settings.listen, settings.http_listen];
+    let open = listened.iter().find(|address| !address.ip().is_loopback());
+    let Some(address) = open else {
         return Ok(());
     };
     if !settings.keys.is_empty() {
         return Err(usage!(
             "{address} can be reached from other machines, and API keys would go there as plain \
-             text: set up TLS (gRPC only), or say --allow-plaintext if something in front of the \
-             server does it"
+             text: set up TLS, or say --allow-plaintext if something in front of the server does it"
         ));
     }
     Err(usage!(
@@ -75,61 +76,98 @@ fn check_address(settings: &Settings) -> Result<(), Stop> {
     ))
 }
 
-async fn serve(settings: Settings, form: OutputForm) -> Outcome {
-    let stopped = stop_signal()?;
-    let mut builder = Host::builder()
-        .store(&settings.store)
-        .limits(settings.limits);
+/// Opens the store of a namespace.
+async fn open(house: &House) -> Result<Host, Stop> {
+    let mut builder = Host::builder().store(&house.store).limits(house.limits);
     if let Some(folder) = component::cache_folder() {
         builder = builder.compile_cache(folder);
     }
-    for path in &settings.activities {
+    for path in &house.activities {
         builder = builder.activity_component(component::read(path)?, Grants::default());
     }
-    let host = builder.build().await.map_err(stop)?;
-    let served = answer(&host, &settings, form, stopped).await;
-    let closed = tokio::time::timeout(STOP_MAX, tokio::spawn(host.shutdown())).await;
-    let in_order = match closed {
-        Ok(Ok(closed)) => closed.map_err(|error| error.to_string()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("the host did not stop within {STOP_MAX:?}")),
-    };
-    if let Err(error) = in_order {
-        output::note(&format!(
-            "warning: the store was not closed in order: {error}"
-        ));
+    builder.build().await.map_err(stop)
+}
+
+async fn serve(settings: Settings, form: OutputForm) -> Outcome {
+    let stopped = stop_signal()?;
+    let mut hosts = BTreeMap::new();
+    let mut served = Ok(());
+    for (name, house) in &settings.namespaces {
+        match open(house).await {
+            Ok(host) => drop(hosts.insert(name.clone(), host)),
+            Err(stop) => {
+                served = Err(stop);
+                break;
+            }
+        }
     }
+    if served.is_ok() {
+        served = answer(&hosts, settings, form, stopped).await;
+    }
+    close(hosts).await;
     served.map(|()| Exit::Completed)
+}
+
+/// Stops the hosts in order, as far as that can be done in time.
+async fn close(hosts: BTreeMap<String, Host>) {
+    let closing = hosts
+        .into_values()
+        .map(|host| tokio::spawn(host.shutdown()));
+    let until = tokio::time::Instant::now() + STOP_MAX;
+    for closed in closing.collect::<Vec<_>>() {
+        let in_order = match tokio::time::timeout_at(until, closed).await {
+            Ok(Ok(closed)) => closed.map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("the host did not stop within {STOP_MAX:?}")),
+        };
+        if let Err(error) = in_order {
+            output::note(&format!(
+                "warning: the store was not closed in order: {error}"
+            ));
+        }
+    }
+}
+
+/// Loads what new runs of each namespace begin with.
+async fn load(server: &Server, houses: &BTreeMap<String, House>) -> Result<(), Stop> {
+    for (namespace, house) in houses {
+        for (path, task_queue) in &house.components {
+            let bytes = component::read(path)?;
+            let (digest, types) = server
+                .load_component(namespace, task_queue, bytes)
+                .await
+                .map_err(stop)
+                .map_err(|stop| Stop {
+                    error: stop.error.context(path.display().to_string()),
+                    ..stop
+                })?;
+            output::note(&format!(
+                "namespace {namespace}, task queue {task_queue}: {} ({}, component {digest})",
+                types.join(", "),
+                path.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Listens, and answers until it is told to stop.
 async fn answer(
-    host: &Host,
-    settings: &Settings,
+    hosts: &BTreeMap<String, Host>,
+    settings: Settings,
     form: OutputForm,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let (keys, tls) = (settings.keys.clone(), settings.tls.clone());
-    let server = Server::bind(host.clone(), settings.listen, keys, tls).await;
-    let mut server = server.or_host()?;
-    let http = server.listen_http(settings.http_listen).await.or_host()?;
-    for (path, task_queue) in &settings.components {
-        let bytes = component::read(path)?;
-        let (digest, types) = server
-            .load_component(task_queue, bytes)
-            .await
-            .map_err(stop)
-            .map_err(|stop| Stop {
-                error: stop.error.context(path.display().to_string()),
-                ..stop
-            })?;
-        output::note(&format!(
-            "task queue {task_queue}: {} ({}, component {digest})",
-            types.join(", "),
-            path.display()
-        ));
-    }
-    let address = server.address();
+    let listened = sandglass_server::Settings {
+        address: settings.listen,
+        http: settings.http_listen,
+        keys: settings.keys,
+        certificates: settings.certificates,
+        tls: settings.tls,
+    };
+    let server = Server::bind(hosts.clone(), listened).await.or_host()?;
+    load(&server, &settings.namespaces).await?;
+    let (address, http) = (server.address(), server.http_address());
     match form {
         OutputForm::Text => {
             output::note(&format!("listening on {address}, for HTTP on {http}"));
@@ -175,4 +213,58 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Stop> {
             _ = hang_up.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandglass_server::{ApiKey, Roles};
+
+    /// Both ports are for this machine only unless whoever asks is known, and not overheard.
+    #[test]
+    fn what_others_can_reach_asks_who_they_are() {
+        let key = ApiKey {
+            name: "k".into(),
+            sha256: [0; 32],
+            roles: Roles::default(),
+        };
+        let tls = |asks: bool| TlsSettings {
+            certificates: Vec::new(),
+            key: Vec::new(),
+            client_authorities: asks.then(Vec::new),
+        };
+        let (here, there) = ("127.0.0.1:1", "0.0.0.0:1");
+        for (listen, http, keys, tls, plain, is_allowed) in [
+            (here, here, vec![], None, false, true),
+            (there, here, vec![], None, false, false),
+            (here, there, vec![], None, false, false),
+            (here, there, vec![key.clone()], None, false, false),
+            (here, there, vec![], Some(tls(false)), false, false),
+            (here, there, vec![key.clone()], None, true, true),
+            (there, there, vec![], None, true, false),
+            (
+                there,
+                there,
+                vec![key.clone()],
+                Some(tls(false)),
+                false,
+                true,
+            ),
+            (there, there, vec![], Some(tls(true)), false, true),
+        ] {
+            let address = |text: &str| text.parse().expect("an address");
+            let settings = Settings {
+                listen: address(listen),
+                http_listen: address(http),
+                allow_anyone: false,
+                allow_plaintext: plain,
+                namespaces: BTreeMap::new(),
+                certificates: Vec::new(),
+                tls,
+                keys,
+            };
+            let case = format!("{listen} {http} {} keys", settings.keys.len());
+            assert_eq!(check_address(&settings).is_ok(), is_allowed, "{case}");
+        }
+    }
 }

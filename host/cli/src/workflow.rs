@@ -1,7 +1,7 @@
 //! `sandglass workflow ...`: what is in a store, and requests to its runs.
 //!
 //! Reading opens the file read-only, whoever owns it. Requests go to its owner, or are written here
-//! if it has none. With the address of a server both go there, over HTTP, as they go to an owner.
+//! if it has none. With the address of a server both go there, as they go to an owner.
 
 mod activity;
 mod describe;

@@ -28,22 +28,52 @@ const TOGETHER: usize = 256 << 20;
 /// How long a body may take.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// The bytes that are held now.
+/// How long a body may take that is a component.
+const COMPONENT_WITHIN: Duration = Duration::from_secs(300);
+
+/// The bytes that are held now, on all ports.
 pub(crate) type Held = Arc<AtomicUsize>;
+
+/// What one body has of them.
+pub(crate) struct Share {
+    held: Held,
+    own: usize,
+}
+
+impl Share {
+    pub(crate) fn new(held: &Held) -> Self {
+        Self {
+            held: Arc::clone(held),
+            own: 0,
+        }
+    }
+
+    /// # Errors
+    /// There are too many bytes.
+    pub(crate) fn take(&mut self, length: usize) -> Result<(), Status> {
+        self.own += length;
+        match self.held.fetch_add(length, Ordering::Relaxed) + length > TOGETHER {
+            true => Err(status::exhausted(
+                "too many large requests at the same time",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
 
 /// A body that is being read.
 struct Bounded {
     body: Body,
-    held: Held,
-    own: usize,
+    share: Share,
+    within: Duration,
     /// Only a body that is not there at once needs a clock.
     late: Option<Pin<Box<Sleep>>>,
-}
-
-impl Drop for Bounded {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.own, Ordering::Relaxed);
-    }
 }
 
 impl HttpBody for Bounded {
@@ -58,10 +88,11 @@ impl HttpBody for Bounded {
         let frame = match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                let new = || Box::pin(tokio::time::sleep(WITHIN));
+                let within = this.within;
+                let new = || Box::pin(tokio::time::sleep(within));
                 let late = this.late.get_or_insert_with(new);
                 std::task::ready!(late.as_mut().poll(context));
-                let message = format!("the request was not here within {WITHIN:?}");
+                let message = format!("the request was not here within {within:?}");
                 let error = axum::Error::new(Status::deadline_exceeded(message));
                 return Poll::Ready(Some(Err(error)));
             }
@@ -70,12 +101,10 @@ impl HttpBody for Bounded {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
         };
-        this.own += length;
-        if this.held.fetch_add(length, Ordering::Relaxed) + length > TOGETHER {
-            let status = status::exhausted("too many large requests at the same time");
-            return Poll::Ready(Some(Err(axum::Error::new(status))));
+        match this.share.take(length) {
+            Ok(()) => Poll::Ready(frame),
+            Err(status) => Poll::Ready(Some(Err(axum::Error::new(status)))),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -111,11 +140,15 @@ fn too_large(status: &Status) -> Status {
 
 /// Bounds what is read of a request.
 pub(crate) async fn bound(State(held): State<Held>, request: Request, next: Next) -> Response {
+    let within = match request.uri().path().ends_with("/PushComponent") {
+        true => COMPONENT_WITHIN,
+        false => WITHIN,
+    };
     let request = request.map(|body| {
         Body::new(Bounded {
             body,
-            held,
-            own: 0,
+            share: Share::new(&held),
+            within,
             late: None,
         })
     });

@@ -50,11 +50,16 @@ pub(crate) fn new_id() -> Result<String, Status> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| Status::unavailable(format!("there are no random bytes: {error}")))?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
+    Ok(uuid(bytes, 4))
+}
+
+/// These bytes as a UUID of a version.
+pub(crate) fn uuid(mut bytes: [u8; 16], version: u8) -> String {
+    bytes[6] = bytes[6] & 0x0f | version << 4;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
     let parts = [0..4, 4..6, 6..8, 8..10, 10..16].map(|part| hex(&bytes[part]));
-    Ok(parts.join("-"))
+    parts.join("-")
 }
 
 #[cfg(test)]

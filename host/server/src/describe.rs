@@ -41,7 +41,11 @@ pub(crate) async fn describe(
     let start = exact.started().await.map_err(status::of)?;
     Ok(DescribeWorkflowExecutionResponse {
         execution_config: Some(config(&start)),
-        pending_activities: described.activities.iter().map(activity).collect(),
+        pending_activities: described
+            .activities
+            .iter()
+            .map(|pending| activity(door, pending))
+            .collect(),
         pending_workflow_task: pending_task(&described),
         workflow_extended_info: Some(extended(&described)),
         workflow_execution_info: Some(info(&described, &start)),
@@ -173,7 +177,7 @@ pub(crate) fn attempt(attempt: u32) -> i32 {
     i32::try_from(attempt).unwrap_or(i32::MAX)
 }
 
-fn activity(activity: &ActivityDescription) -> PendingActivityInfo {
+fn activity(door: &Door, activity: &ActivityDescription) -> PendingActivityInfo {
     PendingActivityInfo {
         activity_id: activity.activity_id.clone(),
         activity_type: Some(ActivityType {
@@ -194,7 +198,10 @@ fn activity(activity: &ActivityDescription) -> PendingActivityInfo {
         maximum_attempts: attempt(activity.maximum_attempts),
         scheduled_time: Some(time::timestamp(activity.scheduled_at)),
         expiration_time: activity.expires_at.map(time::timestamp),
-        last_failure: activity.last_failure.clone().map(failure::to_proto),
+        last_failure: activity
+            .last_failure
+            .clone()
+            .map(|failure| failure::to_proto(failure, &door.namespace)),
         last_worker_identity: activity.identity.clone(),
         next_attempt_schedule_time: activity.next_attempt_at.map(time::timestamp),
         paused: activity.paused.is_some(),

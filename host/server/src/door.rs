@@ -1,4 +1,5 @@
-//! What every call needs: the host behind the door, and the run that a request is for.
+//! What every call needs: the host behind the door of a namespace, and the run that a request is
+//! for.
 
 use crate::{
     proto::common::WorkflowExecution, queues::TaskQueues, status, visibility::Started,
@@ -13,15 +14,14 @@ use std::{
 use tokio::sync::watch;
 use tonic::Status;
 
-/// The one namespace.
-pub(crate) const NAMESPACE: &str = "default";
-
 /// How long a poll waits before it is answered that there is nothing. Clients ask again at once;
 /// they give up a call after 30 s if it is none of those that they know to be long.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// The host, as the calls see it.
+/// The host of a namespace, as the calls see it.
 pub(crate) struct Door {
+    /// The name of the namespace.
+    pub(crate) namespace: String,
     pub(crate) host: Host,
     pub(crate) queues: RwLock<TaskQueues>,
     pub(crate) workers: Workers,
@@ -32,12 +32,16 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Refuses what is for another namespace than the one there is.
-    pub(crate) fn check_namespace(&self, namespace: &str) -> Result<(), Status> {
-        match namespace {
-            NAMESPACE => Ok(()),
-            "" => Err(status::invalid("Namespace is empty.")),
-            other => Err(status::namespace_not_found(other)),
+    pub(crate) fn new(namespace: &str, host: Host, closing: watch::Receiver<bool>) -> Self {
+        let mut queues = TaskQueues::default();
+        queues.push(host.task_queue_bindings(), None);
+        Self {
+            namespace: namespace.into(),
+            queues: RwLock::new(queues),
+            host,
+            workers: Workers::default(),
+            starts: Mutex::default(),
+            closing,
         }
     }
 

@@ -26,24 +26,24 @@ pub(crate) fn event_id(id: EventId) -> i64 {
 const TAKEN: usize = 40;
 const SHOWN: usize = 80;
 
-/// A failure as it goes.
-pub(crate) fn to_proto(failure: Failure) -> proto::Failure {
-    shown(failure, SHOWN)
+/// A failure of a run in this namespace as it goes.
+pub(crate) fn to_proto(failure: Failure, namespace: &str) -> proto::Failure {
+    shown(failure, namespace, SHOWN)
 }
 
-fn shown(failure: Failure, causes: usize) -> proto::Failure {
+fn shown(failure: Failure, namespace: &str, causes: usize) -> proto::Failure {
     let cause = failure.cause.filter(|_| causes > 0);
     proto::Failure {
         message: failure.message,
         source: failure.source,
         stack_trace: failure.stack_trace,
         encoded_attributes: failure.encoded_attributes.map(payload::to_proto),
-        cause: cause.map(|cause| Box::new(shown(*cause, causes - 1))),
-        failure_info: Some(to_info(failure.info)),
+        cause: cause.map(|cause| Box::new(shown(*cause, namespace, causes - 1))),
+        failure_info: Some(to_info(failure.info, namespace)),
     }
 }
 
-fn to_info(info: FailureInfo) -> Info {
+fn to_info(info: FailureInfo, namespace: &str) -> Info {
     match info {
         FailureInfo::Application {
             failure_type,
@@ -77,13 +77,13 @@ fn to_info(info: FailureInfo) -> Info {
             Info::ServerFailureInfo(proto::ServerFailureInfo { non_retryable })
         }
         operation @ (FailureInfo::Activity { .. } | FailureInfo::ChildWorkflow { .. }) => {
-            to_operation(operation)
+            to_operation(operation, namespace)
         }
     }
 }
 
 /// Failures of activities and children: of what their cause is the failure of.
-fn to_operation(info: FailureInfo) -> Info {
+fn to_operation(info: FailureInfo, namespace: &str) -> Info {
     match info {
         FailureInfo::Activity {
             scheduled_event_id,
@@ -110,7 +110,7 @@ fn to_operation(info: FailureInfo) -> Info {
             started_event_id,
             retry_state,
         } => Info::ChildWorkflowExecutionFailureInfo(proto::ChildWorkflowExecutionFailureInfo {
-            namespace: crate::door::NAMESPACE.into(),
+            namespace: namespace.into(),
             workflow_execution: Some(common::WorkflowExecution {
                 workflow_id,
                 run_id,
@@ -122,7 +122,7 @@ fn to_operation(info: FailureInfo) -> Info {
             started_event_id: event_id(started_event_id),
             retry_state: to_retry_state(retry_state).into(),
         }),
-        other => to_info(other),
+        other => to_info(other, namespace),
     }
 }
 
@@ -262,7 +262,7 @@ mod tests {
             ..Failure::application("Inner", "inner")
         };
         let failure = Failure::new("outer", info).caused_by(cause);
-        assert_eq!(from_proto(to_proto(failure.clone())), failure);
+        assert_eq!(from_proto(to_proto(failure.clone(), "n")), failure);
     }
 
     #[test]
@@ -276,12 +276,12 @@ mod tests {
                 Failure::application("T", "m").caused_by(cause)
             })
         };
-        assert_eq!(depth(&from_proto(to_proto(chain(30)))), 31);
-        assert_eq!(depth(&from_proto(to_proto(chain(500)))), TAKEN + 1);
+        assert_eq!(depth(&from_proto(to_proto(chain(30), "n"))), 31);
+        assert_eq!(depth(&from_proto(to_proto(chain(500), "n"))), TAKEN + 1);
         let nested = history::HistoryEvent {
             attributes: Some(
                 history::WorkflowExecutionFailedEventAttributes {
-                    failure: Some(to_proto(chain(500))),
+                    failure: Some(to_proto(chain(500), "n")),
                     ..Default::default()
                 }
                 .into(),

@@ -1,7 +1,7 @@
 //! `grpc.health.v1`: whether the server takes requests.
 
 use crate::{
-    door::Door,
+    front::Front,
     named,
     proto::{
         generated::health::health_server::Health,
@@ -11,7 +11,7 @@ use crate::{
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
-impl Health for Door {
+impl Health for Front {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,

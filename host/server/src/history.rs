@@ -80,7 +80,7 @@ pub(crate) async fn get(
     } else {
         let (all, is_open) = newer(door, &run, wait, place.after).await?;
         let known = all.partition_point(|event| event.event_id <= place.after);
-        let (page, is_whole) = page(&all, all[known..].iter(), request.maximum_page_size);
+        let (page, is_whole) = page(door, &all, all[known..].iter(), request.maximum_page_size);
         if let Some(last) = page.last() {
             place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
         }
@@ -115,7 +115,7 @@ async fn close_event(
         return Ok((Vec::new(), token));
     }
     let all = run.history().await.map_err(status::of)?;
-    let (page, _) = page(&all, all.last().into_iter(), 1);
+    let (page, _) = page(door, &all, all.last().into_iter(), 1);
     Ok((page, Vec::new()))
 }
 
@@ -144,6 +144,7 @@ async fn newer(
 /// As many of these events as one page holds, and whether that is all of them. Some name what only
 /// others of the history tell.
 fn page<'a>(
+    door: &Door,
     all: &[Event],
     events: impl ExactSizeIterator<Item = &'a Event>,
     wanted: i32,
@@ -152,7 +153,7 @@ fn page<'a>(
         Ok(0) | Err(_) => PAGE_EVENTS,
         Ok(wanted) => wanted.min(PAGE_EVENTS),
     };
-    let projection = Projection::new(all);
+    let projection = Projection::new(&door.namespace, all);
     let total = events.len();
     let (mut page, mut bytes) = (Vec::new(), 0);
     for event in events.take(limit) {
@@ -177,7 +178,12 @@ pub(crate) async fn get_reverse(
     let run = door.host.run(workflow_id, Some(&place.run_id));
     let all = run.history().await.map_err(status::of)?;
     let older = all.partition_point(|event| event.event_id < place.after);
-    let (page, is_whole) = page(&all, all[..older].iter().rev(), request.maximum_page_size);
+    let (page, is_whole) = page(
+        door,
+        &all,
+        all[..older].iter().rev(),
+        request.maximum_page_size,
+    );
     if let Some(last) = page.last() {
         place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
     }

@@ -6,7 +6,6 @@
 
 mod answer;
 mod calls;
-mod command;
 mod components;
 mod guard;
 mod json;
@@ -16,14 +15,18 @@ mod routes;
 mod runs;
 
 use crate::{
-    door::Door,
-    keys::{self, Keys},
-    named,
+    access::{Access, Peer},
+    front::{self, Front},
+    keys::Callers,
+    listen::{Connection, Incoming as Connections},
+    served::Needs,
 };
 use answer::{Answer, Refusal};
+pub(crate) use calls::dispatch;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service};
 use hyper_util::rt::{TokioIo, TokioTimer};
+pub(crate) use json::{from_json, of_service, to_json};
 use prost::bytes::Bytes;
 use request::Asked;
 use routes::{Found, Ours, Target};
@@ -36,11 +39,9 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_stream::StreamExt as _;
+use tonic::transport::server::Connected as _;
 
 /// How long a client may take for the head of a request, or keep a connection without one.
 const HEAD_MAX: Duration = Duration::from_secs(30);
@@ -48,65 +49,54 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 /// Most bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// Most connections. Further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 1000;
-
-/// Most components that are taken at the same time: each is held in memory and compiled.
-const PUSHES_MAX: usize = 2;
-
 /// How long a connection on which nothing is answered may take to end when the server stops.
 const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
-/// What all connections share.
-struct Shared {
-    door: Arc<Door>,
-    keys: Keys,
+/// How the port is reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
     /// Whether only this machine can reach it: then it is asked under a name of this machine.
-    is_local: bool,
-    pushes: Semaphore,
+    pub(crate) is_local: bool,
+    pub(crate) has_tls: bool,
 }
 
-/// Answers on this listener until the door closes; requests that are being answered are finished.
-pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, keys: Keys) {
-    let is_local = listener
-        .local_addr()
-        .is_ok_and(|address| address.ip().is_loopback());
-    let mut closing = door.closing.clone();
-    let shared = Arc::new(Shared {
-        door,
-        keys,
-        is_local,
-        pushes: Semaphore::new(PUSHES_MAX),
-    });
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// What all connections share.
+pub(crate) struct Shared {
+    front: Arc<Front>,
+    callers: Arc<Callers>,
+    address: Address,
+}
+
+impl Shared {
+    pub(crate) fn new(front: Arc<Front>, callers: Arc<Callers>, address: Address) -> Self {
+        Self {
+            front,
+            callers,
+            address,
+        }
+    }
+}
+
+/// Answers on these connections until the front closes; requests that are being answered are
+/// finished.
+pub(crate) async fn serve(mut incoming: Connections, shared: Shared) {
+    let mut closing = shared.front.closing.clone();
+    let shared = Arc::new(shared);
     let mut connections = JoinSet::new();
     loop {
-        let seat = tokio::select! {
+        let accepted = tokio::select! {
             () = closed(&mut closing) => break,
-            seat = Arc::clone(&room).acquire_owned() => seat,
+            accepted = incoming.next() => accepted,
         };
         // Those that have ended are forgotten.
         while connections.try_join_next().is_some() {}
-        let accepted = tokio::select! {
-            () = closed(&mut closing) => break,
-            accepted = listener.accept() => accepted,
-        };
         match accepted {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    connection(stream, shared).await;
-                    drop(seat);
-                });
-            }
-            Err(error) => {
-                // Such as too many open files: others end meanwhile.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+            Some(Ok(stream)) => connections.spawn(connection(stream, Arc::clone(&shared))),
+            // Accepting never ends by itself.
+            Some(Err(_)) | None => break,
+        };
     }
-    drop(listener);
+    drop(incoming);
     while connections.join_next().await.is_some() {}
 }
 
@@ -116,17 +106,19 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     let _closed = closing.wait_for(|closing| *closing).await;
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    let mut closing = shared.door.closing.clone();
+async fn connection(stream: Connection, shared: Arc<Shared>) {
+    let mut closing = shared.front.closing.clone();
+    let peer = stream.connect_info();
     let is_sending = Arc::new(AtomicBool::new(false));
     let stream = request::Patient::new(stream, Arc::clone(&is_sending));
     let busy = Arc::new(AtomicBool::new(false));
     let answering = Arc::clone(&busy);
     let service = service::service_fn(move |request| {
         let (shared, busy) = (Arc::clone(&shared), Arc::clone(&answering));
+        let peer = peer.clone();
         busy.store(true, Ordering::Release);
         async move {
-            let answer = answer(&shared, request).await;
+            let answer = answer(&shared, &peer, request).await;
             busy.store(false, Ordering::Release);
             Ok::<_, Infallible>(answer)
         }
@@ -160,9 +152,9 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// One request, from its head to its answer. Whatever it is, it gets one.
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let form = answer::Form::of(request.headers(), request.uri());
-    let answered = route(shared, request, &form).await;
+    let answered = route(shared, peer, request, &form).await;
     if let Err(refusal) = &answered {
         tracing::debug!(
             status = refusal.http.as_u16(),
@@ -176,43 +168,63 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
 
 async fn route(
     shared: &Shared,
+    peer: &Peer,
     request: Request<Incoming>,
     form: &answer::Form,
 ) -> Result<Answer, Refusal> {
-    guard::check(request.headers(), request.uri(), shared.is_local)?;
+    guard::check(request.headers(), request.uri(), shared.address)?;
     let (route, values) = match routes::find(request.method().as_str(), request.uri().path())? {
         Found::Route(route, values) => (route, values),
         Found::Verbs(verbs) => return Err(Refusal::verb(&verbs)),
         Found::Nothing => return Err(Refusal::no_route(request.uri().path())),
     };
-    if let Some(call) = route.call() {
-        let path = format!("/{}/{call}", named::WORKFLOW_SERVICE);
-        keys::check(&shared.keys, &path, request.headers())?;
-    }
-    let door = &shared.door;
-    let asked = Asked::new(request, values, door.closing.clone())?;
-    match route.target {
-        Target::Call(call) => calls::answer(door, call, asked, form).await,
-        Target::Ours(ours) => match ours {
-            Ours::Health => Ok(Answer::json(json!({ "status": "up" }))),
-            Ours::Ready => ready(door),
-            Ours::OpenApi => Ok(Answer::json(openapi::document())),
-            Ours::Command => command::answer(door, asked, &shared.keys).await,
-            Ours::Describe => runs::describe(door, asked, form).await,
-            Ours::Cancel => runs::cancel(door, asked).await,
-            Ours::Force => runs::force(door, asked, false).await,
-            Ours::Kill => runs::force(door, asked, true).await,
-            Ours::ListComponents => components::list(door),
-            Ours::PushComponent => components::push(door, asked, &shared.pushes).await,
-            Ours::DescribeComponent => components::describe(door, asked).await,
-            Ours::RemoveComponent => components::remove(door, asked).await,
-        },
+    let front = &shared.front;
+    let access = match route.needs {
+        Needs::Nothing => None,
+        needs => {
+            let caller = shared.callers.who(request.headers(), peer.0.as_deref());
+            let refused = |status: &tonic::Status| {
+                tracing::warn!(what = route.name, reason = status.message(), "refused");
+            };
+            Some(Access::new(caller.inspect_err(refused)?, route.name, needs))
+        }
+    };
+    let asked = Asked::new(request, values, front)?;
+    let Some(access) = access else {
+        return match route.target {
+            Target::Ours(Ours::Ready) => ready(front),
+            _ => Ok(Answer::json(json!({ "status": "up" }))),
+        };
+    };
+    let ours = match route.target {
+        Target::Call(call) => return calls::answer(front, access, call, asked, form).await,
+        Target::Ours(Ours::OpenApi) => return Ok(Answer::json(openapi::document())),
+        Target::Ours(Ours::Describe) => return runs::describe(front, access, asked, form).await,
+        Target::Ours(ours) => ours,
+    };
+    // Routes without one are about the namespace that is meant where none is named.
+    let namespace = match asked.value("namespace") {
+        "" => front::DEFAULT,
+        named => named,
+    };
+    let door = front.door(&access, namespace)?;
+    match ours {
+        Ours::Health | Ours::Ready | Ours::OpenApi | Ours::Describe => {
+            unreachable!("they are of no one namespace, or a call too")
+        }
+        Ours::Cancel => runs::cancel(door, asked).await,
+        Ours::Force => runs::force(door, asked, false).await,
+        Ours::Kill => runs::force(door, asked, true).await,
+        Ours::ListComponents => components::list(door, &asked),
+        Ours::PushComponent => components::push(door, asked, &front.pushes).await,
+        Ours::DescribeComponent => components::describe(door, asked).await,
+        Ours::RemoveComponent => components::remove(door, asked).await,
     }
 }
 
 /// Whether requests should be sent here.
-fn ready(door: &Door) -> Result<Answer, Refusal> {
-    if *door.closing.borrow() {
+fn ready(front: &Front) -> Result<Answer, Refusal> {
+    if *front.closing.borrow() {
         let status = tonic::Status::unavailable("the server is stopping");
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, status));
     }

@@ -4,16 +4,23 @@
 //! It is a subset, and says so: a call that is not served is refused by its name. No rule of runs
 //! lives here; each call is translated to one of the host's and its answer back.
 //!
-//! Reading order: `rpc` has the calls, `door` what they share, `served` which there are; `history`
-//! is the largest part, the host's events as Temporal's.
+//! Reading order: `rpc` has the calls, `front` the namespaces, `door` what the calls of one share,
+//! `served` which there are and who may make them; `history` is the largest part, the host's events
+//! as Temporal's.
 
+mod access;
 mod activities;
 mod body;
 mod bounds;
+mod certificate;
+mod client;
+mod commands;
+mod components;
 mod control;
 mod describe;
 mod door;
 mod failure;
+mod front;
 mod health;
 mod history;
 mod http;
@@ -39,6 +46,7 @@ mod update;
 mod visibility;
 mod workers;
 
-pub use keys::{ApiKey, Role};
-pub use serve::{ServeError, Server};
-pub use tls::{BadTls, TlsSettings};
+pub use client::{Call, Client, ClientError, ClientSettings, Component, Reason};
+pub use keys::{ApiKey, CertificateName, ClientCertificate, Role, Roles, digest_of};
+pub use serve::{ServeError, Server, Settings};
+pub use tls::{BadTls, ClientTls, TlsSettings};

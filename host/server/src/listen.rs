@@ -3,7 +3,7 @@
 //! Accepting never ends by itself. A connection that has not begun to talk in time is closed, and
 //! while there are as many as there may be, others wait outside.
 
-use crate::tls::Tls;
+use crate::{access::Peer, certificate::Shown, tls::Tls};
 use std::{
     io,
     pin::Pin,
@@ -21,13 +21,14 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
-/// Connections at the same time.
+/// Connections at the same time, for each listener.
 const CONNECTIONS: usize = 20_000;
 
-/// How long a new connection may take to agree on TLS, and then to begin with HTTP/2.
+/// How long a new connection may take to agree on TLS, and then to begin to talk.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// Bytes that each client of HTTP/2 begins with.
+/// Bytes that each client begins with: one of HTTP/2 with its preface, one of HTTP/1 with a line of
+/// its request and the header `Host`.
 const PREFACE: usize = 24;
 
 /// How long to wait after a connection could not be accepted: there are no file descriptors left.
@@ -44,6 +45,7 @@ enum Io {
 /// One connection.
 pub(crate) struct Connection {
     io: Io,
+    peer: Peer,
     /// Bytes that have come, as long as the greeting is not complete, and when that is too late.
     greeting: Option<(usize, Pin<Box<Sleep>>)>,
     _place: OwnedSemaphorePermit,
@@ -56,15 +58,20 @@ impl Connection {
         place: OwnedSemaphorePermit,
     ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let io = match tls {
-            None => Io::Plain(stream),
+        let (io, peer) = match tls {
+            None => (Io::Plain(stream), Peer::default()),
             Some(tls) => {
                 let agreed = tokio::time::timeout(GREETING, tls.accept(stream)).await;
-                Io::Tls(Box::new(agreed.map_err(|_| io::ErrorKind::TimedOut)??))
+                let agreed = agreed.map_err(|_| io::ErrorKind::TimedOut)??;
+                let certificates = agreed.get_ref().1.peer_certificates();
+                let own = certificates.and_then(|certificates| certificates.first());
+                let peer = Peer(own.map(|own| Arc::new(Shown::new(own))));
+                (Io::Tls(Box::new(agreed)), peer)
             }
         };
         Ok(Self {
             io,
+            peer,
             greeting: Some((0, Box::pin(tokio::time::sleep(GREETING)))),
             _place: place,
         })
@@ -72,9 +79,11 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
 }
 
 impl AsyncRead for Connection {
@@ -184,6 +193,7 @@ async fn let_in(listener: TcpListener, tls: Option<Tls>, ready: &mpsc::Sender<Co
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
+                // Such as too many open files: others end meanwhile.
                 if !failing {
                     tracing::warn!(%error, "a connection could not be accepted");
                 }

@@ -1,33 +1,34 @@
 //! What is not served is refused by its name. Left to itself the router would say nothing but
 //! `UNIMPLEMENTED`, and some clients take that for a broken server.
 
-use crate::served;
+use crate::served::{self, Needs};
 use axum::{extract::Request, middleware::Next, response::Response};
 use tonic::Status;
 
 /// The name of Temporal's service.
 pub(crate) const WORKFLOW_SERVICE: &str = "temporal.api.workflowservice.v1.WorkflowService";
 
-/// What the paths of the health check begin with.
-pub(crate) const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
+/// The name of the service of our own command line.
+const COMMANDS_SERVICE: &str = "sandglass.v1.Commands";
 
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 
-fn is_served(path: &str) -> bool {
-    let Some((service, call)) = path.trim_start_matches('/').split_once('/') else {
-        return false;
+/// The call that a path is for, and what it needs.
+pub(crate) fn served(path: &str) -> Option<(&'static str, Needs)> {
+    let (service, call) = path.strip_prefix('/')?.split_once('/')?;
+    let calls = match service {
+        WORKFLOW_SERVICE => served::WORKFLOW,
+        HEALTH_SERVICE => served::HEALTH,
+        COMMANDS_SERVICE => served::COMMANDS,
+        _ => return None,
     };
-    match service {
-        WORKFLOW_SERVICE => served::WORKFLOW.contains(&call),
-        HEALTH_SERVICE => served::HEALTH.contains(&call),
-        _ => false,
-    }
+    calls.iter().find(|(name, _)| *name == call).copied()
 }
 
 /// Answers calls that no service has.
 pub(crate) async fn refuse(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if is_served(path) {
+    if served(path).is_some() {
         return next.run(request).await;
     }
     tracing::debug!(path, "a call that is not served");
@@ -37,20 +38,21 @@ pub(crate) async fn refuse(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::is_served;
+    use super::served;
 
     #[test]
     fn only_what_is_listed_is_served() {
         let of = |call| {
-            is_served(&format!(
+            served(&format!(
                 "/temporal.api.workflowservice.v1.WorkflowService/{call}"
             ))
+            .is_some()
         };
         assert!(of("GetSystemInfo"));
         assert!(!of("CreateSchedule"));
         assert!(!of(""));
-        assert!(is_served("/grpc.health.v1.Health/Check"));
-        assert!(!is_served("/grpc.health.v1.Health/Watch"));
-        assert!(!is_served("/"));
+        assert!(served("/grpc.health.v1.Health/Check").is_some());
+        assert!(served("/grpc.health.v1.Health/Watch").is_none());
+        assert!(served("/").is_none());
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     activities, bounds,
     describe::{attempt, execution},
-    door::{Door, NAMESPACE},
+    door::Door,
     history::retry_policy,
     payload,
     proto::{
@@ -62,7 +62,7 @@ pub(crate) async fn poll(
         () = listens(unnamed.as_ref()) => None,
     };
     match task.transpose().map_err(status::of)? {
-        Some(task) => Ok(answer(task)),
+        Some(task) => Ok(answer(task, &door.namespace)),
         None => Ok(PollActivityTaskQueueResponse::default()),
     }
 }
@@ -91,10 +91,10 @@ async fn listens(unnamed: Option<&Poll>) {
 }
 
 /// The attempt as it goes. Every length of time is there: some SDKs stumble over one that is not.
-fn answer(task: ActivityTask) -> PollActivityTaskQueueResponse {
+fn answer(task: ActivityTask, namespace: &str) -> PollActivityTaskQueueResponse {
     PollActivityTaskQueueResponse {
         task_token: task.token.to_string().into_bytes(),
-        workflow_namespace: NAMESPACE.into(),
+        workflow_namespace: namespace.into(),
         workflow_type: Some(WorkflowType {
             name: task.workflow_type,
         }),

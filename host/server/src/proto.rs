@@ -24,6 +24,10 @@ pub(crate) mod generated {
     pub(crate) mod workflow {
         tonic::include_proto!("temporal.api.workflowservice.v1");
     }
+    /// `Commands`, with its messages and its client.
+    pub(crate) mod commands {
+        tonic::include_proto!("sandglass.v1");
+    }
     /// `Health`.
     pub(crate) mod health {
         tonic::include_proto!("grpc.health.v1");

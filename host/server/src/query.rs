@@ -47,6 +47,6 @@ pub(crate) async fn query(
             }),
             ..Default::default()
         }),
-        Err(error) => Err(status::of_message(error)),
+        Err(error) => Err(status::of_message(error, &door.namespace)),
     }
 }

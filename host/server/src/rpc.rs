@@ -1,8 +1,8 @@
-//! The calls, each with the function that answers it. What is common to all is done here: the
-//! namespace is looked at and the size of what came, and the end of each call is logged.
+//! The calls, each with the function that answers it. What is common to all is done here: who asks
+//! and for which namespace, the size of what came, and the end of each call is logged.
 
 use crate::{
-    activities, bounds, control, describe, door::Door, history, operate, poll,
+    access::Access, activities, bounds, control, describe, front::Front, history, operate, poll,
     proto::generated::workflow::workflow_service_server::WorkflowService, proto::service, query,
     start, system, update, visibility, workers,
 };
@@ -20,14 +20,21 @@ fn log<T>(call: &'static str, answer: &Result<T, Status>) {
 }
 
 macro_rules! calls {
-    (@check namespace, $door:ident, $request:ident) => {
-        $door.check_namespace(&$request.namespace)
+    // What is about no namespace, or about several, looks itself which the caller may see.
+    (@answer front, $front:ident, $access:ident, $request:ident, $answer:path) => {
+        $answer($front, &$access, $request).await.map(Response::new)
     };
-    (@check task, $door:ident, $request:ident) => {
-        $door.check_namespace(&$request.namespace)
+    (@answer namespace, $front:ident, $access:ident, $request:ident, $answer:path) => {
+        match $front.door(&$access, &$request.namespace) {
+            Ok(door) => $answer(door, $request).await.map(Response::new),
+            Err(status) => Err(status),
+        }
     };
-    (@check no_namespace, $door:ident, $request:ident) => {
-        Ok::<(), Status>(())
+    (@answer task, $front:ident, $access:ident, $request:ident, $answer:path) => {
+        match $front.door(&$access, &$request.namespace) {
+            Ok(door) => $answer(door, $request).await.map(|answer| poll::reply(door, answer)),
+            Err(status) => Err(status),
+        }
     };
     // What comes with a run or an activity the host's own limits are for.
     (@size payloads, $request:ident) => {
@@ -36,44 +43,36 @@ macro_rules! calls {
     (@size $size:ident, $request:ident) => {
         bounds::$size($request.encoded_len())
     };
-    (@reply task, $door:ident, $answer:ident) => {
-        poll::reply($door, $answer)
-    };
-    (@reply $scope:ident, $door:ident, $answer:ident) => {
-        Response::new($answer)
-    };
     ($(
         $scope:ident $size:ident $call:ident($request:ident) -> $response:ident: $answer:path;
     )+) => {
         #[tonic::async_trait]
-        impl WorkflowService for Door {
+        impl WorkflowService for Front {
             $(async fn $call(
                 &self,
                 request: Request<service::$request>,
             ) -> Result<Response<service::$response>, Status> {
-                let request = request.into_inner();
-                let door = self;
-                let checked = calls!(@check $scope, door, request)
-                    .and_then(|()| calls!(@size $size, request));
-                let answer = match checked {
-                    Ok(()) => $answer(door, request).await,
+                let access = Access::of(request.extensions())?;
+                let (front, request) = (self, request.into_inner());
+                let answer = match calls!(@size $size, request) {
+                    Ok(()) => calls!(@answer $scope, front, access, request, $answer),
                     Err(status) => Err(status),
                 };
                 log(stringify!($call), &answer);
-                answer.map(|answer| calls!(@reply $scope, door, answer))
+                answer
             })+
         }
     };
 }
 
 calls! {
-    no_namespace small get_system_info(GetSystemInfoRequest)
+    front small get_system_info(GetSystemInfoRequest)
         -> GetSystemInfoResponse: system::system;
-    no_namespace small get_cluster_info(GetClusterInfoRequest)
+    front small get_cluster_info(GetClusterInfoRequest)
         -> GetClusterInfoResponse: system::cluster;
-    no_namespace small describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse:
+    front small describe_namespace(DescribeNamespaceRequest) -> DescribeNamespaceResponse:
         system::namespace;
-    no_namespace small list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse:
+    front small list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse:
         system::namespaces;
     namespace payloads start_workflow_execution(StartWorkflowExecutionRequest)
         -> StartWorkflowExecutionResponse: start::start;

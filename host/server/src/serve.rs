@@ -1,25 +1,25 @@
-//! The port, and what listens on it.
+//! The ports, and what listens on them.
 
 use crate::{
-    body,
-    door::Door,
+    access, body, commands,
+    front::Front,
     http,
-    keys::{self, ApiKey, Keys},
+    keys::{ApiKey, Callers, ClientCertificate},
     listen, named,
     proto::generated::{
-        health::health_server::HealthServer,
+        commands::commands_server::CommandsServer, health::health_server::HealthServer,
         workflow::workflow_service_server::WorkflowServiceServer,
     },
-    queues::TaskQueues,
     tls::{BadTls, Tls, TlsSettings},
     unsent,
 };
 use sandglass::{Error, Host};
 use sandglass_engine::Digest;
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -67,131 +67,164 @@ pub enum ServeError {
     Transport(#[from] transport::Error),
 }
 
-/// A server that listens already, and answers once it is run.
-pub struct Server {
-    door: Arc<Door>,
+/// Where a server listens, and for whom.
+///
+/// Without keys and certificates nobody is asked who they are: whoever can reach the addresses may
+/// do everything. Without TLS keys and payloads go over the network as they are.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen for gRPC; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Where to listen for HTTP; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Who may do what, by API keys.
+    pub keys: Vec<ApiKey>,
+    /// Who may do what, by certificates that clients show.
+    pub certificates: Vec<ClientCertificate>,
+    /// TLS, of both ports.
+    pub tls: Option<TlsSettings>,
+}
+
+/// A port that is listened on.
+struct Port {
     listener: TcpListener,
     address: SocketAddr,
-    keys: Keys,
     tls: Option<Tls>,
+}
+
+impl Port {
+    async fn new(
+        address: SocketAddr,
+        tls: Option<&TlsSettings>,
+        protocol: &[u8],
+    ) -> Result<Self, ServeError> {
+        let tls = tls.map(|tls| Tls::new(tls, protocol)).transpose()?;
+        let failed = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            tls,
+        })
+    }
+}
+
+/// A server that listens already, and answers once it is run.
+pub struct Server {
+    front: Arc<Front>,
+    grpc: Port,
+    http: Port,
+    callers: Arc<Callers>,
     closing: watch::Sender<bool>,
-    http: Option<TcpListener>,
 }
 
 impl Server {
-    /// Listens on an address for clients of this host; port 0 takes a free one. Without API keys
-    /// nobody is asked who they are: whoever can reach the address may do everything. Without TLS
-    /// keys and payloads go over the network as they are.
+    /// Listens for clients of these hosts, one for each namespace.
     ///
     /// # Errors
     /// [`ServeError::Listen`], [`ServeError::Tls`].
     pub async fn bind(
-        host: Host,
-        address: SocketAddr,
-        keys: Vec<ApiKey>,
-        tls: Option<TlsSettings>,
+        hosts: BTreeMap<String, Host>,
+        settings: Settings,
     ) -> Result<Self, ServeError> {
-        let tls = tls.as_ref().map(Tls::new).transpose()?;
-        let failed = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let tls = settings.tls.as_ref();
+        let grpc = Port::new(settings.address, tls, b"h2").await?;
+        let http = Port::new(settings.http, tls, b"http/1.1").await?;
         let (closing, closed) = watch::channel(false);
-        let mut queues = TaskQueues::default();
-        queues.push(host.task_queue_bindings(), None);
-        let door = Door {
-            queues: RwLock::new(queues),
-            host,
-            starts: Default::default(),
-            workers: Default::default(),
-            closing: closed,
-        };
         Ok(Self {
-            door: Arc::new(door),
-            listener,
-            address,
-            keys: keys::by_digest(keys),
-            tls,
+            front: Arc::new(Front::new(hosts, closed)),
+            grpc,
+            http,
+            callers: Arc::new(Callers::new(settings.keys, settings.certificates)),
             closing,
-            http: None,
         })
     }
 
-    /// Listens for HTTP too. Returns where.
-    ///
-    /// # Errors
-    /// [`ServeError::Listen`].
-    pub async fn listen_http(&mut self, address: SocketAddr) -> Result<SocketAddr, ServeError> {
-        let failed = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        self.http = Some(listener);
-        Ok(address)
-    }
-
-    /// Where it listens.
+    /// Where it listens for gRPC.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.grpc.address
+    }
+
+    /// Where it listens for HTTP.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.address
     }
 
     /// Loads a workflow component and lets new runs of its types that are started in this task
-    /// queue begin with it. Returns its digest and its types.
+    /// queue of the namespace begin with it. Returns its digest and its types.
+    ///
+    /// # Panics
+    /// There is no such namespace.
     ///
     /// # Errors
     /// As [`Host::load_component`].
     pub async fn load_component(
         &self,
+        namespace: &str,
         task_queue: &str,
         bytes: Vec<u8>,
     ) -> Result<(Digest, Vec<String>), Error> {
-        let digest = self.door.host.load_component(bytes).await?;
-        let all = self.door.host.workflow_types().into_iter();
+        let door = self
+            .front
+            .named(namespace)
+            .expect("the caller has named it");
+        let digest = door.host.load_component(bytes).await?;
+        let all = door.host.workflow_types().into_iter();
         let types: Vec<String> = all
             .filter(|(_, of)| *of == digest)
             .map(|(name, _)| name)
             .collect();
-        let mut queues = self
-            .door
-            .queues
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queues = door.queues.write().unwrap_or_else(PoisonError::into_inner);
         queues.add(task_queue, types.clone(), digest);
         Ok((digest, types))
     }
 
     /// Answers until `stop` resolves. Then nothing new is taken, polls are told that there is
-    /// nothing, and calls that are being answered are finished. The host goes on.
+    /// nothing, and calls that are being answered are finished. The hosts go on.
     ///
     /// # Errors
     /// [`ServeError::Transport`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let limits = self.door.host.limits();
         // A start may bring arguments, headers, a memo and search attributes.
-        let message = limits.payload_bytes.saturating_mul(4);
-        let workflow = WorkflowServiceServer::from_arc(Arc::clone(&self.door))
+        let message = self.front.payload_bytes().saturating_mul(4);
+        let workflow = WorkflowServiceServer::from_arc(Arc::clone(&self.front))
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(message.max(MESSAGE_BYTES_MIN))
             .max_encoding_message_size(ANSWER_BYTES_MAX);
-        let (door, http_keys) = (Arc::clone(&self.door), Arc::clone(&self.keys));
-        let health = HealthServer::from_arc(self.door)
+        let http = http::Shared::new(
+            Arc::clone(&self.front),
+            Arc::clone(&self.callers),
+            http::Address {
+                is_local: self.http.address.ip().is_loopback(),
+                has_tls: self.http.tls.is_some(),
+            },
+        );
+        let http = http::serve(listen::accept(self.http.listener, self.http.tls), http);
+        let commands = CommandsServer::from_arc(Arc::clone(&self.front))
+            .max_decoding_message_size(commands::REQUEST_BYTES_MAX)
+            .max_encoding_message_size(ANSWER_BYTES_MAX);
+        let held = Arc::clone(&self.front.held);
+        let health = HealthServer::from_arc(self.front)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
         let routes = Routes::new(workflow)
             .add_service(health)
+            .add_service(commands)
             .into_axum_router()
             .layer(axum::middleware::from_fn(unsent::watch))
-            .layer(axum::middleware::from_fn_with_state(
-                body::Held::default(),
-                body::bound,
-            ))
+            .layer(axum::middleware::from_fn_with_state(held, body::bound))
             .layer(axum::middleware::from_fn(named::refuse))
-            .layer(axum::middleware::from_fn_with_state(self.keys, keys::guard));
+            .layer(axum::middleware::from_fn_with_state(
+                self.callers,
+                access::guard,
+            ));
         let closing = self.closing;
         let over = closing.clone();
-        let http = self
-            .http
-            .map(|listener| tokio::spawn(http::serve(listener, door, http_keys)));
+        let http = tokio::spawn(http);
         transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
@@ -200,17 +233,18 @@ impl Server {
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING))
             .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS))
             .add_routes(Routes::from(routes))
-            .serve_with_incoming_shutdown(listen::accept(self.listener, self.tls), async move {
-                stop.await;
-                // Nobody may be left who listens.
-                closing.send_replace(true);
-            })
+            .serve_with_incoming_shutdown(
+                listen::accept(self.grpc.listener, self.grpc.tls),
+                async move {
+                    stop.await;
+                    // Nobody may be left who listens.
+                    closing.send_replace(true);
+                },
+            )
             .await?;
         over.send_replace(true);
-        if let Some(http) = http {
-            // It ends when all that it answers is answered.
-            let _ended = http.await;
-        }
+        // It ends when all that it answers is answered.
+        let _ended = http.await;
         Ok(())
     }
 }

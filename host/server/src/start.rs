@@ -3,7 +3,7 @@
 use crate::{
     bounds,
     describe::status_of,
-    door::{Door, NAMESPACE},
+    door::Door,
     payload,
     proto::{
         common::{self, Link, link},
@@ -37,7 +37,7 @@ pub(crate) async fn start(
     Ok(StartWorkflowExecutionResponse {
         started: begun.is_by(request_id.as_deref()),
         status: begun.status.into(),
-        link: Some(link_to_start(&begun)),
+        link: Some(link_to_start(door, &begun)),
         first_execution_run_id: begun.start.first_run_id().to_owned(),
         run_id: begun.run_id,
         ..Default::default()
@@ -241,14 +241,14 @@ impl Begun {
     }
 }
 
-fn link_to_start(begun: &Begun) -> Link {
+fn link_to_start(door: &Door, begun: &Begun) -> Link {
     let event = link::workflow_event::EventReference {
         event_id: 1,
         event_type: EventType::WorkflowExecutionStarted.into(),
     };
     Link {
         variant: Some(link::Variant::WorkflowEvent(link::WorkflowEvent {
-            namespace: NAMESPACE.into(),
+            namespace: door.namespace.clone(),
             workflow_id: begun.start.workflow_id.clone(),
             run_id: begun.run_id.clone(),
             reference: Some(link::workflow_event::Reference::EventRef(event)),

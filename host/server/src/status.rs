@@ -92,11 +92,11 @@ pub(crate) fn already_started(message: String, request_id: String, run_id: Strin
     with_detail(Code::AlreadyExists, message, name, &detail)
 }
 
-fn query_failed(failure: Failure) -> Status {
+fn query_failed(failure: Failure, namespace: &str) -> Status {
     // Its type and its causes are in the detail.
     let message = failure.message.clone();
     let detail = details::QueryFailedFailure {
-        failure: Some(failure::to_proto(failure)),
+        failure: Some(failure::to_proto(failure, namespace)),
     };
     with_detail(
         Code::InvalidArgument,
@@ -157,10 +157,12 @@ pub(crate) fn of_start(error: StartError) -> Status {
     }
 }
 
-/// The status of a question or update that was not answered.
-pub(crate) fn of_message(error: MessageError) -> Status {
+/// The status of a question or update in this namespace that was not answered.
+pub(crate) fn of_message(error: MessageError, namespace: &str) -> Status {
     match error {
-        MessageError::Failed(failure) | MessageError::Trapped(failure) => query_failed(failure),
+        MessageError::Failed(failure) | MessageError::Trapped(failure) => {
+            query_failed(failure, namespace)
+        }
         MessageError::Failing { .. } | MessageError::Paused => not_ready(error.to_string()),
         MessageError::Rejected(_) => Status::failed_precondition(error.to_string()),
         MessageError::DeadlineExceeded(_) => Status::deadline_exceeded(error.to_string()),

@@ -2,7 +2,10 @@
 //! there are. And what a worker is told that wants to run workflows itself.
 
 use crate::{
-    door::{Door, NAMESPACE},
+    access::Access,
+    bounds,
+    door::Door,
+    front::{self, Front},
     proto::{
         Duration,
         enums::NamespaceState,
@@ -14,19 +17,26 @@ use crate::{
         service::{self, get_system_info_response},
         version::{ReleaseInfo, VersionInfo},
     },
+    status,
 };
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use tonic::Status;
 
-/// The id of the one namespace: the same in every store, so that clients may keep it.
-const NAMESPACE_ID: &str = "73616e64-676c-4173-8000-64656661756c";
+/// The id of the default namespace, and of the cluster: the same in every store, so that clients
+/// may keep it.
+const DEFAULT_ID: &str = "73616e64-676c-4173-8000-64656661756c";
+
+/// Most namespaces of one page.
+const PAGE: usize = 1000;
 
 const CLUSTER: &str = "sandglass";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) async fn system(
-    _door: &Door,
+    _front: &Front,
+    _access: &Access,
     _request: service::GetSystemInfoRequest,
 ) -> Result<service::GetSystemInfoResponse, Status> {
     Ok(service::GetSystemInfoResponse {
@@ -46,13 +56,14 @@ pub(crate) async fn system(
 }
 
 pub(crate) async fn cluster(
-    _door: &Door,
+    _front: &Front,
+    _access: &Access,
     _request: service::GetClusterInfoRequest,
 ) -> Result<service::GetClusterInfoResponse, Status> {
     Ok(service::GetClusterInfoResponse {
         supported_clients: HashMap::new(),
         server_version: VERSION.into(),
-        cluster_id: NAMESPACE_ID.into(),
+        cluster_id: DEFAULT_ID.into(),
         version_info: Some(VersionInfo {
             current: Some(ReleaseInfo {
                 version: VERSION.into(),
@@ -68,13 +79,23 @@ pub(crate) async fn cluster(
     })
 }
 
-/// The namespace. What is left out here Go clients would stumble over.
-fn described() -> service::DescribeNamespaceResponse {
+/// The id of a namespace: the same in every store.
+fn id(namespace: &str) -> String {
+    if namespace == front::DEFAULT {
+        return DEFAULT_ID.into();
+    }
+    let digest: [u8; 32] = Sha256::digest(format!("sandglass namespace {namespace}")).into();
+    let bytes: [u8; 16] = std::array::from_fn(|place| digest[place]);
+    bounds::uuid(bytes, 8)
+}
+
+/// A namespace. What is left out here Go clients would stumble over.
+fn described(namespace: &str) -> service::DescribeNamespaceResponse {
     service::DescribeNamespaceResponse {
         namespace_info: Some(NamespaceInfo {
-            name: NAMESPACE.into(),
+            name: namespace.into(),
             state: NamespaceState::Registered.into(),
-            id: NAMESPACE_ID.into(),
+            id: id(namespace),
             capabilities: Some(Capabilities {
                 sync_update: true,
                 async_update: true,
@@ -106,22 +127,47 @@ fn described() -> service::DescribeNamespaceResponse {
 }
 
 pub(crate) async fn namespace(
-    door: &Door,
+    front: &Front,
+    access: &Access,
     request: service::DescribeNamespaceRequest,
 ) -> Result<service::DescribeNamespaceResponse, Status> {
-    if request.id != NAMESPACE_ID || !request.namespace.is_empty() {
-        door.check_namespace(&request.namespace)?;
-    }
-    Ok(described())
+    let name = match (&*request.namespace, &*request.id) {
+        ("", wanted) if !wanted.is_empty() => {
+            let mut names = front.names().filter(|name| access.knows(name));
+            let named = names.find(|name| id(name) == wanted);
+            named.ok_or_else(|| status::namespace_not_found(wanted))?
+        }
+        (name, _) => name,
+    };
+    let door = front.door(access, name)?;
+    Ok(described(&door.namespace))
 }
 
+/// The namespaces in which the caller has a role, by their names.
 pub(crate) async fn namespaces(
-    _door: &Door,
-    _request: service::ListNamespacesRequest,
+    front: &Front,
+    access: &Access,
+    request: service::ListNamespacesRequest,
 ) -> Result<service::ListNamespacesResponse, Status> {
+    let after = String::from_utf8(request.next_page_token)
+        .map_err(|_| status::invalid("Invalid NextPageToken."))?;
+    let limit = match usize::try_from(request.page_size) {
+        Ok(0) | Err(_) => PAGE,
+        Ok(wanted) => wanted.min(PAGE),
+    };
+    let names = front.names().filter(|name| access.knows(name));
+    // The token is the last name that was told; no name is empty.
+    let mut names = names.filter(|name| **name > *after).peekable();
+    let mut page = Vec::new();
+    while page.len() < limit
+        && let Some(name) = names.next()
+    {
+        page.push(name);
+    }
+    let more = names.peek().and(page.last());
     Ok(service::ListNamespacesResponse {
-        namespaces: vec![described()],
-        ..Default::default()
+        next_page_token: more.map_or_else(Vec::new, |last| last.as_bytes().to_vec()),
+        namespaces: page.into_iter().map(described).collect(),
     })
 }
 

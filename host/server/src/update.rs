@@ -73,15 +73,16 @@ pub(crate) async fn update(
     };
     let (reached, outcome, run_id, update_id) = match found {
         Ok(response) => {
-            let outcome = response.outcome.map(to_outcome);
+            let shown = |outcome| to_outcome(outcome, &door.namespace);
+            let outcome = response.outcome.map(shown);
             (response.stage, outcome, response.run_id, response.update_id)
         }
         Err(MessageError::Failed(failure)) => {
             let run_id = current_run_id(&run).await?;
-            let outcome = Some(to_outcome(Err(failure)));
+            let outcome = Some(to_outcome(Err(failure), &door.namespace));
             (UpdateStage::Completed, outcome, run_id, update_id)
         }
-        Err(error) => return Err(status::of_message(error)),
+        Err(error) => return Err(status::of_message(error, &door.namespace)),
     };
     Ok(UpdateWorkflowExecutionResponse {
         update_ref: Some(reference(workflow_id, run_id, update_id)),
@@ -116,11 +117,13 @@ fn to_stage(stage: UpdateStage) -> Stage {
 }
 
 /// The answer to an update as it goes.
-pub(crate) fn to_outcome(outcome: Result<Payload, Failure>) -> Outcome {
+pub(crate) fn to_outcome(outcome: Result<Payload, Failure>, namespace: &str) -> Outcome {
     Outcome {
         value: match outcome {
             Ok(value) => payload::to_one(value).map(outcome::Value::Success),
-            Err(failure) => Some(outcome::Value::Failure(failure::to_proto(failure))),
+            Err(failure) => Some(outcome::Value::Failure(failure::to_proto(
+                failure, namespace,
+            ))),
         },
     }
 }
@@ -154,12 +157,14 @@ pub(crate) async fn poll(
         }
         Some(found) => found,
     };
-    let Some(response) = found.map_err(status::of_message)? else {
+    let Some(response) = found.map_err(|error| status::of_message(error, &door.namespace))? else {
         return Err(status::not_found(format!("update {update_id:?} not found")));
     };
     let workflow_id = run.workflow_id().to_owned();
     Ok(PollWorkflowExecutionUpdateResponse {
-        outcome: response.outcome.map(to_outcome),
+        outcome: response
+            .outcome
+            .map(|outcome| to_outcome(outcome, &door.namespace)),
         stage: to_stage(response.stage).into(),
         update_ref: Some(reference(workflow_id, response.run_id, update_id)),
     })

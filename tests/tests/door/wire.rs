@@ -104,7 +104,10 @@ impl Wire {
         let of = |name| said(&trailers, name).or_else(|| said(&head.headers, name));
         Ok(Answer {
             status: of("grpc-status").and_then(|code| code.parse().ok()),
-            message: of("grpc-message").unwrap_or_default().replace("%20", " "),
+            message: of("grpc-message")
+                .unwrap_or_default()
+                .replace("%20", " ")
+                .replace("%22", "\""),
             bytes: bytes.split_off(bytes.len().min(5)),
         })
     }

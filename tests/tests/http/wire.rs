@@ -130,7 +130,7 @@ impl Server {
     pub(super) fn sandglass(&self, arguments: &[&str]) -> Output {
         sandglass()
             .args(arguments)
-            .env("SANDGLASS_ADDRESS", &self.http)
+            .env("SANDGLASS_ADDRESS", &self.address)
             .output()
             .unwrap()
     }

@@ -1,9 +1,15 @@
 //! `sandglass component ...`, and which server is meant.
 
 use super::values::parse_digest;
+use crate::{
+    exit::{OrStop as _, Stop},
+    served::Served,
+};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use sandglass_engine::Digest;
-use std::path::PathBuf;
+use sandglass_server::{ClientSettings, ClientTls};
+use std::{fs, net::IpAddr, path::PathBuf};
 
 /// `sandglass component ...`.
 #[derive(Debug, Subcommand)]
@@ -21,30 +27,138 @@ pub enum ComponentCommand {
 /// Which server.
 #[derive(Debug, Clone, Args)]
 pub struct ServedArgs {
-    /// The HTTP address of the server
+    /// The address of the server
     #[arg(
         long,
-        default_value = "127.0.0.1:8233",
+        default_value = "127.0.0.1:7233",
         env = "SANDGLASS_ADDRESS",
         value_name = "HOST:PORT"
     )]
     pub address: String,
-    /// Its key
+    /// How it is asked
     #[command(flatten)]
-    pub key: KeyArgs,
+    pub reach: ReachArgs,
 }
 
-/// Who asks.
+/// Under which heading `--help` has them.
+const SERVER: &str = "At a server";
+
+/// How a server is asked: the options of Temporal's command line, by its names.
 #[derive(Debug, Clone, Args)]
-pub struct KeyArgs {
+pub struct ReachArgs {
+    /// The namespace of the server
+    #[arg(
+        long,
+        help_heading = SERVER,
+        default_value = "default",
+        env = "SANDGLASS_NAMESPACE",
+        value_name = "NAME"
+    )]
+    pub namespace: String,
     /// The API key, if the server asks for one
     #[arg(
         long,
+        help_heading = SERVER,
         env = "SANDGLASS_API_KEY",
         hide_env_values = true,
         value_name = "KEY"
     )]
     pub api_key: Option<String>,
+    /// Speak TLS [default: with another --tls option, and with an API key to another machine]
+    #[arg(
+        long,
+        help_heading = SERVER,
+        env = "SANDGLASS_TLS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    pub tls: Option<bool>,
+    /// A file with the authorities that the server's certificate may come from [default: those that
+    /// this machine trusts]
+    #[arg(long, help_heading = SERVER, env = "SANDGLASS_TLS_CA_PATH", value_name = "FILE")]
+    pub tls_ca_path: Option<PathBuf>,
+    /// A file with the certificate to show
+    #[arg(
+        long,
+        help_heading = SERVER,
+        env = "SANDGLASS_TLS_CERT_PATH",
+        requires = "tls_key_path",
+        value_name = "FILE"
+    )]
+    pub tls_cert_path: Option<PathBuf>,
+    /// A file with its private key
+    #[arg(
+        long,
+        help_heading = SERVER,
+        env = "SANDGLASS_TLS_KEY_PATH",
+        requires = "tls_cert_path",
+        value_name = "FILE"
+    )]
+    pub tls_key_path: Option<PathBuf>,
+    /// The name that the server's certificate is for [default: that of the address]
+    #[arg(long, help_heading = SERVER, env = "SANDGLASS_TLS_SERVER_NAME", value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+    /// Take any certificate for the server's: then anybody may be it
+    #[arg(long, help_heading = SERVER, env = "SANDGLASS_TLS_DISABLE_HOST_VERIFICATION")]
+    pub tls_disable_host_verification: bool,
+}
+
+impl ServedArgs {
+    /// That server.
+    ///
+    /// # Errors
+    /// As [`ReachArgs::server`].
+    pub fn server(&self) -> Result<Served, Stop> {
+        self.reach.server(&self.address)
+    }
+}
+
+impl ReachArgs {
+    /// The server at an address.
+    ///
+    /// # Errors
+    /// With exit code 2 if the options make no sense, or a file cannot be read.
+    pub fn server(&self, address: &str) -> Result<Served, Stop> {
+        let read = |path: &PathBuf| {
+            fs::read(path)
+                .with_context(|| format!("cannot read {}", path.display()))
+                .or_usage()
+        };
+        let tls = ClientTls {
+            authorities: self.tls_ca_path.as_ref().map(read).transpose()?,
+            identity: match (&self.tls_cert_path, &self.tls_key_path) {
+                (Some(own), Some(key)) => Some((read(own)?, read(key)?)),
+                _ => None,
+            },
+            server_name: self.tls_server_name.clone(),
+            trusts_anybody: self.tls_disable_host_verification,
+        };
+        Served::at(ClientSettings {
+            address: address.into(),
+            namespace: self.namespace.clone(),
+            api_key: self.api_key.clone().filter(|key| !key.is_empty()),
+            tls: self.has_tls(address).then_some(tls),
+        })
+    }
+
+    fn has_tls(&self, address: &str) -> bool {
+        let said = self.tls_ca_path.is_some()
+            || self.tls_cert_path.is_some()
+            || self.tls_server_name.is_some()
+            || self.tls_disable_host_verification;
+        let has_key = self.api_key.as_ref().is_some_and(|key| !key.is_empty());
+        // A key does not go over the network as it is unless somebody says so.
+        self.tls
+            .unwrap_or(said || (has_key && !is_this_machine(address)))
+    }
+}
+
+fn is_this_machine(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// `sandglass component push`.

@@ -1,26 +1,27 @@
 //! Where runs are: at a server, or in a store file.
 
-use super::{DbArgs, KeyArgs, ServedArgs};
+use super::{DbArgs, ReachArgs, ServedArgs};
 use crate::{
     exit::{Exit, Stop},
-    served::{Body, Served},
+    served::Served,
 };
 use clap::Args;
 use sandglass::{Error, remote::Client};
+use sandglass_server::Call;
 use std::path::Path;
 
 /// Which server, or which store file.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
-    /// The HTTP address of a server, such as 127.0.0.1:8233; goes before the store file
+    /// The address of a server, such as 127.0.0.1:7233; goes before the store file
     #[arg(long, env = "SANDGLASS_ADDRESS", value_name = "HOST:PORT")]
     pub address: Option<String>,
-    /// Who asks
-    #[command(flatten)]
-    pub key: KeyArgs,
     /// The store file
     #[command(flatten)]
     pub db: DbArgs,
+    /// How a server is asked
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 impl PlaceArgs {
@@ -29,7 +30,7 @@ impl PlaceArgs {
     pub fn at(server: &ServedArgs) -> Self {
         Self {
             address: Some(server.address.clone()),
-            key: server.key.clone(),
+            reach: server.reach.clone(),
             db: DbArgs { db: "".into() },
         }
     }
@@ -43,11 +44,12 @@ impl PlaceArgs {
     /// The server, if one is meant.
     ///
     /// # Errors
-    /// With exit code 2 if its address is none.
+    /// With exit code 2 if its address is none, or the options make no sense.
     pub fn server(&self) -> Result<Option<Served>, Stop> {
         let address = self.address.as_deref().filter(|text| !text.is_empty());
-        let served = |address| Served::at(address, self.key.api_key.clone());
-        address.map(served).transpose()
+        address
+            .map(|address| self.reach.server(address))
+            .transpose()
     }
 
     /// Whoever answers for the runs: the server, or the owner of the store if it has one.
@@ -67,9 +69,7 @@ impl PlaceArgs {
             return Client::connect(self.file());
         };
         Ok(Some(Client::over(Box::new(move |request| {
-            let request = serde_json::from_slice(request).expect("the client has written JSON");
-            let answer = server.ask("POST", "/command", Body::Json(&request));
-            Ok(answer.map_err(failed)?.to_string().into_bytes())
+            server.ask(Call::Run(request.to_vec())).map_err(failed)
         }))))
     }
 

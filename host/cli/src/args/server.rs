@@ -4,8 +4,40 @@ use super::LimitArgs;
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf};
 
+/// What a configuration file may say, as an example.
+const CONFIGURATION: &str = r#"A configuration file says the same, and more. Its paths begin at its
+folder:
+
+  store = "orders.db"
+  [[component]]
+  file = "orders.wasm"
+  task-queue = "orders"
+  namespace = "shop"                # [default: default]
+  [namespaces.shop]                 # with a store, ids, queues and workers of its own
+  store = "shop.db"                 # [default: beside the first, orders-shop.db]
+  limits = { history-events = 50000 }
+  [namespaces.default]
+  absent = true                     # it is there unless this is said
+  [tls]                             # of both ports, in PEM
+  certificate = "server.pem"
+  key = "server.key"
+  client-authority = "clients.pem"  # clients need a certificate that comes from these
+  [[api-key]]
+  name = "ci"                       # for logs
+  key-file = "ci.key"               # or key-env, a variable, or sha256, the key's digest
+  roles = { shop = "write" }        # or role, in each namespace that is not named
+  [[client-certificate]]
+  name = "deploy"
+  subject = "deploy.example"        # its common name; or alternative-name, or sha256
+  role = "admin"
+
+Roles: read looks at runs, workers and components, and queries; write also starts, ends (by force
+too), resets and talks to runs, and works on their activities; admin also pushes and removes
+components. With no key and no certificate named everybody may do everything."#;
+
 /// `sandglass server`.
 #[derive(Debug, Args)]
+#[command(after_long_help = CONFIGURATION)]
 pub struct ServerArgs {
     /// A configuration file in TOML; what the command line says goes before it
     #[arg(long, value_name = "FILE")]

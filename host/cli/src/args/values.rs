@@ -79,7 +79,7 @@ pub(super) fn parse_entry(text: &str) -> Result<(String, String), String> {
 /// Parses a SHA-256 digest, such as names a component.
 pub(crate) fn parse_digest(text: &str) -> Result<Digest, String> {
     let wrong = || "expected the 64 hexadecimal digits of a SHA-256 digest".to_owned();
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong());
     }
     let mut digest = [0; 32];

@@ -1,12 +1,13 @@
 //! `sandglass component ...`: the components of a running server.
 
 use crate::{
-    args::{ComponentCommand, OutputForm, ServedArgs},
+    args::{ComponentCommand, OutputForm},
     component,
     exit::{Exit, Outcome, Stop},
     output::{self, size},
-    served::{Body, Served},
 };
+use sandglass_engine::Digest;
+use sandglass_server::{Call, Component};
 use serde_json::Value;
 
 /// Runs one of the commands.
@@ -18,11 +19,15 @@ pub fn manage(command: &ComponentCommand, form: OutputForm) -> Outcome {
     match command {
         ComponentCommand::Push(args) => {
             let bytes = component::read(&args.component)?;
-            let queues: Vec<String> = args.task_queue.iter().map(|name| parameter(name)).collect();
-            let path = format!("/components?{}", queues.join("&"));
             let context = args.component.display().to_string();
-            let answer = server(&args.server)?
-                .ask("POST", &path, Body::Wasm(&bytes))
+            let pushed_for = Component {
+                task_queues: args.task_queue.clone(),
+                ..Component::default()
+            };
+            let answer = args
+                .server
+                .server()?
+                .document(Call::PushComponent(pushed_for, bytes))
                 .map_err(|stop| Stop {
                     error: stop.error.context(context),
                     ..stop
@@ -30,28 +35,30 @@ pub fn manage(command: &ComponentCommand, form: OutputForm) -> Outcome {
             show(&answer, form, pushed)
         }
         ComponentCommand::List(args) => {
-            let answer = server(&args.server)?.ask("GET", "/components", Body::Empty)?;
+            let answer = args.server.server()?.document(Call::ListComponents)?;
             show(&answer, form, list)
         }
         ComponentCommand::Inspect(args) => {
-            let path = format!("/components/{}", args.digest);
-            let answer = server(&args.server)?.ask("GET", &path, Body::Empty)?;
+            let call = Call::DescribeComponent(named(args.digest));
+            let answer = args.server.server()?.document(call)?;
             show(&answer, form, inspected)
         }
         ComponentCommand::Remove(args) => {
-            let path = format!("/components/{}?keep_runs={}", args.digest, args.keep_runs);
-            let answer = server(&args.server)?.ask("DELETE", &path, Body::Empty)?;
+            let call = Call::RemoveComponent(Component {
+                keep_runs: args.keep_runs,
+                ..named(args.digest)
+            });
+            let answer = args.server.server()?.document(call)?;
             show(&answer, form, removed)
         }
     }
 }
 
-fn server(args: &ServedArgs) -> Result<Served, Stop> {
-    Served::at(&args.address, args.key.api_key.clone())
-}
-
-fn parameter(task_queue: &str) -> String {
-    format!("task_queue={}", crate::served::part(task_queue))
+fn named(digest: Digest) -> Component {
+    Component {
+        digest: digest.to_string(),
+        ..Component::default()
+    }
 }
 
 fn show(answer: &Value, form: OutputForm, text: impl Fn(&Value) -> String) -> Outcome {

@@ -1,17 +1,18 @@
 //! What `sandglass server` is to serve: the configuration file, and what the command line says in
 //! its place.
 
+use super::who::{Certificate, Key, Place, TlsFiles};
 use crate::{
-    args::{ServerArgs, parse_digest},
+    args::ServerArgs,
     exit::{OrStop, Stop, usage},
     limits,
 };
 use anyhow::Context;
 use sandglass_engine::Limits;
-use sandglass_server::{ApiKey, Role, TlsSettings};
+use sandglass_server::{ApiKey, ClientCertificate, TlsSettings};
 use serde::Deserialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -26,11 +27,17 @@ const HTTP_PORT: u16 = 8233;
 /// The task queue of a component that is given none.
 const TASK_QUEUE: &str = "default";
 
+/// The namespace that is there unless it is said that it is not.
+const NAMESPACE: &str = "default";
+
+/// Longest name of a namespace: it is a part of paths, and of a file's name.
+const NAMESPACE_BYTES: usize = 100;
+
 /// The configuration file. Paths in it are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
-    /// The store file.
+    /// The store file of the default namespace.
     store: Option<PathBuf>,
     /// Where to listen.
     listen: Option<SocketAddr>,
@@ -42,44 +49,33 @@ struct File {
     allow_plaintext: bool,
     /// Workflow components.
     component: Vec<Component>,
-    /// Activity components that the server runs.
+    /// Activity components that the server runs, for the default namespace.
     activities: Vec<PathBuf>,
     /// Whether to begin with the limits of a Temporal server.
     temporal_limits: bool,
     /// Limits by their names.
     limits: BTreeMap<String, usize>,
-    /// Who may do what; nobody is asked if there are none.
+    /// Further namespaces, and what is particular to the default one.
+    namespaces: BTreeMap<String, Namespace>,
+    /// Who may do what; nobody is asked if there are none, of this kind and the next.
     api_key: Vec<Key>,
+    client_certificate: Vec<Certificate>,
     /// What TLS needs.
     tls: Option<TlsFiles>,
 }
 
-/// Files in PEM.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TlsFiles {
-    /// The server's certificate, then those that lead to its root.
-    certificate: PathBuf,
-    /// Its private key.
-    key: PathBuf,
-    /// Those that clients' certificates must come from.
-    client_authority: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Key {
-    name: String,
-    /// The digest of the key, in hexadecimal digits: the key itself is not to stand in a file.
-    sha256: String,
-    role: KeyRole,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum KeyRole {
-    Read,
-    Write,
+/// A namespace.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct Namespace {
+    /// Whether there is to be none of this name; for the default one.
+    absent: bool,
+    /// Its store file.
+    store: Option<PathBuf>,
+    /// Activity components that the server runs for it.
+    activities: Vec<PathBuf>,
+    /// Limits by their names, where they are not those of the server.
+    limits: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +84,12 @@ struct Component {
     file: PathBuf,
     #[serde(default = "task_queue")]
     task_queue: String,
+    #[serde(default = "namespace")]
+    namespace: String,
+}
+
+fn namespace() -> String {
+    NAMESPACE.into()
 }
 
 fn task_queue() -> String {
@@ -96,17 +98,24 @@ fn task_queue() -> String {
 
 /// What is to be served.
 pub(super) struct Settings {
-    pub(super) store: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) http_listen: SocketAddr,
     pub(super) allow_anyone: bool,
     pub(super) allow_plaintext: bool,
+    /// By their names.
+    pub(super) namespaces: BTreeMap<String, House>,
+    pub(super) keys: Vec<ApiKey>,
+    pub(super) certificates: Vec<ClientCertificate>,
+    pub(super) tls: Option<TlsSettings>,
+}
+
+/// What is to be served in one namespace.
+pub(super) struct House {
+    pub(super) store: PathBuf,
     /// Workflow components, each with its task queue.
     pub(super) components: Vec<(PathBuf, String)>,
     pub(super) activities: Vec<PathBuf>,
     pub(super) limits: Limits,
-    pub(super) keys: Vec<ApiKey>,
-    pub(super) tls: Option<TlsSettings>,
 }
 
 /// Reads and checks what is to be served.
@@ -118,81 +127,158 @@ pub(super) fn settings(args: &ServerArgs) -> Result<Settings, Stop> {
         Some(path) => read(path)?,
         None => File::default(),
     };
-    let folder = args.config.as_deref().and_then(Path::parent);
-    let place = |path: PathBuf| folder.map_or(path.clone(), |folder| folder.join(path));
-    let mut components: Vec<(PathBuf, String)> = file
-        .component
-        .into_iter()
-        .map(|component| (place(component.file), component.task_queue))
-        .collect();
-    components.extend(named(args)?);
-    let mut activities: Vec<PathBuf> = file.activities.into_iter().map(place).collect();
-    activities.extend(args.activities.iter().cloned());
-    let mut limits = limits::effective(&args.limits);
-    if file.temporal_limits && !args.limits.temporal_limits {
-        limits = Limits::temporal();
-    }
-    for (name, value) in &file.limits {
-        let set = limits.set(name, *value);
-        let place = args.config.as_deref().unwrap_or(Path::new(""));
-        set.with_context(|| format!("{}: limits.{name}", place.display()))
-            .or_usage()?;
-    }
-    // Once more, so that the command line goes before the file.
-    for (name, value) in &args.limits.limit {
-        limits.set(name, *value).or_usage()?;
-    }
-    let keys = file.api_key.into_iter().map(|key| {
-        let place = args.config.as_deref().unwrap_or(Path::new(""));
-        let digest = parse_digest(&key.sha256).map_err(anyhow::Error::msg);
-        let digest = digest.with_context(|| {
-            let name = &key.name;
-            format!("{}: api-key {name:?}: sha256", place.display())
-        });
-        Ok(ApiKey {
-            sha256: digest.or_usage()?.0,
-            name: key.name,
-            role: match key.role {
-                KeyRole::Read => Role::Read,
-                KeyRole::Write => Role::Write,
-            },
-        })
-    });
-    let keys = keys.collect::<Result<Vec<_>, Stop>>()?;
-    let tls = file.tls.map(|files| tls(files, place)).transpose()?;
-    let stored = args.store.clone();
+    served(args, file)
+}
+
+fn served(args: &ServerArgs, mut file: File) -> Result<Settings, Stop> {
+    let path = args.config.as_deref().unwrap_or(Path::new(""));
+    file.namespaces.entry(namespace()).or_default();
+    file.namespaces.retain(|_, own| !own.absent);
+    let names: BTreeSet<String> = file.namespaces.keys().cloned().collect();
+    let place = Place {
+        file: path,
+        namespaces: &names,
+    };
+    let tls = file.tls.take().map(|files| place.tls(files)).transpose()?;
+    let keys = place.keys(std::mem::take(&mut file.api_key))?;
+    let certificates = std::mem::take(&mut file.client_certificate);
+    let certificates = place.certificates(certificates, tls.as_ref())?;
     let listen = args.listen.or(file.listen);
     let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
     let http_listen = args.http_listen.or(file.http_listen);
     Ok(Settings {
-        store: stored
-            .or_else(|| file.store.map(place))
-            .unwrap_or_else(|| "sandglass.db".into()),
         http_listen: http_listen.unwrap_or_else(|| beside(listen)),
         listen,
         allow_anyone: args.allow_anyone || file.allow_anyone,
         allow_plaintext: args.allow_plaintext || file.allow_plaintext,
-        components,
-        activities,
-        limits,
+        namespaces: namespaces(args, file, &place)?,
         keys,
+        certificates,
         tls,
     })
 }
 
-/// Reads what TLS needs.
-fn tls(files: TlsFiles, place: impl Fn(PathBuf) -> PathBuf) -> Result<TlsSettings, Stop> {
-    let read = |path: PathBuf| {
-        let path = place(path);
-        fs::read(&path)
-            .with_context(|| format!("cannot read {}", path.display()))
-            .or_usage()
-    };
-    Ok(TlsSettings {
-        certificates: read(files.certificate)?,
-        key: read(files.key)?,
-        client_authorities: files.client_authority.map(read).transpose()?,
-    })
+/// What is served where.
+fn namespaces(
+    args: &ServerArgs,
+    file: File,
+    place: &Place<'_>,
+) -> Result<BTreeMap<String, House>, Stop> {
+    let stored = file.store.as_deref().map(|path| place.path(path));
+    let main = args.store.clone().or(stored);
+    let main = main.unwrap_or_else(|| "sandglass.db".into());
+    let mut common = limits::effective(&args.limits);
+    if file.temporal_limits && !args.limits.temporal_limits {
+        common = Limits::temporal();
+    }
+    set(&mut common, &file.limits, place, "limits")?;
+    let mut houses = BTreeMap::new();
+    for (name, own) in file.namespaces {
+        check_name(&name, place)?;
+        let mut limits = common;
+        set(
+            &mut limits,
+            &own.limits,
+            place,
+            &format!("namespaces.{name}.limits"),
+        )?;
+        // Once more, so that the command line goes before the file.
+        for (name, value) in &args.limits.limit {
+            limits.set(name, *value).or_usage()?;
+        }
+        let mut activities = own.activities;
+        if name == NAMESPACE {
+            activities.extend(file.activities.iter().cloned());
+        }
+        let mut activities: Vec<PathBuf> = activities.iter().map(|path| place.path(path)).collect();
+        if name == NAMESPACE {
+            activities.extend(args.activities.iter().cloned());
+        }
+        let given = args.store.as_ref().filter(|_| name == NAMESPACE);
+        let own = own.store.filter(|_| given.is_none());
+        let house = House {
+            store: own.map_or_else(|| beside_store(&main, &name), |path| place.path(&path)),
+            components: Vec::new(),
+            activities,
+            limits,
+        };
+        houses.insert(name, house);
+    }
+    let components = file.component.into_iter();
+    let components = components.map(|known| {
+        let file = place.path(&known.file);
+        (known.namespace, file, known.task_queue)
+    });
+    let named = named(args)?.into_iter();
+    let named = named.map(|(file, queue)| (namespace(), file, queue));
+    for (namespace, path, queue) in components.chain(named) {
+        let Some(house) = houses.get_mut(&namespace) else {
+            let path = path.display();
+            return Err(usage!(
+                "component {path}: there is no namespace {namespace:?}"
+            ));
+        };
+        house.components.push((path, queue));
+    }
+    check_stores(&houses)?;
+    Ok(houses)
+}
+
+/// The store of a namespace that is given none: beside that of the default one.
+fn beside_store(main: &Path, namespace: &str) -> PathBuf {
+    if namespace == NAMESPACE {
+        return main.to_owned();
+    }
+    let stem = main.file_stem().unwrap_or_default().to_string_lossy();
+    main.with_file_name(format!("{stem}-{namespace}.db"))
+}
+
+/// Names are parts of paths, and of files' names.
+fn check_name(name: &str, place: &Place<'_>) -> Result<(), Stop> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if first && name.len() <= NAMESPACE_BYTES && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(usage!(
+        "{}: namespaces: {name:?} is no name: up to {NAMESPACE_BYTES} letters, digits, '.', '_' \
+         and '-', the first a letter or a digit",
+        place.file.display()
+    ))
+}
+
+/// Two hosts cannot have one store.
+fn check_stores(houses: &BTreeMap<String, House>) -> Result<(), Stop> {
+    let mut seen = BTreeMap::new();
+    for (name, house) in houses {
+        if let Some(other) = seen.insert(&house.store, name) {
+            let store = house.store.display();
+            return Err(usage!(
+                "namespaces {other:?} and {name:?} have the same store {store}"
+            ));
+        }
+    }
+    if houses.is_empty() {
+        return Err(usage!("there is no namespace to be served"));
+    }
+    Ok(())
+}
+
+fn set(
+    limits: &mut Limits,
+    given: &BTreeMap<String, usize>,
+    place: &Place<'_>,
+    key: &str,
+) -> Result<(), Stop> {
+    for (name, value) in given {
+        let set = limits.set(name, *value);
+        set.with_context(|| format!("{}: {key}: {name}", place.file.display()))
+            .or_usage()?;
+    }
+    Ok(())
 }
 
 /// Where to listen for HTTP if nothing says where.
@@ -265,12 +351,24 @@ mod tests {
             name = "ci"
             sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
             role = "read"
+            [[api-key]]
+            name = "deploy"
+            key-env = "KEY"
+            roles = { orders = "admin", default = "write" }
+            [[client-certificate]]
+            name = "worker"
+            subject = "worker-1"
+            role = "write"
+            [namespaces.orders]
+            store = "elsewhere.db"
+            limits = { history-events = 8 }
         "#;
         let file = parse(text).unwrap();
         assert_eq!(file.store, Some("orders.db".into()));
         assert_eq!(file.component[0].task_queue, "orders");
         assert_eq!(file.component[1].task_queue, "default");
         assert_eq!(file.limits["history-events"], 7);
+        assert_eq!(file.namespaces["orders"].limits["history-events"], 8);
     }
 
     #[test]

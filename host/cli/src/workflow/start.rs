@@ -1,4 +1,4 @@
-//! `sandglass workflow start` and `execute`: runs of a server, by the route that Temporal has.
+//! `sandglass workflow start` and `execute`: runs of a server, by the request that Temporal has.
 
 use super::request;
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     exit::{Exit, OrStop as _, Outcome, Stop},
     output, payload,
     run::IDENTITY,
-    served::{Body, Served, part},
 };
 use sandglass::StartOptions;
 use sandglass_engine::{Fields, Payload};
+use sandglass_server::Call;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -41,15 +41,11 @@ pub(super) fn execute(args: &StartWorkflowArgs, form: OutputForm) -> Outcome {
 
 /// Starts it, and returns its run id.
 fn begin(args: &StartWorkflowArgs) -> Result<String, Stop> {
-    let server = Served::at(&args.server.address, args.server.key.api_key.clone())?;
+    let server = args.server.server()?;
     let mut options = StartOptions::new(&args.workflow_type, &args.workflow_id);
     options.arguments = payload::read(&args.input).or_usage()?;
     args.start.apply(&mut options);
-    let path = format!(
-        "/api/v1/namespaces/default/workflows/{}",
-        part(&args.workflow_id)
-    );
-    let answer = server.ask("POST", &path, Body::Json(&document(args, &options)))?;
+    let answer = server.document(Call::Start(document(args, &options)))?;
     let run_id = answer["runId"].as_str();
     let run_id = run_id.ok_or_else(|| Stop::host(anyhow::anyhow!("it gave no run id")))?;
     Ok(run_id.to_owned())
@@ -68,6 +64,7 @@ fn document(args: &StartWorkflowArgs, options: &StartOptions) -> Value {
     };
     let arguments: Vec<Value> = options.arguments.iter().map(full).collect();
     let mut document = json!({
+        "workflowId": args.workflow_id,
         "workflowType": { "name": args.workflow_type },
         "taskQueue": { "name": args.task_queue },
         "input": { "payloads": arguments },

@@ -64,7 +64,8 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             scheduled_event_id: event_id(scheduled_event_id),
             identity,
             attempt: attempt(number),
-            last_failure: last_failure.map(failure::to_proto),
+            last_failure: last_failure
+                .map(|failure| failure::to_proto(failure, projection.namespace)),
             ..Default::default()
         }
         .into(),
@@ -101,7 +102,7 @@ fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
             started_event_id,
             retry_state,
         } => ActivityTaskFailedEventAttributes {
-            failure: Some(failure::to_proto(failure)),
+            failure: Some(failure::to_proto(failure, projection.namespace)),
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             identity: projection.worker(started_event_id),
@@ -115,7 +116,7 @@ fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
             started_event_id,
             retry_state,
         } => ActivityTaskTimedOutEventAttributes {
-            failure: Some(failure::to_proto(failure)),
+            failure: Some(failure::to_proto(failure, projection.namespace)),
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             retry_state: to_retry_state(retry_state).into(),

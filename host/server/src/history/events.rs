@@ -21,6 +21,8 @@ use std::collections::HashMap;
 
 /// What the events of one history tell of each other.
 pub(super) struct Projection<'a> {
+    /// Of which namespace they are.
+    pub(super) namespace: &'a str,
     /// How the run was started.
     pub(super) start: Option<&'a Start>,
     /// The worker of each attempt, by its started event.
@@ -30,8 +32,9 @@ pub(super) struct Projection<'a> {
 }
 
 impl<'a> Projection<'a> {
-    pub(super) fn new(events: &'a [Event]) -> Self {
+    pub(super) fn new(namespace: &'a str, events: &'a [Event]) -> Self {
         let mut projection = Self {
+            namespace,
             start: None,
             workers: HashMap::new(),
             children: HashMap::new(),
@@ -126,12 +129,14 @@ impl<'a> Projection<'a> {
             | E::ExternalWorkflowExecutionSignaled { .. }
             | E::RequestCancelExternalWorkflowExecutionInitiated { .. }
             | E::RequestCancelExternalWorkflowExecutionFailed { .. }
-            | E::ExternalWorkflowExecutionCancelRequested { .. } => relatives::external(attributes),
+            | E::ExternalWorkflowExecutionCancelRequested { .. } => {
+                relatives::external(self, attributes)
+            }
             E::WorkflowExecutionSignaled(_)
             | E::WorkflowExecutionUpdateAccepted { .. }
             | E::WorkflowExecutionUpdateCompleted { .. }
             | E::WorkflowPropertiesModified { .. }
-            | E::UpsertWorkflowSearchAttributes { .. } => messages::attributes(attributes),
+            | E::UpsertWorkflowSearchAttributes { .. } => messages::attributes(self, attributes),
             E::WorkflowExecutionForceCancelRequested(request) => {
                 foreign("force-cancel-requested", &request.identity, &request)
             }

@@ -1,6 +1,6 @@
 //! Events of signals and updates, and of what the run's code shows of itself.
 
-use super::events::not_of_this_family;
+use super::events::{Projection, not_of_this_family};
 use crate::{
     failure::event_id,
     payload,
@@ -40,7 +40,7 @@ fn accepted(update: Update) -> Attributes {
 }
 
 /// The attributes of one of these events.
-pub(super) fn attributes(attributes: E) -> Attributes {
+pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
         E::WorkflowExecutionSignaled(signal) => WorkflowExecutionSignaledEventAttributes {
             signal_name: signal.name,
@@ -62,7 +62,7 @@ pub(super) fn attributes(attributes: E) -> Attributes {
                 ..Default::default()
             }),
             accepted_event_id: event_id(accepted_event_id),
-            outcome: Some(to_outcome(outcome)),
+            outcome: Some(to_outcome(outcome, projection.namespace)),
         }
         .into(),
         E::WorkflowPropertiesModified {

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     describe::{execution, task_queue},
-    door::NAMESPACE,
     failure::{self, event_id, to_retry_state},
     payload,
     proto::{
@@ -48,7 +47,7 @@ fn initiated(
 ) -> Attributes {
     let queue = call.task_queue.as_deref();
     StartChildWorkflowExecutionInitiatedEventAttributes {
-        namespace: NAMESPACE.into(),
+        namespace: projection.namespace.into(),
         workflow_id,
         workflow_type: workflow_type(&call.workflow_type),
         task_queue: task_queue(queue.unwrap_or(projection.task_queue())),
@@ -96,7 +95,7 @@ pub(super) fn child(projection: &Projection<'_>, attributes: E) -> Attributes {
             workflow_type: name,
             cause,
         } => StartChildWorkflowExecutionFailedEventAttributes {
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_id,
             workflow_type: workflow_type(&name),
             cause: match cause {
@@ -115,7 +114,7 @@ pub(super) fn child(projection: &Projection<'_>, attributes: E) -> Attributes {
             run_id,
             workflow_type: name,
         } => ChildWorkflowExecutionStartedEventAttributes {
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             initiated_event_id: event_id(initiated_event_id),
             workflow_execution: execution(&workflow_id, &run_id),
             workflow_type: workflow_type(&name),
@@ -133,7 +132,7 @@ macro_rules! ended {
         $(, $field:ident: $value:expr)*
     }) => {
         $attributes {
-            namespace: NAMESPACE.into(),
+            namespace: $projection.namespace.into(),
             workflow_type: $projection
                 .children
                 .get(&$initiated)
@@ -180,7 +179,7 @@ fn child_end(projection: &Projection<'_>, attributes: E) -> Attributes {
                 started,
                 workflow_id,
                 run_id,
-                failure: Some(failure::to_proto(failure)),
+                failure: Some(failure::to_proto(failure, projection.namespace)),
                 retry_state: to_retry_state(retry_state).into()
             }
         ),
@@ -248,7 +247,7 @@ fn target(target: &Target) -> Option<crate::proto::common::WorkflowExecution> {
 }
 
 /// The attributes of one event of a signal or request to cancel.
-pub(super) fn external(attributes: E) -> Attributes {
+pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
         E::SignalExternalWorkflowExecutionInitiated {
             target: to,
@@ -256,7 +255,7 @@ pub(super) fn external(attributes: E) -> Attributes {
             workflow_task_completed_event_id: task,
         } => SignalExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: event_id(task),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             signal_name: signal.name,
             input: payload::to_list(signal.arguments),
@@ -278,7 +277,7 @@ pub(super) fn external(attributes: E) -> Attributes {
                 }
             }
             .into(),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             initiated_event_id: event_id(initiated_event_id),
             ..Default::default()
@@ -289,16 +288,16 @@ pub(super) fn external(attributes: E) -> Attributes {
             target: to,
         } => ExternalWorkflowExecutionSignaledEventAttributes {
             initiated_event_id: event_id(initiated_event_id),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             ..Default::default()
         }
         .into(),
-        cancel => external_cancel(cancel),
+        cancel => external_cancel(projection, cancel),
     }
 }
 
-fn external_cancel(attributes: E) -> Attributes {
+fn external_cancel(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
         E::RequestCancelExternalWorkflowExecutionInitiated {
             target: to,
@@ -307,7 +306,7 @@ fn external_cancel(attributes: E) -> Attributes {
             workflow_task_completed_event_id: task,
         } => RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: event_id(task),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             child_workflow_only,
             reason,
@@ -320,7 +319,7 @@ fn external_cancel(attributes: E) -> Attributes {
             ..
         } => RequestCancelExternalWorkflowExecutionFailedEventAttributes {
             cause: CancelCause::ExternalWorkflowExecutionNotFound.into(),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             initiated_event_id: event_id(initiated_event_id),
             ..Default::default()
@@ -331,7 +330,7 @@ fn external_cancel(attributes: E) -> Attributes {
             target: to,
         } => ExternalWorkflowExecutionCancelRequestedEventAttributes {
             initiated_event_id: event_id(initiated_event_id),
-            namespace: NAMESPACE.into(),
+            namespace: projection.namespace.into(),
             workflow_execution: target(&to),
             ..Default::default()
         }

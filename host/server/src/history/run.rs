@@ -56,7 +56,7 @@ fn initiator(initiator: Option<Initiator>) -> ContinueAsNewInitiator {
 /// The time that a workflow task may take. Nothing here depends on it; replayers expect one.
 pub(super) const TASK_TIMEOUT: Millis = Millis::from_secs(10);
 
-fn started(start: Start) -> Attributes {
+fn started(start: Start, namespace: &str) -> Attributes {
     let first = start.first_run_id().to_owned();
     let chain = start.chain;
     let parent_event = start
@@ -66,7 +66,7 @@ fn started(start: Start) -> Attributes {
     WorkflowExecutionStartedEventAttributes {
         workflow_type: workflow_type(&start.workflow_type),
         parent_workflow_namespace: match start.parent {
-            Some(_) => crate::door::NAMESPACE.into(),
+            Some(_) => namespace.into(),
             None => String::new(),
         },
         parent_workflow_execution: parent(start.parent.as_ref()),
@@ -80,7 +80,9 @@ fn started(start: Start) -> Attributes {
         workflow_task_timeout: time::limit(Some(start.task_timeout.unwrap_or(TASK_TIMEOUT))),
         continued_execution_run_id: chain.continued_from.unwrap_or_default(),
         initiator: initiator(chain.initiator).into(),
-        continued_failure: chain.continued_failure.map(failure::to_proto),
+        continued_failure: chain
+            .continued_failure
+            .map(|failure| failure::to_proto(failure, namespace)),
         last_completion_result: chain.last_result.and_then(payload::to_one),
         original_execution_run_id: chain.base_run_id.unwrap_or_else(|| start.run_id.clone()),
         identity: start.identity,
@@ -133,7 +135,7 @@ fn continued_as_new(
 /// The attributes of one of these events.
 pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
-        E::WorkflowExecutionStarted(start) => started(*start),
+        E::WorkflowExecutionStarted(start) => started(*start, projection.namespace),
         E::WorkflowExecutionContinuedAsNew {
             new_execution_run_id,
             call,
@@ -173,11 +175,11 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             request_id: request.request_id,
         }
         .into(),
-        ended => end(ended),
+        ended => end(projection, ended),
     }
 }
 
-fn end(attributes: E) -> Attributes {
+fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
         E::WorkflowExecutionCompleted {
             result,
@@ -196,7 +198,7 @@ fn end(attributes: E) -> Attributes {
             new_execution_run_id,
             ..
         } => WorkflowExecutionFailedEventAttributes {
-            failure: Some(failure::to_proto(failure)),
+            failure: Some(failure::to_proto(failure, projection.namespace)),
             retry_state: to_retry_state(retry_state).into(),
             workflow_task_completed_event_id: event_id(task),
             new_execution_run_id: new_execution_run_id.unwrap_or_default(),

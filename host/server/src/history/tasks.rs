@@ -68,7 +68,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             cause: cause(why).into(),
-            failure: Some(failure::to_proto(failure)),
+            failure: Some(failure::to_proto(failure, projection.namespace)),
             identity: IDENTITY.into(),
             ..Default::default()
         }
@@ -83,11 +83,11 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             timeout_type: TimeoutType::StartToClose.into(),
         }
         .into(),
-        other => beside_tasks(other),
+        other => beside_tasks(projection, other),
     }
 }
 
-fn beside_tasks(attributes: E) -> Attributes {
+fn beside_tasks(projection: &Projection<'_>, attributes: E) -> Attributes {
     match attributes {
         E::MarkerRecorded {
             marker_name,
@@ -101,7 +101,7 @@ fn beside_tasks(attributes: E) -> Attributes {
                 .map(|(name, values)| (name, payload::to_list(values).unwrap_or_default()))
                 .collect(),
             workflow_task_completed_event_id: event_id(task),
-            failure: failure.map(failure::to_proto),
+            failure: failure.map(|failure| failure::to_proto(failure, projection.namespace)),
             ..Default::default()
         }
         .into(),

@@ -1,7 +1,8 @@
 //! Temporal's calls over HTTP: the same functions that answer gRPC, with their messages as JSON.
 
 use crate::{
-    door::Door,
+    access::Access,
+    front::Front,
     http::{
         answer::{Answer, Form, Refusal},
         json::{from_json, of_service, to_json},
@@ -13,7 +14,8 @@ use prost::Message as _;
 use tonic::{Request, Status};
 
 pub(crate) async fn answer(
-    door: &Door,
+    front: &Front,
+    access: Access,
     call: &'static str,
     asked: Asked,
     form: &Form,
@@ -22,16 +24,18 @@ pub(crate) async fn answer(
     let shorthand = asked.shorthand();
     let message = asked.message(&name).await?;
     let request = from_json(&name, message, shorthand)?;
-    let response = dispatch(door, call, &request).await?;
+    let response = dispatch(front, access, call, &request).await?;
     let name = of_service(&format!("{call}Response"));
     Ok(Answer::json(to_json(&name, &response, form.shorthand)?))
 }
 
 macro_rules! calls {
     ($($name:literal $call:ident $request:ident)+) => {
-        /// Makes a call with an encoded request; its response is encoded too.
+        /// Makes a call with an encoded request, on behalf of whoever has access; its response is
+        /// encoded too.
         pub(crate) async fn dispatch(
-            door: &Door,
+            front: &Front,
+            access: Access,
             call: &str,
             request: &[u8],
         ) -> Result<Vec<u8>, Status> {
@@ -39,7 +43,9 @@ macro_rules! calls {
                 $($name => {
                     let request = service::$request::decode(request)
                         .map_err(|error| Status::invalid_argument(error.to_string()))?;
-                    let answered = WorkflowService::$call(door, Request::new(request)).await?;
+                    let mut request = Request::new(request);
+                    request.extensions_mut().insert(access);
+                    let answered = WorkflowService::$call(front, request).await?;
                     Ok(answered.into_inner().encode_to_vec())
                 })+
                 _ => Err(Status::unimplemented(format!("{call} is not served over HTTP"))),

@@ -5,7 +5,7 @@
 //! with what pages do, and, where somebody lets a name of theirs point to this machine, by the
 //! `Host` that the page was loaded from.
 
-use crate::http::answer::Refusal;
+use crate::http::{Address, answer::Refusal};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use std::net::IpAddr;
 use tonic::Status;
@@ -27,7 +27,7 @@ fn is_this_machine(authority: &str) -> bool {
 }
 
 /// Refuses what a page of somebody else's has sent.
-pub(crate) fn check(headers: &HeaderMap, uri: &Uri, is_local: bool) -> Result<(), Refusal> {
+pub(crate) fn check(headers: &HeaderMap, uri: &Uri, address: Address) -> Result<(), Refusal> {
     let forbidden = |reason: &str| {
         let status = Status::permission_denied(reason);
         Err(Refusal::new(StatusCode::FORBIDDEN, status))
@@ -38,12 +38,13 @@ pub(crate) fn check(headers: &HeaderMap, uri: &Uri, is_local: bool) -> Result<()
         _ => return Err(Refusal::invalid("one Host header is needed")),
     };
     let asked = uri.authority().map_or(host, |authority| authority.as_str());
-    if is_local && !(is_this_machine(host) && is_this_machine(asked)) {
+    if address.is_local && !(is_this_machine(host) && is_this_machine(asked)) {
         return forbidden(
             "this server is for its own machine: ask for it as localhost or by a loopback address",
         );
     }
-    let own = format!("http://{host}");
+    let scheme = if address.has_tls { "https" } else { "http" };
+    let own = format!("{scheme}://{host}");
     let mut origins = headers.get_all(header::ORIGIN).iter();
     if origins.any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
         return forbidden("pages of other origins may not speak to this server");
@@ -64,7 +65,11 @@ mod tests {
             let value = value.parse().expect("a header's value");
             (header::HeaderName::from_static(name), value)
         });
-        let checked = check(&pairs.collect(), &Uri::from_static("/x"), is_local);
+        let address = Address {
+            is_local,
+            has_tls: false,
+        };
+        let checked = check(&pairs.collect(), &Uri::from_static("/x"), address);
         checked.map_or_else(|refusal| refusal.http.as_u16(), |()| 200)
     }
 
@@ -78,6 +83,24 @@ mod tests {
             assert_eq!(tried(&[("host", host)], false), 200, "{host}");
         }
         assert_eq!(tried(&[], true), 400);
+    }
+
+    #[test]
+    fn with_tls_the_own_origin_has_it_too() {
+        for (origin, is_allowed) in [("https://localhost:1", true), ("http://localhost:1", false)] {
+            let headers = [("host", "localhost:1"), ("origin", origin)];
+            let pairs = headers.map(|(name, value)| {
+                let name = header::HeaderName::from_static(name);
+                (name, value.parse().expect("a header's value"))
+            });
+            let address = Address {
+                is_local: true,
+                has_tls: true,
+            };
+            let headers = pairs.into_iter().collect();
+            let checked = check(&headers, &Uri::from_static("/x"), address);
+            assert_eq!(checked.is_ok(), is_allowed, "{origin}");
+        }
     }
 
     #[test]

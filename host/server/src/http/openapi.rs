@@ -108,12 +108,12 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
                 &json!({ "type": "boolean" }),
             ));
         }
-        Target::Ours(Ours::Command) => {
-            operation["requestBody"] = body("application/json", json!({ "type": "object" }));
-        }
         _ => {}
     }
     operation["parameters"] = parameters.into();
+    if let Some(role) = route.needs.role() {
+        operation["x-sandglass-role"] = role.to_string().into();
+    }
     let error = json!({ "$ref": "#/components/schemas/Error" });
     operation["responses"] = json!({
         "200": { "description": "done", "content": { "application/json": { "schema": response } } },
@@ -142,11 +142,6 @@ fn own(ours: Ours, schemas: &mut Schemas) -> (&'static str, Option<MessageDescri
         Ours::Health => ("Whether the process answers", None, object),
         Ours::Ready => ("Whether requests should be sent here", None, object),
         Ours::OpenApi => ("This document", None, object),
-        Ours::Command => (
-            "A request of the command line, in its own form",
-            None,
-            object,
-        ),
         Ours::Describe => {
             let request = Some(message("DescribeWorkflowExecutionRequest"));
             let response = schemas.reference(&message("DescribeWorkflowExecutionResponse"));

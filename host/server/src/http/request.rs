@@ -1,6 +1,11 @@
 //! What comes: the fields that path, query and body give, within bounds of size and time.
 
-use crate::http::{answer::Refusal, closed, json, routes::Values};
+use crate::{
+    body::Share,
+    front::Front,
+    http::{answer::Refusal, closed, json, routes::Values},
+    listen::Connection,
+};
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Request, StatusCode, Uri, body::Incoming, header};
 use percent_encoding::percent_decode_str;
@@ -17,7 +22,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::watch,
     time::{Instant, Sleep},
 };
@@ -42,6 +46,7 @@ pub(crate) struct Asked {
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Incoming,
+    share: Share,
     closing: watch::Receiver<bool>,
 }
 
@@ -49,7 +54,7 @@ impl Asked {
     pub(crate) fn new(
         request: Request<Incoming>,
         values: Values,
-        closing: watch::Receiver<bool>,
+        front: &Front,
     ) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         Ok(Self {
@@ -57,13 +62,9 @@ impl Asked {
             query: query(&head.uri)?,
             headers: head.headers,
             body,
-            closing,
+            share: Share::new(&front.held),
+            closing: front.closing.clone(),
         })
-    }
-
-    /// The headers of the request.
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
     }
 
     /// What the path gives for a field.
@@ -187,6 +188,7 @@ impl Asked {
             if bytes.len() + data.len() > most {
                 return Err(too_large());
             }
+            self.share.take(data.len())?;
             bytes.extend_from_slice(data);
         }
     }
@@ -214,7 +216,7 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
 /// A connection that breaks if what is sent is not taken in time: a client that stops reading would
 /// hold its answer for ever.
 pub(crate) struct Patient {
-    stream: TcpStream,
+    stream: Connection,
     /// Set while something waits to be taken.
     limit: Option<Pin<Box<Sleep>>>,
     /// The same, for others to see.
@@ -222,7 +224,7 @@ pub(crate) struct Patient {
 }
 
 impl Patient {
-    pub(crate) fn new(stream: TcpStream, is_sending: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(stream: Connection, is_sending: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             limit: None,

@@ -3,7 +3,10 @@
 //! Those of Temporal's calls are what the `google.api.http` annotations of its service say. They
 //! are written out here: the descriptors that the build has do not keep them.
 
-use crate::http::{answer::Refusal, command};
+use crate::{
+    http::answer::Refusal,
+    served::{self, Needs},
+};
 use percent_encoding::percent_decode_str;
 use std::sync::OnceLock;
 
@@ -22,7 +25,6 @@ pub(crate) enum Ours {
     Health,
     Ready,
     OpenApi,
-    Command,
     Describe,
     Cancel,
     Force,
@@ -39,30 +41,47 @@ pub(crate) struct Route {
     /// `{FIELD}` stands for one part of a path.
     pub(crate) path: String,
     pub(crate) target: Target,
+    /// What people call it.
+    pub(crate) name: &'static str,
+    /// Who may take it.
+    pub(crate) needs: Needs,
+}
+
+/// What ours are called, and who may take them; of calls the table of those that are served tells.
+///
+/// Force and kill end one run, as terminate does. A component decides what all new runs do.
+const WHO: &[(Ours, &str, Needs)] = &[
+    (Ours::Health, "Health", Needs::Nothing),
+    (Ours::Ready, "Ready", Needs::Nothing),
+    (Ours::OpenApi, "OpenApi", Needs::Name),
+    (Ours::Describe, "DescribeWorkflowExecution", Needs::Read),
+    (Ours::Cancel, "RequestCancelWorkflowExecution", Needs::Write),
+    (Ours::Force, "ForceWorkflowExecution", Needs::Write),
+    (Ours::Kill, "KillWorkflowExecution", Needs::Write),
+    (Ours::ListComponents, "ListComponents", Needs::Read),
+    (Ours::PushComponent, "PushComponent", Needs::Admin),
+    (Ours::DescribeComponent, "DescribeComponent", Needs::Read),
+    (Ours::RemoveComponent, "RemoveComponent", Needs::Admin),
+];
+
+impl Target {
+    /// Its name, and who may ask for it.
+    fn who(self) -> (&'static str, Needs) {
+        let known = match self {
+            Self::Call(call) => served::WORKFLOW
+                .iter()
+                .find(|(name, _)| *name == call)
+                .copied(),
+            Self::Ours(ours) => WHO
+                .iter()
+                .find(|(known, ..)| *known == ours)
+                .map(|(_, name, needs)| (*name, *needs)),
+        };
+        known.expect("a test has looked for all of them")
+    }
 }
 
 impl Route {
-    /// The call that API keys are asked for; `None` if everybody may.
-    pub(crate) fn call(&self) -> Option<&'static str> {
-        Some(match self.target {
-            Target::Call(call) => call,
-            Target::Ours(ours) => match ours {
-                Ours::Health | Ours::Ready => return None,
-                Ours::OpenApi => "GetOpenApi",
-                // Those that change something are asked for more once they are read.
-                Ours::Command => command::READS,
-                Ours::Describe => "DescribeWorkflowExecution",
-                Ours::Cancel => "RequestCancelWorkflowExecution",
-                Ours::Force => "ForceWorkflowExecution",
-                Ours::Kill => "KillWorkflowExecution",
-                Ours::ListComponents => "ListComponents",
-                Ours::PushComponent => "PushComponent",
-                Ours::DescribeComponent => "DescribeComponent",
-                Ours::RemoveComponent => "RemoveComponent",
-            },
-        })
-    }
-
     /// The parts of its path that are given by the request.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         self.path.split('/').filter_map(field)
@@ -186,13 +205,17 @@ const OURS_IN_NAMESPACE: &[(Ours, &str, &str)] = &[
         "POST",
         "/workflows/{workflow_execution.workflow_id}/kill",
     ),
+    (Ours::ListComponents, "GET", "/components"),
+    (Ours::PushComponent, "POST", "/components"),
+    (Ours::DescribeComponent, "GET", "/components/{digest}"),
+    (Ours::RemoveComponent, "DELETE", "/components/{digest}"),
 ];
 
+/// Ours that name no namespace: those of components are about the default one.
 const OURS: &[(Ours, &str, &str)] = &[
     (Ours::Health, "GET", "/healthz"),
     (Ours::Ready, "GET", "/readyz"),
     (Ours::OpenApi, "GET", "/openapi.json"),
-    (Ours::Command, "POST", "/command"),
     (Ours::ListComponents, "GET", "/components"),
     (Ours::PushComponent, "POST", "/components"),
     (Ours::DescribeComponent, "GET", "/components/{digest}"),
@@ -204,7 +227,16 @@ pub(crate) fn all() -> &'static [Route] {
     static ALL: OnceLock<Vec<Route>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut all = Vec::new();
-        let mut add = |target, verb, path: String| all.push(Route { verb, path, target });
+        let mut add = |target: Target, verb, path: String| {
+            let (name, needs) = target.who();
+            all.push(Route {
+                verb,
+                path,
+                target,
+                name,
+                needs,
+            });
+        };
         for (ours, verb, path) in OURS {
             add(Target::Ours(*ours), verb, (*path).into());
         }
@@ -294,7 +326,7 @@ pub(crate) fn find(verb: &str, path: &str) -> Result<Found, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{http::json::pool, served};
+    use crate::http::json::pool;
     use std::collections::BTreeSet;
 
     fn target(verb: &str, path: &str) -> Option<(Target, Values)> {
@@ -338,7 +370,6 @@ mod tests {
             let Target::Call(call) = route.target else {
                 continue;
             };
-            assert!(served::WORKFLOW.contains(&call), "{call} is not served");
             let request = format!("temporal.api.workflowservice.v1.{call}Request");
             let request = pool().get_message_by_name(&request);
             for path in route.fields() {

@@ -2,7 +2,9 @@
 //! how long the run may take and what follows then, force and kill.
 
 use crate::{
+    access::Access,
     door::Door,
+    front::Front,
     http::{
         answer::{Answer, Form, Refusal},
         calls,
@@ -22,21 +24,26 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The answer of Temporal's API, and beside it what that has no place for, under `sandglass`.
-pub(crate) async fn describe(door: &Door, asked: Asked, form: &Form) -> Result<Answer, Refusal> {
+pub(crate) async fn describe(
+    front: &Front,
+    access: Access,
+    asked: Asked,
+    form: &Form,
+) -> Result<Answer, Refusal> {
     let call = "DescribeWorkflowExecution";
     let name = of_service(&format!("{call}Request"));
     let shorthand = asked.shorthand();
+    let namespace = asked.value("namespace").to_owned();
     let request = from_json(&name, asked.message(&name).await?, shorthand)?;
-    let response = calls::dispatch(door, call, &request).await?;
+    let response = calls::dispatch(front, access.clone(), call, &request).await?;
     let name = of_service(&format!("{call}Response"));
     let mut document = to_json(&name, &response, form.shorthand)?;
     let described = DescribeWorkflowExecutionResponse::decode(&*response);
     let info = described.ok().and_then(|run| run.workflow_execution_info);
     let execution = info.and_then(|info| info.execution).unwrap_or_default();
     // Exactly that run, also if another has followed it by now.
-    let run = door
-        .host
-        .run(execution.workflow_id, Some(&execution.run_id));
+    let host = &front.door(&access, &namespace)?.host;
+    let run = host.run(execution.workflow_id, Some(&execution.run_id));
     document["sandglass"] = beside(&run.describe().await.map_err(status::of)?);
     Ok(Answer::json(document))
 }
@@ -106,7 +113,6 @@ impl Ending {
         let bytes = from_json(&name, message, shorthand)?;
         let request = RequestCancelWorkflowExecutionRequest::decode(&*bytes)
             .map_err(|error| Refusal::invalid(error.to_string()))?;
-        door.check_namespace(&request.namespace)?;
         let run = door.run(
             request.workflow_execution.clone(),
             &request.first_execution_run_id,

@@ -1,0 +1,351 @@
+//! The other end of `sandglass.v1.Commands`, for the command line. Blocking: one connection for
+//! each request, and nobody to wait for beside it.
+
+use crate::{
+    commands::{OfComponent, REQUEST_BYTES_MAX},
+    proto::generated::commands::{CommandRequest, commands_client::CommandsClient},
+    tls::{ClientTls, Connector},
+};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use std::{
+    error::Error as _,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tonic::{
+    Code, Request, Status,
+    body::Body,
+    codegen::{Service, http},
+    metadata::{Ascii, MetadataValue},
+};
+
+/// How long the server may take to be there, and to answer.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+const ANSWER_MAX: Duration = Duration::from_secs(330);
+
+/// Which server, which namespace of it, and who asks.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The API key, if the server asks for one.
+    pub api_key: Option<String>,
+    /// TLS, if the server speaks it.
+    pub tls: Option<ClientTls>,
+}
+
+/// What is said of a component beside its bytes.
+#[derive(Debug, Clone, Default)]
+pub struct Component {
+    /// Its digest, in hexadecimal digits.
+    pub digest: String,
+    /// In which task queues new runs begin with it.
+    pub task_queues: Vec<String>,
+    /// Whether open runs keep it when it is removed.
+    pub keep_runs: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// A request to runs, as it goes to the owner of a store.
+    Run(Vec<u8>),
+    /// A start, in the JSON form of Temporal's request.
+    Start(Value),
+    /// The components of the server's store.
+    ListComponents,
+    /// One of them.
+    DescribeComponent(Component),
+    /// Another one, and its bytes.
+    PushComponent(Component, Vec<u8>),
+    /// One of them is not wanted any more.
+    RemoveComponent(Component),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The settings are no such.
+    #[error("{0}")]
+    Settings(String),
+    /// The server cannot be reached, or is not one.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It has refused.
+    #[error("{message}")]
+    Refused {
+        /// Of what kind the reason is.
+        reason: Reason,
+        /// What it says.
+        message: String,
+    },
+}
+
+/// Why a server refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The request makes no sense, or whoever asks may not.
+    Request,
+    /// It does not fit how things stand.
+    State,
+    /// The server cannot do it now.
+    Server,
+}
+
+/// Asks a server.
+#[derive(Clone)]
+pub struct Client {
+    settings: ClientSettings,
+    key: Option<MetadataValue<Ascii>>,
+    tls: Option<Connector>,
+}
+
+impl Client {
+    /// # Errors
+    /// [`ClientError::Settings`]: the address is none, the key cannot be sent, or what TLS needs
+    /// makes no sense.
+    pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
+        let address = &settings.address;
+        let port = address
+            .rsplit_once(':')
+            .map(|(_, port)| port.parse::<u16>());
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/@?#".contains(&byte);
+        if !matches!(port, Some(Ok(_))) || !address.bytes().all(is_plain) {
+            let message = format!("{address:?} is no address like 127.0.0.1:7233");
+            return Err(ClientError::Settings(message));
+        }
+        let header = |key: &String| {
+            let value = MetadataValue::try_from(format!("Bearer {key}"));
+            let message = "the API key has characters that no key has";
+            let mut value = value.map_err(|_| ClientError::Settings(message.into()))?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
+        let tls = settings
+            .tls
+            .as_ref()
+            .map(|tls| Connector::new(tls, address));
+        let tls = tls.transpose();
+        Ok(Self {
+            key: settings.api_key.as_ref().map(header).transpose()?,
+            tls: tls.map_err(|error| ClientError::Settings(error.to_string()))?,
+            settings,
+        })
+    }
+
+    /// Where the server is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.settings.address
+    }
+
+    /// Asks, and waits for the document that is answered. Blocks; not for a thread of a runtime.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`], [`ClientError::Refused`].
+    pub fn ask(&self, call: Call) -> Result<Vec<u8>, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ClientError::Unreachable(error.to_string()))?;
+        runtime.block_on(async {
+            let connected = tokio::time::timeout(CONNECT_MAX, self.connect()).await;
+            let late = |_| format!("it did not answer within {CONNECT_MAX:?}");
+            let connection = connected.map_err(late).and_then(|connected| connected);
+            let unreachable = |reason: String| {
+                let address = self.address();
+                ClientError::Unreachable(format!("ask the server at {address}: {reason}"))
+            };
+            let connection = connection.map_err(unreachable)?;
+            match tokio::time::timeout(ANSWER_MAX, self.call(connection, call)).await {
+                Ok(Ok(document)) => Ok(document),
+                Ok(Err(status)) => match foreign(&status) {
+                    Some(reason) => Err(unreachable(reason)),
+                    None => Err(refused(&status)),
+                },
+                Err(_) => Err(unreachable(format!("no answer within {ANSWER_MAX:?}"))),
+            }
+        })
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let stream = TcpStream::connect(self.address()).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        match &self.tls {
+            None => begin(stream).await,
+            Some(tls) => {
+                let stream = tls.connect(stream).await;
+                begin(stream.map_err(|error| format!("TLS: {error}"))?).await
+            }
+        }
+    }
+
+    async fn call(&self, connection: Connection, call: Call) -> Result<Vec<u8>, Status> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let origin = http::Uri::try_from(format!("{scheme}://{}", self.address()));
+        let origin = origin.map_err(|error| Status::unknown(error.to_string()))?;
+        let mut client = CommandsClient::with_origin(connection, origin)
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(REQUEST_BYTES_MAX);
+        let request = |document: Vec<u8>, content: Vec<u8>| {
+            let mut request = Request::new(CommandRequest {
+                namespace: self.settings.namespace.clone(),
+                document,
+                content,
+            });
+            if let Some(key) = &self.key {
+                request.metadata_mut().insert("authorization", key.clone());
+            }
+            request
+        };
+        let of = |component: Component| {
+            let said = OfComponent {
+                digest: component.digest,
+                task_queues: component.task_queues,
+                keep_runs: component.keep_runs,
+            };
+            serde_json::to_vec(&said).expect("its keys are texts")
+        };
+        let none = Vec::new;
+        let answered = match call {
+            Call::Run(document) => client.run(request(document, none())).await,
+            Call::Start(document) => {
+                let document = document.to_string().into_bytes();
+                client.start(request(document, none())).await
+            }
+            Call::ListComponents => {
+                let document = of(Component::default());
+                client.list_components(request(document, none())).await
+            }
+            Call::DescribeComponent(component) => {
+                let request = request(of(component), none());
+                client.describe_component(request).await
+            }
+            Call::PushComponent(component, bytes) => {
+                client.push_component(request(of(component), bytes)).await
+            }
+            Call::RemoveComponent(component) => {
+                client
+                    .remove_component(request(of(component), none()))
+                    .await
+            }
+        };
+        Ok(answered?.into_inner().document)
+    }
+}
+
+/// Begins with HTTP/2.
+async fn begin<S>(stream: S) -> Result<Connection, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let begun = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (send, connection) = begun.map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        // What it breaks of, the call is told.
+        let _ended = connection.await;
+    });
+    Ok(Connection(send))
+}
+
+/// One connection, as the generated client wants it.
+#[derive(Clone)]
+struct Connection(SendRequest<Body>);
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+/// Why a status is not one that such a server has answered.
+fn foreign(status: &Status) -> Option<String> {
+    if let Some(source) = status.source() {
+        let broken = source.downcast_ref::<hyper::Error>().is_some();
+        let reason = match broken {
+            true => "it does not speak gRPC in plain text: is it the right port, and has it TLS?",
+            false => return None,
+        };
+        return Some(format!("{reason} ({source})"));
+    }
+    (status.code() == Code::Unimplemented)
+        .then(|| "it is no Sandglass server of this version".to_owned())
+}
+
+fn refused(status: &Status) -> ClientError {
+    let reason = match status.code() {
+        Code::AlreadyExists | Code::Aborted | Code::FailedPrecondition => Reason::State,
+        Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Unavailable
+        | Code::Internal
+        | Code::Unknown
+        | Code::Cancelled
+        | Code::DataLoss => Reason::Server,
+        _ => Reason::Request,
+    };
+    ClientError::Refused {
+        reason,
+        message: status.message().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: &str, key: Option<&str>) -> Result<Client, ClientError> {
+        Client::new(ClientSettings {
+            address: address.into(),
+            namespace: "default".into(),
+            api_key: key.map(Into::into),
+            tls: None,
+        })
+    }
+
+    #[test]
+    fn addresses_are_those_of_ports() {
+        for text in ["localhost:1", "127.0.0.1:7233", "[::1]:7233"] {
+            assert!(at(text, None).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "localhost",
+            "https://a:1",
+            "a:1/b",
+            "a b:1",
+            "a:1\r\nx",
+            "a:70000",
+        ] {
+            assert!(at(text, None).is_err(), "{text}");
+        }
+        let error = at("a:1", Some("x\r\ny"))
+            .err()
+            .map(|error| error.to_string());
+        let expected = "the API key has characters that no key has";
+        assert_eq!(error.as_deref(), Some(expected));
+    }
+}
