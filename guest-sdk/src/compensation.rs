@@ -73,14 +73,30 @@ impl Compensation {
     }
 }
 
-/// Runs the compensations of the current scope, and of the scopes below it, now.
+/// Says what the failure of a compensation means from now on for those that were to run after it:
+/// by default they run nevertheless, with `true` they do not. The run shows what was not undone in
+/// both cases.
+///
+/// A replay compares the call with the recorded one. It works in a canceled scope, too.
+///
+/// # Panics
+///
+/// Outside a workflow.
+pub fn stop_compensating_on_failure(stop: bool) {
+    runtime::assert_active("stop_compensating_on_failure");
+    host::stop_compensating_on_failure(stop);
+}
+
+/// Runs the compensations of the current scope, and of the scopes below it, now. Those of a scope
+/// that has ended are its parent's.
 ///
 /// Those that run are no longer registered. Cancellation does not stop them. A replay waits for
 /// their recorded results.
 ///
 /// # Errors
 ///
-/// The failure of one that failed. The others have run nevertheless.
+/// The failure of one that failed. The others have run nevertheless, unless
+/// [`stop_compensating_on_failure`] was asked for.
 ///
 /// # Panics
 ///

@@ -226,6 +226,10 @@ pub(crate) mod compensation {
         note(format!("compensation {target} takes ({})", text(arguments)));
     }
 
+    pub(crate) fn stop_compensating_on_failure(stop: bool) {
+        note(format!("stop compensating on failure: {stop}"));
+    }
+
     pub(crate) fn compensate(owner: u32) -> u64 {
         operation(owner, "compensate".into()).expect("no test compensates in a canceled scope")
     }

@@ -88,7 +88,7 @@ pub use call::{
 pub use child::{
     Child, ChildCall, ChildCancellation, ChildOptions, IdReusePolicy, ParentClosePolicy,
 };
-pub use compensation::{Compensation, RunWhen, compensate};
+pub use compensation::{Compensation, RunWhen, compensate, stop_compensating_on_failure};
 pub use continuation::ContinueAsNew;
 pub use failure::{
     ActivityFailure, ApplicationFailure, CanceledFailure, Failure, FailureInfo, FailureLink,

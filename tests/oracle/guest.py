@@ -126,6 +126,14 @@ class Script:
         try: await workflow.wait_condition(lambda: False)
         except asyncio.CancelledError: a.cancel(); b.cancel(); raise
     async def external(self, id): await workflow.get_external_workflow_handle(id).cancel()
+    async def told_before_end(self, s):
+        # What the code knows of signals when its sleep ends shows in what it does then.
+        try: await asyncio.sleep(s)
+        except asyncio.CancelledError:
+            if self.go: return 'signal'
+            raise
+        if self.go: await asyncio.sleep(3600)
+        return 'no signal'
     async def can_after_cancel(self):
         if workflow.info().continued_run_id: await asyncio.sleep(3600)
         try: await asyncio.sleep(3600)

@@ -177,6 +177,20 @@ async def row3_timer_fired_first(x):
     async with x.worker(): await x.closed(h)
     await x.record(h)
 @scenario
+async def R6_signal_behind_cancel(x):
+    """Recorded before one workflow task: the request, then a signal. The SDK gives signals first."""
+    async with x.worker(): h = await x.start('told_before_end', 3600); await x.until(h, 'TS')
+    await x.cancel(h); await h.signal('sig')
+    async with x.worker(): await x.closed(h)
+    await x.record(h)
+@scenario
+async def R6_signal_behind_timer(x):
+    """The same with a timer that has fired."""
+    async with x.worker(): h = await x.start('told_before_end', 2); await x.until(h, 'TS')
+    await x.until_raw(h, lambda s: 'TF' in s); await h.signal('sig')
+    async with x.worker(): await x.until_raw(h, lambda s: s.count('TS') > 1)
+    await x.record(h); await h.terminate()
+@scenario
 async def row4_buffered_fire_canceled(x):
     r = Raw(x); h = await x.start('raw'); await r.step(c_timer('t', 1)); await h.signal('sig'); t = await r.wft(); await asyncio.sleep(2.5)
     x.facts['rpc'] = await r.done(t, c_timer_cancel('t'), c_timer('u', 60)); await asyncio.sleep(.5); await x.record(h); await h.terminate()

@@ -4,8 +4,8 @@
 use crate::lives::{Life, OneCommit};
 use sandglass::{
     CancelOptions, CancelResponse, Error, ForceOptions, Host, HostBuilder, MessageError,
-    QueryOptions, RunDescription, RunHandle, StartError, StartOptions, Stats, UpdateOptions,
-    UpdateResponse, UpgradeError,
+    QueryOptions, ResetOptions, RunDescription, RunHandle, StartError, StartOptions, Stats,
+    UpdateOptions, UpdateResponse, UpgradeError,
 };
 use sandglass_engine::{
     Digest, EventId, HistoryEvent, OperatorRequest, Payload, ScopeId, Signal, Status,
@@ -424,6 +424,21 @@ impl HandleUnderTest {
     pub async fn unpause(&self, request: OperatorRequest) -> Result<(), Error> {
         self.ask(async |run| run.unpause(request.clone()).await)
             .await
+    }
+
+    /// As [`RunHandle::reset`]; the handle is that of the new run.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reset(&self, options: ResetOptions) -> Result<Self, Error> {
+        let made = async |run: RunHandle| {
+            let new = run.reset(options.clone()).await?;
+            Ok(new.run_id().map(ToOwned::to_owned))
+        };
+        Ok(Self {
+            run_id: self.ask(made).await?,
+            ..self.clone()
+        })
     }
 
     /// As [`RunHandle::cancel_scope`].

@@ -11,8 +11,8 @@ use crate::{
 use sandglass::store::{Reader, SqliteStore};
 use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
 use sandglass_engine::{
-    Digest, EventAttributes, EventId, Frame, HistoryEvent, Record, Status, Timestamp, decode,
-    shorthand, skeleton,
+    Digest, EventAttributes, EventId, Frame, HistoryEvent, Limits, Record, Status, Timestamp,
+    decode, shorthand, skeleton,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{
@@ -116,6 +116,7 @@ impl WorldBuilder {
             .clock(clock)
             .identity("test")
             .compile_cache(compiled())
+            .limits(Limits::temporal())
             .push_cancel(!self.no_push);
         if self.evict {
             builder = builder.instance_cache_bytes(0);
@@ -277,6 +278,13 @@ impl World {
     #[must_use]
     pub fn child(&self, workflow_id: &str) -> RunUnderTest {
         let handle = self.host.run(workflow_id, None);
+        lock(&self.runs).push(handle.clone());
+        RunUnderTest { handle }
+    }
+
+    /// The run of a handle, replayed with the others at the end.
+    #[must_use]
+    pub fn adopt(&self, handle: HandleUnderTest) -> RunUnderTest {
         lock(&self.runs).push(handle.clone());
         RunUnderTest { handle }
     }

@@ -7,7 +7,7 @@ use sandglass::{
     Disposition, ForceOptions, Grants, Host, MessageError, QueryOptions, RunHandle, StartOptions,
     UpdateOptions,
 };
-use sandglass_engine::{Failure, Payload, Status, TaskFailedCause};
+use sandglass_engine::{EventAttributes, Failure, Payload, Status, TaskFailedCause};
 use sandglass_tests::{
     RunUnderTest, World, WorldBuilder, compiled, component, repository, sandglass,
 };
@@ -114,6 +114,37 @@ async fn an_infinite_loop_is_stopped_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r31_a_request_to_a_guest_that_loops_is_flagged_with_the_cause() {
+    let _alone = alone().await;
+    let w = world(Duration::from_millis(100)).await;
+    let run = start(&w, "spin").await;
+    failed(&run).await;
+    run.cancel().await;
+    let described = async || run.handle.describe().await.unwrap();
+    let patience = Instant::now();
+    while described().await.cancel.unwrap().undeliverable.is_none() {
+        assert!(patience.elapsed() < Duration::from_secs(60));
+        w.advance(60_000);
+        w.host.idle().await;
+    }
+    let (cause, failure) = last_failure(&run).await;
+    assert_eq!(cause, TaskFailedCause::WorkflowWorkerUnhandledFailure);
+    assert_eq!(failure.type_name(), "DeadlineExceeded");
+    // The same is in the history, for good.
+    let last = run.events().await.into_iter().rev();
+    let recorded = last
+        .map(|event| event.attributes)
+        .find_map(|event| match event {
+            EventAttributes::WorkflowTaskFailed { cause, failure, .. } => Some((cause, failure)),
+            _ => None,
+        });
+    let (recorded, why) = recorded.unwrap();
+    assert_eq!((recorded, why.type_name()), (cause, failure.type_name()));
+    assert!(why.stack_trace.contains("guest_hostile::spin"), "{why:?}");
+    terminated_within_a_second(&run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_computes_too_long_times_out_and_is_tried_again() {
     let _alone = alone().await;
     // One event may take longer than the whole task.
@@ -195,7 +226,8 @@ async fn nothing_runs(host: &Host) {
 #[tokio::test(flavor = "multi_thread")]
 async fn r22_a_component_that_computes_is_told_that_its_run_has_ended() {
     let _alone = alone().await;
-    for end in [End::Terminate, End::Force, End::Kill] {
+    // A kill would end also one that does not look (R29).
+    for end in [End::Terminate, End::Force] {
         let folder = tempfile::tempdir().unwrap();
         let (host, run) = ended(end, "r23", folder.path()).await;
         nothing_runs(&host).await;

@@ -28,7 +28,7 @@ use sandglass_engine::{
 };
 use sandglass_semantics::scenario;
 use sandglass_tests::{OnCancel, World, WorldBuilder};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -127,8 +127,17 @@ async fn a02_before_the_first_workflow_task() {
             w.host.pause_workflow_tasks();
             let run = w.start(workflow_type).await;
             run.until("WES,Ts").await;
+            let asked = Instant::now();
             run.cancel().await;
+            // Answered though nobody has handled it (S14).
+            let took = asked.elapsed();
+            assert!(
+                w.host.restarts() || took < Duration::from_secs(1),
+                "{took:?}"
+            );
             run.until("WES,Ts,CR").await;
+            let described = run.handle.describe().await.unwrap();
+            assert_eq!(described.status, Status::Running);
             w.host.resume_workflow_tasks();
             run.until(expected).await;
             if workflow_type == "a02_caught" {
@@ -303,8 +312,15 @@ async fn a11_activity_never_picked_up() {
     each_way(WorldBuilder::default().unserved(), "scenarios", async |w| {
         let run = w.start("a08").await;
         run.until("WES,T,AS").await;
+        let asked = Instant::now();
         run.cancel().await;
         run.until(scenario("A11")).await;
+        let took = asked.elapsed();
+        // A host for each commit has to be started first.
+        assert!(
+            w.host.restarts() || took < Duration::from_secs(2),
+            "{took:?}"
+        );
         let EventAttributes::ActivityTaskCanceled { details, .. } =
             run.attributes("ActivityTaskCanceled").await
         else {

@@ -11,13 +11,14 @@ use sandglass_guest_bindings::workflow::exports::sandglass::workflow::guest::{
     ActivityResolution, Resolution, ScopeCancellation, Signal,
 };
 
+mod cancellation;
 mod continuation;
 mod messages;
 
 use super::*;
 use crate::fake::{self, take};
 use crate::prelude::*;
-use crate::{ActivityCall, encode, or_canceled};
+use crate::{ActivityCall, encode, or_canceled, stop_compensating_on_failure};
 use types::CancelCause;
 
 mod local;
@@ -505,6 +506,7 @@ fn compensations_are_registered_with_the_activity_they_undo() {
         let registered = work.compensate_with(undo(1), RunWhen::Effective);
         let value = work.await?;
         registered.set_arguments(undo(value));
+        stop_compensating_on_failure(true);
         compensate().await?;
         Ok(())
     });
@@ -517,7 +519,11 @@ fn compensations_are_registered_with_the_activity_they_undo() {
     );
     assert_eq!(
         activity_done(1, 5),
-        ["compensation 1 takes (5)", "2 compensate in 0"]
+        [
+            "compensation 1 takes (5)",
+            "stop compensating on failure: true",
+            "2 compensate in 0"
+        ]
     );
     let done = Event::Compensated(Resolution {
         operation: 2,

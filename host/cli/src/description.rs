@@ -398,6 +398,10 @@ fn activity_text(activity: &ActivityDescription, now: Timestamp) -> String {
     text
 }
 
+/// What is wrong with a child of which [`OpenOperationView::cut_short`] tells.
+const CUT_SHORT: &str = "it is canceled without being waited for and terminated when its parent \
+     ends, so it may have no time to clean up";
+
 /// What is wrong with an activity of which [`ActivityDescription::lacks_heartbeat`] tells.
 pub const LACKS_HEARTBEAT: &str =
     "a canceled run waits for it, and without a heartbeat timeout nobody notices if it is stuck";
@@ -442,6 +446,7 @@ pub fn scopes_json(scopes: &[OpenScopeView]) -> Value {
                 "operation": open.operation.0,
                 "what": open.what,
                 "canceled": open.canceled,
+                "warning": open.cut_short.then_some(CUT_SHORT),
             })
         };
         scope.operations.iter().map(one).collect()
@@ -458,16 +463,19 @@ pub fn scopes_json(scopes: &[OpenScopeView]) -> Value {
     scopes.iter().map(one).collect()
 }
 
-/// The open scopes below the root as text, a line for each.
+/// The open scopes below the root as text, a line for each; the root too if there is a warning.
 #[must_use]
 pub fn scopes_text(scopes: &[OpenScopeView]) -> String {
-    let below = scopes.iter().filter(|scope| scope.scope != ScopeId::ROOT);
+    let told = |scope: &&OpenScopeView| {
+        let warns = scope.operations.iter().any(|one| one.cut_short);
+        scope.scope != ScopeId::ROOT || warns
+    };
     let line = |scope: &OpenScopeView| {
-        let pending: Vec<_> = scope
-            .operations
-            .iter()
-            .map(|one| one.what.as_str())
-            .collect();
+        let what = |one: &OpenOperationView| match one.cut_short {
+            true => format!("{} (warning: {CUT_SHORT})", one.what),
+            false => one.what.clone(),
+        };
+        let pending: Vec<_> = scope.operations.iter().map(what).collect();
         let pending = match pending.is_empty() {
             true => "nothing pending".to_owned(),
             false => pending.join(", "),
@@ -484,7 +492,7 @@ pub fn scopes_text(scopes: &[OpenScopeView]) -> String {
         );
         vec!["scope".to_owned(), output::one_line(&text)]
     };
-    let rows: Vec<_> = below.map(line).collect();
+    let rows: Vec<_> = scopes.iter().filter(told).map(line).collect();
     match rows.is_empty() {
         true => String::new(),
         false => output::table(&rows),

@@ -6,7 +6,7 @@
 use crate::{
     ActivityCall, ActivityClose, AttemptInfo, EventId, Failure, FailureInfo, Input,
     OperatorRequest, Payload, RetryPolicy, RetryState, TimeoutKind, Timestamp,
-    frame::{since_v3, since_v4},
+    frame::{since_v3, since_v4, since_v5},
     retry,
 };
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,10 @@ pub struct PendingActivity {
     /// from one that was made before a reset under the same number.
     #[serde(deserialize_with = "since_v4")]
     pub begun: u32,
+    /// Whether an attempt ended without anybody knowing what it has done: it timed out, or was
+    /// lost with its host. What undoes the activity is to run then, however it ends (R36).
+    #[serde(deserialize_with = "since_v5")]
+    pub unsettled: bool,
     /// Since when this host can hear of it. Not stored: signs of life that were given before may
     /// never have been, so silence does not count from before.
     #[serde(skip)]
@@ -141,6 +145,18 @@ pub struct StartedAttempt {
     pub last_heartbeat_at: Timestamp,
 }
 
+/// What has become of the attempts of an activity that is to be canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempts {
+    /// One is running, or has ended with a report that is not recorded yet.
+    Running,
+    /// None is: the activity ends at once (R18).
+    None {
+        /// Whether nobody knows what one of them has done.
+        unsettled: bool,
+    },
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
@@ -203,6 +219,7 @@ impl PendingActivity {
             reset: AttemptReset::None,
             scheduled_by: None,
             begun: 0,
+            unsettled: false,
             heard_since: Timestamp(0),
         }
     }
@@ -213,6 +230,17 @@ impl PendingActivity {
     pub fn idempotency_key(&self, run_id: &str) -> String {
         let run_id = self.scheduled_by.as_deref().unwrap_or(run_id);
         format!("{run_id}/{}", self.scheduled_event_id)
+    }
+
+    /// What has become of its attempts.
+    #[must_use]
+    pub fn attempts(&self) -> Attempts {
+        match self.started {
+            Some(_) => Attempts::Running,
+            None => Attempts::None {
+                unsettled: self.unsettled,
+            },
+        }
     }
 
     /// How it stands.
@@ -397,6 +425,7 @@ impl PendingActivity {
             }
             TimeoutKind::ScheduleToClose => self.out_of_time(),
             TimeoutKind::StartToClose | TimeoutKind::Heartbeat => {
+                self.unsettled = true;
                 // Details reach the next attempt as its own; here they would only be repeated.
                 let failure = timeout(kind, Vec::new());
                 match self.next_attempt(now, &failure) {
@@ -428,6 +457,7 @@ impl PendingActivity {
             return None;
         }
         self.start(now, "");
+        self.unsettled = true;
         let message = format!(
             "the host stopped {UNCLEAN_STARTS_MAX} times without a clean shutdown during this \
              attempt"
@@ -527,6 +557,7 @@ impl PendingActivity {
             scheduled_event_id: self.scheduled_event_id,
             started,
             close,
+            unsettled: self.unsettled,
         })
     }
 }

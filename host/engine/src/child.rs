@@ -47,6 +47,16 @@ pub struct ChildCall {
     pub search_attributes: Fields,
 }
 
+impl ChildCall {
+    /// Whether the parent asks it to stop without waiting for it, and its close policy terminates
+    /// it as soon as the parent ends: its cleanup is cut short.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.cancellation == ChildCancellation::TryCancel
+            && self.parent_close_policy == ParentClosePolicy::Terminate
+    }
+}
+
 /// What canceling a child workflow means to the parent that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ChildCancellation {

@@ -149,6 +149,11 @@ pub enum Command {
         /// No code is left that goes the other way.
         deprecated: bool,
     },
+    /// Say what the failure of a compensation means for those that were to run after it.
+    StopCompensatingOnFailure {
+        /// Whether they are not run.
+        stop: bool,
+    },
 }
 
 impl Command {
@@ -175,6 +180,7 @@ impl Command {
             Self::UpsertSearchAttributes { .. } => "attributes.upsert-search-attributes",
             Self::Patched { .. } => "info.patched",
             Self::ScheduleLocalActivity { .. } => "activities.schedule-local-activity",
+            Self::StopCompensatingOnFailure { .. } => "compensation.stop-compensating-on-failure",
         }
     }
 }

@@ -12,9 +12,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Compensations {
     pub entries: BTreeMap<CompensationId, Entry>,
+    /// Them by the scope that they are of. Those of a scope that has closed are its parent's.
+    by_scope: BTreeMap<ScopeId, BTreeSet<CompensationId>>,
     pub rounds: VecDeque<Round>,
     /// What failed, as text, of all rounds.
     pub failed: Vec<String>,
+    /// Whether the failure of one keeps those of its round that are left from running.
+    pub stop_on_failure: bool,
     /// Scheduled events of operations that have a compensation.
     pub sent: BTreeMap<OperationId, EventId>,
     /// Idempotency keys of those of them that are local activities.
@@ -28,7 +32,6 @@ pub(crate) struct Compensations {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub scope: ScopeId,
     pub undoes: Option<OperationId>,
     pub call: ActivityCall,
     pub when: CompensateWhen,
@@ -73,6 +76,17 @@ impl From<&Failure> for End {
     }
 }
 
+impl End {
+    /// Of an activity. If nobody knows what one of its attempts has done, no later one's end says
+    /// that there is nothing to undo.
+    pub(crate) fn of(unsettled: bool, close: &ActivityClose) -> Self {
+        match unsettled {
+            true => Self::Effective,
+            false => Self::from(close),
+        }
+    }
+}
+
 impl From<&ActivityClose> for End {
     fn from(close: &ActivityClose) -> Self {
         match close {
@@ -84,13 +98,27 @@ impl From<&ActivityClose> for End {
 }
 
 impl Compensations {
-    /// Registers an entry; `open` tells whether what it undoes has yet to end.
-    pub(crate) fn push(&mut self, entry: Entry, open: bool) -> CompensationId {
+    /// Registers an entry of a scope that is open; `open` tells whether what it undoes has yet to
+    /// end.
+    pub(crate) fn push(&mut self, scope: ScopeId, entry: Entry, open: bool) -> CompensationId {
         self.next += 1;
         self.open.extend(entry.undoes.filter(|_| open));
         let id = CompensationId(self.next);
         self.entries.insert(id, entry);
+        self.by_scope.entry(scope).or_default().insert(id);
         id
+    }
+
+    /// The entries of a scope that closes are the other one's from now on.
+    pub(crate) fn hand_over(&mut self, closed: ScopeId, to: ScopeId) {
+        let Some(mut fewer) = self.by_scope.remove(&closed) else {
+            return;
+        };
+        let theirs = self.by_scope.entry(to).or_default();
+        if theirs.len() < fewer.len() {
+            std::mem::swap(theirs, &mut fewer);
+        }
+        theirs.append(&mut fewer);
     }
 
     /// All that are registered or wait to be run.
@@ -137,11 +165,13 @@ impl Compensations {
         })
     }
 
-    /// Begins a round with the entries that `takes` accepts.
-    pub(crate) fn begin_round(&mut self, purpose: Purpose, takes: impl Fn(&Entry) -> bool) {
-        let mut taken: Vec<_> = self
-            .entries
-            .extract_if(.., |_, entry| takes(entry))
+    /// Begins a round with the entries of the scopes that `takes` accepts.
+    pub(crate) fn begin_round(&mut self, purpose: Purpose, takes: impl Fn(&ScopeId) -> bool) {
+        let of_them = self.by_scope.extract_if(.., |scope, _| takes(scope));
+        let ids: BTreeSet<_> = of_them.flat_map(|(_, ids)| ids).collect();
+        let entries = ids.into_iter();
+        let mut taken: Vec<_> = entries
+            .filter_map(|id| self.entries.remove_entry(&id))
             .collect();
         if crate::broken("R36") {
             taken.reverse();

@@ -9,7 +9,7 @@ mod v2;
 
 use crate::{Command, Digest, EventId, Failure, HistorySize, Input, LocalResolution, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub(crate) use v2::{since_v3, since_v4};
+pub(crate) use v2::{since_v3, since_v4, since_v5};
 
 /// What one commit adds to a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,8 +242,9 @@ pub enum DecodeError {
 
 /// The version that [`encode`] writes. Version 1 had no parents, origins and escalations, version 2
 /// no chains of runs, version 3 no limit on a run's workflow tasks and no counts of what was begun
-/// or asked again.
-pub const FORMAT_VERSION: u8 = 4;
+/// or asked again, version 4 no mark of what may have been done by an attempt that was lost and no
+/// count of workflow tasks that failed with a request to cancel.
+pub const FORMAT_VERSION: u8 = 5;
 
 /// What is stored in this encoding. A type that has changed says how its older form is read; since
 /// version 2 its new fields do, see `v2`.
@@ -292,7 +293,7 @@ pub fn decode<T: Persisted>(bytes: &[u8]) -> Result<T, DecodeError> {
     let body = &bytes[HEADER..];
     let _reading = v2::reading(bytes[0]);
     let decoded = match bytes[0] {
-        2 | 3 | FORMAT_VERSION => postcard::take_from_bytes(body),
+        2..=FORMAT_VERSION => postcard::take_from_bytes(body),
         1 => T::from_v1(body),
         found => {
             return Err(DecodeError::Version {

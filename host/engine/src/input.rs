@@ -4,7 +4,7 @@ use crate::{
     Chain, ChildClose, Digest, EventId, ExternalFailedCause, Failure, Fields, Millis,
     OperatorRequest, OperatorTarget, Origin, Payload, Reset, RetryState, StartChildFailedCause,
     Timestamp, Update,
-    frame::{since_v3, since_v4},
+    frame::{since_v3, since_v4, since_v5},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,10 @@ pub enum Input {
         started: Option<AttemptInfo>,
         /// How it ended.
         close: ActivityClose,
+        /// Whether an attempt of it ended without anybody knowing what it has done: it timed out,
+        /// or was lost with its host.
+        #[serde(deserialize_with = "since_v5")]
+        unsettled: bool,
     },
     /// A timer is due.
     TimerFired {

@@ -38,7 +38,7 @@ mod update;
 mod view;
 
 pub use activity::{
-    AttemptReset, Elsewhere, HeartbeatAnswer, PendingActivity, PendingState, Report,
+    AttemptReset, Attempts, Elsewhere, HeartbeatAnswer, PendingActivity, PendingState, Report,
     StartedAttempt, Verdict,
 };
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 
 use crate::{
     ActivityCall, ActivityClose, EventId, Failure, Input, Millis, OperationId, PendingActivity,
-    Report, TimeoutKind, Timestamp, Verdict, compensation::End,
+    Report, TimeoutKind, Timestamp, Verdict, compensation::End, frame::since_v5,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct LocalResolution {
     pub at: Timestamp,
     /// How.
     pub outcome: LocalOutcome,
+    /// Whether an attempt ended without anybody knowing what it has done.
+    #[serde(deserialize_with = "since_v5")]
+    pub unsettled: bool,
 }
 
 /// How it ended. Persisted: append variants, never reorder.
@@ -114,6 +117,8 @@ pub(crate) struct OpenLocal {
     pub attempt: u32,
     /// Why the one before it failed.
     pub last_failure: Option<Failure>,
+    /// Whether nobody knows what an attempt of an earlier stretch has done.
+    pub unsettled: bool,
     pub scheduled_at: Timestamp,
     /// The reason, if it was canceled and its end is waited for.
     pub canceled: Option<String>,
@@ -151,6 +156,7 @@ impl OpenLocal {
         let mut pending = PendingActivity::new(EventId(0), activity_id, call, self.scheduled_at);
         pending.attempt = self.attempt;
         pending.last_failure.clone_from(&self.last_failure);
+        pending.unsettled = self.unsettled;
         pending.cancel_requested.clone_from(&self.canceled);
         LocalOrder::Begin(Box::new(LocalActivity {
             operation,
@@ -164,7 +170,11 @@ impl OpenLocal {
 
     /// What its attempts so far mean for its compensation, if there is no other one.
     pub(crate) fn end(&self) -> End {
-        self.last_failure.as_ref().map_or(End::Void, End::from)
+        match &self.last_failure {
+            _ if self.unsettled => End::Effective,
+            Some(failure) => End::from(failure),
+            None => End::Void,
+        }
     }
 }
 
@@ -189,10 +199,9 @@ impl LocalActivity {
     /// How it ends if it is asked to stop while this host makes no attempt of it.
     #[must_use]
     pub fn stopped(&self) -> LocalOutcome {
-        match self.pending.last_failure.as_ref().map(End::from) {
-            Some(End::Effective) => LocalOutcome::Unsettled,
-            _ if self.begun_before => LocalOutcome::Unsettled,
-            _ => LocalOutcome::Closed(ActivityClose::Canceled {
+        match self.pending.unsettled || self.begun_before {
+            true => LocalOutcome::Unsettled,
+            false => LocalOutcome::Closed(ActivityClose::Canceled {
                 details: Vec::new(),
                 identity: String::new(),
             }),
@@ -257,6 +266,7 @@ mod tests {
         assert!(again(late) && !is_settled(&local));
         local.pending.start(Timestamp(3), "host");
         let failed = Report::Failed(Failure::application("E", "e"));
-        assert!(again(local.report(Timestamp(4), failed, second)) && is_settled(&local));
+        // That the next one failed does not tell what the first has done.
+        assert!(again(local.report(Timestamp(4), failed, second)) && !is_settled(&local));
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Cancellation {
     pub event_id: EventId,
     pub at: Timestamp,
     pub delivered: bool,
+    /// Workflow tasks that have failed with it.
+    pub failed_tasks: u32,
 }
 
 /// An input that no completed workflow task has delivered yet.
@@ -473,6 +475,9 @@ impl Run {
                 outcome,
                 history,
             }));
+        }
+        if let Some(cancel) = &mut self.cancel {
+            cancel.failed_tasks = cancel.failed_tasks.saturating_add(1);
         }
         if self.wants_task() {
             let attempt = attempt.saturating_add(1);

@@ -79,6 +79,8 @@ pub(crate) struct Child {
     /// Empty before its start was delivered.
     pub run_id: String,
     pub cancellation: ChildCancellation,
+    /// As [`crate::ChildCall::is_cut_short`].
+    pub cut_short: bool,
 }
 
 impl OperationKind {
@@ -195,12 +197,27 @@ impl Scopes {
         let id = ScopeId(self.next_scope);
         self.next_scope += 1;
         self.scopes.insert(id, Scope::new(parent, kind));
-        // A closed parent is forgotten; its late children have nobody who would close them but the
-        // guest.
-        if let Some(scope) = self.scopes.get_mut(&parent) {
-            scope.children.insert(id);
-        }
+        self.move_scope(id, self.open_or_root(parent));
         id
+    }
+
+    /// The scope, or the root if it is closed: a closed scope is forgotten, and its late children
+    /// have nobody who would close them but the guest.
+    pub(crate) fn open_or_root(&self, id: ScopeId) -> ScopeId {
+        match self.scopes.contains_key(&id) {
+            true => id,
+            false => ScopeId::ROOT,
+        }
+    }
+
+    /// Gives an open scope another parent, which is open.
+    pub(crate) fn move_scope(&mut self, id: ScopeId, parent: ScopeId) {
+        if let Some(scope) = self.scopes.get_mut(&id) {
+            scope.parent = parent;
+        }
+        if let Some(parent) = self.scopes.get_mut(&parent) {
+            parent.children.insert(id);
+        }
     }
 
     pub(crate) fn add_operation(

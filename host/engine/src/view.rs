@@ -30,6 +30,10 @@ pub struct OpenOperationView {
     pub what: String,
     /// Whether it was canceled and its end is waited for.
     pub canceled: bool,
+    /// Whether it is a child that is canceled without being waited for, and terminated when its
+    /// parent ends ([`crate::ChildCall::is_cut_short`]).
+    #[serde(default)]
+    pub cut_short: bool,
 }
 
 impl Run {
@@ -78,5 +82,6 @@ fn operation(id: OperationId, open: &Operation) -> OpenOperationView {
         operation: id,
         what,
         canceled: open.canceled.is_some(),
+        cut_short: matches!(&open.kind, OperationKind::Child(child) if child.cut_short),
     }
 }

@@ -157,6 +157,7 @@ fn every_variant() -> Frame {
         scheduled_event_id: EventId(5),
         started: Some(attempt.clone()),
         close,
+        unsettled: false,
     }));
     let mut records: Vec<_> = inputs
         .into_iter()

@@ -113,6 +113,7 @@ fn activity_of_version_2() -> PendingActivity {
         reset: AttemptReset::None,
         scheduled_by: None,
         begun: 0,
+        unsettled: false,
         heard_since: Timestamp(0),
     }
 }
@@ -135,11 +136,11 @@ fn a_reset_of_an_attempt_is_stored_as_the_bool_that_it_was() {
             reset,
             ..activity_of_version_2()
         };
-        // Behind it are the name of a run, which is not there, and a count.
+        // Behind it are the name of a run, which is not there, a count and a mark.
         let bytes = encode(&activity);
-        bytes[bytes.len() - 3..].to_vec()
+        bytes[bytes.len() - 4..].to_vec()
     };
-    assert_eq!(bytes(AttemptReset::None), [0, 0, 0]);
-    assert_eq!(bytes(AttemptReset::Restart), [1, 0, 0]);
-    assert_eq!(bytes(AttemptReset::Forget), [2, 0, 0]);
+    assert_eq!(bytes(AttemptReset::None), [0, 0, 0, 0]);
+    assert_eq!(bytes(AttemptReset::Restart), [1, 0, 0, 0]);
+    assert_eq!(bytes(AttemptReset::Forget), [2, 0, 0, 0]);
 }

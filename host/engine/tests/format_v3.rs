@@ -1,4 +1,4 @@
-//! What versions 3 and 4 can hold is read for ever, and the fixtures together have each kind of
+//! What versions 3 to 5 can hold is read for ever, and the fixtures together have each kind of
 //! input and command there is.
 //!
 //! `UPDATE_FIXTURES=1` writes fixtures that are missing. One that was released is never written
@@ -194,6 +194,7 @@ fn resolutions() -> Vec<LocalResolution> {
         attempt: 2,
         at: Timestamp(13),
         outcome,
+        unsettled: false,
     };
     outcomes.map(resolution).to_vec()
 }
@@ -411,6 +412,74 @@ fn what_version_4_has_loads_for_ever() {
     assert_eq!(decode::<RunSummary>(&stored), Ok(summary_v4()));
 }
 
+/// What version 5 has more than version 4.
+fn frame_v5() -> Frame {
+    let input = Input::ActivityClosed {
+        scheduled_event_id: EventId(5),
+        started: None,
+        close: ActivityClose::Canceled {
+            details: vec![Payload::json("1")],
+            identity: "worker".into(),
+        },
+        unsettled: true,
+    };
+    let lost = |resolution| LocalResolution {
+        unsettled: true,
+        ..resolution
+    };
+    let outcome = TaskOutcome::CompletedWithLocal {
+        digest: Digest([7; 32]),
+        commands: vec![Issued {
+            delivery: 0,
+            command: Command::StopCompensatingOnFailure { stop: true },
+        }],
+        resolutions: resolutions().into_iter().map(lost).collect(),
+    };
+    Frame {
+        first_event_id: EventId(1),
+        next_event_id: EventId(9),
+        records: vec![
+            Record::Input {
+                at: Timestamp(1),
+                input,
+            },
+            Record::Task(TaskRecord {
+                started_at: Timestamp(2),
+                attempt: 1,
+                outcome,
+                history: HistorySize::default(),
+            }),
+        ],
+    }
+}
+
+fn activity_v5() -> PendingActivity {
+    PendingActivity {
+        unsettled: true,
+        ..activity_v4()
+    }
+}
+
+fn summary_v5() -> RunSummary {
+    RunSummary {
+        undelivered_tasks: 4,
+        ..summary_v4()
+    }
+}
+
+#[test]
+fn what_version_5_has_loads_for_ever() {
+    let stored = fixture("frame-v5.bin", &frame_v5());
+    assert_eq!(stored[0], 5);
+    assert_eq!(decode::<Frame>(&stored), Ok(frame_v5()));
+    let stored = fixture("activity-v5.bin", &activity_v5());
+    let mut expected = activity_v5();
+    expected.started = None;
+    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
+    let stored = fixture("summary-v5.bin", &summary_v5());
+    assert_eq!(decode::<RunSummary>(&stored), Ok(summary_v5()));
+}
+
 /// The number of a kind of input. A new one has to be written into a fixture, and in here.
 fn kind_of_input(input: &Input) -> usize {
     match input {
@@ -458,6 +527,7 @@ fn kind_of_command(command: &Command) -> usize {
         Command::UpsertMemo { .. } => 17,
         Command::UpsertSearchAttributes { .. } => 18,
         Command::Patched { .. } => 19,
+        Command::StopCompensatingOnFailure { .. } => 20,
     }
 }
 
@@ -478,5 +548,5 @@ fn the_fixtures_have_each_kind_of_input_and_command() {
     }
     let all = |count: usize| (0..count).collect::<BTreeSet<_>>();
     assert_eq!(inputs, all(19));
-    assert_eq!(commands, all(20));
+    assert_eq!(commands, all(21));
 }

@@ -38,6 +38,8 @@ mod support;
 mod temporal;
 #[path = "scenarios/undone.rs"]
 mod undone;
+#[path = "scenarios/undone_scopes.rs"]
+mod undone_scopes;
 
 use CancellationType::{Abandon, TryCancel, WaitCancellationCompleted as Wait};
 use sandglass_engine::*;

@@ -442,6 +442,7 @@ mod tests {
             scheduled_event_id: EventId(id),
             started: None,
             close: ActivityClose::Completed(Payload::null()),
+            unsettled: false,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
 use sandglass_engine::{
     CancelState, ChainSummary, Digest, Elsewhere, Escalation, EventId, Failure, Fields,
     ForceRequest, Input, OperatorRequest, Origin, Payload, PendingActivity, PendingState,
-    RunSummary, Status, TaskFailedCause, Timestamp, UpdateCounts, broken, decode,
+    RunSummary, SearchValue, Status, TaskFailedCause, Timestamp, UpdateCounts, broken, decode,
 };
 use sandglass_store::{Reader, RunRow};
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,8 @@ pub struct CancelDescription {
     /// Requests after it.
     pub repeats: u64,
     /// How many workflow tasks have failed since it was recorded, if it has not reached the run's
-    /// code for that: at least 3 in a row. Why the last one did is in the description's task.
+    /// code for that: at least 3, or one if there is no component for the run. Why the last one
+    /// did is in the description's task.
     #[serde(default)]
     pub undeliverable: Option<u32>,
 }
@@ -218,17 +219,51 @@ pub struct RunListing {
     pub parent: Option<Origin>,
 }
 
+/// Workflow tasks in a row that have to fail before a run is reported to have problems.
+const REPORTED_AFTER: u32 = 5;
+
+/// The search attribute by which Temporal reports them, which no run can set.
+const REPORTED_PROBLEMS: &str = "TemporalReportedProblems";
+
+/// The search attributes as they are shown: with one that reports workflow tasks that keep failing.
+fn shown_attributes(summary: &RunSummary) -> Fields {
+    let mut shown = summary.search_attributes.clone();
+    let fails = summary.status == Status::Running
+        && summary.task_pending
+        && summary.task_attempt > REPORTED_AFTER;
+    if let (true, Some((cause, _))) = (fails, &summary.task_failure) {
+        let problems = match cause {
+            TaskFailedCause::TimedOut => [
+                "category=WorkflowTaskTimedOut".into(),
+                "cause=WorkflowTaskTimedOutCauseStartToClose".into(),
+            ],
+            cause => [
+                "category=WorkflowTaskFailed".into(),
+                format!("cause=WorkflowTaskFailedCause{cause:?}"),
+            ],
+        };
+        let problems = SearchValue::KeywordList(problems.into());
+        shown.insert(REPORTED_PROBLEMS.into(), problems.to_payload());
+    }
+    shown
+}
+
 /// Workflow tasks that have to fail before a request to cancel counts as undeliverable.
 const UNDELIVERABLE_AFTER: u32 = 3;
 
-/// The failed workflow tasks that keep a recorded request from the run's code. The count begins
-/// anew with each input, so all of them came after the request.
+/// The failed workflow tasks that keep a recorded request from the run's code. Without its
+/// component none will succeed, so the first one tells.
 fn undeliverable(summary: &RunSummary) -> Option<u32> {
     let waits = summary.status == Status::Running
         && summary.task_pending
         && summary.cancel_state == CancelState::Requested;
-    let failed = summary.task_attempt.saturating_sub(1);
-    (waits && failed >= UNDELIVERABLE_AFTER && !broken("R31")).then_some(failed)
+    let failed = summary.undelivered_tasks;
+    let cause = summary.task_failure.as_ref().map(|(cause, _)| *cause);
+    let enough = match cause {
+        Some(TaskFailedCause::BadBinary) => 1,
+        _ => UNDELIVERABLE_AFTER,
+    };
+    (waits && failed >= enough && !broken("R31")).then_some(failed)
 }
 
 impl ActivityDescription {
@@ -279,6 +314,7 @@ impl RunDescription {
     fn new(row: &RunRow, summary: RunSummary) -> Self {
         let open = summary.status == Status::Running;
         let undeliverable = undeliverable(&summary);
+        let search_attributes = shown_attributes(&summary);
         Self {
             workflow_id: row.workflow_id.clone(),
             run_id: row.run_id.clone(),
@@ -306,7 +342,7 @@ impl RunDescription {
             first_run_id: row.first_run_id.clone(),
             chain: summary.chain,
             memo: summary.memo,
-            search_attributes: summary.search_attributes,
+            search_attributes,
             paused: summary.paused.filter(|_| open),
             task: (open && summary.task_pending).then_some(TaskDescription {
                 attempt: summary.task_attempt,
@@ -368,6 +404,7 @@ impl RunListing {
         let summary = summary_of(row)?;
         Ok(Self {
             undeliverable: undeliverable(&summary),
+            search_attributes: shown_attributes(&summary),
             paused: summary.paused.is_some() && summary.status == Status::Running,
             workflow_id: row.workflow_id.clone(),
             run_id: row.run_id.clone(),
@@ -378,7 +415,6 @@ impl RunListing {
             cancel_state: summary.cancel_state,
             uncompensated: summary.uncompensated,
             memo: summary.memo,
-            search_attributes: summary.search_attributes,
             history_length: summary.next_event_id.0.saturating_sub(1),
             first_run_id: row.first_run_id.clone(),
             parent: summary.parent,

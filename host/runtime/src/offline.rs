@@ -345,10 +345,11 @@ impl Opened {
             row,
             summary,
         };
-        let run = replay(frames.clone(), None).map_err(|error| Error::Damaged {
+        let mut run = replay(frames.clone(), None).map_err(|error| Error::Damaged {
             run_id: head.row.run_id.clone(),
             reason: error.to_string(),
         })?;
+        run.restore_undelivered(head.summary.undelivered_tasks);
         Ok(Self {
             store,
             reader,

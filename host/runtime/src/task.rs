@@ -13,8 +13,8 @@ use crate::{
     writer::{EarlySlot, Part, Settled, Submission, Token},
 };
 use sandglass_engine::{
-    EventId, Failure, FrameOutput, Input, Record, Run, Status, TaskFailedCause, TaskFailure,
-    Timestamp, broken,
+    Attempts, EventAttributes, EventId, Failure, FrameOutput, Input, Record, Run, Status,
+    TaskFailedCause, TaskFailure, Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -368,15 +368,15 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Whether a worker has begun the activity. If not, none will until this step is through (R18).
-    fn is_started(&self, id: EventId) -> bool {
+    /// Whether a worker is at the activity. If not, none will be until this step is through (R18).
+    fn attempts(&self, id: EventId) -> Attempts {
         match self.cell.lock().activities.get_mut(&id) {
-            Some(slot) if slot.closing || slot.pending.started.is_some() => true,
+            Some(slot) if slot.closing => Attempts::Running,
             Some(slot) => {
-                slot.held = true;
-                false
+                slot.held = slot.pending.started.is_none();
+                slot.pending.attempts()
             }
-            None => false,
+            None => Attempts::None { unsettled: false },
         }
     }
 
@@ -387,7 +387,7 @@ impl<'a> Step<'a> {
             // Those that it did not ask for any more, when it was tried again, are forgotten.
             output.changes.locals_open.get_or_insert_default();
         }
-        log_completed(output.as_ref(), run.status());
+        log_completed(output.as_ref(), &run);
         if let Some(failure) = self.unknown_successor(output.as_ref()) {
             return self.task_failed(started_at, failure);
         }
@@ -482,7 +482,7 @@ impl<'a> Step<'a> {
 }
 
 /// One line for whoever wants to see each workflow task. Those that fail are told of as warnings.
-fn log_completed(output: Option<&FrameOutput>, status: &Status) {
+fn log_completed(output: Option<&FrameOutput>, run: &Run) {
     let Some(output) = output else {
         return;
     };
@@ -494,9 +494,26 @@ fn log_completed(output: Option<&FrameOutput>, status: &Status) {
     tracing::debug!(
         commands = commands.unwrap_or(0),
         events = output.events.len(),
-        run = status.name(),
+        run = run.status().name(),
         "workflow task completed"
     );
+    for event in &output.events {
+        if let EventAttributes::StartChildWorkflowExecutionInitiated {
+            workflow_id, call, ..
+        } = &event.attributes
+            && call.is_cut_short()
+        {
+            tracing::warn!(
+                child = workflow_id,
+                "it is canceled without being waited for and terminated when its parent ends: it \
+                 may have no time to clean up"
+            );
+        }
+    }
+    let unfinished = run.update_counts().in_flight;
+    if run.status() != &Status::Running && unfinished > 0 {
+        tracing::warn!(unfinished, "the run has ended before all of its updates");
+    }
 }
 
 /// Whether a mail that arrived during the closing task means that the task must not close the run.

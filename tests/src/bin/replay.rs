@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use sandglass::store::{ListFilter, Reader, RunStatus, SqliteStore};
 use sandglass::{Host, ManualClock};
 use sandglass_engine::{
-    Command, Frame, Issued, Limits, Payload, Record, Run, Status, Timestamp, decode, drive, replay,
+    Attempts, Command, Frame, Issued, Limits, Payload, Record, Run, Status, Timestamp, decode,
+    drive, replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
 use std::{env, path::Path, sync::Arc, time::Duration};
@@ -116,7 +117,7 @@ fn run_again(component: &WorkflowComponent, recorded: Vec<Frame>) -> Result<()> 
                 };
                 let (task, driven) = drive(run.begin(record.started_at, digest), &mut instance);
                 driven?;
-                run = task.finish_with(|_| true)?;
+                run = task.finish_with(|_| Attempts::Running)?;
                 let output = run.take_frame().context("a task adds to the history")?;
                 ensure!(!output.frame.records.is_empty());
                 print_tasks(&[output.frame]);

@@ -2,9 +2,9 @@
 //! nothing once they are canceled, compensations that run once and in reverse, nothing after the end.
 
 use sandglass_engine::{
-    ActivityCall, Answer, Command, CompensateWhen, CompensationId, EventAttributes, EventId, Frame,
-    GuestEvent, HistoryEvent, Issued, Limits, OperationId, Outcome, Payload, Record, Run, ScopeId,
-    ScopeKind, Status, TaskOutcome, TaskRecord, history,
+    ActivityCall, Answer, Attempts, Command, CompensateWhen, CompensationId, EventAttributes,
+    EventId, Frame, GuestEvent, HistoryEvent, Input, Issued, Limits, OperationId, Outcome, Payload,
+    Record, Run, ScopeId, ScopeKind, Status, TaskOutcome, TaskRecord, Timestamp, history,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +66,7 @@ fn replayed(frames: &[Frame]) -> Result<(Run, Model), String> {
             record => {
                 let inputs = record.inputs().map(|(at, input)| (at, input.clone()));
                 let inputs: Vec<_> = inputs.collect();
+                model.unsettled.extend(inputs.iter().filter_map(unsettled));
                 let mut results = run.append_all(inputs).into_iter();
                 if let Some(error) = results.find_map(Result::err) {
                     return Err(format!("a recorded input is refused: {error}"));
@@ -94,6 +95,8 @@ struct Model {
     /// Scopes that must start nothing any more.
     dead: BTreeSet<ScopeId>,
     entries: Vec<Entry>,
+    /// Scheduled events of activities of which nobody knows what an attempt has done.
+    unsettled: BTreeSet<EventId>,
     /// Ids of the activities that the guest has asked for.
     asked: BTreeMap<String, OperationId>,
     /// Where the task under way begins in the history.
@@ -145,7 +148,7 @@ impl Model {
             return Err(format!("{left:?} is of an activation that there is not"));
         }
         // What nobody had begun is recorded as an input of its own.
-        task.finish_with(|_| true)
+        task.finish_with(|_| Attempts::Running)
             .map_err(|failure| failure.to_string())
     }
 
@@ -257,7 +260,7 @@ impl Model {
     /// Each ran at most once; after a failed end all that had an effect ran, newest first.
     fn compensations(mut self, events: &[HistoryEvent]) -> Result<(), String> {
         let ran = self.ran(events)?;
-        let ended = ends_of(events, &self.asked);
+        let ended = ends_of(events, &self.asked, &self.unsettled);
         for entry in &self.entries {
             let end = entry.undoes.and_then(|operation| ended.get(&operation));
             let void = entry.undoes.is_some() && end != Some(&true) && end.is_some();
@@ -330,10 +333,23 @@ impl Model {
     }
 }
 
+/// The activity that an input ends, if nobody knows what an attempt of it has done.
+fn unsettled((_, input): &(Timestamp, Input)) -> Option<EventId> {
+    match input {
+        Input::ActivityClosed {
+            scheduled_event_id,
+            unsettled: true,
+            ..
+        } => Some(*scheduled_event_id),
+        _ => None,
+    }
+}
+
 /// How the guest's activities ended: whether with an effect.
 fn ends_of(
     events: &[HistoryEvent],
     asked: &BTreeMap<String, OperationId>,
+    unsettled: &BTreeSet<EventId>,
 ) -> BTreeMap<OperationId, bool> {
     let mut scheduled = BTreeMap::new();
     let mut ended = BTreeMap::new();
@@ -360,7 +376,10 @@ fn ends_of(
             }
             | EventAttributes::ActivityTaskCanceled {
                 scheduled_event_id, ..
-            } => (scheduled_event_id, false),
+            } => (
+                scheduled_event_id,
+                unsettled.contains(scheduled_event_id),
+            ),
             _ => continue,
         };
         if let Some(operation) = scheduled.get(id) {
@@ -373,7 +392,6 @@ fn ends_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sandglass_engine::Timestamp;
 
     /// Two activities, `a` and then `b`, each with its compensation, and a failed end.
     fn failed() -> Model {

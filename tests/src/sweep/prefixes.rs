@@ -94,9 +94,11 @@ fn is_alone(frames: &[Frame], events: &[HistoryEvent]) -> bool {
         let continues = name.contains("ContinuedAsNew");
         is_local || continues || name.contains("Child") || name.contains("External")
     };
-    // A run that follows another, or may be followed, has its chain in the store with it.
+    // A run that follows another, or may be followed, has its chain in the store with it; so has one
+    // that a reset made.
     let is_chained = |input: &Input| match input {
         Input::Started(start) => start.chain != sandglass_engine::Chain::default(),
+        Input::Reset(_) => true,
         _ => false,
     };
     let records = frames.iter().flat_map(|frame| &frame.records);

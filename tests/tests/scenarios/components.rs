@@ -2,7 +2,7 @@
 
 use sandglass::store::{Reader as _, SqliteStore};
 use sandglass::{Host, RunHandle, StartError, StartOptions, UpgradeOptions, UpgradeOutcome};
-use sandglass_engine::Digest;
+use sandglass_engine::{Digest, Limits};
 use sandglass_tests::{compiled, component};
 use std::path::Path;
 
@@ -15,7 +15,10 @@ fn guest(name: &str) -> Vec<u8> {
 }
 
 async fn host(db: &Path) -> Host {
-    let builder = Host::builder().store(db).compile_cache(compiled());
+    let builder = Host::builder()
+        .store(db)
+        .compile_cache(compiled())
+        .limits(Limits::temporal());
     builder.build().await.unwrap()
 }
 

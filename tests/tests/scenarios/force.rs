@@ -28,9 +28,12 @@ async fn a25_force_on_canceling() {
         assert_eq!(first.disposition, Disposition::Recorded);
         run.until(scenario("A25")).await;
         assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
-        let (request, _) = run.handle.describe().await.unwrap().force.unwrap();
-        assert_eq!(request.trigger, Trigger::Request);
-        let again = run.handle.force(force(true)).await.unwrap();
+        let described = run.handle.describe().await.unwrap();
+        assert_eq!(described.cancel_state, CancelState::ForceRequested);
+        let (request, _) = described.force.unwrap();
+        let asked = (request.rung, request.trigger);
+        assert_eq!(asked, (Escalation::Force, Trigger::Request));
+        let again = run.handle.force(force(false)).await.unwrap();
         let closed = Disposition::AlreadyClosed(Status::Canceled { details: vec![] });
         assert_eq!(again.disposition, closed);
         w.advance(2 * HOUR_MS);

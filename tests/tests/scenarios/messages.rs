@@ -73,6 +73,31 @@ async fn a_query_waits_for_the_workflow_task_that_is_pending() {
 }
 
 #[tokio::test]
+async fn r36_queries_are_answered_while_compensations_run() {
+    plain(async |w| {
+        let run = w.start("undone_slowly").await;
+        let done = "WES,T,AS,AB,AC,T,AS,AB,AC,T,TS";
+        run.until(done).await;
+        run.cancel().await;
+        w.probe.started("Work", 1).await;
+        let undoing = format!("{done},CR,T,TC,AS,AB,AC,T,AS");
+        run.until(&undoing).await;
+        // As of the last time that the code was entered.
+        assert_eq!(asked(&run, "at").await.unwrap(), "\"the timer\"");
+        run.until(&undoing).await;
+        assert_eq!(described(&run).await.status, Status::Running);
+        w.probe.finish();
+        while described(&run).await.status == Status::Running {
+            w.advance(200);
+            w.host.idle().await;
+        }
+        run.until(&format!("{undoing},AB,AC,T,WX")).await;
+        assert_eq!(asked(&run, "at").await.unwrap(), "\"the timer\"");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_a_query_changes_is_lost_to_the_run() {
     plain(async |w| {
         let run = w.start("holder").await;
@@ -221,6 +246,11 @@ async fn a_run_that_ends_leaves_an_update_unanswered() {
         note(&run, "end").await;
         assert_eq!(run.result().await, "\"end\"");
         run.until("WES,T,T,UA,TS,SG,T,WC").await;
+        let log = run.log().concat();
+        assert!(
+            log.contains("the run has ended before all of its updates"),
+            "{log}"
+        );
         let answer = updated(&run, UpdateOptions::new("upd").id("u1")).await;
         assert_eq!(answer.unwrap(), "AcceptedUpdateCompletedWorkflow");
     })

@@ -1,8 +1,8 @@
-//! What operators do to a run: R40, and B15 on one scope and one activity.
+//! What operators do to a run: R40, B14 (a request taken back), B15 on one scope and one activity.
 
 use super::plain;
-use sandglass::Error;
-use sandglass_engine::{OperatorRequest, ScopeId};
+use sandglass::{Error, ResetOptions};
+use sandglass_engine::{EventAttributes, OperatorRequest, ResetPoint, ScopeId, Status};
 use sandglass_semantics::scenario;
 
 fn request() -> OperatorRequest {
@@ -71,6 +71,53 @@ async fn b15_an_operator_cancels_an_activity() {
         );
         run.cancel().await;
         run.until(scenario("B15_activity")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b14_a_request_is_taken_back() {
+    plain(async |w| {
+        let run = w.start("undone_slowly").await;
+        let done = "WES,T,AS,AB,AC,T,AS,AB,AC,T,TS";
+        run.until(done).await;
+        run.cancel().await;
+        w.probe.started("Work", 1).await;
+        w.probe.finish();
+        while run.handle.describe().await.unwrap().status == Status::Running {
+            w.advance(200);
+            w.host.idle().await;
+        }
+        run.until(&format!("{done},CR,T,TC,AS,AB,AC,T,AS,AB,AC,T,WX"))
+            .await;
+        let begun = w.probe.until("A", |_| true).await.started;
+        let options = ResetOptions {
+            reason: "a mistake".into(),
+            request_id: Some("uncancel".into()),
+            ..ResetOptions::to(ResetPoint::BeforeCancel)
+        };
+        let new = w.adopt(run.handle.reset(options).await.unwrap());
+        new.until_ends(",TS,Ts,Tb,Tf(RESET_WORKFLOW),T").await;
+        w.advance(3_600_000);
+        assert_eq!(new.result().await, "1");
+        // What was done is not done again, nor undone.
+        let again = w.probe.until("A", |_| true).await.started;
+        assert_eq!(again, begun);
+        let asked = |attributes: &EventAttributes| match attributes {
+            EventAttributes::ActivityTaskScheduled { call, .. } => Some(call.activity_type.clone()),
+            _ => None,
+        };
+        let events = new.events().await;
+        let asked: Vec<_> = events
+            .iter()
+            .filter_map(|event| asked(&event.attributes))
+            .collect();
+        assert_eq!(asked, ["A", "B"]);
+        assert!(
+            !new.history().await.contains("CR"),
+            "{}",
+            new.history().await
+        );
     })
     .await;
 }

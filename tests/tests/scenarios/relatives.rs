@@ -102,6 +102,22 @@ async fn s24_child_that_is_abandoned() {
 }
 
 #[tokio::test]
+async fn a_child_whose_cleanup_is_cut_short_is_warned_of() {
+    plain(async |w| {
+        let parent = start_for(w, "cuts_short", "cut-short-child").await;
+        parent.until_skeleton("WES,CI,CS").await;
+        let child = w.child("cut-short-child");
+        child.until("WES,T,TS").await;
+        parent.cancel().await;
+        parent.until_skeleton("WES,CI,CS,CR,XI,WX").await;
+        child.closed().await;
+        let log = parent.log().concat();
+        assert!(log.contains("it may have no time to clean up"), "{log}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a16_other_runs() {
     plain(async |w| {
         let other = w.start("a01").await;

@@ -127,6 +127,7 @@ impl From<InputV1> for Input {
                 scheduled_event_id,
                 started,
                 close,
+                unsettled: false,
             },
             InputV1::TimerFired { started_event_id } => Self::TimerFired { started_event_id },
             InputV1::Terminated {

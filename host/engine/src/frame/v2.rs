@@ -1,7 +1,7 @@
-//! Versions 2 and 3 of what is persisted, as far as later ones differ. They are read for ever.
+//! Versions 2 to 4 of what is persisted, as far as later ones differ. They are read for ever.
 //!
 //! A later version only has more: variants at the end of enums, which an older frame does not use,
-//! and fields. A type that got one marks it with `deserialize_with = "since_v3"`, or `since_v4`.
+//! and fields. A type that got one marks it with `deserialize_with = "since_v3"`, or a later one.
 //! Where an older value is read, nothing stands in the bytes for that field and it gets its
 //! default. So no type that holds another one needs a second form for the change of the other.
 
@@ -43,6 +43,15 @@ where
     T: Deserialize<'de> + Default,
 {
     since(4, deserializer)
+}
+
+/// Reads a field that versions 1 to 4 do not have.
+pub(crate) fn since_v5<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    since(5, deserializer)
 }
 
 fn since<'de, D, T>(version: u8, deserializer: D) -> Result<T, D::Error>

@@ -80,6 +80,7 @@ impl Run {
                 scheduled_event_id,
                 started,
                 close,
+                ..
             } => {
                 let started_event_id = started.as_ref().map_or(EventId(0), |attempt| {
                     let attributes = EventAttributes::ActivityTaskStarted {
@@ -162,6 +163,7 @@ impl Run {
             event_id,
             at,
             delivered: false,
+            failed_tasks: 0,
         });
     }
 

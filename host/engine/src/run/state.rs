@@ -4,7 +4,7 @@ use super::{PendingTask, Run};
 use crate::{
     CancelRequest, ChainSummary, Escalation, EventId, Failure, Fields, ForceRequest, Millis,
     OperatorRequest, Origin, Payload, ScopeId, TaskFailedCause, Timestamp, UpdateCounts,
-    frame::{since_v3, since_v4},
+    frame::{since_v3, since_v4, since_v5},
 };
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +207,10 @@ pub struct RunSummary {
     /// counts (R2).
     #[serde(deserialize_with = "since_v4")]
     pub cancel_repeats: u64,
+    /// Workflow tasks that have failed with a request to cancel that no completed one has
+    /// delivered; 0 without such a request (R31).
+    #[serde(deserialize_with = "since_v5")]
+    pub undelivered_tasks: u32,
 }
 
 impl Run {
@@ -244,6 +248,18 @@ impl Run {
             lineage: self.lineage.clone(),
             reset_request: self.reset_request.clone(),
             cancel_repeats: 0,
+            undelivered_tasks: match &self.cancel {
+                Some(cancel) if !cancel.delivered => cancel.failed_tasks,
+                _ => 0,
+            },
+        }
+    }
+
+    /// Restores the count of workflow tasks that failed with a request to cancel, those that were
+    /// not recorded included, after a rebuild from frames. A lower count changes nothing.
+    pub fn restore_undelivered(&mut self, count: u32) {
+        if let Some(cancel) = &mut self.cancel {
+            cancel.failed_tasks = count.max(cancel.failed_tasks);
         }
     }
 

@@ -99,21 +99,27 @@ impl Task {
         }
     }
 
-    /// Closes a scope and the scopes below it that are not detached (rule 9).
+    /// Closes a scope and the scopes below it that are not detached (rule 9). What is registered
+    /// to be undone in them is its parent's from now on.
     pub(super) fn close_scope(&mut self, id: ScopeId) {
         let info = self.by_code("scope closed".into());
+        let parent = self.run.scopes.scope(id).map(|scope| scope.parent);
+        let parent = parent.unwrap_or(ScopeId::ROOT);
         let mut rest = vec![id];
         while let Some(id) = rest.pop() {
             let Some(scope) = self.run.scopes.remove_scope(id) else {
                 continue;
             };
+            self.run.compensations.hand_over(id, parent);
             for operation in scope.operations {
                 self.cancel_operation(operation, &info);
             }
             for child in scope.children.into_iter().rev() {
-                let kind = self.run.scopes.scope(child).map(|scope| scope.kind);
-                if kind.is_some_and(|kind| kind != ScopeKind::Detached) {
-                    rest.push(child);
+                match self.run.scopes.scope(child).map(|scope| scope.kind) {
+                    // It goes on without the scope that it was opened in.
+                    Some(ScopeKind::Detached) => self.run.scopes.move_scope(child, parent),
+                    Some(_) => rest.push(child),
+                    None => {}
                 }
             }
         }

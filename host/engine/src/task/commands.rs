@@ -116,10 +116,11 @@ impl Task {
                 Answer::Done
             }
             Command::Compensate { scope } => Answer::Operation(self.compensate(scope)),
-            Command::Complete { outcome } => {
-                self.complete(outcome);
+            Command::StopCompensatingOnFailure { stop } => {
+                self.run.compensations.stop_on_failure = stop;
                 Answer::Done
             }
+            Command::Complete { outcome } => self.complete(outcome),
             Command::StartChild { scope, call } => Answer::Operation(self.start_child(scope, call)),
             Command::SignalExternal {
                 scope,
@@ -247,13 +248,11 @@ impl Task {
             self.run.compensations.locals.insert(operation, key);
         }
         let open = undoes.is_some_and(|operation| self.is_open(operation));
-        let entry = Entry {
-            scope,
-            undoes,
-            call,
-            when,
-        };
-        let id = self.run.compensations.push(entry, open);
+        let entry = Entry { undoes, call, when };
+        let id = self
+            .run
+            .compensations
+            .push(self.run.scopes.open_or_root(scope), entry, open);
         if let Some(operation) = undoes
             && self.run.scopes.operation(operation).is_some_and(|o| o.void)
         {
@@ -284,13 +283,13 @@ impl Task {
         let purpose = Purpose::Resolve(operation);
         self.run
             .compensations
-            .begin_round(purpose, |entry| below.contains(&entry.scope));
+            .begin_round(purpose, |scope| below.contains(scope));
         self.advance_compensation();
         operation
     }
 
     /// The main function has ended: what is left to do is the host's (rule 12).
-    fn complete(&mut self, outcome: Outcome) {
+    fn complete(&mut self, outcome: Outcome) -> Answer {
         self.run.guest_done = true;
         self.queue.clear();
         let failed = matches!(outcome, Outcome::Failed(_));
@@ -299,6 +298,7 @@ impl Task {
             .begin_round(Purpose::Close(outcome), |_| failed);
         self.drop_locals();
         self.advance_compensation();
+        Answer::Done
     }
 
     pub(super) fn plan(&mut self, planned: Planned) {

@@ -53,20 +53,26 @@ impl Task {
         call
     }
 
-    /// The running compensation has ended. A failure does not stop the others.
+    /// The running compensation has ended. A failure does not stop the others, unless the guest
+    /// has said so; then they are told of as not run.
     pub(super) fn compensation_ended(&mut self, operation: OperationId, failure: Option<Failure>) {
         let compensations = &mut self.run.compensations;
+        let mut failed: Vec<_> = failure.iter().map(ToString::to_string).collect();
+        if failure.is_some() && compensations.stop_on_failure {
+            while let Some(entry) = compensations.next_entry() {
+                let name = entry.call.activity_type;
+                failed.push(format!(
+                    "{name} was not run: a compensation before it failed"
+                ));
+            }
+        }
         if let Some(round) = compensations.rounds.front_mut()
             && round.current == Some(operation)
         {
             round.current = None;
-            round
-                .failed
-                .extend(failure.as_ref().map(ToString::to_string));
+            round.failed.extend_from_slice(&failed);
         }
-        compensations
-            .failed
-            .extend(failure.map(|failure| failure.to_string()));
+        compensations.failed.extend(failed);
     }
 
     fn end_round(&mut self) {

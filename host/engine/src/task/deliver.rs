@@ -68,10 +68,11 @@ impl Task {
                 scheduled_event_id,
                 started,
                 close,
+                unsettled,
             } => {
                 let identity = started.map_or_else(String::new, |attempt| attempt.identity);
                 let ids = (scheduled_event_id, started_event_id, identity);
-                self.apply_activity_close(resolves?, ids, close)
+                self.apply_activity_close(resolves?, ids, close, unsettled)
             }
             Input::TimerFired { .. } => self.apply_timer(at, resolves?),
             Input::ChildStarted { run_id, .. } => self.apply_child_started(concerns?, run_id),
@@ -146,8 +147,10 @@ impl Task {
         id: OperationId,
         ids: (EventId, EventId, String),
         close: ActivityClose,
+        unsettled: bool,
     ) -> Option<GuestEvent> {
-        self.run.compensations.settle(id, End::from(&close));
+        let end = End::of(unsettled, &close);
+        self.run.compensations.settle(id, end);
         let event = self.resolve_activity(id, ids, close);
         // What has just settled may be what compensations waited for.
         self.advance_compensation();

@@ -2,9 +2,9 @@
 
 use super::{Planned, Task};
 use crate::{
-    ActivityCall, ActivityClose, EventAttributes, EventId, FailureInfo, Initiator, Input, Millis,
-    OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, Run, Status, TaskFailure,
-    TaskOutcome, TaskRecord,
+    ActivityCall, ActivityClose, Attempts, EventAttributes, EventId, FailureInfo, Initiator, Input,
+    Millis, OperationId, Outcome, Payload, PendingActivity, PendingTimer, Record, Run, Status,
+    TaskFailure, TaskOutcome, TaskRecord,
     local::LocalPhase,
     run::{OpenActivity, OpenTimer, PendingTask},
     scopes::OperationState,
@@ -24,25 +24,25 @@ impl Task {
             // What became of unstarted activities is recorded next.
             return Ok(self.into_history()?.0);
         }
-        self.finish_with(|_| false)
+        self.finish_with(|_| Attempts::None { unsettled: false })
     }
 
-    /// Ends a live task. `started` tells whether an attempt of a pending activity is running or
-    /// has ended with a report that is not recorded yet; one that is canceled before that closes
-    /// at once.
+    /// Ends a live task. `attempts` tells what has become of a pending activity's; one that is
+    /// canceled while none is running closes at once.
     ///
     /// # Errors
     /// If a command failed. The run is lost and must be rebuilt from its frames.
-    pub fn finish_with(self, started: impl Fn(EventId) -> bool) -> Result<Run, TaskFailure> {
+    pub fn finish_with(self, attempts: impl Fn(EventId) -> Attempts) -> Result<Run, TaskFailure> {
         let at = self.started_at;
         let (mut run, canceled) = self.into_history()?;
         if run.status() != &Status::Running {
             return Ok(run);
         }
-        let never_started = canceled
-            .into_iter()
-            .filter(|id| !started(*id) && !crate::broken("R18"));
-        let closes = never_started.map(|scheduled_event_id| {
+        let not_running = canceled.into_iter().filter_map(|id| match attempts(id) {
+            Attempts::None { unsettled } if !crate::broken("R18") => Some((id, unsettled)),
+            _ => None,
+        });
+        let closes = not_running.map(|(scheduled_event_id, unsettled)| {
             let details = vec![Payload::json(NOT_STARTED)];
             let close = ActivityClose::Canceled {
                 details,
@@ -52,6 +52,7 @@ impl Task {
                 scheduled_event_id,
                 started: None,
                 close,
+                unsettled,
             };
             (at, input)
         });

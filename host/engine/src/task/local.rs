@@ -73,6 +73,7 @@ impl Task {
             retry_threshold,
             attempt: 1,
             last_failure: None,
+            unsettled: false,
             scheduled_at: self.run.clock,
             canceled: None,
             told: false,
@@ -171,6 +172,7 @@ impl Task {
             attempt: open.attempt,
             at: self.run.clock,
             outcome: LocalOutcome::Unsettled,
+            unsettled: open.unsettled,
         };
         self.mark_local(&open, &ended, None, Some(canceled(info, settled)));
         if runs && self.run.compensations.is_open(id) {
@@ -228,7 +230,7 @@ impl Task {
         }
         self.resolutions.push(ended.clone());
         if open.told {
-            self.settle_told(id, &ended.outcome);
+            self.settle_told(id, &ended);
             return None;
         }
         match ended.outcome.clone() {
@@ -258,8 +260,9 @@ impl Task {
     }
 
     /// One that the code knows as canceled has ended: what undoes it need not wait any longer.
-    fn settle_told(&mut self, id: OperationId, outcome: &LocalOutcome) {
-        let end = match outcome {
+    fn settle_told(&mut self, id: OperationId, ended: &LocalResolution) {
+        let end = match &ended.outcome {
+            _ if ended.unsettled => End::Effective,
             LocalOutcome::Closed(close) => End::from(close),
             // After the request there is no other attempt (R19).
             LocalOutcome::Backoff { failure, .. } => End::from(failure),
@@ -292,7 +295,7 @@ impl Task {
         self.mark_local(open, ended, result, failure);
         self.run.locals.remove(&id);
         let ids = (EventId(0), EventId(0), String::new());
-        self.apply_activity_close(id, ids, close)
+        self.apply_activity_close(id, ids, close, ended.unsettled)
     }
 
     fn back_off(
@@ -306,6 +309,7 @@ impl Task {
             open.phase = LocalPhase::BackingOff;
             open.attempt = ended.attempt + 1;
             open.last_failure = Some(failure);
+            open.unsettled |= ended.unsettled;
         }
         if let Some(operation) = self.run.scopes.operation_mut(id) {
             operation.state = OperationState::Unsent(self.planned.len());

@@ -176,6 +176,9 @@ fn show(command: &Command) -> String {
             write!(text, "cancel {:?} in scope {scope}", target.workflow_id)
         }
         Command::Compensate { scope } => write!(text, "compensate scope {scope}"),
+        Command::StopCompensatingOnFailure { stop } => {
+            write!(text, "stop compensating on failure: {stop}")
+        }
         Command::Complete { outcome } => match outcome {
             Outcome::Completed(_) => write!(text, "complete with a value"),
             Outcome::Failed(failure) => write!(text, "complete with failure {failure}"),

@@ -38,6 +38,7 @@ impl Task {
             workflow_type: call.workflow_type.clone(),
             run_id: String::new(),
             cancellation: call.cancellation,
+            cut_short: call.is_cut_short(),
         };
         let operation = self.add_unsent(scope, OperationKind::Child(child));
         self.plan(Planned::StartChild {

@@ -12,11 +12,7 @@ use crate::{
 
 impl Task {
     pub(super) fn validate(&self, command: &Command) -> Result<(), TaskFailure> {
-        // A replay is not checked against the limits of today.
-        let limit = match self.replaying() {
-            true => usize::MAX,
-            false => self.run.limits.name_bytes,
-        };
+        let limit = self.longest_name();
         match command {
             Command::ScheduleActivity { call, .. } => {
                 valid_call(call, limit)?;
@@ -29,9 +25,10 @@ impl Task {
             Command::Complete {
                 outcome: Outcome::ContinueAsNew(call),
             } => self.valid_continuation(call, limit),
-            Command::StartTimer { .. } | Command::OpenWait { .. } | Command::Complete { .. } => {
-                Ok(())
-            }
+            Command::StartTimer { .. }
+            | Command::OpenWait { .. }
+            | Command::Complete { .. }
+            | Command::StopCompensatingOnFailure { .. } => Ok(()),
             Command::StartChild { call, .. } => self.valid_child(call),
             Command::SignalExternal { target, name, .. } => {
                 let cause = TaskFailedCause::BadSignalWorkflowExecutionAttributes;
@@ -79,6 +76,14 @@ impl Task {
             Command::SetCompensationArguments { compensation, .. } => {
                 self.known_compensation(*compensation)
             }
+        }
+    }
+
+    /// A replay is not checked against the limits of today.
+    fn longest_name(&self) -> usize {
+        match self.replaying() {
+            true => usize::MAX,
+            false => self.run.limits.name_bytes,
         }
     }
 

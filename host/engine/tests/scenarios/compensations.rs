@@ -84,17 +84,42 @@ fn r23_what_is_no_longer_waited_for_counts_as_having_had_its_effect() {
 }
 
 /// How the operation of [`undone`] ends.
-const ENDS: [(&str, u8); 6] = [
+const ENDS: [(&str, u8); 11] = [
     ("AC", WAITS),
     ("ATO", WAITS),
     ("AWTO", LIMITED),
     ("AF", WAITS),
     ("AX", WAITS),
     ("unsent", UNSENT),
+    ("HostLost", WAITS),
+    ("ATO, then AX in backoff", RETRIED),
+    ("ATO, then AX", RETRIED),
+    ("ATO, AF, then AF", RETRIED),
+    ("AF, then AX in backoff", RETRIED),
 ];
 const WAITS: u8 = 0;
 const LIMITED: u8 = 1;
 const UNSENT: u8 = 2;
+const RETRIED: u8 = 3;
+
+/// After which of them the effect exists, or may exist.
+const EFFECTIVE: [&str; 7] = [
+    "AC",
+    "ATO",
+    "AWTO",
+    "HostLost",
+    "ATO, then AX in backoff",
+    "ATO, then AX",
+    "ATO, AF, then AF",
+];
+
+/// Which of them are after a request to cancel.
+const CANCELED: [&str; 4] = [
+    "AWTO",
+    "AX",
+    "ATO, then AX in backoff",
+    "AF, then AX in backoff",
+];
 
 /// `A`, which `a` undoes, with its first arguments or, if it has a result, with later ones; then a
 /// failure.
@@ -103,7 +128,13 @@ fn undone<const KIND: u8, const ALWAYS: bool>() -> Script {
     Box::new(move |event, guest| match event {
         GuestEvent::Initialize { .. } => {
             let limited = CancellationType::WaitAtMost(Millis::from_secs(1));
-            let operation = guest.activity(ROOT, "A", if KIND == LIMITED { limited } else { Wait });
+            let cancellation = if KIND == LIMITED { limited } else { Wait };
+            let mut work = call("A", cancellation);
+            work.retry = work.retry.filter(|_| KIND != RETRIED);
+            let operation = guest.operation(Command::ScheduleActivity {
+                scope: ROOT,
+                call: work,
+            });
             let when = match ALWAYS {
                 true => CompensateWhen::Always,
                 false => CompensateWhen::Effective,
@@ -141,11 +172,49 @@ fn undone<const KIND: u8, const ALWAYS: bool>() -> Script {
 fn ended(make: fn() -> Script, end: &str) -> World {
     let mut w = World::start(make);
     w.task();
-    if ["AWTO", "AX"].contains(&end) {
+    let late = |w: &mut World| match end.starts_with("AF, ") {
+        true => w.attempt_fails("A"),
+        false => w.attempt_times_out("A"),
+    };
+    if end == "ATO, then AX in backoff" || end == "AF, then AX in backoff" {
+        late(&mut w);
+    }
+    if CANCELED.contains(&end) {
         w.cancel().unwrap();
         w.task();
     }
     match end {
+        "HostLost" => {
+            let now = w.now;
+            for start in 1..=3 {
+                w.pending("A").started = None;
+                let verdict = w.pending("A").host_restarted(now, false);
+                assert_eq!(verdict.is_some(), start == 3, "{start}");
+                if let Some(Verdict::Close(input)) = verdict {
+                    w.append(input).unwrap();
+                }
+            }
+        }
+        "ATO, then AX" => {
+            late(&mut w);
+            w.begin_attempt("A");
+            w.cancel().unwrap();
+            w.task();
+            w.report("A", Report::Canceled(vec![]));
+        }
+        "ATO, AF, then AF" => {
+            late(&mut w);
+            w.begin_attempt("A");
+            w.attempt_fails("A");
+            w.begin_attempt("A");
+            let info = FailureInfo::Application {
+                failure_type: "E".into(),
+                non_retryable: true,
+                details: vec![],
+                next_retry_delay: None,
+            };
+            w.report("A", Report::Failed(Failure::new("e", info)));
+        }
         "AC" => w.complete("A"),
         "ATO" => {
             let now = w.now;
@@ -173,6 +242,8 @@ fn r36_what_had_an_effect_or_may_have_had_one_is_undone() {
             (LIMITED, false) => undone::<LIMITED, false>,
             (UNSENT, true) => undone::<UNSENT, true>,
             (UNSENT, false) => undone::<UNSENT, false>,
+            (RETRIED, true) => undone::<RETRIED, true>,
+            (RETRIED, false) => undone::<RETRIED, false>,
             (_, true) => undone::<WAITS, true>,
             (_, false) => undone::<WAITS, false>,
         }
@@ -180,18 +251,15 @@ fn r36_what_had_an_effect_or_may_have_had_one_is_undone() {
     for (end, kind) in ENDS {
         for always in [false, true] {
             let mut w = ended(make(kind, always), end);
-            let runs = always || ["AC", "ATO", "AWTO"].contains(&end);
+            let runs = always || EFFECTIVE.contains(&end);
             let history = w.replayed_history();
             assert_eq!(history.ends_with(",AS"), runs, "{end} {always}: {history}");
             if runs {
                 w.complete("a");
                 w.task();
             }
-            let close = if ["AWTO", "AX"].contains(&end) {
-                ",WX"
-            } else {
-                ",WF"
-            };
+            let canceled = CANCELED.contains(&end) || end == "ATO, then AX";
+            let close = if canceled { ",WX" } else { ",WF" };
             let history = w.replayed_history();
             assert!(history.ends_with(close), "{end} {always}: {history}");
             let undone = u32::from(runs) + u32::from(end != "unsent");
@@ -291,8 +359,26 @@ fn r36_code_that_waits_for_compensations_hears_signals_meanwhile() {
     assert_eq!(w.run().status(), &Status::Completed { result });
 }
 
+#[test]
+fn r36_a_request_does_not_stop_compensations_that_the_code_waits_for() {
+    let mut w = World::start(listens);
+    w.task();
+    w.complete("A");
+    w.task();
+    w.cancel().unwrap();
+    w.evict();
+    w.task();
+    assert_eq!(w.history(), "WES,T,AS,AB,AC,T,AS,CR,T");
+    assert_eq!(w.pending("a").cancel_requested, None);
+    w.complete("a");
+    w.task();
+    // The code decides: it has been told that all is undone, and ends well.
+    let history = w.replayed_history();
+    assert_eq!(history, "WES,T,AS,AB,AC,T,AS,CR,T,AB,AC,T,WC");
+}
+
 /// What the close says was not undone.
-fn uncompensated(w: &World) -> Vec<String> {
+pub(crate) fn uncompensated(w: &World) -> Vec<String> {
     match &w.events.last().unwrap().attributes {
         EventAttributes::WorkflowExecutionFailed { uncompensated, .. }
         | EventAttributes::WorkflowExecutionCanceled { uncompensated, .. } => uncompensated.clone(),

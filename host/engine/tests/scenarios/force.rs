@@ -74,6 +74,36 @@ fn r36_what_ends_a_run_by_force_undoes_nothing() {
 }
 
 #[test]
+fn r36_force_during_compensations_leaves_the_others() {
+    for rung in [Escalation::Force, Escalation::Kill] {
+        let mut w = World::start(saga);
+        for name in ["A", "B"] {
+            w.task();
+            w.complete(name);
+        }
+        w.task();
+        w.cancel().unwrap();
+        w.task();
+        w.report("C", Report::Canceled(vec![]));
+        w.task();
+        let history = w.replayed_history();
+        assert!(history.ends_with(",AB,AX,T,AS"), "{history}");
+        assert_eq!(w.pending("b").call.activity_type, "b");
+        w.append(force(rung, Trigger::Request)).unwrap();
+        assert!(!w.run().wants_task());
+        let ended = w.replayed_history();
+        assert_eq!(ended, format!("{history},FORCE,WX"));
+        // What b reports afterwards changes nothing.
+        let now = w.now;
+        let done = Report::Completed(Payload::null());
+        let Verdict::Close(late) = w.pending("b").report(now, done) else {
+            panic!("it has completed");
+        };
+        assert_eq!(w.append(late), Err(InputError::Closed));
+    }
+}
+
+#[test]
 fn r29_force_needs_no_request_before_it() {
     let mut w = World::start(cleanup::<true>);
     w.append(force(Escalation::Force, Trigger::Request))

@@ -389,6 +389,7 @@ fn the_wait_for_its_end_may_have_a_limit() {
         attempt: 1,
         at: w.now,
         outcome: LocalOutcome::Unsettled,
+        unsettled: false,
     });
     assert_eq!(w.replayed_history(), "WES,T,CR,T,MR,WX");
     let failure = markers(&w).remove(0).0.unwrap();

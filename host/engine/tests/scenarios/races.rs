@@ -1,9 +1,10 @@
-//! What arrives twice, or in the moment in which a run ends (R16, R18).
+//! What arrives twice, in the moment in which a run ends, or together (R6, R16, R18).
 
 use super::{ROOT, one_activity, propagate};
 use crate::support::{Script, World};
 use CancellationType::WaitCancellationCompleted as Wait;
 use sandglass_engine::*;
+use sandglass_semantics::scenario;
 
 #[test]
 fn r18_an_activity_is_asked_to_stop_once() {
@@ -92,4 +93,34 @@ fn r16_what_arrives_while_a_task_ends_its_run_comes_first() {
     );
     // The request goes with the chain, as it was made before its run ended.
     assert!(w.follow().run().cancel_requested());
+}
+
+/// Sleeps for 2 s. What it knows of signals when that ends shows in what it does then.
+fn told_before_end() -> Script {
+    let mut signals = 0;
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } => _ = guest.timer(ROOT, 2),
+        GuestEvent::SignalReceived(_) => signals += 1,
+        GuestEvent::TimerFired(_, Err(_)) if signals > 0 => guest.complete("\"signal\""),
+        GuestEvent::TimerFired(_, Err(failure)) => guest.fail(failure),
+        GuestEvent::TimerFired(_, Ok(())) if signals > 0 => _ = guest.timer(ROOT, 3600),
+        GuestEvent::TimerFired(_, Ok(())) => guest.complete("\"no signal\""),
+        _ => {}
+    })
+}
+
+#[test]
+fn r6_a_signal_does_not_overtake_what_was_recorded_before_it() {
+    let mut w = World::start(told_before_end);
+    w.task();
+    w.cancel().unwrap();
+    w.signal("sig");
+    w.task();
+    assert_eq!(w.replayed_history(), scenario("R6_signal_behind_cancel"));
+    let mut w = World::start(told_before_end);
+    w.task();
+    w.fire();
+    w.signal("sig");
+    w.task();
+    assert_eq!(w.replayed_history(), scenario("R6_signal_behind_timer"));
 }

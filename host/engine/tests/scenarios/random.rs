@@ -154,6 +154,7 @@ fn random_input(random: &mut Random, w: &mut World) {
                     attempt: 1,
                     at: w.now,
                     outcome: LocalOutcome::Unsettled,
+                    unsettled: false,
                 });
             }
         }

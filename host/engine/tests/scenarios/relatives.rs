@@ -334,7 +334,82 @@ fn a16_other_runs_are_signaled_and_canceled() {
         let written = w.replayed_history();
         assert_eq!(written, format!("WES,T,{history}"));
         assert_eq!(skeleton(&written), recorded);
+        // What the other run gets is what was sent.
+        for effect in w.effects.into_values() {
+            if let (Effect::Signal { signal, .. }, Ok(())) = (effect, outcome) {
+                let mut target = World::start(sleeper::<false>);
+                target.task();
+                target.append(Input::Signaled(signal)).unwrap();
+                target.task();
+                let written = skeleton(&target.replayed_history());
+                assert_eq!(written, scenario("external_signal:target"));
+            }
+        }
     }
+}
+
+/// Sleeps, and completes after that; shielded, or it ends when it is canceled.
+fn sleeper<const SHIELDED: bool>() -> Script {
+    Box::new(|event, guest| match event {
+        GuestEvent::Initialize { .. } => {
+            let scope = match SHIELDED {
+                true => guest.scope(ROOT, ScopeKind::Shielded),
+                false => ROOT,
+            };
+            guest.timer(scope, 2);
+        }
+        GuestEvent::TimerFired(_, Ok(())) => guest.complete("1"),
+        GuestEvent::TimerFired(_, Err(failure)) => guest.fail(failure),
+        _ => {}
+    })
+}
+
+/// A parent that does not wait for its canceled child, and goes on for a while.
+fn lingers() -> Script {
+    let mut cancellation = None;
+    Box::new(move |event, guest| match event {
+        GuestEvent::Initialize { .. } => _ = guest.operation(start_child(TryCancel)),
+        GuestEvent::ChildResolved(_, Err(failure)) => {
+            cancellation = Some(failure.clone());
+            let shield = guest.scope(ROOT, ScopeKind::Shielded);
+            guest.timer(shield, 2);
+        }
+        GuestEvent::TimerFired(..) => guest.fail(cancellation.as_ref().unwrap()),
+        _ => {}
+    })
+}
+
+#[test]
+fn row_19_a_child_that_was_asked_to_end_tells_a_parent_that_lives_on() {
+    let mut w = canceled(lingers);
+    w.append(requested()).unwrap();
+    w.task();
+    w.append(closed(ChildClose::Canceled { details: vec![] }))
+        .unwrap();
+    w.task();
+    w.evict();
+    w.fire();
+    w.task();
+    let parent = skeleton(&w.replayed_history());
+    assert_eq!(parent, scenario("row19_parent_lives_on"));
+    let mut child = World::start(sleeper::<false>);
+    child.task();
+    child.cancel().unwrap();
+    child.task();
+    let child = skeleton(&child.replayed_history());
+    assert_eq!(child, scenario("row19_parent_lives_on:c"));
+}
+
+#[test]
+fn row_21_a_child_may_ignore_the_request() {
+    let mut child = World::start(sleeper::<true>);
+    child.task();
+    child.cancel().unwrap();
+    child.task();
+    child.fire();
+    child.task();
+    let child = skeleton(&child.replayed_history());
+    assert_eq!(child, scenario("row21_child_ignores:c"));
 }
 
 #[test]
@@ -389,4 +464,33 @@ fn a_child_tells_its_parent_how_it_ended() {
     };
     assert_eq!((told, run_id.as_str()), (&parent, "c1"));
     assert!(matches!(close, ChildClose::TimedOut { .. }));
+}
+
+#[test]
+fn a_child_that_is_not_waited_for_and_terminated_with_its_parent_is_marked() {
+    fn marked<const TRY: bool, const TERMINATE: bool>() -> bool {
+        fn parent<const TRY: bool, const TERMINATE: bool>() -> Script {
+            Box::new(|event, guest| {
+                if let GuestEvent::Initialize { .. } = event {
+                    guest.operation(Command::StartChild {
+                        scope: ROOT,
+                        call: ChildCall {
+                            workflow_type: "c".into(),
+                            cancellation: if TRY { TryCancel } else { Wait },
+                            parent_close_policy: match TERMINATE {
+                                true => ParentClosePolicy::Terminate,
+                                false => ParentClosePolicy::RequestCancel,
+                            },
+                            ..ChildCall::default()
+                        },
+                    });
+                }
+            })
+        }
+        let mut w = World::start(parent::<TRY, TERMINATE>);
+        w.task();
+        w.run().open_scopes()[0].operations[0].cut_short
+    }
+    assert!(marked::<true, true>());
+    assert!(!marked::<true, false>() && !marked::<false, true>() && !marked::<false, false>());
 }

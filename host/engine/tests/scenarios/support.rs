@@ -331,9 +331,8 @@ impl World {
         let pending = &self.pending;
         let finished = result.and_then(|()| {
             task.finish_with(|id| {
-                pending
-                    .get(&id)
-                    .is_some_and(|activity| activity.started.is_some())
+                let none = Attempts::None { unsettled: false };
+                pending.get(&id).map_or(none, PendingActivity::attempts)
             })
         });
         match finished {
@@ -433,6 +432,33 @@ impl World {
             Verdict::Close(input) => self.append(input).unwrap(),
             Verdict::Retry { at } => panic!("{name} is retried at {at:?}"),
         }
+    }
+
+    /// An attempt fails, and there is to be another one.
+    pub(crate) fn attempt_fails(&mut self, name: &str) {
+        let now = self.now;
+        let failed = Report::Failed(Failure::application("E", "e"));
+        let verdict = self.pending(name).report(now, failed);
+        self.tried_again(verdict);
+    }
+
+    /// An attempt takes too long, and there is to be another one.
+    pub(crate) fn attempt_times_out(&mut self, name: &str) {
+        let now = self.now;
+        let verdict = self.pending(name).time_out(now, TimeoutKind::StartToClose);
+        self.tried_again(verdict);
+    }
+
+    fn tried_again(&mut self, verdict: Verdict) {
+        let Verdict::Retry { at } = verdict else {
+            panic!("it is not tried again: {verdict:?}");
+        };
+        self.now = self.now.max(at);
+    }
+
+    pub(crate) fn begin_attempt(&mut self, name: &str) {
+        let now = self.now;
+        self.pending(name).start(now, "worker");
     }
 
     pub(crate) fn complete(&mut self, name: &str) {

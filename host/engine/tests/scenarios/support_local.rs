@@ -16,6 +16,7 @@ impl World {
                     attempt: local.pending.attempt,
                     at: self.now,
                     outcome: LocalOutcome::Unsettled,
+                    unsettled: local.pending.unsettled,
                 });
             }
             LocalOrder::Begin(local) => {
@@ -30,13 +31,14 @@ impl World {
                 let local = self.locals.get_mut(&operation).unwrap();
                 if local.pending.started.is_none() {
                     let attempt = local.last_attempt();
-                    let outcome = local.stopped();
+                    let (outcome, unsettled) = (local.stopped(), local.pending.unsettled);
                     self.locals.remove(&operation);
                     return Some(LocalResolution {
                         operation,
                         attempt,
                         at: self.now,
                         outcome,
+                        unsettled,
                     });
                 }
                 let name = local.pending.call.activity_type.clone();
@@ -98,11 +100,13 @@ impl World {
             }
         };
         let (operation, attempt) = (local.operation, local.last_attempt());
+        let unsettled = local.pending.unsettled;
         self.resolve(LocalResolution {
             operation,
             attempt,
             at,
             outcome,
+            unsettled,
         });
     }
 

@@ -149,7 +149,12 @@ fn what_is_not_undone_is_not_waited_for() {
 
 /// `L`, which `U` undoes and which is tried again after a timer, beside `B`, whose failure ends it.
 fn tried_again() -> Script {
-    Box::new(|event, guest| match event {
+    tried_again_after(Millis(0))
+}
+
+/// The same, with a timer before the next attempt only if it is later than this.
+fn tried_again_after(threshold: Millis) -> Script {
+    Box::new(move |event, guest| match event {
         GuestEvent::Initialize { .. } => {
             let call = ActivityCall {
                 retry: None,
@@ -158,7 +163,7 @@ fn tried_again() -> Script {
             let operation = guest.operation(Command::ScheduleLocalActivity {
                 scope: ROOT,
                 call,
-                retry_threshold: Some(Millis(0)),
+                retry_threshold: Some(threshold),
             });
             guest.compensation(operation, "U");
             guest.activity(ROOT, "B", Wait);
@@ -253,4 +258,40 @@ fn r17_a_local_activity_that_goes_on_keeps_its_name() {
     new.complete("B");
     new.task();
     assert_eq!(key(&new), "new/local-3", "what comes later is done anew");
+}
+
+#[test]
+fn r36_no_later_attempt_tells_what_one_that_timed_out_has_done() {
+    let fails = || {
+        Report::Failed(Failure::new(
+            "e",
+            FailureInfo::Application {
+                failure_type: "E".into(),
+                non_retryable: true,
+                details: vec![],
+                next_retry_delay: None,
+            },
+        ))
+    };
+    // Both attempts in one workflow task, and each in its own.
+    for make in [
+        (|| tried_again_after(Millis::from_secs(9))) as fn() -> Script,
+        tried_again,
+    ] {
+        for times_out in [true, false] {
+            let mut w = World::start(make);
+            w.task();
+            match times_out {
+                true => w.local_times_out("L"),
+                false => w.local("L", failed()),
+            }
+            if !w.is_hosting() {
+                w.fire();
+                w.task();
+            }
+            w.local("L", fails());
+            let history = w.replayed_history();
+            assert_eq!(history.ends_with(",AS"), times_out, "{history}");
+        }
+    }
 }

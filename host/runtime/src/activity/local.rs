@@ -76,6 +76,7 @@ impl CellState {
                 attempt,
                 at,
                 outcome,
+                unsettled: slot.local.pending.unsettled,
             };
             slot.ended = Some((place, resolution));
             self.locals_ended += 1;

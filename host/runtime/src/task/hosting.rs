@@ -196,7 +196,7 @@ impl<'a> Step<'a> {
             });
             return Ok(Ended::Hosting);
         }
-        match task.finish_with(|id| self.is_started(id)) {
+        match task.finish_with(|id| self.attempts(id)) {
             Ok(run) => {
                 self.instance = Some(instance);
                 self.host.counters.tasks.add(1);

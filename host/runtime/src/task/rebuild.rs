@@ -90,6 +90,7 @@ impl Step<'_> {
         {
             run.fail_task(self.host.clock.now(), cause, failure);
         }
+        run.restore_undelivered(summary.undelivered_tasks);
         for fact in self.facts.iter().cloned() {
             match fact {
                 Fact::Inputs(inputs) => {

@@ -1,7 +1,7 @@
 //! Attempts of native activities: retries, limits on time, heartbeats, kills.
 
 use super::support::*;
-use sandglass::{AttemptState, ForceOptions, StartOptions, engine::*};
+use sandglass::{AttemptState, ForceOptions, Limits, StartOptions, engine::*};
 use std::{
     sync::{
         Arc,
@@ -475,4 +475,45 @@ async fn an_attempt_waits_for_a_clock_that_was_set_back() {
     assert_eq!(host.stats().attempts, 1);
     world.clock.set(now);
     assert_eq!(json_result(&run).await, "1");
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_is_replaced_by_a_failure() {
+    let world = World::new();
+    let limits = Limits {
+        payload_bytes: 1_000,
+        ..Limits::default()
+    };
+    for (len, fits) in [(998, true), (999, false)] {
+        let script = script(|| {
+            |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+                GuestEvent::Initialize { .. } => drop(calls.activity(ScopeId::ROOT, call("Work"))),
+                other => calls.end_with(other),
+            }
+        });
+        let host = world.host(&script).limits(limits);
+        let host = host.activity("Work", move |_, _| async move {
+            let mut value = Payload::json(format!("\"{}\"", "x".repeat(len - 2)));
+            value.metadata.clear();
+            value.data.extend_from_slice(b"  ");
+            Ok(value)
+        });
+        let host = host.build().await.unwrap();
+        let options = StartOptions::new("main", format!("w{len}"));
+        let run = host.start(options).await.unwrap();
+        let status = run.result().await.unwrap();
+        let events = shape_of(&run).await;
+        if fits {
+            assert!(matches!(status, Status::Completed { .. }), "{status:?}");
+            assert_eq!(events, "WES,T,AS,AB,AC,T,WC");
+            continue;
+        }
+        let Status::Failed { failure } = status else {
+            panic!("it is too large: {status:?}");
+        };
+        let cause = failure.chain().last().unwrap();
+        assert_eq!(cause.type_name(), "PayloadTooLarge");
+        // Trying again would not help.
+        assert_eq!(events, "WES,T,AS,AB,AF,T,WF");
+    }
 }

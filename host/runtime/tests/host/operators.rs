@@ -144,3 +144,32 @@ async fn b15_an_operator_cancels_a_scope_that_it_sees() {
     assert_eq!(shape_of(&run).await, "WES,T,TS,OCR,T,TC,WC");
     assert_eq!(run.open_scopes().await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn r39_a_scope_is_canceled_once_by_one_request() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| {
+            if let GuestEvent::Initialize { .. } = event {
+                let (parent, kind) = (ScopeId::ROOT, ScopeKind::Cancellable);
+                calls.command(Command::OpenScope { parent, kind });
+                calls.timer(3_600_000);
+            }
+        }
+    });
+    let named = |id: &str| OperatorRequest {
+        request_id: id.into(),
+        ..request("stop")
+    };
+    let host = world.host(&script).build().await.unwrap();
+    let run = start(&host).await;
+    for _ in 0..2 {
+        run.cancel_scope(ScopeId(1), named("stop")).await.unwrap();
+        host.idle().await;
+        assert_eq!(shape_of(&run).await, "WES,T,TS,OCR,T");
+    }
+    // Another one finds it canceled.
+    let again = run.cancel_scope(ScopeId(1), named("again")).await;
+    assert!(matches!(again, Err(Error::Refused { .. })), "{again:?}");
+    assert_eq!(shape_of(&run).await, "WES,T,TS,OCR,T");
+}

@@ -2,7 +2,11 @@
 //! that a run which does not end by its own code undoes nothing.
 
 use super::{chains::continue_as_new, support::*};
-use sandglass::{AttemptState, CancelOptions, ResetOptions, RunHandle, StartOptions, engine::*};
+use sandglass::{
+    AttemptState, CancelOptions, ResetOptions, RunHandle, StartOptions,
+    engine::*,
+    store::{ListFilter, RunStatus},
+};
 use sandglass_semantics::scenario;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
@@ -32,7 +36,7 @@ fn cleaner() -> Arc<Script> {
 }
 
 #[tokio::test]
-async fn s30_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
+async fn s30_a28_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
     let world = World::new();
     let host = world.host(&cleaner()).build().await.unwrap();
     let run = start(&host).await;
@@ -44,7 +48,19 @@ async fn s30_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
     };
     run.cancel(options).await.unwrap();
     let asked = host.now();
+    let canceling = ListFilter {
+        status: Some(RunStatus::Running),
+        cancel_requested: Some(true),
+        ..ListFilter::default()
+    };
+    let listed = async || host.list(&canceling, 10, None).await.unwrap();
     for state in [CancelState::Requested, CancelState::Delivered] {
+        let found = listed().await;
+        let [(_, shown)] = &found[..] else {
+            panic!("it is listed as canceling: {found:?}");
+        };
+        let listed = (&*shown.workflow_id, &shown.status, shown.cancel_state);
+        assert_eq!(listed, ("w", &Status::Running, state));
         let described = run.describe().await.unwrap();
         assert_eq!(described.status, Status::Running);
         let cancel = described.cancel.unwrap();
@@ -61,8 +77,14 @@ async fn s30_a_run_that_is_canceling_is_running_and_says_who_why_and_when() {
         run.result().await.unwrap(),
         Status::Canceled { .. }
     ));
-    let cancel = run.describe().await.unwrap().cancel.unwrap();
+    let found = listed().await;
+    assert!(found.is_empty(), "it has ended: {found:?}");
+    let described = run.describe().await.unwrap();
+    assert_eq!(described.status, Status::Canceled { details: vec![] });
+    assert_eq!(described.cancel_state, CancelState::Delivered);
+    let cancel = described.cancel.unwrap();
     assert_eq!((&*cancel.reason, &*cancel.identity), ("r1", "op"));
+    assert_eq!(cancel.requested_at, asked);
     assert_eq!(shape_of(&run).await, scenario("A28"));
 }
 
@@ -247,4 +269,39 @@ async fn r36_a_trap_and_a_terminate_undo_nothing() {
     run.cancel(CancelOptions::reason("r1")).await.unwrap();
     run.result().await.unwrap();
     assert_eq!(scheduled(&run).await, ["Work", "Undo"]);
+}
+
+#[tokio::test]
+async fn s58_the_newest_heartbeat_is_shown_when_an_attempt_is_canceled() {
+    let world = World::new();
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let host = world.host(&leaver()).activity("Work", move |context, _| {
+        let sender = sender.clone();
+        async move {
+            context.heartbeat(vec![Payload::json("1")]);
+            context.heartbeat(vec![Payload::json("2")]);
+            context.cancelled().await;
+            let (done, go_on) = tokio::sync::oneshot::channel::<()>();
+            sender.send(done).unwrap();
+            drop(go_on.await);
+            Err(context.canceled(vec![Payload::json("3")]))
+        }
+    });
+    let host = host.build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(CancelOptions::reason("r1")).await.unwrap();
+    let go_on = timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+    let pending = run.describe().await.unwrap().activities;
+    assert_eq!(pending[0].cancel_requested.as_deref(), Some("r1"));
+    assert_eq!(pending[0].heartbeat_details, [Payload::json("2")]);
+    go_on.send(()).unwrap();
+    while run.describe().await.unwrap().activities.len() == 1 {
+        tokio::task::yield_now().await;
+    }
+    let events = run.history().await.unwrap();
+    let canceled = events.iter().find_map(|event| match &event.attributes {
+        EventAttributes::ActivityTaskCanceled { details, .. } => Some(details.clone()),
+        _ => None,
+    });
+    assert_eq!(canceled, Some(vec![Payload::json("3")]));
 }

@@ -1,7 +1,10 @@
 //! Workflow tasks that fail, and moving runs between components.
 
 use super::support::*;
-use sandglass::{Error, StartOptions, UpgradeError, UpgradeOptions, UpgradeOutcome, engine::*};
+use sandglass::{
+    Error, RunHandle, StartOptions, UpgradeError, UpgradeOptions, UpgradeOutcome, engine::*,
+    store::ListFilter,
+};
 use std::{
     sync::{
         Arc,
@@ -175,6 +178,90 @@ async fn the_attempts_of_a_failing_task_survive_a_restart() {
     let run = host.run("w", None);
     assert_eq!(run.describe().await.unwrap().task.unwrap().attempt, 4);
     assert_eq!(shape_of(&run).await, before);
+}
+
+async fn undeliverable(run: &RunHandle) -> Option<u32> {
+    run.describe().await.unwrap().cancel.unwrap().undeliverable
+}
+
+#[tokio::test]
+async fn r31_a_request_that_cannot_be_delivered_is_flagged_whatever_else_arrives() {
+    let world = World::new();
+    let broken = Arc::new(AtomicBool::new(true));
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    // Each signal is tried at once, as the first attempt of a task.
+    for failed in 1..5 {
+        assert_eq!(undeliverable(&run).await, (failed >= 3).then_some(failed));
+        assert_eq!(run.describe().await.unwrap().task.unwrap().attempt, 2);
+        run.signal_named("s", vec![]).await.unwrap();
+        host.idle().await;
+    }
+    // Attempts that are not recorded count, also for another host.
+    world.advance(&host, 1000).await;
+    assert_eq!(undeliverable(&run).await, Some(6));
+    drop(run);
+    drop(host);
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    host.idle().await;
+    let run = host.run("w", None);
+    assert_eq!(undeliverable(&run).await, Some(7));
+    broken.store(false, Ordering::Release);
+    world.advance(&host, 60_000).await;
+    let described = run.describe().await.unwrap();
+    let cancel = described.cancel.unwrap();
+    assert_eq!(
+        (cancel.undeliverable, cancel.state),
+        (None, CancelState::Delivered)
+    );
+}
+
+#[tokio::test]
+async fn a_run_whose_tasks_keep_failing_reports_it_where_temporal_does() {
+    let world = World::new();
+    let broken = Arc::new(AtomicBool::new(true));
+    let host = world.host(&fragile(&broken)).build().await.unwrap();
+    let run = start(&host).await;
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    let reported = async || {
+        let listed = host.list(&ListFilter::default(), 9, None).await.unwrap();
+        let shown = run.describe().await.unwrap().search_attributes;
+        assert_eq!(listed[0].1.search_attributes, shown);
+        let problems = shown.get("TemporalReportedProblems")?;
+        Some(SearchValue::from_payload(problems).unwrap())
+    };
+    for failed in 1..5 {
+        assert_eq!(reported().await, None, "{failed}");
+        world.advance(&host, 60_000).await;
+    }
+    let cause = "cause=WorkflowTaskFailedCauseWorkflowWorkerUnhandledFailure";
+    let problems = vec!["category=WorkflowTaskFailed".into(), cause.into()];
+    assert_eq!(reported().await, Some(SearchValue::KeywordList(problems)));
+    broken.store(false, Ordering::Release);
+    world.advance(&host, 60_000).await;
+    assert_eq!(reported().await, None);
+}
+
+#[tokio::test]
+async fn r31_a_request_to_a_run_without_its_component_is_flagged_at_once() {
+    let world = World::new();
+    let host = world.host(&after_signal(1, 1000)).build().await.unwrap();
+    start(&host).await;
+    drop(host);
+    let host = world.host(&after_signal(9, 1000)).build().await.unwrap();
+    let run = host.run("w", None);
+    run.cancel(Default::default()).await.unwrap();
+    host.idle().await;
+    assert_eq!(undeliverable(&run).await, Some(1));
+    let listed = host.list(&ListFilter::default(), 9, None).await.unwrap();
+    assert_eq!(listed[0].1.undeliverable, Some(1));
+    host.add_component(after_signal(1, 1000));
+    run.signal_named("go", vec![]).await.unwrap();
+    assert_eq!(json_result(&run).await, "\"by 1\"");
+    assert_eq!(undeliverable(&run).await, None);
 }
 
 /// Waits for a signal, then starts a timer of this length.

@@ -405,3 +405,35 @@ async fn r16_whatever_arrives_while_a_task_closes_the_run_comes_first() {
         work.open();
     }
 }
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_task_is_recorded_when_that_times_out() {
+    let world = World::new();
+    let gate = Gate::default();
+    let (held, clock) = (gate.clone(), Arc::clone(&world.clock));
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let script = script(move || {
+        let (gate, clock, attempts) = (held.clone(), Arc::clone(&clock), Arc::clone(&attempts));
+        move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::Initialize { .. } => {
+                gate.pass();
+                let Answer::Operation(operation) = calls.timer(60_000) else {
+                    return;
+                };
+                if attempts.fetch_add(1, Ordering::AcqRel) == 0 {
+                    clock.advance(Duration::from_secs(11));
+                    // What this causes comes too late.
+                    calls.command(Command::CancelOperation { operation });
+                }
+            }
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let run = start_held(&host, &gate).await;
+    let asked = cancel_held(&run).await;
+    gate.open();
+    asked.await.unwrap();
+    run.result().await.unwrap();
+    assert_eq!(shape_of(&run).await, scenario("wft_timeout_flushes_CR"));
+}

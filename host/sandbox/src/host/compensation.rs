@@ -39,6 +39,11 @@ impl Host for GuestState {
         Ok(())
     }
 
+    fn stop_compensating_on_failure(&mut self, stop: bool) -> Result<()> {
+        self.command(Command::StopCompensatingOnFailure { stop })?;
+        Ok(())
+    }
+
     fn compensate(&mut self, owner: u32) -> Result<u64> {
         match self.command(Command::Compensate {
             scope: ScopeId(owner),

@@ -46,3 +46,10 @@ pub(crate) async fn s24(id: String) -> Result<Option<String>, Failure> {
     let options = ChildOptions::new().cancellation(ChildCancellation::Abandon);
     child("a01", &id, options).await
 }
+
+/// Does not wait for its canceled child, which is terminated as soon as this has ended.
+#[workflow]
+pub(crate) async fn cuts_short(id: String) -> Result<Option<String>, Failure> {
+    let options = ChildOptions::new().cancellation(ChildCancellation::TryCancel);
+    child("a01", &id, options).await
+}

@@ -2,7 +2,7 @@
 
 use sandglass_guest::prelude::*;
 
-use crate::activities::{step_a, step_b, step_c, undo_a, undo_b, undo_c};
+use crate::activities::{step_a, step_b, step_c, undo_a, undo_b, undo_c, work};
 
 /// Three steps, each with what undoes it.
 #[workflow]
@@ -19,4 +19,14 @@ pub(crate) async fn a21_then_sleep() -> Result<(), Failure> {
     step_b().compensated_by(undo_b::call()).await?;
     step_c().compensated_by(undo_c::call()).await?;
     sleep(Duration::from_secs(1)).await
+}
+
+/// Two steps, of which the first is undone slowly, and then a timer. Queries tell what it is at.
+#[workflow]
+pub(crate) async fn undone_slowly() -> Result<u32, Failure> {
+    query("at", |()| Ok("the timer"));
+    step_a().compensated_by(work::call()).await?;
+    step_b().compensated_by(undo_b::call()).await?;
+    sleep(Duration::from_secs(3600)).await?;
+    Ok(1)
 }

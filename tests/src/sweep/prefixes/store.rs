@@ -182,6 +182,7 @@ fn scheduled(event: &HistoryEvent, activity_id: &str, call: &ActivityCall) -> Pe
         reset: AttemptReset::None,
         scheduled_by: None,
         begun: 0,
+        unsettled: false,
         heard_since: Timestamp(0),
     }
 }
