@@ -15,10 +15,14 @@ use served::Needs;
 use std::{collections::BTreeSet, path::Path};
 
 /// A file of the descriptors with one service, and the calls of it that are served.
-const FILES: [(&str, &[(&str, Needs)]); 2] = [
+const FILES: [(&str, &[(&str, Needs)]); 3] = [
     (
         "temporal/api/workflowservice/v1/service.proto",
         served::WORKFLOW,
+    ),
+    (
+        "temporal/api/operatorservice/v1/service.proto",
+        served::OPERATOR,
     ),
     ("health/v1/health.proto", served::HEALTH),
 ];

@@ -129,7 +129,7 @@ class Checks:
         while 'going' not in [p.identity for p in (await queue()).pollers]: await asyncio.sleep(.05)
         while not (workers := [w for w in (await self.s.list_workers(ListWorkersRequest(namespace='default'))).workers if w.worker_identity == 'going']): await asyncio.sleep(.05)
         say('worker', [(w.task_queue, w.sdk_name) for w in workers])
-        # Its polls would wait for 20 s.
+        # Its polls would wait for 55 s.
         await asyncio.wait_for(worker.shutdown(), 10)
         await running
         State.work = 'quick'

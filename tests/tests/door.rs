@@ -13,6 +13,8 @@ mod idle;
 mod kills;
 #[path = "door/roles.rs"]
 mod roles;
+#[path = "door/secrets.rs"]
+mod secrets;
 #[path = "door/tls.rs"]
 mod tls;
 #[path = "door/traps.rs"]

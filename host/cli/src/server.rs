@@ -22,6 +22,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long the host may take to stop in order.
 const STOP_MAX: Duration = Duration::from_secs(15);
 
+/// Open files below which many workers find no place.
+const OPEN_FILES: u64 = 10_000;
+
 /// How long calls that are being answered may take to end.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -40,10 +43,25 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
         .enable_all()
         .build()
         .or_host()?;
+    raise_open_files();
     let outcome = runtime.block_on(serve(settings, form));
     // What does not stop must not keep the process; the next host finds it as after a crash.
     runtime.shutdown_background();
     outcome
+}
+
+/// Takes all the open files that this process may have: each connection is one.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) if files < OPEN_FILES => output::note(&format!(
+            "warning: this process may have {files} open files, and each connection is one: raise \
+             the hard limit (ulimit -Hn) to {OPEN_FILES} for thousands of workers"
+        )),
+        Ok(_) => {}
+        Err(error) => output::note(&format!(
+            "warning: the limit of open files is as it was: {error}"
+        )),
+    }
 }
 
 /// Without asking anybody who they are the server is for this machine only.

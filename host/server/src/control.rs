@@ -51,7 +51,7 @@ pub(crate) async fn poll(
     let worker = door.workers.polls(&request.worker_instance_key);
     let command = tokio::select! {
         biased;
-        command = door.poll(door.host.poll_control(&queue)) => command,
+        command = door.poll_of_worker(door.host.poll_control(&queue)) => command,
         () = worker.shut_down() => None,
     };
     match command.transpose().map_err(status::of)? {

@@ -18,6 +18,10 @@ use tonic::Status;
 /// they give up a call after 30 s if it is none of those that they know to be long.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(20);
 
+/// As [`LONG_POLL`], for polls of workers. Their clients wait for 70 s; Temporal's server answers
+/// after 51 to 58 s.
+const WORKER_POLL: Duration = Duration::from_secs(55);
+
 /// The host of a namespace, as the calls see it.
 pub(crate) struct Door {
     /// The name of the namespace.
@@ -75,11 +79,20 @@ impl Door {
 
     /// Waits for something, but no longer than a poll may take. `None`: there is nothing yet.
     pub(crate) async fn poll<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        self.poll_for(LONG_POLL, wait).await
+    }
+
+    /// As [`Door::poll`], for a worker that waits for something to do.
+    pub(crate) async fn poll_of_worker<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        self.poll_for(WORKER_POLL, wait).await
+    }
+
+    async fn poll_for<T>(&self, limit: Duration, wait: impl Future<Output = T>) -> Option<T> {
         let mut closing = self.closing.clone();
         tokio::select! {
             biased;
             found = wait => Some(found),
-            () = tokio::time::sleep(LONG_POLL) => None,
+            () = tokio::time::sleep(limit) => None,
             _ = closing.wait_for(|closing| *closing) => None,
         }
     }

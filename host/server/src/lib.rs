@@ -10,6 +10,7 @@
 
 mod access;
 mod activities;
+mod attributes;
 mod body;
 mod bounds;
 mod certificate;

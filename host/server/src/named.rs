@@ -11,6 +11,8 @@ pub(crate) const WORKFLOW_SERVICE: &str = "temporal.api.workflowservice.v1.Workf
 /// The name of the service of our own command line.
 const COMMANDS_SERVICE: &str = "sandglass.v1.Commands";
 
+const OPERATOR_SERVICE: &str = "temporal.api.operatorservice.v1.OperatorService";
+
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 
 /// The call that a path is for, and what it needs.
@@ -18,6 +20,7 @@ pub(crate) fn served(path: &str) -> Option<(&'static str, Needs)> {
     let (service, call) = path.strip_prefix('/')?.split_once('/')?;
     let calls = match service {
         WORKFLOW_SERVICE => served::WORKFLOW,
+        OPERATOR_SERVICE => served::OPERATOR,
         HEALTH_SERVICE => served::HEALTH,
         COMMANDS_SERVICE => served::COMMANDS,
         _ => return None,

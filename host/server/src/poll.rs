@@ -55,7 +55,7 @@ pub(crate) async fn poll(
     let worker = door.workers.polls(&request.worker_instance_key);
     let task = tokio::select! {
         biased;
-        task = door.poll(door.host.poll_activity(options)) => task,
+        task = door.poll_of_worker(door.host.poll_activity(options)) => task,
         // It says that it shuts down: what it were given now would be lost until it times out.
         () = worker.shut_down() => None,
         // It polls again, and can be told of cancellations then.

@@ -7,9 +7,9 @@ pub(crate) use temporalio_protos::grpc::health::v1 as health;
 pub(crate) use temporalio_protos::temporal::api::{
     common::v1 as common, enums::v1 as enums, errordetails::v1 as details, failure::v1 as failure,
     history::v1 as history, namespace::v1 as namespace, nexus::v1 as nexus,
-    nexusservices::workerservice::v1 as worker_service, query::v1 as query,
-    replication::v1 as replication, taskqueue::v1 as taskqueue, update::v1 as update,
-    version::v1 as version, worker::v1 as worker, workflow::v1 as workflow,
+    nexusservices::workerservice::v1 as worker_service, operatorservice::v1 as operator,
+    query::v1 as query, replication::v1 as replication, taskqueue::v1 as taskqueue,
+    update::v1 as update, version::v1 as version, worker::v1 as worker, workflow::v1 as workflow,
     workflowservice::v1 as service,
 };
 
@@ -27,6 +27,10 @@ pub(crate) mod generated {
     /// `Commands`, with its messages and its client.
     pub(crate) mod commands {
         tonic::include_proto!("sandglass.v1");
+    }
+    /// `OperatorService`.
+    pub(crate) mod operator {
+        tonic::include_proto!("temporal.api.operatorservice.v1");
     }
     /// `Health`.
     pub(crate) mod health {

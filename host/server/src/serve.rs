@@ -8,6 +8,7 @@ use crate::{
     listen, named,
     proto::generated::{
         commands::commands_server::CommandsServer, health::health_server::HealthServer,
+        operator::operator_service_server::OperatorServiceServer,
         workflow::workflow_service_server::WorkflowServiceServer,
     },
     tls::{BadTls, Tls, TlsSettings},
@@ -207,6 +208,9 @@ impl Server {
         let commands = CommandsServer::from_arc(Arc::clone(&self.front))
             .max_decoding_message_size(commands::REQUEST_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX);
+        let operator = OperatorServiceServer::from_arc(Arc::clone(&self.front))
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip);
         let held = Arc::clone(&self.front.held);
         let health = HealthServer::from_arc(self.front)
             .accept_compressed(CompressionEncoding::Gzip)
@@ -214,6 +218,7 @@ impl Server {
         let routes = Routes::new(workflow)
             .add_service(health)
             .add_service(commands)
+            .add_service(operator)
             .into_axum_router()
             .layer(axum::middleware::from_fn(unsent::watch))
             .layer(axum::middleware::from_fn_with_state(held, body::bound))

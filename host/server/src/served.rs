@@ -66,6 +66,9 @@ pub(crate) const WORKFLOW: &[(&str, Needs)] = &[
     ("UpdateWorkflowExecution", Write),
 ];
 
+/// Calls of `temporal.api.operatorservice.v1.OperatorService`.
+pub(crate) const OPERATOR: &[(&str, Needs)] = &[("ListSearchAttributes", Read)];
+
 /// Calls of `grpc.health.v1.Health`.
 pub(crate) const HEALTH: &[(&str, Needs)] = &[("Check", Nothing)];
 

@@ -60,6 +60,19 @@ pub(crate) fn optional(
     }
 }
 
+/// Whether a time that came is one: in the years 1 to 9999.
+pub(crate) fn is_time(at: &proto::Timestamp) -> bool {
+    let seconds = -62_135_596_800..=253_402_300_799;
+    seconds.contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos)
+}
+
+/// Whether a length of time that came is one: of 10,000 years at most.
+pub(crate) fn is_length(length: &proto::Duration) -> bool {
+    let is_one_sign = length.seconds.signum() * i64::from(length.nanos).signum() >= 0;
+    let is_short = length.seconds.unsigned_abs() <= 315_576_000_000;
+    is_one_sign && is_short && length.nanos.unsigned_abs() < 1_000_000_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

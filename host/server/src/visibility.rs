@@ -23,6 +23,7 @@ use crate::{
     },
     status, time,
 };
+pub(crate) use eval::BUILT_IN;
 use eval::{Candidate, status_name};
 use parse::{Comparison, Condition, Query, Value};
 use sandglass::{

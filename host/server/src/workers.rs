@@ -174,7 +174,13 @@ impl Workers {
             .is_some_and(|at| now.since(*at) < SHUT_DOWN_FOR)
     }
 
-    fn note(&self, now: Timestamp, heartbeat: WorkerHeartbeat) {
+    fn note(&self, now: Timestamp, mut heartbeat: WorkerHeartbeat) {
+        // A time that nobody can read back is none: it would spoil every list that it is in.
+        heartbeat.start_time.take_if(|at| !time::is_time(at));
+        heartbeat.heartbeat_time.take_if(|at| !time::is_time(at));
+        heartbeat
+            .elapsed_since_last_heartbeat
+            .take_if(|length| !time::is_length(length));
         if heartbeat.encoded_len() > HEARTBEAT {
             tracing::debug!("what a worker tells of itself is too much to be kept");
             return;

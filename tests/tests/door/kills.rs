@@ -7,6 +7,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// What all of it may take, many times what it does.
+const LIMIT_SECONDS: u32 = 900;
+
 /// Runs, workers and kills: all of it for `make sweep`, a sample for `make test`.
 fn size() -> (usize, usize, usize) {
     match env::var("SANDGLASS_SWEEP").as_deref() {
@@ -19,7 +22,10 @@ fn size() -> (usize, usize, usize) {
 fn runs_and_workers_outlive_a_server_that_is_killed() {
     let (runs, workers, kills) = size();
     let mut server = Server::start();
-    let mut running = Command::new(clients().join("python"))
+    // Ended from outside if it waits for what never comes: then it has failed.
+    let mut running = Command::new("timeout")
+        .arg(LIMIT_SECONDS.to_string())
+        .arg(clients().join("python"))
         .arg(repository().join("tests/clients/faults.py"))
         .arg(&server.address)
         .args([runs, workers, kills].map(|number| number.to_string()))

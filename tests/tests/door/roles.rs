@@ -24,7 +24,7 @@ const ROLES: [&str; 3] = ["read", "write", "admin"];
 const KNOWN: [&str; 3] = ["GetClusterInfo", "GetSystemInfo", "ListNamespaces"];
 
 /// Calls and routes of those who look.
-const READ: [&str; 19] = [
+const READ: [&str; 20] = [
     "CountWorkers",
     "CountWorkflowExecutions",
     "DescribeComponent",
@@ -35,6 +35,7 @@ const READ: [&str; 19] = [
     "GetWorkflowExecutionHistory",
     "GetWorkflowExecutionHistoryReverse",
     "ListComponents",
+    "ListSearchAttributes",
     "ListWorkers",
     "ListWorkflowExecutions",
     "PollWorkflowExecutionUpdate",
@@ -80,6 +81,10 @@ fn served() -> Vec<(&'static str, String)> {
     for (table, service) in [
         ("WORKFLOW", SERVICE),
         ("COMMANDS", "/sandglass.v1.Commands"),
+        (
+            "OPERATOR",
+            "/temporal.api.operatorservice.v1.OperatorService",
+        ),
     ] {
         let (_, rest) = text.split_once(&format!("const {table}: ")).unwrap();
         let (table, _) = rest.split_once("];").unwrap();
@@ -270,7 +275,12 @@ fn each_route_is_open_to_the_roles_that_may_take_it() {
         .chain(&ADMIN)
         .filter(|name| !["Run"].contains(name))
     {
-        let is_route = !["DescribeWorkflowExecution", "PollWorkflowExecutionUpdate"].contains(name);
+        let is_route = ![
+            "DescribeWorkflowExecution",
+            "ListSearchAttributes",
+            "PollWorkflowExecutionUpdate",
+        ]
+        .contains(name);
         assert_eq!(seen.contains(*name), is_route, "{name}");
     }
     server.stop();

@@ -19,7 +19,7 @@ use tokio_rustls::{
 
 /// An authority and certificates of it, as files: the server's, and for each client one that has
 /// this common name and this alternative name.
-fn certified(clients: &[(&str, &str, &str)]) -> TempDir {
+pub(super) fn certified(clients: &[(&str, &str, &str)]) -> TempDir {
     let dir = TempDir::new().unwrap();
     let write = |name: &str, text: String| fs::write(dir.path().join(name), text).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -44,7 +44,7 @@ fn certified(clients: &[(&str, &str, &str)]) -> TempDir {
     dir
 }
 
-const TLS: &str = "store = \"store.db\"\n[tls]\ncertificate = \"localhost.pem\"\n\
+pub(super) const TLS: &str = "store = \"store.db\"\n[tls]\ncertificate = \"localhost.pem\"\n\
                    key = \"localhost.key\"\nclient-authority = \"ca.pem\"\n";
 
 /// A server with this configuration, asked by the name that its certificate is for.

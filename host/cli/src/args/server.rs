@@ -36,7 +36,7 @@ too), resets and talks to runs, and works on their activities; admin also pushes
 components. With no key and no certificate named everybody may do everything."#;
 
 /// `sandglass server`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_long_help = CONFIGURATION)]
 pub struct ServerArgs {
     /// A configuration file in TOML; what the command line says goes before it

@@ -387,4 +387,64 @@ mod tests {
             assert!(error.starts_with(reason), "{error}");
         }
     }
+
+    /// Whatever a file says, it is served or refused in one line, and no text of a key is told.
+    #[test]
+    fn random_files_are_refused_in_one_line() {
+        let seed = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .subsec_nanos();
+        println!("seed {seed}");
+        let mut state = u64::from(seed) << 1 | 1;
+        let mut below = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let args = ServerArgs::default();
+        let (mut parsed, mut refused) = (0, 0);
+        for _ in 0..5_000 {
+            let mut lines: Vec<String> = WHOLE.lines().map(Into::into).collect();
+            for _ in 0..=below(3) {
+                let line = below(lines.len());
+                let length = lines[line].len();
+                let part = PARTS[below(PARTS.len())];
+                match below(4) {
+                    0 => drop(lines.remove(line)),
+                    1 => lines[line].truncate(below(length + 1)),
+                    2 => lines[line].insert_str(below(length + 1), part),
+                    _ => lines.swap(line, 0),
+                }
+            }
+            match parse(&lines.join("\n")) {
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(!error.contains('\n'), "{error}");
+                    assert!(!error.contains("SECRET"), "{error}");
+                    refused += 1;
+                }
+                Ok(file) => {
+                    let said = served(&args, file).err().map(|stop| stop.to_string());
+                    assert!(!said.unwrap_or_default().contains("SECRET"), "{lines:?}");
+                    parsed += 1;
+                }
+            }
+        }
+        // Some of each, or it looks at nothing.
+        assert!(
+            refused > 100 && parsed > 100,
+            "{parsed} parsed, {refused} not"
+        );
+    }
+
+    const WHOLE: &str = "store = \"a.db\"\n[namespaces.orders]\nlimits = { history-events = 7 }\n\
+                         [[component]]\nfile = \"a.wasm\"\nnamespace = \"orders\"\n[[api-key]]\n\
+                         name = \"x\"\nsha256 = \"SECRET\"\nroles = { orders = \"read\" }\n";
+
+    const PARTS: [&str; 20] = [
+        "store", "absent", "limits", "api-key", "role", "read", "[", "]]", "=", "\n", "\"", "'",
+        "{", "}", "7", "-1", ".", "\u{1}", "default", "true",
+    ];
 }

@@ -4,8 +4,9 @@
 //! only what is true is listed.
 
 use super::parse::{Comparison, Condition, Value};
+use crate::proto::enums::IndexedValueType;
 use sandglass::RunListing;
-use sandglass_engine::{SearchValue, Status, Timestamp};
+use sandglass_engine::{CancelState, SearchValue, Status, Timestamp};
 use std::cmp::Ordering;
 
 /// A run that may be listed.
@@ -42,11 +43,52 @@ const STATUSES: [&str; 8] = [
 ];
 
 /// Attributes of Temporal's that no run here has.
-const NOT_KEPT: [&str; 4] = [
+const NOT_KEPT: [&str; 20] = [
+    "BatcherNamespace",
+    "BatcherUser",
+    "BinaryChecksums",
     "BuildIds",
     "ExecutionDuration",
     "HistorySizeBytes",
+    "RootRunId",
+    "RootWorkflowId",
     "StateTransitionCount",
+    "TemporalChangeVersion",
+    "TemporalExternalPayloadCount",
+    "TemporalExternalPayloadSizeBytes",
+    "TemporalNamespaceDivision",
+    "TemporalPauseInfo",
+    "TemporalReportedProblems",
+    "TemporalScheduledById",
+    "TemporalScheduledStartTime",
+    "TemporalUsedWorkerDeploymentVersions",
+    "TemporalWorkerDeployment",
+    "TemporalWorkflowVersioningBehavior",
+];
+
+/// Attributes that every run has, with the types that they are listed under.
+pub(crate) const BUILT_IN: [(&str, IndexedValueType); 12] = [
+    ("CancelState", IndexedValueType::Keyword),
+    ("CloseTime", IndexedValueType::Datetime),
+    ("ExecutionStatus", IndexedValueType::Keyword),
+    ("ExecutionTime", IndexedValueType::Datetime),
+    ("HistoryLength", IndexedValueType::Int),
+    ("ParentRunId", IndexedValueType::Keyword),
+    ("ParentWorkflowId", IndexedValueType::Keyword),
+    ("RunId", IndexedValueType::Keyword),
+    ("StartTime", IndexedValueType::Datetime),
+    ("TaskQueue", IndexedValueType::Keyword),
+    ("WorkflowId", IndexedValueType::Keyword),
+    ("WorkflowType", IndexedValueType::Keyword),
+];
+
+/// How far a request to cancel can have come.
+const CANCEL_STATES: [CancelState; 5] = [
+    CancelState::None,
+    CancelState::Requested,
+    CancelState::Delivered,
+    CancelState::ForceRequested,
+    CancelState::KillRequested,
 ];
 
 /// What kind of value an attribute that every run has is compared with. `None`: a custom one.
@@ -54,7 +96,7 @@ fn is_time(name: &str) -> Option<bool> {
     match name {
         "StartTime" | "CloseTime" | "ExecutionTime" => Some(true),
         "WorkflowId" | "WorkflowType" | "RunId" | "TaskQueue" | "ExecutionStatus"
-        | "ParentWorkflowId" | "ParentRunId" => Some(false),
+        | "ParentWorkflowId" | "ParentRunId" | "CancelState" => Some(false),
         _ => None,
     }
 }
@@ -80,9 +122,15 @@ pub(crate) fn check(condition: &Condition) -> Result<(), String> {
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    match NOT_KEPT.contains(&name) {
-        true => Err(format!("search attribute {name} is not kept here")),
-        false => Ok(()),
+    if NOT_KEPT.contains(&name) {
+        return Err(format!("search attribute {name} is not kept here"));
+    }
+    let is_meant = |known: &&(&str, _)| known.0.eq_ignore_ascii_case(name) && known.0 != name;
+    match BUILT_IN.iter().find(is_meant) {
+        Some((known, _)) => Err(format!(
+            "there is no search attribute {name}: {known} is meant"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -100,6 +148,12 @@ fn check_value(name: &str, value: &Value) -> Result<(), String> {
                     STATUSES.join(", ")
                 )
             };
+            known.then_some(()).ok_or_else(problem)
+        }
+        (Some(false), Value::Text(text)) if name == "CancelState" => {
+            let names = CANCEL_STATES.map(CancelState::name);
+            let problem = || format!("CancelState {text:?} is none of {}", names.join(", "));
+            let known = names.contains(&text.as_str());
             known.then_some(()).ok_or_else(problem)
         }
         (Some(false), value) if !matches!(value, Value::Text(_)) => {
@@ -161,6 +215,7 @@ fn attribute(name: &str, run: &Candidate<'_>) -> Option<SearchValue> {
         "RunId" => text(&listing.run_id),
         "TaskQueue" => text(run.task_queue),
         "ExecutionStatus" => text(status_name(listing)),
+        "CancelState" => text(listing.cancel_state.name()),
         "ParentWorkflowId" => text(&parent?.run.workflow_id),
         "ParentRunId" => text(&parent?.run.run_id),
         "StartTime" => Some(SearchValue::Datetime(listing.started_at)),

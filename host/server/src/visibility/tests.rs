@@ -255,3 +255,42 @@ fn no_text_breaks_it() {
     }
     assert!(read > 100, "only {read} texts were read");
 }
+
+#[test]
+fn how_far_a_cancellation_has_come_can_be_asked_for() {
+    let mut run = listing();
+    run.cancel_state = CancelState::Requested;
+    let is_listed = |text: &str| {
+        let query = parse(text).unwrap();
+        let candidate = Candidate {
+            listing: &run,
+            task_queue: "q",
+            execution_time: run.started_at,
+        };
+        holds(&query.condition.unwrap(), &candidate)
+    };
+    assert_eq!(is_listed("CancelState = 'requested'"), Some(true));
+    assert_eq!(is_listed("CancelState != 'none'"), Some(true));
+    assert_eq!(
+        is_listed("CancelState IN ('delivered', 'none')"),
+        Some(false)
+    );
+    for (text, reason) in [
+        (
+            "CancelState = 'soon'",
+            "CancelState \"soon\" is none of none, requested, ",
+        ),
+        ("CancelState = 7", "CancelState is compared with a text"),
+        (
+            "cancelstate = 'none'",
+            "there is no search attribute cancelstate: CancelState is meant",
+        ),
+        (
+            "BatcherUser = 'x'",
+            "search attribute BatcherUser is not kept here",
+        ),
+    ] {
+        let refused = check(&parse(text).unwrap().condition.unwrap()).unwrap_err();
+        assert!(refused.starts_with(reason), "{refused}");
+    }
+}
