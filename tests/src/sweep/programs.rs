@@ -69,10 +69,22 @@ pub const ACTIVITIES: &[&str] = &[
 /// Those that never end once they are told to stop.
 pub const STUBBORN: &[&str] = &["Stubborn"];
 
-/// Crates of guests that are no programs of their own, with the reason.
+/// Crates of guests, and workflow types, that are no programs of the sweep, with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[
     ("tests/guests/forbidden-import", "no host loads it"),
     ("examples/embed", "a host, which runs the example hello"),
+    (
+        "tests/guests/scenarios::undone_slowly",
+        "what undoes its work ends when the scenario says so",
+    ),
+    (
+        "tests/guests/scenarios::cuts_short",
+        "its child ends by the request or with it, whichever is first",
+    ),
+    (
+        "tests/guests/scenarios::GreetingWorkflow",
+        "its activities are those of Temporal's page, at workers of its SDKs",
+    ),
 ];
 
 const fn of(folder: &'static str, workflow_type: &'static str) -> Program {
