@@ -152,22 +152,22 @@ pub fn complete_later() -> String {
 
 // In a component that serves workflows these imports do not exist. Naming them there, if only from
 // code that never runs, would make the component ask for them.
-#[cfg(target_os = "wasi")]
+#[cfg(all(target_os = "wasi", not(sandglass_workflows)))]
 use activity_context::{
     complete_later as host_complete_later, get_state as host_state, heartbeat as host_heartbeat,
 };
 
-#[cfg(not(target_os = "wasi"))]
+#[cfg(not(all(target_os = "wasi", not(sandglass_workflows))))]
 fn host_complete_later() -> String {
     unreachable!("there are no attempts in a build that does not serve activities")
 }
 
-#[cfg(not(target_os = "wasi"))]
+#[cfg(not(all(target_os = "wasi", not(sandglass_workflows))))]
 fn host_state() -> AttemptState {
     unreachable!("there are no attempts in a build that does not serve activities")
 }
 
-#[cfg(not(target_os = "wasi"))]
+#[cfg(not(all(target_os = "wasi", not(sandglass_workflows))))]
 fn host_heartbeat(_: &[Payload]) -> AttemptState {
     unreachable!("there are no attempts in a build that does not serve activities")
 }

@@ -6,9 +6,10 @@
 /// sandglass_guest::export! { workflows: [order], activities: [charge, refund] }
 /// ```
 ///
-/// Built for `wasm32-unknown-unknown` the component serves the workflows, built for
-/// `wasm32-wasip1` the activities. Either list may be left out; then that component does not
-/// exist. An activity that was declared without a body is served by another component or by the
+/// `sandglass build` builds it for `wasm32-unknown-unknown`, or with `--wasi` for `wasm32-wasip1`,
+/// to serve the workflows, and for `wasm32-wasip1` to serve the activities. Either list may be left
+/// out; then that component does not exist. An activity that was declared without a body is served
+/// by another component or by the
 /// host and is not listed.
 #[macro_export]
 macro_rules! export {
@@ -43,7 +44,10 @@ macro_rules! export {
 /// Exports the world `workflow`, in builds that serve it.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))]
+#[cfg(all(
+    target_arch = "wasm32",
+    any(not(target_os = "wasi"), sandglass_workflows)
+))]
 macro_rules! __export_workflows {
     ($definitions:ident) => {
         use $crate::__private::bindings::workflow as world;
@@ -92,7 +96,10 @@ macro_rules! __export_workflows {
 /// Exports nothing here: this build does not serve workflows.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(not(all(target_arch = "wasm32", not(target_os = "wasi"))))]
+#[cfg(not(all(
+    target_arch = "wasm32",
+    any(not(target_os = "wasi"), sandglass_workflows)
+)))]
 macro_rules! __export_workflows {
     ($definitions:ident) => {};
 }
@@ -100,7 +107,10 @@ macro_rules! __export_workflows {
 /// Exports the world `activity`, in builds that serve it.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+#[cfg(all(
+    target_arch = "wasm32",
+    all(target_os = "wasi", not(sandglass_workflows))
+))]
 macro_rules! __export_activities {
     ($definitions:ident) => {
         use $crate::__private::bindings::activity as world;
@@ -130,7 +140,10 @@ macro_rules! __export_activities {
 /// Exports nothing here: this build does not serve activities.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(not(all(target_arch = "wasm32", target_os = "wasi")))]
+#[cfg(not(all(
+    target_arch = "wasm32",
+    all(target_os = "wasi", not(sandglass_workflows))
+)))]
 macro_rules! __export_activities {
     ($definitions:ident) => {};
 }

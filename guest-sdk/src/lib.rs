@@ -26,7 +26,8 @@
 //! ```
 //!
 //! The crate, of type `cdylib`, is built for `wasm32-unknown-unknown` to serve its workflows, and
-//! for `wasm32-wasip1` to serve its activities.
+//! for `wasm32-wasip1` to serve its activities. `sandglass build --wasi` builds its workflows for
+//! that target too: then `std::time`, `std::env` and `println!` work in them.
 //!
 //! # What may be used in a workflow
 //!

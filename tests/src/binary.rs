@@ -53,7 +53,8 @@ pub fn sandglass() -> Command {
 /// The bytes of a component of this repository, built by `sandglass build`.
 ///
 /// `krate` is a folder like `tests/guests/scenarios`; `name` the file it gives, like
-/// `guest-scenarios.wasm`, or `guest-hostile-activities.wasm`.
+/// `guest-scenarios.wasm`, or `guest-hostile-activities.wasm`; `wasi/guest-determinism.wasm` are the
+/// workflows as they are built with `--wasi`.
 ///
 /// # Panics
 /// If it does not build; the message has the compiler's output.
@@ -77,7 +78,11 @@ pub fn compiled() -> PathBuf {
 }
 
 fn build(krate: &str, name: &str) -> Vec<u8> {
-    let out = target().join("guests");
+    let (out, name) = match name.split_once('/') {
+        Some((folder, name)) => (target().join("guests").join(folder), name),
+        None => (target().join("guests"), name),
+    };
+    let wasi = out.ends_with("wasi").then_some("--wasi");
     fs::create_dir_all(&out).expect("the target folder is writable");
     // Tests run at the same time in several processes; a component is written by one at a time.
     let lock =
@@ -89,7 +94,9 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
     };
     let built = sandglass()
         .current_dir(repository())
-        .args(["build", krate, "--only", part, "--out"])
+        .args(["build", krate, "--only", part])
+        .args(wasi)
+        .arg("--out")
         .arg(&out)
         .output()
         .expect("the binary was just built");

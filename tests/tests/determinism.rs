@@ -16,9 +16,9 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store with a run that has ended and one that is open.
-async fn record() -> TempDir {
+async fn record(guest: &str) -> TempDir {
     let w = World::new().await;
-    w.load("determinism").await;
+    w.load(guest).await;
     for (rounds, stop_at) in [("3", 3), ("5", 2)] {
         let run = w
             .start_with("observe", |options| options.json(rounds))
@@ -110,7 +110,57 @@ fn replay(program: &Path, store: &Path, process: &Process) -> String {
 
 #[tokio::test]
 async fn two_processes_that_differ_in_everything_else_give_the_same_commands() {
-    let folder = record().await;
+    let all = ["words", "now", "random", "floats", "addresses", "memory"];
+    gives_the_same("determinism", &all).await;
+}
+
+/// What the standard library asks of WASI is the run's, or nothing.
+#[tokio::test]
+async fn nor_does_the_standard_library_tell_them_apart() {
+    let all = [
+        "words",
+        "hash",
+        "system time Ok(1015s)",
+        "took 0ns",
+        "environment []",
+        "arguments []",
+        "host name false",
+    ];
+    gives_the_same("wasi/determinism", &all).await;
+}
+
+#[tokio::test]
+async fn what_would_wait_or_end_the_process_traps_and_names_what_to_use() {
+    let w = World::new().await;
+    w.load("wasi/determinism").await;
+    for (how, told) in [
+        (
+            "nap",
+            "BlockingCall: a workflow must not wait for a clock by WASI: use sleep()",
+        ),
+        (
+            "exit",
+            "Exit: the code has ended its own process; a workflow ends by returning",
+        ),
+    ] {
+        let argument = format!("{how:?}");
+        let run = w
+            .start_with("misbehave", |options| options.json(argument))
+            .await;
+        let failure = loop {
+            let described = run.handle.describe().await.unwrap();
+            if let Some(failure) = described.task_failure() {
+                break failure;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(failure.contains(told), "{failure}");
+        run.handle.terminate("seen", "test").await.unwrap();
+    }
+}
+
+async fn gives_the_same(guest: &str, all: &[&str]) {
+    let folder = record(guest).await;
     let store = folder.path().join("store.db");
     let mut programs = vec![PathBuf::from(env!("CARGO_BIN_EXE_replay"))];
     // The same program in the other build, debug or release: `scripts/release.sh` names it.
@@ -120,7 +170,7 @@ async fn two_processes_that_differ_in_everything_else_give_the_same_commands() {
     for program in &programs {
         for process in &PROCESSES {
             let commands = replay(program, &store, process);
-            for looked_at in ["words", "now", "random", "floats", "addresses", "memory"] {
+            for looked_at in all {
                 assert!(commands.contains(looked_at), "{looked_at}: {commands}");
             }
             assert_eq!(commands.matches("as Completed").count(), 2, "{commands}");

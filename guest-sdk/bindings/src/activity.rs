@@ -2198,7 +2198,7 @@ processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[doc(inline)]
 pub use __export_activity_impl as export;
 #[rustfmt::skip]
-#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+#[cfg(all(target_arch = "wasm32", all(target_os = "wasi", not(sandglass_workflows))))]
 #[unsafe(
     link_section = "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:activity-with-all-of-its-exports-removed:encoded world"
 )]

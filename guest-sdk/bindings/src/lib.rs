@@ -5,7 +5,8 @@
 //! `export!`. Most guests use the crate `sandglass-guest` instead, which is built on this one.
 //!
 //! Each world is described to the host only in a build that can serve it: `activity` for
-//! `target_os = "wasi"`, `workflow` for any other target.
+//! `target_os = "wasi"`, `workflow` for any other target, and for that one too with the flag
+//! `--cfg sandglass_workflows`, which `sandglass build --wasi` gives.
 //!
 //! The files are checked in so that building a guest needs no generator; `sandglass-guest-generate`
 //! rewrites them.

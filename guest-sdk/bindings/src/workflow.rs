@@ -20761,7 +20761,7 @@ flow\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3
 #[doc(inline)]
 pub use __export_workflow_impl as export;
 #[rustfmt::skip]
-#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))]
+#[cfg(all(target_arch = "wasm32", any(not(target_os = "wasi"), sandglass_workflows)))]
 #[unsafe(
     link_section = "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:workflow-with-all-of-its-exports-removed:encoded world"
 )]

@@ -31,6 +31,12 @@ struct World {
     target: &'static str,
 }
 
+/// Builds that serve workflows: `sandglass build --wasi` sets the flag.
+const WORKFLOWS: &str = "any(not(target_os = \"wasi\"), sandglass_workflows)";
+
+/// Builds that serve activities.
+const ACTIVITIES: &str = "all(target_os = \"wasi\", not(sandglass_workflows))";
+
 /// The worlds that have bindings.
 const WORLDS: [World; 3] = [
     World {
@@ -38,14 +44,14 @@ const WORLDS: [World; 3] = [
         file: "guest-sdk/bindings/src/workflow.rs",
         name: "workflow",
         shared: &[],
-        target: "not(target_os = \"wasi\")",
+        target: WORKFLOWS,
     },
     World {
         wit: "wit",
         file: "guest-sdk/bindings/src/activity.rs",
         name: "activity",
         shared: &["types", "log"],
-        target: "target_os = \"wasi\"",
+        target: ACTIVITIES,
     },
     // What a host must refuse: the import of a test guest that is not in the contract.
     World {
@@ -53,7 +59,7 @@ const WORLDS: [World; 3] = [
         file: "tests/guests/forbidden-import/src/evil.rs",
         name: "evil",
         shared: &[],
-        target: "not(target_os = \"wasi\")",
+        target: WORKFLOWS,
     },
 ];
 

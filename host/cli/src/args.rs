@@ -112,6 +112,10 @@ pub struct BuildArgs {
     /// Build only one of the two
     #[arg(long, value_enum, value_name = "PART")]
     pub only: Option<Part>,
+    /// Compile workflows for wasm32-wasip1: then std::time, env and println! work in them, and what
+    /// they show is the same in each replay
+    #[arg(long)]
+    pub wasi: bool,
     /// Cargo features of the crate, separated by commas
     #[arg(long, value_name = "FEATURES")]
     pub features: Option<String>,

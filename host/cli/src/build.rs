@@ -22,6 +22,8 @@ use std::{
 struct Attempt {
     kind: ComponentKind,
     target: &'static str,
+    /// A condition that the SDK asks for, beside the target.
+    cfg: Option<&'static str>,
     /// The start of the export's name that says that there is one.
     export: &'static str,
     suffix: &'static str,
@@ -30,13 +32,22 @@ struct Attempt {
 const WORKFLOWS: Attempt = Attempt {
     kind: ComponentKind::Workflow,
     target: toolchain::WORKFLOW_TARGET,
+    cfg: None,
     export: "sandglass:workflow/guest@",
     suffix: "",
+};
+
+/// Workflows whose standard library asks WASI for what it needs.
+const WASI_WORKFLOWS: Attempt = Attempt {
+    target: toolchain::ACTIVITY_TARGET,
+    cfg: Some("sandglass_workflows"),
+    ..WORKFLOWS
 };
 
 const ACTIVITIES: Attempt = Attempt {
     kind: ComponentKind::Activities,
     target: toolchain::ACTIVITY_TARGET,
+    cfg: None,
     export: "sandglass:workflow/activity-handler@",
     suffix: "-activities",
 };
@@ -77,9 +88,10 @@ pub fn build(args: &BuildArgs, form: OutputForm) -> Outcome {
 /// As [`build`].
 pub fn components(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
     let package = Package::find(&args.krate)?;
+    let workflows = if args.wasi { WASI_WORKFLOWS } else { WORKFLOWS };
     let attempts = match args.only {
-        None => vec![WORKFLOWS, ACTIVITIES],
-        Some(Part::Workflows) => vec![WORKFLOWS],
+        None => vec![workflows, ACTIVITIES],
+        Some(Part::Workflows) => vec![workflows],
         Some(Part::Activities) => vec![ACTIVITIES],
     };
     let targets: Vec<_> = attempts.iter().map(|attempt| attempt.target).collect();
@@ -98,7 +110,12 @@ pub fn components(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
         let module = package.compile(&Compile {
             rustc: &rustc,
             target: attempt.target,
-            target_folder: &target_folder,
+            cfg: attempt.cfg,
+            target_folder: &match attempt.cfg {
+                // What one condition has built is of no use for the other.
+                Some(cfg) => target_folder.join(cfg),
+                None => target_folder.clone(),
+            },
             features: args.features.as_deref(),
         })?;
         if let Some(component) = attempt.componentize(&sandbox, &package, &module, &args.out)? {
@@ -126,7 +143,7 @@ impl Attempt {
         if !exports(&core, self.export).or_host()? {
             return Ok(None);
         }
-        let component = sandglass_sandbox::to_component(&core, self.kind)
+        let component = sandglass_sandbox::to_component(&core)
             .with_context(|| package.name.clone())
             .or_usage()?;
         if let Err(Error::NoTypes) = self.load(sandbox, &component) {

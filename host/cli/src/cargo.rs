@@ -29,6 +29,8 @@ pub struct Compile<'a> {
     pub rustc: &'a Path,
     /// The target triple.
     pub target: &'a str,
+    /// A condition that is true in this build.
+    pub cfg: Option<&'a str>,
     /// Where cargo puts its files.
     pub target_folder: &'a Path,
     /// Cargo features, separated by commas.
@@ -141,6 +143,11 @@ impl Package {
             .env("RUSTC", how.rustc)
             .env("CARGO_TARGET_DIR", how.target_folder)
             .stdout(Stdio::piped());
+        if let Some(cfg) = how.cfg {
+            // As a setting, which is added to the flags that the crate has of its own.
+            let flags = format!("target.{}.rustflags=[\"--cfg\", \"{cfg}\"]", how.target);
+            command.args(["--config", &flags]);
+        }
         if let Some(features) = how.features {
             command.args(["--features", features]);
         }

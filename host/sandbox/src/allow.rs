@@ -29,7 +29,8 @@ const WORKFLOW: &[&str] = &[
 /// The interfaces of world `activity`, without package and version.
 const ACTIVITY: &[&str] = &["types", "activity-context", "log"];
 
-/// The WASI 0.2 interfaces that activities are served, without versions. All of WASI 0.2 but http.
+/// The WASI 0.2 interfaces that are served, without versions: all but http. Workflows have no
+/// sockets, and of the others what is the same in each replay ([`crate::wasi`]).
 const WASI: &[&str] = &[
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -90,9 +91,12 @@ pub(crate) fn verdict(kind: ComponentKind, name: &str) -> Option<ForbiddenImport
             }
             ComponentKind::Activities => "not an interface that activities have",
         },
-        None if kind == ComponentKind::Workflow => instead_in_workflow(interface(name)),
-        None if WASI.contains(&interface(name)) && is_wasi_0_2(name) => return None,
-        None => instead_in_activity(interface(name)),
+        None if is_served(kind, interface(name)) && is_wasi_0_2(name) => return None,
+        None if is_served(kind, interface(name)) => "this host serves version 0.2 of it",
+        None => match kind {
+            ComponentKind::Workflow => instead_in_workflow(interface(name)),
+            ComponentKind::Activities => instead_in_activity(interface(name)),
+        },
     };
     Some(ForbiddenImport {
         name: name.to_owned(),
@@ -125,25 +129,20 @@ pub(crate) fn list(imports: &[ForbiddenImport]) -> String {
         .collect()
 }
 
+fn is_served(kind: ComponentKind, interface: &str) -> bool {
+    let has_sockets = kind == ComponentKind::Activities;
+    WASI.contains(&interface) && (has_sockets || !interface.starts_with("wasi:sockets/"))
+}
+
 fn is_wasi_0_2(name: &str) -> bool {
     name.split_once('@')
         .is_some_and(|(_, version)| version.starts_with("0.2."))
 }
 
 fn instead_in_workflow(interface: &str) -> &'static str {
-    let package = interface
-        .split_once('/')
-        .map_or(interface, |(package, _)| package);
-    match package {
-        "wasi:clocks" => "a workflow has no clock; use now() and sleep() of the SDK",
-        "wasi:random" => "a workflow has no random source; use random() of the SDK",
-        "wasi:filesystem" => "a workflow has no files; read and write them in an activity",
-        "wasi:sockets" | "wasi:http" => "a workflow has no network; use it in an activity",
-        "wasi:cli" if interface.contains("std") => {
-            "a workflow has no standard streams; use log of the SDK"
-        }
-        "wasi:cli" => "a workflow has no environment; pass what it needs as its input",
-        "wasi:io" => "a workflow has no streams; do input and output in an activity",
+    match interface.split('/').next() {
+        Some("wasi:sockets" | "wasi:http") => "a workflow has no network; use it in an activity",
+        Some("wasi:clocks") => "a workflow has no such clock; use now() and sleep() of the SDK",
         _ => "not an interface of sandglass:workflow@0.1.0; do what needs it in an activity",
     }
 }
@@ -151,9 +150,6 @@ fn instead_in_workflow(interface: &str) -> &'static str {
 fn instead_in_activity(interface: &str) -> &'static str {
     if interface.starts_with("wasi:http/") {
         return "not served to activities; use wasi:sockets on a granted host";
-    }
-    if WASI.contains(&interface) {
-        return "this host serves version 0.2 of it";
     }
     "neither an interface of sandglass:workflow@0.1.0 nor one of WASI 0.2; \
      use the files and sockets of WASI, as granted"

@@ -25,3 +25,12 @@ pub(crate) mod activity {
 }
 
 pub(crate) use workflow::sandglass::workflow::types;
+
+/// WASI 0.2 as workflows are served it; what it does is in [`crate::wasi`].
+pub(crate) mod wasi {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "wasi",
+        imports: { default: trappable },
+    });
+}

@@ -1,7 +1,7 @@
 //! A loaded workflow component.
 
 use crate::{Error, Instance, LogSink, instance::Template};
-use sandglass_engine::{Digest, TaskFailure};
+use sandglass_engine::Digest;
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// A workflow component that is compiled and checked. Cheap to instantiate from.
@@ -41,11 +41,10 @@ impl WorkflowComponent {
         &self.workflow_types
     }
 
-    /// Makes an instance for one run. Its log lines go to `log`, except in replay.
-    ///
-    /// # Errors
-    /// The component's start functions trapped or overran their time, or the host has no memory.
-    pub fn instantiate(&self, log: LogSink) -> Result<Instance, TaskFailure> {
+    /// Makes an instance for one run. Its log lines go to `log`, except in replay. Its start
+    /// functions are run with the first event.
+    #[must_use]
+    pub fn instantiate(&self, log: LogSink) -> Instance {
         self.template.instantiate(log)
     }
 }

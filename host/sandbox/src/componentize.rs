@@ -1,6 +1,5 @@
 //! Makes a component of what a compiler puts out, for build tools.
 
-use crate::ComponentKind;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
@@ -19,40 +18,27 @@ pub enum ComponentizeError {
          its crate, and `crate-type = [\"cdylib\"]` to its Cargo.toml"
     )]
     NoExports,
-    /// A workflow module was compiled for a target with an operating system.
-    #[error(
-        "a workflow module must not import {0}: compile it for wasm32-unknown-unknown, and do \
-         input and output in activities"
-    )]
-    Wasi(String),
     /// The module contradicts the world it is made for.
     #[error("cannot make a component: {0}")]
     Encode(String),
 }
 
-/// Makes a component of a core module that was compiled for `wasm32-unknown-unknown` (workflows) or
-/// `wasm32-wasip1` (activities).
+/// Makes a component of a core module that was compiled for `wasm32-unknown-unknown`, without an
+/// operating system, or for `wasm32-wasip1`. Which world it is for it says itself.
 ///
 /// # Errors
 /// [`ComponentizeError`], which says what to change.
-pub fn to_component(core: &[u8], kind: ComponentKind) -> Result<Vec<u8>, ComponentizeError> {
+pub fn to_component(core: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     let module = Module::read(core)?;
     if !module.has_world {
         return Err(ComponentizeError::NoExports);
     }
     let mut encoder = ComponentEncoder::default().validate(true);
-    match kind {
-        ComponentKind::Workflow => {
-            if let Some(import) = module.wasi_import {
-                return Err(ComponentizeError::Wasi(import));
-            }
-        }
-        ComponentKind::Activities => {
-            let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
-            encoder = encoder
-                .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)
-                .map_err(|error| ComponentizeError::Encode(format!("{error:#}")))?;
-        }
+    if module.has_wasi {
+        let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+        encoder = encoder
+            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)
+            .map_err(|error| ComponentizeError::Encode(format!("{error:#}")))?;
     }
     encoder
         .module(core)
@@ -65,7 +51,7 @@ pub fn to_component(core: &[u8], kind: ComponentKind) -> Result<Vec<u8>, Compone
 struct Module {
     /// Whether it carries the section in which bindings describe their world.
     has_world: bool,
-    wasi_import: Option<String>,
+    has_wasi: bool,
 }
 
 impl Module {
@@ -89,10 +75,7 @@ impl Module {
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         let import = import.map_err(broken)?;
-                        if import.module.starts_with("wasi") {
-                            let name = format!("{}.{}", import.module, import.name);
-                            module.wasi_import.get_or_insert(name);
-                        }
+                        module.has_wasi |= import.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
                     }
                 }
                 _ => {}

@@ -18,6 +18,7 @@ use crate::{
     bindings::{types, workflow::Workflow},
     convert::failure_out,
     state::GuestState,
+    wasi,
 };
 use sandglass_engine::Answer;
 use wasmtime::{
@@ -29,7 +30,8 @@ pub(crate) use log::level;
 
 /// Makes every import of world `workflow` available.
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
-    Workflow::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+    Workflow::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    wasi::add_to_linker(linker)
 }
 
 impl types::Host for GuestState {}

@@ -7,7 +7,8 @@ use crate::{
     bindings::{
         types,
         workflow::{
-            Workflow, WorkflowPre, exports::sandglass::workflow::guest::Update as WitUpdate,
+            Workflow, WorkflowPre,
+            exports::sandglass::workflow::guest::{Guest, Update as WitUpdate},
         },
     },
     config::Pace,
@@ -16,6 +17,7 @@ use crate::{
     log::LogSink,
     state::{GuestState, Watch},
     trap,
+    wasi::Birth,
 };
 use sandglass_engine::{
     Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailedCause, TaskFailure, Update,
@@ -43,13 +45,15 @@ pub(crate) struct Template {
     pub(crate) pace: Pace,
 }
 
-/// One run's guest code in memory.
+/// One run's guest code in memory. The guest is started with the first event, so that all it learns
+/// while it starts is the run's.
 ///
 /// It belongs to one run and must be given its events from the first on. After an error it is of no
 /// further use: drop it and replay the run in another one.
 pub struct Instance {
     store: Store<GuestState>,
-    guest: Workflow,
+    pre: WorkflowPre<GuestState>,
+    guest: Option<Workflow>,
     interrupted: Arc<AtomicBool>,
     data_bytes: usize,
     dead: bool,
@@ -68,11 +72,8 @@ impl Interrupter {
 }
 
 impl Template {
-    /// Makes an instance and runs its start functions.
-    ///
-    /// # Errors
-    /// They trapped, overran their time, or the instance does not fit in the limits.
-    pub(crate) fn instantiate(&self, log: LogSink) -> Result<Instance, TaskFailure> {
+    /// Makes an instance, whose guest is not started yet.
+    pub(crate) fn instantiate(&self, log: LogSink) -> Instance {
         let interrupted = Arc::new(AtomicBool::new(false));
         let limits = Limits::new(self.memory_bytes_max, self.table_elements_max);
         let watch = Watch::new(
@@ -84,18 +85,14 @@ impl Template {
         let mut store = Store::new(&self.engine, GuestState::new(limits, log, watch));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut store| store.data_mut().watch.tick());
-        store.set_epoch_deadline(1);
-        let guest = self
-            .pre
-            .instantiate(&mut store)
-            .map_err(|error| trap::task_failure(&error, store.data().last_error()))?;
-        Ok(Instance {
+        Instance {
             store,
-            guest,
+            pre: self.pre.clone(),
+            guest: None,
             interrupted,
             data_bytes: self.data_bytes,
             dead: false,
-        })
+        }
     }
 
     /// Asks a throw-away instance for its workflow types.
@@ -103,10 +100,12 @@ impl Template {
     /// # Errors
     /// It trapped or overran its time.
     pub(crate) fn definitions(&self, log: LogSink) -> Result<Vec<String>, TaskFailure> {
-        let mut instance = self.instantiate(log)?;
-        let guest = instance.guest.sandglass_workflow_guest();
-        let definitions = guest
-            .call_definitions(&mut instance.store)
+        let mut instance = self.instantiate(log);
+        let definitions = instance.start(Birth::default()).and_then(|()| {
+            let guest = exports(&instance.guest);
+            guest.call_definitions(&mut instance.store)
+        });
+        let definitions = definitions
             .map_err(|error| trap::task_failure(&error, instance.store.data().last_error()))?;
         Ok(definitions
             .into_iter()
@@ -148,7 +147,7 @@ impl Instance {
     ) -> (Box<Task>, Result<Result<Payload, Failure>, TaskFailure>) {
         let (arguments, headers) = (list(query.arguments.clone()), header(query.header.clone()));
         self.enter(task, |instance| {
-            let guest = instance.guest.sandglass_workflow_guest();
+            let guest = exports(&instance.guest);
             let answer =
                 guest.call_query(&mut instance.store, &query.name, &arguments, &headers)?;
             answered(answer.map(Into::into))
@@ -166,9 +165,21 @@ impl Instance {
     ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
         let update = WitUpdate::from(update.clone());
         self.enter(task, |instance| {
-            let guest = instance.guest.sandglass_workflow_guest();
+            let guest = exports(&instance.guest);
             answered(guest.call_validate_update(&mut instance.store, &update)?)
         })
+    }
+
+    /// Runs the guest's start functions.
+    ///
+    /// # Errors
+    /// They trapped, overran their time, or the instance does not fit in the limits.
+    fn start(&mut self, birth: Birth) -> wasmtime::Result<()> {
+        self.store.data_mut().be_born(birth);
+        self.store.set_epoch_deadline(1);
+        self.guest = Some(self.pre.instantiate(&mut self.store)?);
+        self.store.data_mut().end_lines();
+        Ok(())
     }
 
     /// Makes one call into the guest.
@@ -185,8 +196,17 @@ impl Instance {
             );
             return (task, Err(failure));
         }
-        self.store.data_mut().enter(task);
+        let birth = Birth {
+            seed: task.start().seed,
+            at: task.now(),
+            replaying: task.replaying(),
+        };
         let result = self.store.data().watch.check().map_err(Into::into);
+        let result = result.and_then(|()| match &self.guest {
+            Some(_) => Ok(()),
+            None => self.start(birth),
+        });
+        self.store.data_mut().enter(task);
         let result = result.and_then(|()| {
             self.store.set_epoch_deadline(1);
             call(self)
@@ -198,6 +218,12 @@ impl Instance {
         });
         (task, result)
     }
+}
+
+/// The functions of a guest that is started.
+fn exports(guest: &Option<Workflow>) -> &Guest {
+    let guest = guest.as_ref().expect("it is started before it is called");
+    guest.sandglass_workflow_guest()
 }
 
 /// What a guest has answered with.
@@ -215,7 +241,7 @@ impl Driver for Instance {
         task: Box<Task>,
     ) -> (Box<Task>, Result<(), TaskFailure>) {
         self.enter(task, |instance| {
-            let guest = instance.guest.sandglass_workflow_guest();
+            let guest = exports(&instance.guest);
             guest.call_activate(&mut instance.store, &event.into())
         })
     }

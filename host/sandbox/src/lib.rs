@@ -28,6 +28,7 @@ mod sandbox;
 mod shape;
 mod state;
 mod trap;
+mod wasi;
 
 pub use activity::{
     Access, ActivityComponent, ActivityHost, ActivityOutcome, ActivityTask, AttemptState, Grants,

@@ -6,6 +6,7 @@ use crate::{
     limits::Limits,
     log::{LogBudget, cut},
     trap::{BadCall, Stopped},
+    wasi::{Birth, Wasi},
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -33,6 +34,7 @@ pub(crate) struct GuestState {
     /// The task that `log` belongs to, by its time. Two tasks in one millisecond share a budget.
     log_of: Timestamp,
     last_error: Option<String>,
+    pub(crate) wasi: Wasi,
     pub(crate) watch: Watch,
 }
 
@@ -46,8 +48,21 @@ impl GuestState {
             log: LogBudget::default(),
             log_of: Timestamp::default(),
             last_error: None,
+            wasi: Wasi::default(),
             watch,
         }
+    }
+
+    /// The time that WASI's clocks show.
+    pub(crate) fn wasi_now(&self) -> Timestamp {
+        let task = self.task.as_deref();
+        task.map_or(self.wasi.birth.at, Task::now)
+    }
+
+    /// Begins to start the guest.
+    pub(crate) fn be_born(&mut self, birth: Birth) {
+        self.wasi.birth = birth;
+        self.watch.ticks = 0;
     }
 
     /// Begins a call into the guest.
@@ -63,6 +78,7 @@ impl GuestState {
 
     /// Ends the call, giving back the task and the last error that the guest logged in it.
     pub(crate) fn leave(&mut self) -> (Box<Task>, Option<String>) {
+        self.end_lines();
         let task = self.task.take().expect("every call begins with `enter`");
         (task, self.last_error.take())
     }
@@ -111,7 +127,8 @@ impl GuestState {
         if level == Level::Error {
             self.last_error = Some(cut(message, crate::log::MESSAGE_BYTES_MAX).to_owned());
         }
-        if !self.task.as_deref().is_some_and(Task::replaying) {
+        let task = self.task.as_deref();
+        if !task.map_or(self.wasi.birth.replaying, Task::replaying) {
             self.log.write(level, target, message, &*self.sink);
         }
     }

@@ -100,7 +100,7 @@ impl Place {
             self.fail(part, &reason);
         }
         let silent = Arc::new(|_, _: &str, _: &str| {});
-        let mut instance = loaded.component.instantiate(silent).unwrap();
+        let mut instance = loaded.component.instantiate(silent);
         if let Err(error) = replay(part.frames.clone(), Some(&mut instance)) {
             self.fail(part, &format!("it does not replay: {error}"));
         }

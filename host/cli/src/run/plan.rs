@@ -233,7 +233,7 @@ fn try_replay(args: &RunArgs, row: &RunRow, loaded: &WorkflowComponent) -> Resul
     }
     let reader = stored::open(&args.db.db)?;
     let frames = stored::frames(&reader, row.key)?;
-    let mut instance = loaded.instantiate(Arc::new(|_, _, _| ())).or_usage()?;
+    let mut instance = loaded.instantiate(Arc::new(|_, _, _| ()));
     match sandglass_engine::replay(frames, Some(&mut instance)) {
         Ok(_) => Ok(()),
         Err(error @ ReplayError::Task(_)) => Err(usage!(

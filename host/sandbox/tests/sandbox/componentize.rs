@@ -1,10 +1,10 @@
 //! Making components of modules: what the errors say. That it works, all other tests show.
 
 use crate::guests;
-use sandglass_sandbox::{ComponentKind, ComponentizeError, to_component};
+use sandglass_sandbox::{ComponentizeError, to_component};
 
 fn error(core: &[u8]) -> ComponentizeError {
-    to_component(core, ComponentKind::Workflow).unwrap_err()
+    to_component(core).unwrap_err()
 }
 
 #[test]

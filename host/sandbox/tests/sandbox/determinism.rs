@@ -65,10 +65,10 @@ fn a_replay_gives_the_same_and_logs_nothing() {
     );
     let component = runs::sandbox().load_workflow(&component).unwrap();
     let (sink, lines) = runs::log();
-    let (frame, _) = runs::run(&mut component.instantiate(sink.clone()).unwrap()).unwrap();
+    let (frame, _) = runs::run(&mut component.instantiate(sink.clone())).unwrap();
     assert_eq!(*lines.lock().unwrap(), [(Level::Info, "hi".to_owned())]);
 
-    let mut again = component.instantiate(sink).unwrap();
+    let mut again = component.instantiate(sink);
     let next_event_id = frame.next_event_id;
     let replayed = replay([frame], Some(&mut again)).unwrap();
     assert_eq!(replayed.next_event_id(), next_event_id);

@@ -1,7 +1,7 @@
 //! Guests written in WebAssembly text. Each test gives the body of `activate` or `run`; the rest of
 //! the module, the same for all, is here.
 
-use sandglass_sandbox::{ComponentKind, to_component};
+use sandglass_sandbox::to_component;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
@@ -69,12 +69,12 @@ fn asked_module(activate: &str, asked: &str, more: &str) -> Vec<u8> {
 
 /// A workflow component with one workflow type, `t`.
 pub(crate) fn workflow_with(activate: &str, more: &str) -> Vec<u8> {
-    to_component(&workflow_module(activate, more), ComponentKind::Workflow).unwrap()
+    to_component(&workflow_module(activate, more)).unwrap()
 }
 
 /// A workflow component that does nothing but this when it is asked or has to agree to an update.
 pub(crate) fn asked(asked: &str, more: &str) -> Vec<u8> {
-    to_component(&asked_module("", asked, more), ComponentKind::Workflow).unwrap()
+    to_component(&asked_module("", asked, more)).unwrap()
 }
 
 /// A workflow component without anything but `activate`.
@@ -94,7 +94,7 @@ pub(crate) fn activity(imports: &str, run: &str) -> Vec<u8> {
           (param $task i32) (result i32)
           {run}))"#
     );
-    to_component(&with_world(&text, "activity"), ComponentKind::Activities).unwrap()
+    to_component(&with_world(&text, "activity")).unwrap()
 }
 
 fn with_world(text: &str, world: &str) -> Vec<u8> {

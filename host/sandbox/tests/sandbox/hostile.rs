@@ -66,7 +66,7 @@ fn another_thread_interrupts_a_loop() {
     let component = runs::sandbox().load_workflow(&component).unwrap();
     let (started, wait) = mpsc::channel();
     let sink = Arc::new(move |_: Level, _: &str, _: &str| started.send(Instant::now()).unwrap());
-    let mut instance = component.instantiate(sink).unwrap();
+    let mut instance = component.instantiate(sink);
     let interrupter = instance.interrupter();
     let guest = thread::spawn(move || (runs::run(&mut instance).unwrap_err(), instance));
     let started = wait.recv().unwrap();
@@ -201,7 +201,7 @@ fn logging_is_bounded_per_task() {
     let component = guests::workflow(flood);
     let component = runs::sandbox().load_workflow(&component).unwrap();
     let (sink, lines) = runs::log();
-    let mut instance = component.instantiate(sink).unwrap();
+    let mut instance = component.instantiate(sink);
     runs::run(&mut instance).unwrap();
     let lines = lines.lock().unwrap();
     assert_eq!(lines.len(), 10_001);

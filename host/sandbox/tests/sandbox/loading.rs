@@ -19,8 +19,11 @@ const HANDLER: &str = "sandglass:workflow/activity-handler@0.1.0";
 #[test]
 fn a_forbidden_import_is_named_with_what_to_use_instead() {
     let imports = [
-        "wasi:clocks/wall-clock@0.2.3",
+        "wasi:clocks/timezone@0.2.3",
         "wasi:filesystem/types@0.2.3",
+        "wasi:http/types@0.2.3",
+        "wasi:random/random@0.3.0",
+        "wasi:sockets/tcp@0.2.3",
         "evil:clock/now@1.0.0",
     ];
     let error = runs::sandbox()
@@ -29,10 +32,11 @@ fn a_forbidden_import_is_named_with_what_to_use_instead() {
     assert_eq!(
         error.to_string(),
         "forbidden imports:\
-         \n  wasi:clocks/wall-clock@0.2.3: a workflow has no clock; \
+         \n  wasi:clocks/timezone@0.2.3: a workflow has no such clock; \
          use now() and sleep() of the SDK\
-         \n  wasi:filesystem/types@0.2.3: a workflow has no files; \
-         read and write them in an activity\
+         \n  wasi:http/types@0.2.3: a workflow has no network; use it in an activity\
+         \n  wasi:random/random@0.3.0: this host serves version 0.2 of it\
+         \n  wasi:sockets/tcp@0.2.3: a workflow has no network; use it in an activity\
          \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0; \
          do what needs it in an activity"
     );
@@ -156,14 +160,14 @@ fn inspection_tells_all() {
     assert!(told.settings.contains(&("nan", "canonical".into())));
 
     let told = sandbox
-        .inspect(&outside(&["wasi:random/random@0.2.3"], GUEST))
+        .inspect(&outside(&["wasi:sockets/udp@0.2.3"], GUEST))
         .unwrap();
     let forbidden = told.imports[0].forbidden.as_ref().unwrap();
     assert_eq!(
         forbidden.advice,
-        "a workflow has no random source; use random() of the SDK"
+        "a workflow has no network; use it in an activity"
     );
-    assert!(told.problem.unwrap().contains("wasi:random/random@0.2.3"));
+    assert!(told.problem.unwrap().contains("wasi:sockets/udp@0.2.3"));
 }
 
 #[test]
@@ -185,19 +189,19 @@ fn a_big_initial_memory_gets_the_image_profile() {
             .contains(&("profile", "image".into()))
     );
     let mut instance = runs::instance(&sandbox, &big);
-    assert!(instance.resident_bytes() > 1_000_000);
     let (_, events) = runs::run(&mut instance).unwrap();
+    assert!(instance.resident_bytes() > 1_000_000);
     assert_eq!(runs::timer(&events), u64::from(b'x'));
 }
 
 #[test]
 fn resident_bytes_follow_the_guest() {
     let sandbox = runs::sandbox();
-    let mut instance = runs::instance(
-        &sandbox,
-        &guests::workflow("(drop (memory.grow (i32.const 100)))"),
-    );
-    let before = instance.resident_bytes();
-    runs::run(&mut instance).unwrap();
-    assert_eq!(instance.resident_bytes() - before, 100 * 65_536);
+    let resident = |pages: u32| {
+        let code = format!("(drop (memory.grow (i32.const {pages})))");
+        let mut instance = runs::instance(&sandbox, &guests::workflow(&code));
+        runs::run(&mut instance).unwrap();
+        instance.resident_bytes()
+    };
+    assert_eq!(resident(100) - resident(0), 100 * 65_536);
 }

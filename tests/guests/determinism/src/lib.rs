@@ -36,7 +36,7 @@ fn look(round: u64) -> Vec<String> {
         .map(|n| vec![0; n * 100].into_boxed_slice())
         .collect();
     let addresses: Vec<usize> = keep.iter().map(|part| part.as_ptr().addr()).collect();
-    vec![
+    let seen = vec![
         format!("words {:?}", words.into_values().collect::<Vec<_>>()),
         format!("set {:?}", set.into_iter().collect::<Vec<_>>()),
         format!("hash {}", RandomState::new().hash_one(round)),
@@ -45,7 +45,40 @@ fn look(round: u64) -> Vec<String> {
         format!("floats {:x?}", floats(round)),
         format!("addresses {addresses:x?}"),
         format!("memory {}", memory()),
+    ];
+    #[cfg(target_os = "wasi")]
+    let seen = [seen, system().to_vec()].concat();
+    seen
+}
+
+/// What the standard library tells of the machine, in builds in which it can.
+#[cfg(target_os = "wasi")]
+fn system() -> [String; 5] {
+    use std::{env, fs, time::Instant, time::SystemTime};
+    println!("printed {:?}", now());
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let begun = Instant::now();
+    let spun: u64 = (0..100_000).map(black_box).sum();
+    [
+        format!("system time {since:?}"),
+        format!("took {:?} for {spun}", begun.elapsed()),
+        format!("environment {:?}", env::vars().collect::<Vec<_>>()),
+        format!("arguments {:?}", env::args().collect::<Vec<_>>()),
+        format!(
+            "host name {:?}",
+            fs::read_to_string("/etc/hostname").is_ok()
+        ),
     ]
+}
+
+/// Does what no workflow must.
+#[workflow]
+async fn misbehave(how: String) -> Result<(), Failure> {
+    match how.as_str() {
+        "nap" => std::thread::sleep(Duration::from_millis(1)),
+        _ => std::process::exit(3),
+    }
+    Ok(())
 }
 
 /// NaNs made in different ways, one with a payload, and sums that round.
@@ -87,4 +120,4 @@ async fn steps() -> Result<String, Failure> {
     signals::<String>("end").recv().await
 }
 
-sandglass_guest::export! { workflows: [observe, steps] }
+sandglass_guest::export! { workflows: [observe, steps, misbehave] }

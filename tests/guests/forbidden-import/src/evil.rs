@@ -36,7 +36,7 @@ pub mod evil {
     }
 }
 #[rustfmt::skip]
-#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))]
+#[cfg(all(target_arch = "wasm32", any(not(target_os = "wasi"), sandglass_workflows)))]
 #[unsafe(
     link_section = "component-type:wit-bindgen:0.61.1:evil:clock:evil-with-all-of-its-exports-removed:encoded world"
 )]
