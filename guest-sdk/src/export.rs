@@ -9,8 +9,7 @@
 /// `sandglass build` builds it for `wasm32-unknown-unknown`, or with `--wasi` for `wasm32-wasip1`,
 /// to serve the workflows, and for `wasm32-wasip1` to serve the activities. Either list may be left
 /// out; then that component does not exist. An activity that was declared without a body is served
-/// by another component or by the
-/// host and is not listed.
+/// by another component or by the host and is not listed.
 #[macro_export]
 macro_rules! export {
     (workflows: [$($workflow:ty),+ $(,)?] $(, activities: [])? $(,)?) => {

@@ -1,5 +1,5 @@
-//! WASI 0.2 for workflows: what a language's runtime and ordinary libraries ask of it is the same in
-//! each replay.
+//! WASI 0.2 for workflows: what a language's runtime and ordinary libraries ask of it is the same
+//! in each replay.
 //!
 //! Clocks read the time of the workflow, which stands still while its code computes. Random bytes
 //! come from a generator seeded by the run's start. Standard output and error are the run's log,
