@@ -113,7 +113,8 @@ pub struct BuildArgs {
     #[arg(long, value_enum, value_name = "PART")]
     pub only: Option<Part>,
     /// Compile workflows for wasm32-wasip1: then std::time, env and println! work in them, and what
-    /// they show is the same in each replay
+    /// they show is the same in each replay. Flags of the crate's own are taken from
+    /// [target.wasm32-wasip1] of its cargo settings
     #[arg(long)]
     pub wasi: bool,
     /// Cargo features of the crate, separated by commas

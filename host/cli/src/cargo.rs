@@ -144,7 +144,8 @@ impl Package {
             .env("CARGO_TARGET_DIR", how.target_folder)
             .stdout(Stdio::piped());
         if let Some(cfg) = how.cfg {
-            // As a setting, which is added to the flags that the crate has of its own.
+            // As a setting, which is added to the flags that the crate has for this target. Those
+            // that it has for all targets (`[build]`) are then not used.
             let flags = format!("target.{}.rustflags=[\"--cfg\", \"{cfg}\"]", how.target);
             command.args(["--config", &flags]);
         }

@@ -199,7 +199,8 @@ impl LocalActivity {
     /// How it ends if it is asked to stop while this host makes no attempt of it.
     #[must_use]
     pub fn stopped(&self) -> LocalOutcome {
-        match self.pending.unsettled || self.begun_before {
+        let last = self.pending.last_failure.as_ref().map(End::from);
+        match self.pending.unsettled || self.begun_before || last == Some(End::Effective) {
             true => LocalOutcome::Unsettled,
             false => LocalOutcome::Closed(ActivityClose::Canceled {
                 details: Vec::new(),

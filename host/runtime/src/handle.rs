@@ -58,6 +58,9 @@ impl Found {
     }
 }
 
+/// Runs before the current one in which a repeated request to cancel is looked for.
+const RUNS_BEFORE: usize = 10;
+
 /// What became of an input, at the run that it reached.
 enum Sent {
     Delivered(Arc<RunCell>, Delivery),
@@ -296,8 +299,9 @@ impl RunHandle {
         })
     }
 
-    /// The run that the current one follows, if this request has canceled that: asked again, it is
-    /// the same request, also if the code let it go and continued as new (R39).
+    /// A run that the current one follows, if this request has canceled that: asked again, it is
+    /// the same request, also if the code let it go and continued as new (R39). Of a chain that
+    /// has gone on for longer only the last runs are looked at.
     fn canceled_before(&self, request_id: &str) -> Result<Option<RunRow>, Error> {
         if request_id.is_empty() || !self.follows() {
             return Ok(None);
@@ -305,18 +309,22 @@ impl RunHandle {
         let Found::Open(cell) = self.find_current()? else {
             return Ok(None);
         };
-        let before = {
+        let mut before = {
             let state = cell.lock();
             let known = state.was_canceled_by(request_id);
             let before = state.head.summary.chain.continued_from.clone();
             before.filter(|_| !known)
         };
-        let Some(before) = before else {
-            return Ok(None);
-        };
-        let row = self.stored(Some(&before))?;
-        let known = canceled_by(&summary_of(&row)?, request_id);
-        Ok(known.then_some(row))
+        for _ in 0..RUNS_BEFORE {
+            let Some(run_id) = before else { break };
+            let row = self.stored(Some(&run_id))?;
+            let summary = summary_of(&row)?;
+            if canceled_by(&summary, request_id) {
+                return Ok(Some(row));
+            }
+            before = summary.chain.continued_from;
+        }
+        Ok(None)
     }
 
     /// Ends the run as canceled at once, without its code and without compensation. Returns when

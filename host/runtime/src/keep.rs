@@ -150,7 +150,7 @@ pub(crate) fn deliver_again(host: &Arc<Inner>, cell: &RunCell, state: &mut CellS
         .mailbox
         .iter()
         .any(|mail| mail.settles == Some((cell.key, KEPT)));
-    if let Some(input) = state.cancel_kept.take_if(|_| !waits)
+    if let Some(input) = state.cancel_kept.clone().filter(|_| !waits)
         && state.head.summary.cancel.is_none()
     {
         host.outbox

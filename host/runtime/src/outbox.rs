@@ -47,6 +47,10 @@ impl Outbox {
         let lane = (source, effect.target().to_owned());
         let mut lanes = lock(&self.lanes);
         let waiting = lanes.entry(lane.clone()).or_default();
+        if waiting.iter().any(|(known, _)| *known == event_id) {
+            // The same effect, which a step that was lost has asked for again.
+            return;
+        }
         waiting.push_back((event_id, effect));
         if waiting.len() == 1 {
             let host = Arc::clone(host);

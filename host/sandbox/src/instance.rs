@@ -201,7 +201,7 @@ impl Instance {
             at: task.now(),
             replaying: task.replaying(),
         };
-        let result = self.store.data().watch.check().map_err(Into::into);
+        let result = self.store.data_mut().watch.begin().map_err(Into::into);
         let result = result.and_then(|()| match &self.guest {
             Some(_) => Ok(()),
             None => self.start(birth),

@@ -71,7 +71,6 @@ impl GuestState {
             self.log_of = task.now();
             self.log = LogBudget::default();
         }
-        self.last_error = None;
         self.watch.ticks = 0;
         self.task = Some(task);
     }
@@ -171,6 +170,12 @@ impl Watch {
             .filter(|ticks| *ticks < self.ticks_max);
     }
 
+    /// Begins a call: what the one before took does not count.
+    pub(crate) fn begin(&mut self) -> Result<(), Stopped> {
+        self.ticks = 0;
+        self.check()
+    }
+
     /// Whether the guest may go on.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
         if self.interrupted.load(Ordering::Acquire) {
@@ -191,5 +196,28 @@ impl Watch {
         (self.pace)(&self.interrupted);
         self.check()?;
         Ok(UpdateDeadline::Continue(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_not_charged_for_the_one_before_it() {
+        let budget = Duration::from_millis(100);
+        let mut watch = Watch::new(Arc::default(), |_| (), 10, budget);
+        watch.bound(Duration::from_secs(1));
+        for _ in 0..8 {
+            assert!(watch.tick().is_ok());
+        }
+        // The task has less left than the event before has taken.
+        watch.bound(Duration::from_millis(30));
+        assert_eq!(watch.check(), Err(Stopped::TaskOver));
+        assert_eq!(watch.begin(), Ok(()));
+        for _ in 0..3 {
+            assert!(watch.tick().is_ok());
+        }
+        assert!(watch.tick().is_err());
     }
 }

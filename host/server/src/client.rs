@@ -286,7 +286,9 @@ fn foreign(status: &Status) -> Option<String> {
     if let Some(source) = status.source() {
         let broken = source.downcast_ref::<hyper::Error>().is_some();
         let reason = match broken {
-            true => "it does not speak gRPC in plain text: is it the right port, and has it TLS?",
+            true => {
+                "the connection broke: is it the port for gRPC, and is TLS as the server has it?"
+            }
             false => return None,
         };
         return Some(format!("{reason} ({source})"));

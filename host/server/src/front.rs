@@ -1,7 +1,7 @@
 //! All namespaces: each is a house of its own behind one front, with its own host, store,
 //! components, task queues and workers.
 
-use crate::{access::Access, body::Held, components::Places, door::Door, status};
+use crate::{access::Access, body::Held, bounds, components::Places, door::Door, status};
 use sandglass::Host;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
@@ -42,6 +42,7 @@ impl Front {
         if namespace.is_empty() {
             return Err(status::invalid("Namespace is empty."));
         }
+        bounds::names(&[("Namespace", namespace)])?;
         access.check(namespace)?;
         self.named(namespace)
             .ok_or_else(|| status::namespace_not_found(namespace))

@@ -181,6 +181,17 @@ impl Workers {
         heartbeat
             .elapsed_since_last_heartbeat
             .take_if(|length| !time::is_length(length));
+        let pollers = [
+            &mut heartbeat.workflow_poller_info,
+            &mut heartbeat.workflow_sticky_poller_info,
+            &mut heartbeat.activity_poller_info,
+            &mut heartbeat.nexus_poller_info,
+        ];
+        for poller in pollers.into_iter().flatten() {
+            poller
+                .last_successful_poll_time
+                .take_if(|at| !time::is_time(at));
+        }
         if heartbeat.encoded_len() > HEARTBEAT {
             tracing::debug!("what a worker tells of itself is too much to be kept");
             return;

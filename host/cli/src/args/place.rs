@@ -2,7 +2,7 @@
 
 use super::{DbArgs, ReachArgs, ServedArgs};
 use crate::{
-    exit::{Exit, Stop},
+    exit::{Exit, Stop, usage},
     served::Served,
 };
 use clap::Args;
@@ -47,9 +47,16 @@ impl PlaceArgs {
     /// With exit code 2 if its address is none, or the options make no sense.
     pub fn server(&self) -> Result<Option<Served>, Stop> {
         let address = self.address.as_deref().filter(|text| !text.is_empty());
-        address
-            .map(|address| self.reach.server(address))
-            .transpose()
+        let namespace = &self.reach.namespace;
+        match address {
+            Some(address) => self.reach.server(address).map(Some),
+            // Not another run of the same id by mistake.
+            None if namespace != "default" => Err(usage!(
+                "namespace {namespace:?} is one of a server: give its --address; a store file has \
+                 no namespaces"
+            )),
+            None => Ok(None),
+        }
     }
 
     /// Whoever answers for the runs: the server, or the owner of the store if it has one.

@@ -164,7 +164,10 @@ fn namespaces(
     file: File,
     place: &Place<'_>,
 ) -> Result<BTreeMap<String, House>, Stop> {
-    let stored = file.store.as_deref().map(|path| place.path(path));
+    let own = file.namespaces.get(NAMESPACE);
+    let own = own.and_then(|own| own.store.as_deref());
+    let stored = own.or(file.store.as_deref());
+    let stored = stored.map(|path| place.path(path));
     let main = args.store.clone().or(stored);
     let main = main.unwrap_or_else(|| "sandglass.db".into());
     let mut common = limits::effective(&args.limits);
@@ -173,6 +176,10 @@ fn namespaces(
     }
     set(&mut common, &file.limits, place, "limits")?;
     let mut houses = BTreeMap::new();
+    let has_activities = !(file.activities.is_empty() && args.activities.is_empty());
+    if has_activities && !file.namespaces.contains_key(NAMESPACE) {
+        return Err(usage!("activities: there is no namespace {NAMESPACE:?}"));
+    }
     for (name, own) in file.namespaces {
         check_name(&name, place)?;
         let mut limits = common;

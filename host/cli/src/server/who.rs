@@ -221,7 +221,14 @@ impl Place<'_> {
                 name: known.name,
             })
         });
-        known.collect()
+        let known: Vec<ClientCertificate> = known.collect::<Result<_, _>>()?;
+        for (place, one) in known.iter().enumerate() {
+            if let Some(other) = known[..place].iter().find(|other| other.is == one.is) {
+                let reason = format!("it is the same certificate as {:?}", other.name);
+                return Err(self.wrong(&format!("client-certificate {:?}", one.name), &reason));
+            }
+        }
+        Ok(known)
     }
 
     /// Reads what TLS needs.

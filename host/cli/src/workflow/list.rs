@@ -216,7 +216,7 @@ mod tests {
             cancel: Some((CancelRequest::default(), Timestamp(5))),
             cancel_state: CancelState::Requested,
             task_pending: true,
-            task_attempt: failed_tasks + 1,
+            undelivered_tasks: failed_tasks,
             uncompensated: uncompensated.iter().map(ToString::to_string).collect(),
             ..RunSummary::default()
         };

@@ -11,7 +11,7 @@ use crate::{
     timers::{Alarm, Kind},
     writer::{EarlySlot, Token},
 };
-use sandglass_engine::{EventId, FrameOutput, Millis, Task, Timestamp};
+use sandglass_engine::{EventId, FrameOutput, Task, Timestamp};
 use sandglass_store::RunKey;
 use std::sync::Arc;
 
@@ -86,8 +86,8 @@ fn ends(task: &Task, state: &crate::cell::CellState, inputs_max: usize) -> bool 
 }
 
 /// 80 % of the time that a workflow task has.
-fn over_at(task: &Task, started_at: Timestamp) -> Timestamp {
-    started_at + Millis(task.timeout().0 / 5 * 4)
+fn over_at(task: &Task, until: Timestamp) -> Timestamp {
+    Timestamp(until.0.saturating_sub(task.timeout().0 / 5))
 }
 
 /// A waiting workflow task may have something to do.
@@ -187,7 +187,7 @@ impl<'a> Step<'a> {
             ..
         } = hosted;
         let waits = task.waits_for_local();
-        if waits && !self.must_end(&task, started_at) {
+        if waits && !self.must_end(&task, until) {
             self.hosted = Some(Hosted {
                 task,
                 instance,
@@ -222,13 +222,13 @@ impl<'a> Step<'a> {
         self.cell.lock().force
     }
 
-    fn must_end(&self, task: &Task, started_at: Timestamp) -> bool {
+    fn must_end(&self, task: &Task, until: Timestamp) -> bool {
         let limits = &self.host.config.limits;
         let state = self.cell.lock();
         let bytes: usize = state.mailbox.iter().map(Mail::bytes).sum();
         self.host.is_stopping()
             || task.is_full()
-            || self.host.clock.now() >= over_at(task, started_at)
+            || self.host.clock.now() >= over_at(task, until)
             || bytes >= limits.buffered_bytes
             || ends(task, &state, limits.buffered_inputs)
     }
@@ -240,7 +240,7 @@ impl<'a> Step<'a> {
             .hosted
             .take()
             .expect("only a task that waits is put aside");
-        let over_at = over_at(&hosted.task, hosted.started_at);
+        let over_at = over_at(&hosted.task, hosted.until);
         // Whoever was refused has nothing to wait for, nor has anybody if all is on disk.
         let stored = self.slot.is_none() && self.before.is_none() && !self.row_changed;
         let at_once = |(_, delivery): &mut (Ack, Delivery)| {
