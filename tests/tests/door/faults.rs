@@ -135,23 +135,44 @@ async fn who_says_nothing_loses_its_place() {
     server.stop();
 }
 
+/// Opens streams as fast as it can and gives each up before it is answered (CVE-2023-44487).
+async fn gives_up_at_once(address: &str) {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        [&head, payload].concat()
+    };
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut bytes = [&preface[..], &frame(4, 0, 0, b"")].concat();
+    // :method POST, :scheme http, :path /x, :authority x
+    let headers = b"\x83\x86\x04\x02/x\x01\x01x";
+    for stream in (1..20_000).step_by(2) {
+        bytes.extend(frame(1, 4, stream, headers));
+        bytes.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+    }
+    // It may be sent away before all of it is taken.
+    let _sent = connection.write_all(&bytes).await;
+    loop {
+        let mut head = [0; 9];
+        if connection.read_exact(&mut head).await.is_err() || head[3] == 7 {
+            // GOAWAY, or the end at once.
+            return;
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        if connection.read_exact(&mut payload).await.is_err() {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_gives_up_each_call_at_once_is_sent_away() {
     let server = Server::start();
     let other = Wire::connect(&server.address).await;
-    let wire = Wire::connect(&server.address).await;
-    let call = start("a01", "reset");
-    let mut sent_away = false;
-    for _ in 0..5_000 {
-        let none = Duration::ZERO;
-        let given_up = wire.try_for(none, "StartWorkflowExecution", &call).await;
-        if matches!(given_up, Some(Err(_))) {
-            sent_away = true;
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    assert!(sent_away, "it may go on for ever");
+    let away = timeout(Duration::from_secs(30), gives_up_at_once(&server.address)).await;
+    assert!(away.is_ok(), "it may go on for ever");
     other.serves("beside-resets").await;
     // Headers that are larger than what is taken are refused, and nothing else.
     let long = "x".repeat(64 << 10);

@@ -166,8 +166,7 @@ fn namespaces(
 ) -> Result<BTreeMap<String, House>, Stop> {
     let own = file.namespaces.get(NAMESPACE);
     let own = own.and_then(|own| own.store.as_deref());
-    let stored = own.or(file.store.as_deref());
-    let stored = stored.map(|path| place.path(path));
+    let stored = own.or(file.store.as_deref()).map(|path| place.path(path));
     let main = args.store.clone().or(stored);
     let main = main.unwrap_or_else(|| "sandglass.db".into());
     let mut common = limits::effective(&args.limits);
