@@ -78,13 +78,17 @@ impl Door {
     }
 
     /// Waits for something, but no longer than a poll may take. `None`: there is nothing yet.
-    pub(crate) async fn poll<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
-        self.poll_for(LONG_POLL, wait).await
+    pub(crate) fn poll<T>(&self, wait: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+        self.poll_for(LONG_POLL, Box::pin(wait))
     }
 
     /// As [`Door::poll`], for a worker that waits for something to do.
-    pub(crate) async fn poll_of_worker<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
-        self.poll_for(WORKER_POLL, wait).await
+    pub(crate) fn poll_of_worker<T>(
+        &self,
+        wait: impl Future<Output = T>,
+    ) -> impl Future<Output = Option<T>> {
+        // Thousands wait: each future around it would have room of its own for it.
+        self.poll_for(WORKER_POLL, Box::pin(wait))
     }
 
     async fn poll_for<T>(&self, limit: Duration, wait: impl Future<Output = T>) -> Option<T> {

@@ -32,7 +32,12 @@ macro_rules! calls {
     };
     (@answer task, $front:ident, $access:ident, $request:ident, $answer:path) => {
         match $front.door(&$access, &$request.namespace) {
-            Ok(door) => $answer(door, $request).await.map(|answer| poll::reply(door, answer)),
+            Ok(door) => {
+                // It may wait for long.
+                drop($access);
+                let answer = $answer(door, $request).await;
+                answer.map(|answer| poll::reply(door, answer))
+            }
             Err(status) => Err(status),
         }
     };

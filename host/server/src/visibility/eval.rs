@@ -43,7 +43,7 @@ const STATUSES: [&str; 8] = [
 ];
 
 /// Attributes of Temporal's that no run here has.
-const NOT_KEPT: [&str; 20] = [
+const NOT_KEPT: [&str; 18] = [
     "BatcherNamespace",
     "BatcherUser",
     "BinaryChecksums",
@@ -53,12 +53,10 @@ const NOT_KEPT: [&str; 20] = [
     "RootRunId",
     "RootWorkflowId",
     "StateTransitionCount",
-    "TemporalChangeVersion",
     "TemporalExternalPayloadCount",
     "TemporalExternalPayloadSizeBytes",
     "TemporalNamespaceDivision",
     "TemporalPauseInfo",
-    "TemporalReportedProblems",
     "TemporalScheduledById",
     "TemporalScheduledStartTime",
     "TemporalUsedWorkerDeploymentVersions",

@@ -275,6 +275,11 @@ fn how_far_a_cancellation_has_come_can_be_asked_for() {
         is_listed("CancelState IN ('delivered', 'none')"),
         Some(false)
     );
+    // Those of Temporal's that the host itself sets are as custom ones.
+    for kept in ["TemporalChangeVersion", "TemporalReportedProblems"] {
+        let query = parse(&format!("{kept} = 'x'")).unwrap();
+        assert_eq!(check(&query.condition.unwrap()), Ok(()), "{kept}");
+    }
     for (text, reason) in [
         (
             "CancelState = 'soon'",
