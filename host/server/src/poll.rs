@@ -17,10 +17,29 @@ use crate::{
 use sandglass::{ActivityTask, PollOptions};
 use tonic::{Response, Status};
 
-pub(crate) async fn poll(
+/// What a poll waits with.
+struct Waiting {
+    options: PollOptions,
+    worker: Poll,
+    unnamed: Option<Poll>,
+}
+
+/// Not an `async fn`: thousands wait, and the request need not wait with them.
+pub(crate) fn poll(
     door: &Door,
     request: PollActivityTaskQueueRequest,
-) -> Result<PollActivityTaskQueueResponse, Status> {
+) -> impl Future<Output = Result<PollActivityTaskQueueResponse, Status>> {
+    let waiting = waiting(door, request).map(|waiting| waiting.map(Box::new));
+    async move {
+        let Some(waiting) = waiting? else {
+            return Ok(PollActivityTaskQueueResponse::default());
+        };
+        Box::pin(wait(door, *waiting)).await
+    }
+}
+
+/// Reads a request. `None`: its worker shuts down.
+fn waiting(door: &Door, request: PollActivityTaskQueueRequest) -> Result<Option<Waiting>, Status> {
     let task_queue = request.task_queue.unwrap_or_default().name;
     if task_queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
@@ -33,7 +52,7 @@ pub(crate) async fn poll(
     ])?;
     let key = &request.worker_instance_key;
     if door.workers.has_gone(door.host.now(), key) {
-        return Ok(PollActivityTaskQueueResponse::default());
+        return Ok(None);
     }
     let (control, unnamed) = match request.worker_control_task_queue {
         named if !named.is_empty() => (Some(named), None),
@@ -47,12 +66,23 @@ pub(crate) async fn poll(
         .and_then(|metadata| metadata.max_tasks_per_second)
         // What is no number of tasks says nothing.
         .filter(|rate| rate.is_finite() && *rate >= 0.0);
-    let options = PollOptions {
-        control_queue: control,
-        max_tasks_per_second: rate,
-        ..PollOptions::new(task_queue, request.identity)
-    };
-    let worker = door.workers.polls(&request.worker_instance_key);
+    Ok(Some(Waiting {
+        options: PollOptions {
+            control_queue: control,
+            max_tasks_per_second: rate,
+            ..PollOptions::new(task_queue, request.identity)
+        },
+        worker: door.workers.polls(&request.worker_instance_key),
+        unnamed,
+    }))
+}
+
+async fn wait(door: &Door, waiting: Waiting) -> Result<PollActivityTaskQueueResponse, Status> {
+    let Waiting {
+        options,
+        worker,
+        unnamed,
+    } = waiting;
     let task = tokio::select! {
         biased;
         task = door.poll_of_worker(door.host.poll_activity(options)) => task,
