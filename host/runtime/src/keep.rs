@@ -11,7 +11,7 @@ use crate::{
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    CancelRequest, Changes, Effect, EventId, Input, InputError, Status, encode,
+    CancelRequest, Changes, Effect, EventId, Input, InputError, Status, Timestamp, encode,
 };
 use sandglass_store::{OutboxRow, Write};
 use std::sync::Arc;
@@ -102,14 +102,26 @@ fn arm_grace(host: &Inner, cell: &RunCell, request: &CancelRequest) {
     }
 }
 
-/// What follows when the deadline of a kept request passes; nothing if it is recorded by now.
-pub(crate) fn grace_passed(cell: &RunCell) -> Option<Input> {
+/// What follows when the deadline of a kept request passes; nothing if it is recorded by now. It
+/// follows the request, which may still be on its way from its row.
+pub(crate) fn grace_passed(cell: &RunCell, now: Timestamp) -> Vec<Mail> {
     let state = cell.lock();
-    match (&state.cancel_kept, &state.head.summary.cancel) {
-        (Some(Input::CancelRequested(request)), None) => {
-            Some(ended_by_deadline(request, request.escalation?))
-        }
-        _ => None,
+    let (Some(input), None) = (&state.cancel_kept, &state.head.summary.cancel) else {
+        return Vec::new();
+    };
+    let Input::CancelRequested(request) = input else {
+        return Vec::new();
+    };
+    let Some(rung) = request.escalation else {
+        return Vec::new();
+    };
+    let mut asked = Mail::input(now, input.clone(), None);
+    asked.settles = Some((cell.key, KEPT));
+    let ended = Mail::input(now, ended_by_deadline(request, rung), None);
+    let waits = |mail: &Mail| mail.settles == asked.settles;
+    match state.mailbox.iter().any(waits) {
+        true => vec![ended],
+        false => vec![asked, ended],
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Inner;
 use crate::{
     activity,
-    cell::{Letter, Mail, Posted, RunCell},
+    cell::{Mail, Posted, RunCell},
     clock::lock,
     keep, recovery,
     task::hosting,
@@ -119,8 +119,9 @@ impl Inner {
                 }
             }
             Kind::KeptGrace => {
-                if let Some(input) = keep::grace_passed(cell) {
-                    self.send(cell, Letter::Input(input), None);
+                let mails = keep::grace_passed(cell, self.clock.now());
+                if !mails.is_empty() {
+                    self.post_all(cell, mails);
                 }
             }
             Kind::TaskOver => hosting::look(self, cell),
