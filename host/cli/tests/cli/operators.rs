@@ -303,7 +303,10 @@ fn an_attempt_is_reported_on_by_its_token() {
 #[test]
 fn an_attempt_is_completed_by_its_token_without_a_host() {
     let folder = folder();
-    drop(handed_over(&folder));
+    let handing = handed_over(&folder);
+    // In order: what a host tells of an attempt may not be on disk yet.
+    handing.signal("-TERM");
+    handing.end();
     let token = first_token(&folder);
     let complete = ["activity", "complete", "--token", &token, "--result", "7"];
     let completed = folder.sandglass(&complete);
