@@ -8,11 +8,7 @@ use crate::{
     served::Needs,
     status,
 };
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::Request;
 use std::sync::Arc;
 use tonic::{Extensions, Status};
 
@@ -60,6 +56,24 @@ impl Access {
         self.caller.role(namespace).is_some()
     }
 
+    /// Refuses what the caller may do in no namespace at all.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`, with the role that is needed.
+    fn check_anywhere(&self) -> Result<(), Status> {
+        let Some(needed) = self.needs.role() else {
+            return Ok(());
+        };
+        if self.caller.highest() >= Some(needed) {
+            return Ok(());
+        }
+        let (caller, what) = (self.caller.name(), self.what);
+        tracing::warn!(what, caller, "refused: the role is not enough");
+        Err(status::denied(format!(
+            "{what} needs the role {needed}; {caller} has it in no namespace"
+        )))
+    }
+
     /// Refuses what the caller may not do in this namespace. That it is not there is told only to
     /// those who might enter it.
     ///
@@ -82,30 +96,32 @@ impl Access {
     }
 }
 
-/// Finds out who asks, for which call; refuses whoever is not known.
-pub(crate) async fn guard(
-    State(callers): State<Arc<Callers>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if let Some((what, needs)) = named::served(request.uri().path()) {
-        let peer = request.extensions().get::<Peer>().cloned();
-        let shown = peer.and_then(|peer| peer.0);
-        match callers.who(request.headers(), shown.as_deref()) {
-            Ok(caller) => {
-                let access = Access::new(caller, what, needs);
-                request.extensions_mut().insert(access);
-            }
-            // Whether the server is up is told to everybody.
-            Err(_) if needs == Needs::Nothing => {}
-            Err(status) => {
-                tracing::warn!(what, reason = status.message(), "refused");
-                return status.into_http();
-            }
+/// Finds out who asks, for which call; refuses whoever is not known, and before anything of the
+/// message is read whoever may not ask for it in any namespace. What is not served is refused by
+/// its name, later.
+///
+/// # Errors
+/// `UNAUTHENTICATED`, `PERMISSION_DENIED`.
+pub(crate) fn guard(callers: &Callers, request: &mut Request) -> Result<(), Status> {
+    let Some((what, needs)) = named::served(request.uri().path()) else {
+        return Ok(());
+    };
+    let peer = request.extensions().get::<Peer>().cloned();
+    let shown = peer.and_then(|peer| peer.0);
+    match callers.who(request.headers(), shown.as_deref()) {
+        Ok(caller) => {
+            let access = Access::new(caller, what, needs);
+            access.check_anywhere()?;
+            request.extensions_mut().insert(access);
+        }
+        // Whether the server is up is told to everybody.
+        Err(_) if needs == Needs::Nothing => {}
+        Err(status) => {
+            tracing::warn!(what, reason = status.message(), "refused");
+            return Err(status);
         }
     }
-    // What is not served is refused by its name.
-    next.run(request).await
+    Ok(())
 }
 
 #[cfg(test)]

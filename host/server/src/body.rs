@@ -4,10 +4,8 @@
 use crate::status;
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{Request, State},
+    extract::Request,
     http::HeaderMap,
-    middleware::Next,
-    response::Response,
 };
 use http_body::{Frame, SizeHint};
 use std::{
@@ -118,7 +116,7 @@ impl HttpBody for Bounded {
 
 /// What the transport says of a request that it cannot read, as those need it who sent it: they
 /// would send it again and again.
-fn unreadable(headers: &HeaderMap) -> Option<Status> {
+pub(crate) fn unreadable(headers: &HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers)?;
     match status.code() {
         // Nothing of ours answers these two.
@@ -139,22 +137,18 @@ fn too_large(status: &Status) -> Status {
 }
 
 /// Bounds what is read of a request.
-pub(crate) async fn bound(State(held): State<Held>, request: Request, next: Next) -> Response {
+pub(crate) fn bound(held: &Held, request: Request) -> Request {
     let within = match request.uri().path().ends_with("/PushComponent") {
         true => COMPONENT_WITHIN,
         false => WITHIN,
     };
-    let request = request.map(|body| {
+    let share = Share::new(held);
+    request.map(|body| {
         Body::new(Bounded {
             body,
-            share: Share::new(&held),
+            share,
             within,
             late: None,
         })
-    });
-    let response = next.run(request).await;
-    match unreadable(response.headers()) {
-        Some(status) => status.into_http(),
-        None => response,
-    }
+    })
 }

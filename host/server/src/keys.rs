@@ -51,6 +51,12 @@ impl Roles {
         let own = self.namespaces.get(namespace).copied();
         own.or(self.elsewhere)
     }
+
+    /// The most that is allowed in any namespace.
+    fn highest(&self) -> Option<Role> {
+        let named = self.namespaces.values().copied().max();
+        named.max(self.elsewhere)
+    }
 }
 
 /// What a key is known by: its SHA-256 digest.
@@ -112,6 +118,11 @@ impl Caller {
 
     pub(crate) fn role(&self, namespace: &str) -> Option<Role> {
         self.roles.of(namespace)
+    }
+
+    /// The highest role that it has, in whichever namespace.
+    pub(crate) fn highest(&self) -> Option<Role> {
+        self.roles.highest()
     }
 }
 

@@ -4,9 +4,9 @@
 //! It is a subset, and says so: a call that is not served is refused by its name. No rule of runs
 //! lives here; each call is translated to one of the host's and its answer back.
 //!
-//! Reading order: `rpc` has the calls, `front` the namespaces, `door` what the calls of one share,
-//! `served` which there are and who may make them; `history` is the largest part, the host's events
-//! as Temporal's.
+//! Reading order: `entrance` has what all calls pass, `rpc` the calls, `front` the namespaces,
+//! `door` what the calls of one share, `served` which there are and who may make them; `history`
+//! is the largest part, the host's events as Temporal's.
 
 mod access;
 mod activities;
@@ -20,6 +20,7 @@ mod components;
 mod control;
 mod describe;
 mod door;
+mod entrance;
 mod failure;
 mod front;
 mod health;

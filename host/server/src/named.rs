@@ -2,7 +2,6 @@
 //! `UNIMPLEMENTED`, and some clients take that for a broken server.
 
 use crate::served::{self, Needs};
-use axum::{extract::Request, middleware::Next, response::Response};
 use tonic::Status;
 
 /// The name of Temporal's service.
@@ -28,15 +27,17 @@ pub(crate) fn served(path: &str) -> Option<(&'static str, Needs)> {
     calls.iter().find(|(name, _)| *name == call).copied()
 }
 
-/// Answers calls that no service has.
-pub(crate) async fn refuse(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
+/// Refuses calls that no service has.
+///
+/// # Errors
+/// `UNIMPLEMENTED`, with the path.
+pub(crate) fn check(path: &str) -> Result<(), Status> {
     if served(path).is_some() {
-        return next.run(request).await;
+        return Ok(());
     }
     tracing::debug!(path, "a call that is not served");
     let message = format!("unknown method {path}: Sandglass does not serve it");
-    Status::unimplemented(message).into_http()
+    Err(Status::unimplemented(message))
 }
 
 #[cfg(test)]

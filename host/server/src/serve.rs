@@ -1,18 +1,18 @@
 //! The ports, and what listens on them.
 
 use crate::{
-    access, body, commands,
+    commands,
+    entrance::{self, Entrance},
     front::Front,
     http,
     keys::{ApiKey, Callers, ClientCertificate},
-    listen, named,
+    listen,
     proto::generated::{
         commands::commands_server::CommandsServer, health::health_server::HealthServer,
         operator::operator_service_server::OperatorServiceServer,
         workflow::workflow_service_server::WorkflowServiceServer,
     },
     tls::{BadTls, Tls, TlsSettings},
-    unsent,
 };
 use sandglass::{Error, Host};
 use sandglass_engine::Digest;
@@ -211,7 +211,10 @@ impl Server {
         let operator = OperatorServiceServer::from_arc(Arc::clone(&self.front))
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
-        let held = Arc::clone(&self.front.held);
+        let entrance = Entrance {
+            callers: self.callers,
+            held: Arc::clone(&self.front.held),
+        };
         let health = HealthServer::from_arc(self.front)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
@@ -220,12 +223,9 @@ impl Server {
             .add_service(commands)
             .add_service(operator)
             .into_axum_router()
-            .layer(axum::middleware::from_fn(unsent::watch))
-            .layer(axum::middleware::from_fn_with_state(held, body::bound))
-            .layer(axum::middleware::from_fn(named::refuse))
             .layer(axum::middleware::from_fn_with_state(
-                self.callers,
-                access::guard,
+                entrance,
+                entrance::pass,
             ));
         let closing = self.closing;
         let over = closing.clone();

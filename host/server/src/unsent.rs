@@ -3,8 +3,6 @@
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::Request,
-    middleware::Next,
     response::Response,
 };
 use http_body::{Frame, SizeHint};
@@ -85,8 +83,7 @@ impl HttpBody for Watched {
 }
 
 /// Keeps what an answer holds until it is on its way.
-pub(crate) async fn watch(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn watch(mut response: Response) -> Response {
     match response.extensions_mut().remove::<Unsent>() {
         Some(unsent) => response.map(|body| {
             let unsent = Some(unsent);
