@@ -32,8 +32,9 @@
 //! # What may be used in a workflow
 //!
 //! Everything that is plain computation, and every future that is: `join!`, `select!`,
-//! `FuturesUnordered`, channels. There is no clock, file, socket or thread; [`now`], [`sleep`],
-//! [`random`] and [`log`] take their places, and their answers are the same in a replay. The
+//! `FuturesUnordered`, channels. There is no file, socket or thread, and without `--wasi` no clock;
+//! [`now`], [`sleep`], [`random`] and [`log`] take their places, and their answers are the same in
+//! a replay. The
 //! iteration order of a `HashMap` is the same in every replay, too.
 //!
 //! # Messages

@@ -20324,7 +20324,7 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// Lists the workflow types of this component. Calls no import but `log`.
+                    /// Lists the workflow types of this component. Calls no import but `log` and those of WASI.
                     ///
                     /// Called when a component is loaded, in an instance that runs no workflow: no replay and no
                     /// cancellation concerns it.

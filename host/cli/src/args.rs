@@ -92,7 +92,7 @@ pub enum Command {
     Component(ComponentCommand),
     /// Show the limits of a host, what Temporal's are, and what happens when one is passed
     Limits(LimitsArgs),
-    /// Look at the runs of a store, ask them something, hold, stop, repeat or upgrade them
+    /// Start runs at a server; look at runs, ask them something, hold, stop, repeat or upgrade them
     #[command(subcommand, visible_alias = "wf")]
     Workflow(WorkflowCommand),
     /// Report how pending activities ended, cancel, pause or reset them

@@ -9,10 +9,11 @@ use std::{
     process::Command,
 };
 
-/// What workflows are compiled for: no WASI, so no ambient clock, file or randomness.
+/// What workflows are compiled for, but with `--wasi`: all that they can ask for is ours.
 pub const WORKFLOW_TARGET: &str = "wasm32-unknown-unknown";
 
-/// What activities are compiled for: their `std` works on what they are granted.
+/// What activities are compiled for, whose `std` works on what they are granted; and workflows with
+/// `--wasi`, whose `std` works on what the run has.
 pub const ACTIVITY_TARGET: &str = "wasm32-wasip1";
 
 /// No usable compiler was found.

@@ -14,11 +14,8 @@ pub trait Component: Send + Sync + 'static {
     /// The workflow types it has.
     fn workflow_types(&self) -> &[String];
 
-    /// Makes an instance for one run. It has seen no event yet.
-    ///
-    /// # Errors
-    /// Fails the workflow task that needs it.
-    fn instantiate(&self) -> Result<Box<dyn GuestInstance>, TaskFailure>;
+    /// Makes an instance for one run. Its code begins with the first event.
+    fn instantiate(&self) -> Box<dyn GuestInstance>;
 }
 
 /// Code of one run in memory. Dropped at any time between two events; then rebuilt by replay.

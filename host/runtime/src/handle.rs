@@ -255,9 +255,9 @@ impl RunHandle {
     /// [`Error::NotFound`] for an unknown run. A closed run is no error.
     pub async fn cancel(&self, options: CancelOptions) -> Result<CancelResponse, Error> {
         let now = self.inner.clock.now();
-        let request = options.into_request(now)?;
-        let request_id = request.request_id.clone();
-        if let Some(row) = self.canceled_before(&request_id)? {
+        if let Some(request_id) = &options.request_id
+            && let Some(row) = self.canceled_before(request_id)?
+        {
             return Ok(CancelResponse {
                 run_id: row.run_id.clone(),
                 disposition: Disposition::Recorded,
@@ -265,6 +265,8 @@ impl RunHandle {
                 killed: 0,
             });
         }
+        let request = options.into_request(now)?;
+        let request_id = request.request_id.clone();
         let (cell, delivery) = match self.deliver(Input::CancelRequested(request)).await? {
             Sent::Delivered(cell, delivery) => (cell, delivery),
             Sent::Closed(_) if broken("R3") => {

@@ -253,7 +253,7 @@ fn build(
     arm: &dyn Fn(Interrupt),
 ) -> Result<Side, MessageError> {
     let trapped = |failure: TaskFailure| MessageError::Trapped(failure.failure);
-    let mut instance = component.instantiate().map_err(trapped)?;
+    let mut instance = component.instantiate();
     arm(instance.interrupter());
     let run = match replay(frames, Some(instance.as_mut())) {
         Ok(run) => run,

@@ -510,8 +510,11 @@ fn log_completed(output: Option<&FrameOutput>, run: &Run) {
             );
         }
     }
+    if run.status() == &Status::Running {
+        return;
+    }
     let unfinished = run.update_counts().in_flight;
-    if run.status() != &Status::Running && unfinished > 0 {
+    if unfinished > 0 {
         tracing::warn!(unfinished, "the run has ended before all of its updates");
     }
 }

@@ -19,10 +19,8 @@ impl Component for WasmComponent {
         self.0.workflow_types()
     }
 
-    fn instantiate(&self) -> Result<Box<dyn GuestInstance>, TaskFailure> {
-        Ok(Box::new(WasmInstance(
-            self.0.instantiate(Arc::new(log_line)),
-        )))
+    fn instantiate(&self) -> Box<dyn GuestInstance> {
+        Box::new(WasmInstance(self.0.instantiate(Arc::new(log_line))))
     }
 }
 

@@ -62,7 +62,6 @@ impl GuestState {
     /// Begins to start the guest.
     pub(crate) fn be_born(&mut self, birth: Birth) {
         self.wasi.birth = birth;
-        self.watch.ticks = 0;
     }
 
     /// Begins a call into the guest.
@@ -94,7 +93,7 @@ impl GuestState {
     /// it learns or does there would be replayed.
     pub(crate) fn task(&mut self) -> Result<&mut Task> {
         self.task.as_deref_mut().ok_or_else(|| {
-            let message = "only `log` may be called outside `activate`";
+            let message = "only `log` and WASI may be called outside `activate`";
             BadCall::new("BadCall", message).into()
         })
     }
@@ -105,7 +104,8 @@ impl GuestState {
     }
 
     /// The next random bytes of the run.
-    pub(crate) fn draw(&mut self, len: usize) -> Result<Vec<u8>> {
+    pub(crate) fn draw(&mut self, len: u32) -> Result<Vec<u8>> {
+        let mut bytes = random_room(len.into())?;
         let task = self.task()?;
         if task.read_only() {
             let message = "`info.random-bytes` must not be called in a query or by the validator \
@@ -116,7 +116,6 @@ impl GuestState {
         let random = self
             .random
             .get_or_insert_with(|| ChaCha8Rng::from_seed(seed));
-        let mut bytes = vec![0; len];
         random.fill_bytes(&mut bytes);
         Ok(bytes)
     }
@@ -131,6 +130,21 @@ impl GuestState {
             self.log.write(level, target, message, &*self.sink);
         }
     }
+}
+
+/// Most random bytes of one call.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Room for this many random bytes.
+///
+/// # Errors
+/// They are too many.
+pub(crate) fn random_room(len: u64) -> Result<Vec<u8>> {
+    if len > RANDOM_BYTES_MAX {
+        let message = format!("{len} random bytes at once; at most {RANDOM_BYTES_MAX}");
+        return Err(BadCall::new("BadCall", message).into());
+    }
+    Ok(vec![0; usize::try_from(len)?])
 }
 
 /// Ends a call that takes too long or is not wanted any more. Asked at each tick of the epoch.

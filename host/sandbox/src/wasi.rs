@@ -7,9 +7,10 @@
 //! What would wait for a clock traps and names what to use instead: nothing blocks in a workflow.
 //! Sockets and HTTP are refused when a component is loaded.
 //!
-//! Before a run's first event the code that starts the guest is served the same: its time is that
-//! of the run's start, and its random bytes are the run's. What is asked while a component is
-//! loaded, to list its types, belongs to no run; it gets the year 1970 and bytes that never change.
+//! The code that starts the guest, before a run's first event, is served the same: its time is that
+//! of the run's first workflow task, and its random bytes are the run's. What is asked while a
+//! component is loaded, to list its types, belongs to no run; it gets the year 1970 and bytes that
+//! never change.
 
 mod clocks;
 mod files;

@@ -45,7 +45,7 @@ pub struct StartArgs {
     /// Most attempts; 0 for no limit [default with another --retry: 0]
     #[arg(long, value_name = "COUNT")]
     pub retry_maximum_attempts: Option<u32>,
-    /// With --rerun: whether the id may be used although runs of it have ended
+    /// Whether the id may be used although runs of it have ended; `run` asks only with --rerun
     #[arg(
         long,
         value_enum,

@@ -225,12 +225,12 @@ impl<'a> Step<'a> {
     fn must_end(&self, task: &Task, until: Timestamp) -> bool {
         let limits = &self.host.config.limits;
         let state = self.cell.lock();
-        let bytes: usize = state.mailbox.iter().map(Mail::bytes).sum();
+        let bytes = || state.mailbox.iter().map(Mail::bytes).sum::<usize>();
         self.host.is_stopping()
             || task.is_full()
             || self.host.clock.now() >= over_at(task, until)
-            || bytes >= limits.buffered_bytes
             || ends(task, &state, limits.buffered_inputs)
+            || bytes() >= limits.buffered_bytes
     }
 
     /// Puts the step aside. What was recorded before the task is committed at once, and then local

@@ -31,10 +31,7 @@ impl Step<'_> {
                 return Ok(Err(TaskFailure::new(cause, "BadBinary", error.to_string())));
             }
         };
-        let mut instance = match component.instantiate() {
-            Ok(instance) => instance,
-            Err(failure) => return Ok(Err(failure)),
-        };
+        let mut instance = component.instantiate();
         self.may_be_interrupted(instance.interrupter());
         let replayed = self.replayed(Some(instance.as_mut()));
         self.cell.lock().interrupt = None;

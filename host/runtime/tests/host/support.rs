@@ -60,11 +60,11 @@ impl Component for Script {
         &self.types
     }
 
-    fn instantiate(&self) -> Result<Box<dyn GuestInstance>, TaskFailure> {
-        Ok(Box::new(Guest {
+    fn instantiate(&self) -> Box<dyn GuestInstance> {
+        Box::new(Guest {
             handler: (self.make)(),
             interrupted: Arc::default(),
-        }))
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! Standard output and error of attempts: each line becomes a log line.
 
 use super::context::AttemptLog;
-use crate::{Level, log::MESSAGE_BYTES_MAX};
+use crate::{
+    Level,
+    log::{Line, MESSAGE_BYTES_MAX},
+};
 use bytes::Bytes;
 use std::{
     io,
@@ -18,56 +21,41 @@ use wasmtime_wasi::{
 
 /// One standard stream. Its clones write to the same line.
 #[derive(Clone)]
-pub(super) struct LineStream(Arc<Mutex<Line>>);
+pub(super) struct LineStream(Arc<Mutex<Stream>>);
 
-/// The line that has begun.
-struct Line {
+struct Stream {
     level: Level,
     target: &'static str,
     log: Arc<AttemptLog>,
-    begun: Vec<u8>,
+    line: Line,
 }
 
 impl LineStream {
     pub(super) fn new(level: Level, target: &'static str, log: Arc<AttemptLog>) -> Self {
-        Self(Arc::new(Mutex::new(Line {
+        Self(Arc::new(Mutex::new(Stream {
             level,
             target,
             log,
-            begun: Vec::new(),
+            line: Line::default(),
         })))
     }
 
     fn append(&self, bytes: &[u8]) {
-        self.0
-            .lock()
-            .expect("appending to a line does not panic")
-            .append(bytes);
+        let mut stream = self.0.lock().expect("appending to a line does not panic");
+        let Stream {
+            level,
+            target,
+            log,
+            line,
+        } = &mut *stream;
+        line.append(bytes, |text| log.write(*level, target, text));
     }
 }
 
-impl Line {
-    fn append(&mut self, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.begun.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.begun.len() >= MESSAGE_BYTES_MAX {
-                self.end();
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        let text = String::from_utf8_lossy(&self.begun);
-        self.log.write(self.level, self.target, text.trim_end());
-        self.begun.clear();
-    }
-}
-
-impl Drop for Line {
+impl Drop for Stream {
     fn drop(&mut self) {
-        if !self.begun.is_empty() {
-            self.end();
-        }
+        let write = |text: &str| self.log.write(self.level, self.target, text);
+        self.line.end(write);
     }
 }
 

@@ -4,13 +4,9 @@ use crate::{
     bindings::workflow::sandglass::workflow::info::{Chain, Execution, HistorySize, Host},
     convert::failure_out,
     state::GuestState,
-    trap::BadCall,
 };
 use sandglass_engine::{Answer, Command};
 use wasmtime::Result;
-
-/// Most random bytes of one call.
-const RANDOM_BYTES_MAX: u32 = 64 << 10;
 
 impl Host for GuestState {
     fn get_execution(&mut self) -> Result<Execution> {
@@ -51,11 +47,7 @@ impl Host for GuestState {
     }
 
     fn random_bytes(&mut self, len: u32) -> Result<Vec<u8>> {
-        if len > RANDOM_BYTES_MAX {
-            let message = format!("{len} random bytes at once; at most {RANDOM_BYTES_MAX}");
-            return Err(BadCall::new("BadCall", message).into());
-        }
-        self.draw(len as usize)
+        self.draw(len)
     }
 
     fn patched(&mut self, id: String) -> Result<bool> {

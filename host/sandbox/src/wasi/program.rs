@@ -5,21 +5,14 @@ use crate::{
         cli::{environment, exit},
         random::{insecure, insecure_seed, random},
     },
-    state::GuestState,
+    state::{GuestState, random_room},
     trap::BadCall,
 };
 use wasmtime::{Error, Result};
 
-/// Most random bytes of one call.
-const RANDOM_BYTES_MAX: u64 = 64 << 10;
-
 impl GuestState {
     fn wasi_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
-        if len > RANDOM_BYTES_MAX {
-            let message = format!("{len} random bytes at once; at most {RANDOM_BYTES_MAX}");
-            return Err(BadCall::new("BadCall", message).into());
-        }
-        let mut bytes = vec![0; usize::try_from(len)?];
+        let mut bytes = random_room(len)?;
         self.wasi.random_bytes(&mut bytes);
         Ok(bytes)
     }

@@ -13,14 +13,14 @@ use crate::{
             streams::{self, InputStream, OutputStream, StreamError},
         },
     },
-    log::MESSAGE_BYTES_MAX,
+    log::Line,
     state::GuestState,
 };
 use terminal_input::TerminalInput;
 use terminal_output::TerminalOutput;
 use wasmtime::{Result, component::Resource};
 
-/// Bytes that one write may have.
+/// Bytes that one write may have: as much as WASI's own streams take at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// Standard input is of no use, so it has no number of its own.
@@ -28,39 +28,31 @@ const STDIN: u32 = 0;
 const STDOUT: u32 = 0;
 const STDERR: u32 = 1;
 
-/// Beginnings of lines of standard output and error.
+/// Standard output and standard error.
 #[derive(Default)]
-pub(crate) struct Output([Vec<u8>; 2]);
+pub(crate) struct Output([Line; 2]);
 
 impl GuestState {
     fn print(&mut self, stream: &Resource<OutputStream>, bytes: &[u8]) {
         let which = (stream.rep() == STDERR) as usize;
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line = &mut self.wasi.output.0[which];
-            line.extend_from_slice(part);
-            if line.ends_with(b"\n") || line.len() >= MESSAGE_BYTES_MAX {
-                self.end_line(which);
-            }
-        }
-    }
-
-    fn end_line(&mut self, which: usize) {
-        let line = std::mem::take(&mut self.wasi.output.0[which]);
-        let (level, target) = match which {
-            0 => (Level::Info, "stdout"),
-            _ => (Level::Warn, "stderr"),
-        };
-        let text = String::from_utf8_lossy(&line);
-        self.write_log(level, target, text.trim_end_matches(['\r', '\n']));
+        self.with_line(which, |line, write| line.append(bytes, write));
     }
 
     /// What an event has printed is shown with it, also without a line's end.
     pub(crate) fn end_lines(&mut self) {
         for which in 0..self.wasi.output.0.len() {
-            if !self.wasi.output.0[which].is_empty() {
-                self.end_line(which);
-            }
+            self.with_line(which, |line, write| line.end(write));
         }
+    }
+
+    fn with_line(&mut self, which: usize, change: impl FnOnce(&mut Line, &mut dyn FnMut(&str))) {
+        let mut line = std::mem::take(&mut self.wasi.output.0[which]);
+        let (level, target) = match which {
+            0 => (Level::Info, "stdout"),
+            _ => (Level::Warn, "stderr"),
+        };
+        change(&mut line, &mut |text| self.write_log(level, target, text));
+        self.wasi.output.0[which] = line;
     }
 
     fn always_ready(&mut self) -> Result<Resource<Pollable>> {

@@ -127,7 +127,7 @@ fn definitions_are_read_and_may_not_command() {
     assert!(
         error
             .to_string()
-            .contains("only `log` may be called outside"),
+            .contains("only `log` and WASI may be called outside"),
         "{error}"
     );
 }

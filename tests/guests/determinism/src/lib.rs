@@ -116,8 +116,13 @@ fn memory() -> usize {
 #[workflow]
 async fn steps() -> Result<String, Failure> {
     let millis = if cfg!(feature = "changed") { 30 } else { 20 };
+    #[cfg(target_os = "wasi")]
+    println!("first line\nsecond line");
     sleep(Duration::from_millis(millis)).await?;
-    signals::<String>("end").recv().await
+    let ended = signals::<String>("end").recv().await;
+    #[cfg(target_os = "wasi")]
+    eprint!("last line");
+    ended
 }
 
 sandglass_guest::export! { workflows: [observe, steps, misbehave] }
