@@ -8,7 +8,7 @@ from temporalio import activity, workflow
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from guest import S, Script, beat, cleanup, fails
+from guest import S, Script, beat, cleanup
 
 # Activities and workflow tasks of the scenarios fail on purpose; the SDK logs each.
 logging.disable(logging.CRITICAL)

@@ -4,12 +4,12 @@ Arguments: the server's address, and `temporal` or `sandglass`. Each scenario ha
 tests/oracle has them: a line of versions, then one line for each scenario with what the client was told (`facts`) and the histories
 that it was given. What is to be the same is in twins.md; twin_worker.py has what the two sorts of workers do.
 """
-import asyncio, json, os, re, sys, traceback
+import asyncio, json, os, sys, traceback
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / 'oracle'))
-from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import *
 from temporalio.client import Client, WorkflowUpdateStage
 from temporalio.common import (RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy,

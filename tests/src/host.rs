@@ -1,6 +1,7 @@
 //! The host under test and its runs: the same door whether one host lives through a whole test or
 //! each lives for one commit only.
 
+use crate::PATIENCE;
 use crate::lives::{Life, OneCommit};
 use sandglass::{
     CancelOptions, CancelResponse, Error, ForceOptions, Host, HostBuilder, MessageError,
@@ -21,9 +22,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-
-/// How long a host that was dropped may take to end.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Begins to put a host together.
 type Make = Box<dyn Fn() -> HostBuilder + Send + Sync>;

@@ -82,6 +82,13 @@ impl Server {
         }
     }
 
+    /// Asks it to end, and waits until it has, while clients that this thread drives go on: it asks
+    /// each whether it has seen that no more calls are taken.
+    pub async fn end(self) {
+        let ended = tokio::task::spawn_blocking(|| self.stop());
+        ended.await.unwrap();
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn stop(mut self) {
         let pid = self.process.id().to_string();

@@ -2,14 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use crate::{Server, repository};
+use crate::{Patience, Server, repository};
 use std::{
     fs::File,
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    thread,
-    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -106,12 +104,13 @@ impl DevServer {
             address: address.to_string(),
             dir,
         };
+        let patience = Patience::default();
         while TcpStream::connect(address).is_err() {
             if let Some(ended) = server.process.try_wait().unwrap() {
                 let log = std::fs::read_to_string(server.dir.path().join("log")).unwrap();
                 panic!("Temporal's server ended with {ended}:\n{log}");
             }
-            thread::sleep(Duration::from_millis(20));
+            patience.pause("Temporal's server does not listen");
         }
         server
     }

@@ -1,7 +1,7 @@
 //! One host on a manual clock and a store of its own, with the components of the scenarios.
 
 use crate::{
-    activities,
+    PATIENCE, activities,
     activities::Probe,
     binary::{compiled, component},
     host::{HandleUnderTest, HostUnderTest},
@@ -25,9 +25,6 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-
-/// How long anything is waited for, in real time, before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings of a [`World`].
 #[derive(Debug, Clone, Default)]
@@ -300,6 +297,21 @@ impl World {
     /// Moves the clock.
     pub fn advance(&self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
+    }
+
+    /// Moves the clock in steps of 200 ms until something has come about.
+    ///
+    /// # Panics
+    /// It has not within 60 s of this clock.
+    pub async fn advance_until(&self, is_so: impl AsyncFn() -> bool) {
+        for _ in 0..300 {
+            if is_so().await {
+                return;
+            }
+            self.advance(200);
+            self.host.idle().await;
+        }
+        panic!("it has not come about");
     }
 
     /// The store's file.

@@ -3,17 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{World, repository, sandglass};
+use sandglass_tests::{Patience, World, repository, sandglass};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// How long a state may take to come about before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store with a run that has ended and one that is open.
 async fn record(guest: &str) -> TempDir {
@@ -25,8 +21,9 @@ async fn record(guest: &str) -> TempDir {
             .await;
         for round in 1..=stop_at {
             let begun = |events: &str| events.matches("TS").count() == round;
+            let patience = Patience::default();
             while !begun(&run.history().await) {
-                tokio::task::yield_now().await;
+                patience.paused("it does not sleep").await;
             }
             w.advance(5000);
             w.host.idle().await;
@@ -184,13 +181,15 @@ async fn gives_the_same(guest: &str, all: &[&str]) {
 struct Shop(TempDir);
 
 impl Shop {
-    fn open() -> Self {
+    /// Components by their names, and what each is built with.
+    fn with(components: &[(&str, &[&str])]) -> Self {
         let folder = TempDir::new().unwrap();
-        for (name, features) in [("right", ""), ("changed", "changed")] {
+        for (name, options) in components {
             let built = sandglass()
                 .current_dir(repository())
                 .args(["build", "tests/guests/determinism", "--only", "workflows"])
-                .args(["--features", features, "--out"])
+                .args(*options)
+                .arg("--out")
                 .arg(folder.path())
                 .output()
                 .unwrap();
@@ -224,14 +223,13 @@ impl Shop {
 
     /// Asks until the answer has this.
     fn until(&self, arguments: &[&str], wanted: &str) -> String {
-        let begun = Instant::now();
+        let patience = Patience::default();
         loop {
             let answer = self.ask(arguments);
             if answer.contains(wanted) {
                 return answer;
             }
-            assert!(begun.elapsed() < PATIENCE, "no {wanted} in {answer}");
-            std::thread::sleep(Duration::from_millis(20));
+            patience.pause(format!("no {wanted} in {answer}"));
         }
     }
 }
@@ -247,7 +245,7 @@ fn kill(mut child: Child) -> Output {
 
 #[test]
 fn a_changed_component_is_caught_and_the_right_one_goes_on_at_once() {
-    let shop = Shop::open();
+    let shop = Shop::with(&[("right", &[]), ("changed", &["--features", "changed"])]);
     let first = shop.run("right.wasm", &[]);
     shop.until(&["workflow", "show", "s"], "TimerFired");
     kill(first);
@@ -273,4 +271,32 @@ fn a_changed_component_is_caught_and_the_right_one_goes_on_at_once() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(text(&output.stdout).trim(), "\"over\"", "{said}");
+}
+
+#[test]
+fn what_is_printed_is_in_the_log_once() {
+    let shop = Shop::with(&[("wasi", &["--wasi"])]);
+    let first = shop.run("wasi.wasm", &[]);
+    shop.until(&["workflow", "show", "s"], "TimerFired");
+    let first = text(&kill(first).stderr);
+    let second = shop.run("wasi.wasm", &[]);
+    let signal = [
+        "workflow", "signal", "s", "--name", "end", "--input", "\"over\"",
+    ];
+    shop.until(&signal, "");
+    let output = second.wait_with_output().unwrap();
+    let second = text(&output.stderr);
+    assert_eq!(text(&output.stdout).trim(), "\"over\"", "{second}");
+    for (line, in_first, in_second) in [
+        ("first line", 1, 0),
+        ("second line", 1, 0),
+        ("last line", 0, 1),
+    ] {
+        let count = |log: &str| log.lines().filter(|said| said.contains(line)).count();
+        assert_eq!(
+            (count(&first), count(&second)),
+            (in_first, in_second),
+            "{line}: {first}{second}"
+        );
+    }
 }

@@ -119,13 +119,6 @@ fn the_length_of_a_function_is_measured_from_signature_to_brace() {
     assert_eq!(functions(source), [(3, 6)]);
 }
 
-/// Files over 600 lines, each with its own limit and why it may be so long.
-const LONG_FILES: [(&str, usize, &str); 1] = [(
-    "tests/tests/scenarios.rs",
-    800,
-    "the table of the scenarios, a test for each",
-)];
-
 #[test]
 fn no_file_is_longer_than_600_lines() {
     let mut long = Vec::new();
@@ -134,11 +127,9 @@ fn no_file_is_longer_than_600_lines() {
             .iter()
             .filter(|file| !is_generated(file))
         {
-            let exception = LONG_FILES.iter().find(|(name, ..)| file.ends_with(name));
-            let (limit, lines) = (exception.map_or(600, |(_, limit, _)| *limit), text(file));
-            let lines = lines.lines().count();
-            if lines > limit {
-                long.push(format!("{}: {lines} lines, limit {limit}", file.display()));
+            let lines = text(file).lines().count();
+            if lines > 600 {
+                long.push(format!("{}: {lines} lines", file.display()));
             }
         }
     }

@@ -162,7 +162,7 @@ class Checks {
     const queue = { namespace: 'default', taskQueue: { name: QUEUE }, taskQueueType: 2, reportStats: true };
     const described = () => this.client.workflowService.describeTaskQueue(queue);
     await until(async () => (await described()).pollers.some((poller) => poller.identity === 'going'));
-    // Its polls would wait for 20 s.
+    // Its polls would wait for 55 s.
     const begun = Date.now();
     worker.shutdown();
     await running;

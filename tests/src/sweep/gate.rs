@@ -1,12 +1,10 @@
 //! Attempts that wait to be told how to end, so that a test decides the order of everything.
 
+use crate::PATIENCE;
 use sandglass::ActivityContext;
 use sandglass_engine::{EventId, Failure, Payload};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 use tokio::sync::{oneshot, watch};
-
-/// How long an attempt is waited for, in real time, before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How an attempt ends.
 #[derive(Debug, Clone)]

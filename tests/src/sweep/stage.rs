@@ -5,6 +5,7 @@
 //! the run itself first, then in the others.
 
 use super::{Ending, Gate, lenient::Lenient};
+use crate::PATIENCE;
 use sandglass::{
     ActivityContext, ActivityDescription, CancelOptions, Host, ManualClock, RunDescription,
     RunHandle, StartOptions,
@@ -17,9 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// How long anything is waited for, in real time, before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The workflow id of the run that is canceled.
 pub const MAIN: &str = "main";

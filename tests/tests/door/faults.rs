@@ -97,7 +97,7 @@ async fn what_is_no_message_is_refused_for_good() {
     let answer = wire.call("PollActivityTaskQueue", &long.concat()).await;
     assert_eq!(answer.status, INVALID_ARGUMENT, "{answer:?}");
     wire.serves("after-no-messages").await;
-    server.stop();
+    server.end().await;
 }
 
 /// Waits until the other side closes the connection.
@@ -132,7 +132,7 @@ async fn who_says_nothing_loses_its_place() {
         connection.await.unwrap();
     }
     wire.serves("after-silence").await;
-    server.stop();
+    server.end().await;
 }
 
 /// A frame of HTTP/2.
@@ -203,7 +203,7 @@ async fn who_gives_up_each_call_at_once_is_sent_away() {
     );
     let after = Wire::connect(&server.address).await;
     after.serves("after-long-headers").await;
-    server.stop();
+    server.end().await;
 }
 
 /// What is no request at all gets no answer, or a refusal; others are served on.

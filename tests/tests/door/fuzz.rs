@@ -1,8 +1,12 @@
 //! Messages of random fields: each is answered, and nothing but what they are for is harmed.
 
-use super::wire::{Wire, field, start, varint};
+use super::{
+    roles::served,
+    wire::{Wire, field, framed, start, varint},
+};
 use sandglass_tests::Server;
 use std::{env, time::Duration};
+use tokio::time::timeout;
 
 /// What the fields are made of: what is known somewhere goes further than what is not.
 const TEXTS: [&[u8]; 16] = [
@@ -25,14 +29,6 @@ const TEXTS: [&[u8]; 16] = [
 ];
 
 /// The calls that are served, by the list from which the server is built.
-fn calls() -> Vec<&'static str> {
-    let list = include_str!("../../../host/server/src/served.rs");
-    let names = list.split('"').skip(1).step_by(2);
-    let calls: Vec<_> = names.filter(|name| *name != "Check").collect();
-    assert!(calls.contains(&"StartWorkflowExecution"), "{calls:?}");
-    calls
-}
-
 struct Random(u64);
 
 impl Random {
@@ -135,16 +131,16 @@ async fn random_messages_are_answered_one_and_all() {
         .await;
     assert_eq!(run.status, Some(0));
     let mut codes = [0; 17];
-    let calls = calls();
+    let calls = served();
     for round in 0..rounds {
-        for call in &calls {
+        for (service, call) in &calls {
             let request = random.request();
+            let path = format!("{service}/{call}");
+            let answer = wire.raw(&path, &[], framed(&request), true);
             // Some wait for what may never come.
-            let found = wire
-                .try_for(Duration::from_millis(40), call, &request)
-                .await;
-            let Some(answer) = found else { continue };
-            let what = || format!("round {round}, {call}: {request:?}");
+            let found = timeout(Duration::from_millis(40), answer).await;
+            let Ok(answer) = found else { continue };
+            let what = || format!("round {round}, {path}: {request:?}");
             let answer = answer.unwrap_or_else(|error| panic!("{error}, {}", what()));
             let Some(status) = answer.status else {
                 panic!("no status, {}", what());
@@ -169,5 +165,5 @@ async fn random_messages_are_answered_one_and_all() {
         .await
         .serves("afterwards")
         .await;
-    server.stop();
+    server.end().await;
 }

@@ -1,7 +1,7 @@
 //! Ten thousand polls that wait: what they cost, and who is woken.
 
 use super::wire::{Wire, field, start};
-use sandglass_tests::Server;
+use sandglass_tests::{Patience, Server};
 use std::{fs, time::Duration};
 use tokio::task::JoinSet;
 
@@ -71,8 +71,9 @@ async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
             .filter(|bytes| *bytes == b"worker-");
         found.count()
     };
+    let patience = Patience::default();
     while waiting().await < 100 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        patience.paused("not all polls wait").await;
     }
     // The last ones are read by now too.
     for wire in &wires {
@@ -104,7 +105,7 @@ async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
     }
     assert_eq!(polls.len(), POLLS - 1, "others were answered too");
     assert!(polls.try_join_next().is_none(), "another one was answered");
-    server.stop();
+    server.end().await;
     while let Some(answer) = polls.join_next().await {
         assert_eq!(
             answer.unwrap().status,

@@ -75,7 +75,7 @@ fn is_enough(role: &str, needed: &str) -> bool {
 }
 
 /// What the server says that it serves: the services' names with their calls.
-fn served() -> Vec<(&'static str, String)> {
+pub(super) fn served() -> Vec<(&'static str, String)> {
     let text = fs::read_to_string(repository().join("host/server/src/served.rs")).unwrap();
     let mut found = Vec::new();
     for (table, service) in [
@@ -200,7 +200,7 @@ async fn each_call_is_open_to_the_roles_that_may_make_it() {
     // A service of that name is not there.
     assert!([OK, NOT_FOUND].contains(&status), "{said}");
     drop(wire);
-    server.stop();
+    server.end().await;
 }
 
 /// A request to the port for HTTP; its status and its document.
@@ -320,7 +320,7 @@ async fn the_command_line_needs_more_for_what_changes_something() {
     let refused = asked("\"nothing\"", "admin").await;
     assert_eq!(refused.status, Some(3), "{refused:?}");
     drop(wire);
-    server.stop();
+    server.end().await;
 }
 
 /// Of two namespaces each has its own runs, and what is known of a run of one opens nothing in the
@@ -430,7 +430,7 @@ async fn a_namespace_knows_nothing_of_another_ones_runs() {
     assert!(server.dir.path().join("store-orders.db").exists());
     assert!(server.dir.path().join("other.db").exists());
     drop(wire);
-    server.stop();
+    server.end().await;
 }
 
 /// The bytes of the first field, the number of which is 1.

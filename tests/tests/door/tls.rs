@@ -234,5 +234,5 @@ async fn the_port_for_http_has_the_same_tls() {
     let mut text = Vec::new();
     let _broken = plain.read_to_end(&mut text).await;
     assert!(!text.starts_with(b"HTTP"), "{text:?}");
-    server.stop();
+    server.end().await;
 }

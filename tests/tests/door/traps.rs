@@ -4,7 +4,7 @@
 //! be seen in another way names the test that sees it.
 
 use super::wire::{self, Wire};
-use sandglass_tests::{Server, repository, script};
+use sandglass_tests::{Patience, Server, repository, script};
 use std::{collections::BTreeMap, fs, time::Duration};
 
 /// A line of `traps.txt`, or a test in a file of `tests/tests`.
@@ -168,12 +168,13 @@ async fn an_attempt_goes_from_a_poll_that_hung_up_to_the_next() {
         wire::field(2, &wire::field(1, b"w")),
     ]
     .concat();
+    let patience = Patience::default();
     loop {
         let described = wire.call("DescribeWorkflowExecution", &describe).await;
         if described.bytes.windows(8).any(|bytes| bytes == b"hangs-up") {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        patience.paused("nobody has the attempt").await;
     }
     hung_up.abort();
     let next = poll("comes-next");
@@ -182,5 +183,5 @@ async fn an_attempt_goes_from_a_poll_that_hung_up_to_the_next() {
         .await;
     let answer = answered.expect("the attempt was lost").unwrap();
     assert!(!answer.bytes.is_empty(), "{answer:?}");
-    server.stop();
+    server.end().await;
 }

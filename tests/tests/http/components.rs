@@ -1,7 +1,7 @@
 //! `sandglass component` against a running server.
 
 use super::wire::Server;
-use sandglass_tests::component;
+use sandglass_tests::{Patience, component};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -214,8 +214,9 @@ fn children_begin_with_what_was_pushed() {
         });
         let of = |id: &str| format!("/api/v1/namespaces/default/workflows/{id}");
         server.post(&of(parent), start).ok();
+        let patience = Patience::default();
         while server.get(&of(&child)).status != 200 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            patience.pause(format!("no child {child}"));
         }
         digest_of(server, &child)
     };
@@ -248,8 +249,9 @@ fn a_reset_needs_the_component() {
     let first = start("fixed");
     // Until its first workflow task has completed.
     let length = || server.get(of).ok()["workflowExecutionInfo"]["historyLength"].clone();
+    let patience = Patience::default();
     while ["2", "3"].iter().any(|few| length() == *few) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        patience.pause("its first workflow task does not complete");
     }
     server.post(&format!("{of}/terminate"), json!({})).ok();
     let digest = pushed["digest"].as_str().unwrap();

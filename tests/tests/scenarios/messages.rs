@@ -87,10 +87,8 @@ async fn r36_queries_are_answered_while_compensations_run() {
         run.until(&undoing).await;
         assert_eq!(described(&run).await.status, Status::Running);
         w.probe.finish();
-        while described(&run).await.status == Status::Running {
-            w.advance(200);
-            w.host.idle().await;
-        }
+        w.advance_until(async || described(&run).await.status != Status::Running)
+            .await;
         run.until(&format!("{undoing},AB,AC,T,WX")).await;
         assert_eq!(asked(&run, "at").await.unwrap(), "\"the timer\"");
     })

@@ -84,10 +84,8 @@ async fn b14_a_request_is_taken_back() {
         run.cancel().await;
         w.probe.started("Work", 1).await;
         w.probe.finish();
-        while run.handle.describe().await.unwrap().status == Status::Running {
-            w.advance(200);
-            w.host.idle().await;
-        }
+        let has_closed = async || run.handle.describe().await.unwrap().status != Status::Running;
+        w.advance_until(has_closed).await;
         run.until(&format!("{done},CR,T,TC,AS,AB,AC,T,AS,AB,AC,T,WX"))
             .await;
         let begun = w.probe.until("A", |_| true).await.started;

@@ -4,6 +4,7 @@
 //! until it has their end, and report what it says.
 
 use super::store;
+use crate::PATIENCE;
 use crate::sweep::{Ending, Gate};
 use sandglass::{
     CancelOptions, ForceOptions, Host, ManualClock, RunHandle, UpdateOptions, UpdateStage,
@@ -26,9 +27,6 @@ const STEP_MS: u64 = 1000;
 
 /// A jump of the clock over this many steps is one jump: a timer of an hour.
 const STEPS_MAX: u64 = 60;
-
-/// How long the end of an attempt may take to be recorded, in real time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Player {
     host: Host,
