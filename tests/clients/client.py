@@ -68,6 +68,8 @@ class Checks:
         result = asyncio.create_task(tried(h.result()))
         await h.cancel(); await h.cancel()
         say('canceled', await result)
+        asked = (await (await h.describe()).memo())['__sandglass']['cancel']
+        say('asked', asked['identity'] == self.c.identity)
         d = await h.describe()
         say('closed', f'{d.status.name} {d.close_time is not None}')
         say('history', types((await h.fetch_history()).events))

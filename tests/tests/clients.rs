@@ -89,7 +89,7 @@ fn api_keys_open_what_their_roles_may() {
     assert!(allowed && text.contains("Total: 0"), "{text}");
     let (allowed, text) = tried(&abc, &signal);
     assert!(
-        !allowed && text.contains("needs the role write in namespace"),
+        !allowed && text.contains("needs the role write; the API key"),
         "{text}"
     );
     let (_, text) = tried(&["--api-key", "def", "--tls=false"], &signal);

@@ -3,6 +3,7 @@
 //! What the API has no place for is in one entry of the memo, beside those that the run was given.
 
 use crate::{
+    beyond,
     door::Door,
     failure::{self, event_id},
     payload,
@@ -24,7 +25,6 @@ use crate::{
 use sandglass::{ActivityDescription, RunDescription};
 use sandglass_engine::Status as RunStatus;
 use sandglass_engine::{EventId, Fields, Millis, Origin, Payload, PendingState, Start};
-use serde_json::json;
 use tonic::Status;
 
 /// The entry of a memo with what the API has no place for. It is shown by describe only.
@@ -103,7 +103,10 @@ fn config(start: &Start) -> WorkflowExecutionConfig {
 
 fn info(run: &RunDescription, start: &Start) -> WorkflowExecutionInfo {
     let mut memo: Fields = run.memo.clone();
-    memo.insert(MEMO_ENTRY.into(), ours(run));
+    memo.insert(
+        MEMO_ENTRY.into(),
+        Payload::json(beyond::of(run).to_string()),
+    );
     let lasted = run.closed_at.map(|at| at.since(run.started_at));
     WorkflowExecutionInfo {
         execution: execution(&run.workflow_id, &run.run_id),
@@ -129,19 +132,6 @@ fn info(run: &RunDescription, start: &Start) -> WorkflowExecutionInfo {
         first_run_id: run.first_run_id.clone(),
         ..Default::default()
     }
-}
-
-fn ours(run: &RunDescription) -> Payload {
-    let deadline = run.cancel.as_ref().and_then(|cancel| cancel.deadline);
-    let value = json!({
-        "component": run.digest.to_string(),
-        "cancel_state": run.cancel_state.name(),
-        "cancel_deadline": deadline.map(|at| at.to_rfc3339()),
-        "uncompensated": run.uncompensated,
-        "trouble": run.trouble,
-        "workflow_task_failure": run.task_failure(),
-    });
-    Payload::json(value.to_string())
 }
 
 fn extended(run: &RunDescription) -> WorkflowExecutionExtendedInfo {

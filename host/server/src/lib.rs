@@ -11,6 +11,7 @@
 mod access;
 mod activities;
 mod attributes;
+mod beyond;
 mod body;
 mod bounds;
 mod certificate;
@@ -52,3 +53,4 @@ pub use client::{Call, Client, ClientError, ClientSettings, Component, Reason};
 pub use keys::{ApiKey, CertificateName, ClientCertificate, Role, Roles, digest_of};
 pub use serve::{ServeError, Server, Settings};
 pub use tls::{BadTls, ClientTls, TlsSettings};
+pub use visibility::RunFilter;

@@ -4,6 +4,7 @@
 //! and not from histories.
 
 mod eval;
+mod filter;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::{
 };
 pub(crate) use eval::BUILT_IN;
 use eval::{Candidate, status_name};
+pub use filter::RunFilter;
 use parse::{Comparison, Condition, Query, Value};
 use sandglass::{
     RunListing,

@@ -3,6 +3,7 @@
 
 use crate::{
     access::Access,
+    beyond,
     door::Door,
     front::Front,
     http::{
@@ -15,11 +16,8 @@ use crate::{
     status,
 };
 use prost::Message as _;
-use sandglass::{
-    CancelDescription, CancelOptions, CancelResponse, Disposition, ForceOptions, RunDescription,
-    RunHandle,
-};
-use sandglass_engine::{Escalation, Status as RunStatus, Trigger};
+use sandglass::{CancelOptions, CancelResponse, Disposition, ForceOptions, RunHandle};
+use sandglass_engine::Escalation;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -44,48 +42,8 @@ pub(crate) async fn describe(
     // Exactly that run, also if another has followed it by now.
     let host = &front.door(&access, &namespace)?.host;
     let run = host.run(execution.workflow_id, Some(&execution.run_id));
-    document["sandglass"] = beside(&run.describe().await.map_err(status::of)?);
+    document["sandglass"] = beyond::of(&run.describe().await.map_err(status::of)?);
     Ok(Answer::json(document))
-}
-
-fn beside(run: &RunDescription) -> Value {
-    let disposition = match (&run.status, &run.cancel) {
-        (RunStatus::Running, None) => "recorded",
-        (RunStatus::Running, Some(_)) => "already_requested",
-        _ => "already_closed",
-    };
-    json!({
-        "component": run.digest.to_string(),
-        "cancel_state": run.cancel_state.name(),
-        // How a request to cancel it would be answered now.
-        "disposition": disposition,
-        "cancel": run.cancel.as_ref().map(request),
-        "force": run.force.as_ref().map(|(force, at)| json!({
-            "rung": force.rung.name(),
-            "trigger": match force.trigger {
-                Trigger::Request => "request",
-                Trigger::Deadline => "deadline",
-            },
-            "reason": force.reason,
-            "identity": force.identity,
-            "requested_at": at.to_rfc3339(),
-        })),
-        "compensations_failed": run.uncompensated,
-        "trouble": run.trouble,
-        "workflow_task_failure": run.task_failure(),
-    })
-}
-
-fn request(cancel: &CancelDescription) -> Value {
-    json!({
-        "reason": cancel.reason,
-        "identity": cancel.identity,
-        "requested_at": cancel.requested_at.to_rfc3339(),
-        "deadline": cancel.deadline.map(|at| at.to_rfc3339()),
-        "then": cancel.escalation.map(Escalation::name),
-        "repeats": cancel.repeats,
-        "undeliverable": cancel.undeliverable,
-    })
 }
 
 /// A request to end a run: what Temporal's has, and how long the run may take.
