@@ -333,6 +333,10 @@ pub struct ListArgs {
     /// Only runs of this workflow id
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
+    /// Only runs that this filter holds for, as `temporal workflow list` has it:
+    /// "WorkflowType = 'order' AND (ExecutionStatus = 'Running' OR CloseTime > '2026-11-01')"
+    #[arg(short, long, value_name = "FILTER")]
+    pub query: Option<String>,
     /// At most this many
     #[arg(short = 'n', long, default_value_t = 50)]
     pub limit: usize,
@@ -350,6 +354,9 @@ pub struct CountArgs {
     /// Only runs of this workflow id
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
+    /// Only runs that this filter holds for, as in `workflow list`
+    #[arg(short, long, value_name = "FILTER")]
+    pub query: Option<String>,
 }
 
 /// Statuses by which a list can be narrowed.

@@ -155,6 +155,8 @@ fn a_server_and_its_file_are_told_and_tell_the_same() {
     assert_eq!(listed["workflows"].as_array().unwrap().len(), 1);
     let count = both.same(&["workflow", "count", "--status", "running"]);
     assert_eq!(count.1, json!({ "count": 2 }));
+    let count = both.same(&["workflow", "count", "--query", "CancelState = 'none'"]);
+    assert_eq!(count.1, json!({ "count": 2 }));
     let reset = both.same(&["workflow", "reset", "{id}", "--type", "first-workflow-task"]);
     assert_eq!(reset.1["disposition"], "reset");
     both.settled();

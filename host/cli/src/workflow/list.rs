@@ -1,4 +1,4 @@
-//! `sandglass workflow list`.
+//! `sandglass workflow list`, `sandglass workflow count`.
 
 use super::{place::Place, stored};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 use anyhow::anyhow;
 use sandglass::RunListing;
 use sandglass_engine::{CancelState, Fields, Timestamp};
+use sandglass_server::RunFilter;
 use sandglass_store::{ListFilter, RunRow, RunStatus};
 use serde_json::{Value, json};
 
@@ -18,9 +19,13 @@ const PAGE: usize = 1000;
 
 pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
     let mut place = Place::open(&args.place)?;
-    let filter = selected(args.id.as_ref(), args.status);
-    let wanted = args.cancel_state.map(CancelState::from);
-    let (runs, damaged) = find(&mut place, &filter, wanted, args.limit)?;
+    let wanted = Wanted::new(
+        args.id.as_ref(),
+        args.status,
+        args.cancel_state.map(CancelState::from),
+        args.query.as_deref(),
+    )?;
+    let (runs, damaged) = find(&mut place, &wanted, args.limit)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
             "workflows": runs.iter().map(Listed::to_json).collect::<Vec<_>>(),
@@ -41,18 +46,18 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
 
 pub(super) fn count(args: &CountArgs, form: OutputForm) -> Outcome {
     let mut place = Place::open(&args.place)?;
-    let filter = selected(args.id.as_ref(), args.status);
+    let wanted = Wanted::new(args.id.as_ref(), args.status, None, args.query.as_deref())?;
     let (mut count, mut after) = (0_u64, None);
     loop {
-        let rows = place.list(&filter, PAGE, after)?;
-        for row in &rows {
+        let rows = place.list(&wanted.selected, PAGE, after)?;
+        let read = rows.len();
+        for row in rows {
             // One that cannot be read is one of them, but nobody knows of which status.
-            let row = row
-                .as_ref()
-                .map_err(|error| Stop::host(anyhow!("{error}")))?;
-            (count, after) = (count + 1, Some(row.key));
+            let row = row.map_err(|error| Stop::host(anyhow!("{error}")))?;
+            after = Some(row.key);
+            count += u64::from(wanted.is_all() || wanted.has(&Listed::new(row)));
         }
-        if rows.len() < PAGE {
+        if read < PAGE {
             break;
         }
     }
@@ -63,45 +68,82 @@ pub(super) fn count(args: &CountArgs, form: OutputForm) -> Outcome {
     Ok(Exit::Completed)
 }
 
-/// What the store can select by.
-fn selected(id: Option<&String>, status_wanted: Option<StatusFilter>) -> ListFilter {
-    ListFilter {
-        workflow_id: id.cloned(),
-        status: status_wanted.map(status),
-        cancel_requested: (status_wanted == Some(StatusFilter::Canceling)).then_some(true),
-        ..ListFilter::default()
+/// Which runs are asked for.
+struct Wanted {
+    /// What the store can select by.
+    selected: ListFilter,
+    cancel_state: Option<CancelState>,
+    filter: Option<RunFilter>,
+}
+
+impl Wanted {
+    fn new(
+        id: Option<&String>,
+        status_wanted: Option<StatusFilter>,
+        cancel_state: Option<CancelState>,
+        query: Option<&str>,
+    ) -> Result<Self, Stop> {
+        let filter = query.map(RunFilter::parse).transpose();
+        let filter = filter.map_err(|error| Stop::usage(anyhow!("--query: {error}")))?;
+        let asked = filter.as_ref().map(RunFilter::selected);
+        let asked = asked.unwrap_or_default();
+        let is_canceling = status_wanted == Some(StatusFilter::Canceling);
+        Ok(Self {
+            selected: ListFilter {
+                workflow_id: id.cloned().or(asked.workflow_id),
+                status: status_wanted.map(status).or(asked.status),
+                cancel_requested: is_canceling.then_some(true),
+                ..asked
+            },
+            cancel_state,
+            filter,
+        })
+    }
+
+    /// Whether the store has selected exactly what is asked for.
+    fn is_all(&self) -> bool {
+        self.cancel_state.is_none() && self.filter.is_none()
+    }
+
+    /// Whether a run that the store has selected is asked for.
+    fn has(&self, listed: &Listed) -> bool {
+        let state = |state| listed.listing.as_ref().map(|l| l.cancel_state) == Some(state);
+        let holds = |filter: &RunFilter| {
+            let listing = listed.listing.as_ref();
+            listing.is_some_and(|listing| filter.holds(listing))
+        };
+        self.cancel_state.is_none_or(state) && self.filter.as_ref().is_none_or(holds)
     }
 }
 
-/// The newest runs that the filter lets through, and what could not be read of the store.
+/// The newest runs that are asked for, and what could not be read of the store.
 fn find(
     place: &mut Place<'_>,
-    filter: &ListFilter,
-    wanted: Option<CancelState>,
+    wanted: &Wanted,
     limit: usize,
 ) -> Result<(Vec<Listed>, Vec<String>), Stop> {
     let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
     // A server gives no more at a time.
     let page = limit.min(PAGE);
     loop {
-        let rows = place.list(filter, page, after)?;
+        let rows = place.list(&wanted.selected, page, after)?;
         let (read, before) = (rows.len(), after);
         for row in rows {
             match row {
                 Ok(row) => {
                     after = Some(row.key);
                     let listed = Listed::new(row);
-                    if wanted.is_none_or(|state| listed.cancel_state == Some(state)) {
+                    if wanted.has(&listed) {
                         runs.push(listed);
                     }
                 }
                 Err(error) => damaged.push(error),
             }
         }
-        // The store does not know how far a request has come; it is asked for more until there is
-        // enough.
+        // The store cannot select by all that may be asked for; it is asked for more until there
+        // is enough.
         let is_last = read < page || after == before;
-        let is_enough = wanted.is_none() && runs.len() + damaged.len() >= limit;
+        let is_enough = wanted.is_all() && runs.len() + damaged.len() >= limit;
         if is_last || is_enough || runs.len() >= limit {
             runs.truncate(limit);
             return Ok((runs, damaged));
@@ -111,47 +153,47 @@ fn find(
 
 struct Listed {
     row: RunRow,
-    /// How far a request to cancel it has come, if that can be read.
-    cancel_state: Option<CancelState>,
-    compensation_failed: bool,
-    /// Failed workflow tasks that keep a request to cancel from the run's code.
-    undeliverable: Option<u32>,
-    memo: Fields,
-    search_attributes: Fields,
-    paused: bool,
+    /// What its summary says. What a damaged one would say is left out; `describe` names the
+    /// damage.
+    listing: Option<RunListing>,
 }
 
 impl Listed {
     fn new(row: RunRow) -> Self {
-        // What a damaged summary would say is left out; `describe` names the damage.
         let listing = RunListing::from_row(&row).ok();
-        Self {
-            cancel_state: listing.as_ref().map(|listing| listing.cancel_state),
-            compensation_failed: listing
-                .as_ref()
-                .is_some_and(|l| !l.uncompensated.is_empty()),
-            paused: listing.as_ref().is_some_and(|listing| listing.paused),
-            undeliverable: listing.as_ref().and_then(|listing| listing.undeliverable),
-            memo: listing.as_ref().map(|l| l.memo.clone()).unwrap_or_default(),
-            search_attributes: listing.map(|l| l.search_attributes).unwrap_or_default(),
-            row,
-        }
+        Self { row, listing }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.listing.as_ref().is_some_and(|listing| listing.paused)
+    }
+
+    fn compensation_failed(&self) -> bool {
+        let listing = self.listing.as_ref();
+        listing.is_some_and(|listing| !listing.uncompensated.is_empty())
+    }
+
+    /// Failed workflow tasks that keep a request to cancel from the run's code.
+    fn undeliverable(&self) -> Option<u32> {
+        self.listing.as_ref()?.undeliverable
     }
 
     fn to_json(&self) -> Value {
         let row = &self.row;
+        let fields = |of: fn(&RunListing) -> &Fields| self.listing.as_ref().map(of);
+        let shown = |of| payload::fields(fields(of).unwrap_or(&Fields::new()));
         json!({
             "workflow_id": row.workflow_id,
             "run_id": row.run_id,
             "workflow_type": row.workflow_type,
             "status": stored::status_word(row.status),
-            "paused": self.paused,
+            "paused": self.is_paused(),
             "cancel_requested": row.cancel_requested,
-            "cancel_state": self.cancel_state.map(CancelState::name),
-            "compensation_failed": self.compensation_failed,
-            "undeliverable": self.undeliverable,
-            "memo": payload::fields(&self.memo),
-            "search_attributes": payload::fields(&self.search_attributes),
+            "cancel_state": self.listing.as_ref().map(|listing| listing.cancel_state.name()),
+            "compensation_failed": self.compensation_failed(),
+            "undeliverable": self.undeliverable(),
+            "memo": shown(|listing| &listing.memo),
+            "search_attributes": shown(|listing| &listing.search_attributes),
             "digest": row.digest.to_string(),
             "started_at": rfc3339(row.started_at),
             "closed_at": row.closed_at.map(rfc3339),
@@ -161,13 +203,13 @@ impl Listed {
     fn cells(&self) -> Vec<String> {
         let row = &self.row;
         let mut marks = String::new();
-        if self.paused {
+        if self.is_paused() {
             marks.push_str(" (paused)");
         }
-        if let Some(failed) = self.undeliverable {
+        if let Some(failed) = self.undeliverable() {
             marks += &format!(" (undeliverable, {failed} workflow tasks failed)");
         }
-        if self.compensation_failed {
+        if self.compensation_failed() {
             marks.push_str(" (compensation failed)");
         }
         vec![

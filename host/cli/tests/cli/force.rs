@@ -97,6 +97,25 @@ fn a_canceling_run_is_listed_and_described_as_one() {
     assert!(listed.stdout.contains("canceling"), "{listed:#?}");
     let described = folder.sandglass(&["workflow", "describe", "s"]);
     assert!(described.stdout.contains(", then kill)"), "{described:#?}");
+    for (query, count) in [
+        ("CancelState != 'none' AND CloseTime IS NULL", "1\n"),
+        ("WorkflowId = 's' OR ExecutionStatus = 'Failed'", "1\n"),
+        ("CancelState = 'kill-requested' OR WorkflowId != 's'", "0\n"),
+    ] {
+        let counted = folder.sandglass(&["workflow", "count", "--query", query]);
+        assert_eq!(counted.stdout, count, "{query}: {counted:#?}");
+        let listed = folder.sandglass(&["workflow", "list", "--query", query]);
+        let is_listed = listed.stdout.contains("canceling");
+        assert_eq!(is_listed, count == "1\n", "{query}: {listed:#?}");
+    }
+    for (query, reason) in [
+        ("WorkflowId = ", "--query: "),
+        ("TaskQueue = 'q'", "for the API of a server only"),
+        ("GROUP BY ExecutionStatus", "for the API of a server only"),
+    ] {
+        let refused = folder.sandglass(&["workflow", "list", "--query", query]);
+        refused.refused(2, reason);
+    }
 
     let forced = ["workflow", "cancel", "s", "--force", "--wait"];
     assert_eq!(folder.sandglass(&forced).code, Some(3));
