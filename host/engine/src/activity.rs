@@ -453,6 +453,8 @@ impl PendingActivity {
             return None;
         }
         self.unclean_starts += 1;
+        // The attempt died with its host, and the next one has its key: what that reports holds for
+        // both. One that only timed out may still be at work, whatever the next one reports.
         if self.unclean_starts < UNCLEAN_STARTS_MAX {
             return None;
         }

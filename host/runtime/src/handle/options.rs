@@ -93,7 +93,7 @@ pub struct CancelResponse {
     pub run_id: String,
     /// Whether it was recorded.
     pub disposition: Disposition,
-    /// Requests after the first.
+    /// Requests after the first, each as often as it was sent: only the first is known by its id.
     pub repeats: u64,
     /// Attempts left over from a run that had ended, which a kill has ended now.
     #[serde(default)]
