@@ -254,6 +254,8 @@ pub enum WorkflowCommand {
     Cancel(CancelArgs),
     /// Stop a run at once, without entering its code (like SIGKILL): for what is stuck
     Terminate(TerminateArgs),
+    /// Delete a run and its history; one that is open is terminated first
+    Delete(TargetArgs),
     /// Send a message to a run
     Signal(SignalArgs),
     /// Send a message to the open run of an id, or start a run with it; needs a host

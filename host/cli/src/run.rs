@@ -165,6 +165,7 @@ pub(crate) fn stop(error: Error) -> Stop {
     let exit = match &error {
         Error::Store(error) => stored::exit(error),
         Error::NotFound { .. }
+        | Error::Deleted(_)
         | Error::Component(_)
         | Error::UnknownComponent(_)
         | Error::TooLarge { .. }

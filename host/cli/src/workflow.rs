@@ -36,6 +36,7 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::Show(args) => show::show(args, form),
         WorkflowCommand::Cancel(args) => request::cancel(args, form),
         WorkflowCommand::Terminate(args) => request::terminate(args, form),
+        WorkflowCommand::Delete(args) => operate::delete(args, form),
         WorkflowCommand::Signal(args) => request::signal(args, form),
         WorkflowCommand::SignalWithStart(args) => signal_start::signal_with_start(args, form),
         WorkflowCommand::Query(args) => message::query(args, form),

@@ -17,6 +17,9 @@ pub enum Error {
         /// The run id, if one was asked for.
         run_id: Option<String>,
     },
+    /// The run was deleted while it was looked at.
+    #[error("run {0} was deleted")]
+    Deleted(String),
     /// The run has ended, and what was asked needs an open one.
     #[error("workflow {workflow_id:?} has already ended ({})", status.name())]
     Closed {

@@ -1,9 +1,11 @@
 //! What clients do with a run: cancel, terminate, signal, wait, look.
 
+mod delete;
 mod follow;
 mod operate;
 mod options;
 
+pub(crate) use delete::ending as ending_of_deleted;
 pub(crate) use operate::terminated_by;
 pub use operate::{TerminateOptions, open_scopes};
 pub use options::{CancelOptions, CancelResponse, Disposition, ForceOptions};
@@ -319,7 +321,11 @@ impl RunHandle {
         };
         for _ in 0..RUNS_BEFORE {
             let Some(run_id) = before else { break };
-            let row = self.stored(Some(&run_id))?;
+            let row = match self.stored(Some(&run_id)) {
+                // It was deleted, and nothing is known of those before it.
+                Err(Error::NotFound { .. }) => break,
+                row => row?,
+            };
             let summary = summary_of(&row)?;
             if canceled_by(&summary, request_id) {
                 return Ok(Some(row));

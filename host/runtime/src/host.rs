@@ -303,7 +303,12 @@ impl Inner {
 
     /// The committed frames of a run.
     pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
-        self.read(|reader| Ok(read_frames(reader, key, run_id)))?
+        let frames = self.read(|reader| Ok(read_frames(reader, key, run_id)))??;
+        // One whose start is not on disk yet has none either.
+        if frames.is_empty() && self.open_run(key).is_none() {
+            return Err(Error::Deleted(run_id.into()));
+        }
+        Ok(frames)
     }
 
     /// Attempts that are running, those of local activities included.

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     handle::{
         CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, canceled_by,
-        forced_by, terminated_by,
+        ending_of_deleted, forced_by, terminated_by,
     },
     message::MessageError,
     query::QueryOptions,
@@ -24,7 +24,7 @@ use sandglass_engine::{
     replay,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig};
-use sandglass_store::{OwnerLock, Reader, SqliteStore, Store as _, Write};
+use sandglass_store::{OwnerLock, Reader, RunStatus, SqliteStore, Store as _, Write};
 use std::path::{Path, PathBuf};
 
 /// Asks a run to end by itself, as [`crate::RunHandle::cancel`].
@@ -103,6 +103,54 @@ pub fn terminate(
         return Ok(());
     }
     opened.record(options.into_input())
+}
+
+/// Deletes a run, as [`crate::RunHandle::delete`].
+///
+/// # Errors
+/// [`Error::Store`] if the store is owned after all or cannot be written, [`Error::NotFound`], and
+/// [`Error::Refused`] if only a host can delete it, since other runs are still to hear of its end,
+/// or one is to be made of it: then it was terminated, if it was open, and no more.
+pub fn delete(db: &Path, workflow_id: &str, run_id: Option<&str>) -> Result<(), Error> {
+    let not_found = || Error::not_found(workflow_id, run_id);
+    if !db.exists() {
+        // Opening would make one.
+        return Err(not_found());
+    }
+    let find = |reader: &dyn Reader, run_id| reader.find(workflow_id, run_id);
+    let row = find(&SqliteStore::open_read_only(db)?, run_id)?.ok_or_else(not_found)?;
+    let run_id = Some(&*row.run_id);
+    if row.status == RunStatus::Running {
+        match terminate(db, workflow_id, run_id, ending_of_deleted()) {
+            Ok(()) | Err(Error::Closed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let _owner = OwnerLock::acquire(db)?;
+    let mut store = SqliteStore::open(db)?;
+    let reader = store.reader()?;
+    let row = find(reader.as_ref(), run_id)?.ok_or_else(not_found)?;
+    not_being_reset(reader.as_ref(), workflow_id)?;
+    if reader
+        .outbox()?
+        .iter()
+        .any(|effect| effect.source == row.key)
+    {
+        return Err(Error::Refused {
+            workflow_id: workflow_id.into(),
+            reason: format!(
+                "run {} has ended, and other runs are still to hear of it, which the next host \
+                 sees to: delete it then",
+                row.run_id
+            ),
+        });
+    }
+    let mut write = Write::new(row.key);
+    write.delete = true;
+    for stored in store.commit(&[write])? {
+        stored?;
+    }
+    Ok(())
 }
 
 /// Pauses a run, as [`crate::RunHandle::pause`].

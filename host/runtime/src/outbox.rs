@@ -36,6 +36,11 @@ impl Outbox {
         lock(&self.lanes).is_empty()
     }
 
+    /// Whether an effect of this run is not applied yet.
+    pub(crate) fn has_from(&self, source: RunKey) -> bool {
+        lock(&self.lanes).keys().any(|(from, _)| *from == source)
+    }
+
     /// Takes a committed effect and applies it when those before it in its lane are done.
     pub(crate) fn offer(
         &self,

@@ -208,6 +208,9 @@ impl CommandRequest {
             Op::Upgrade { .. } => {
                 Err("an upgrade names a file: it is for the store's machine".into())
             }
+            Op::SignalWithStart { .. } => {
+                Err("a start names a task queue of the server: it is a call of its own".into())
+            }
             _ => Ok(Self(request)),
         }
     }
@@ -299,6 +302,7 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             .describe()
             .await
             .map(|run| Response::Description(Box::new(run))),
+        Op::Delete => run.delete().await.map(|()| Response::Done),
         Op::Result => run.result().await.map(Response::Ended),
         Op::Frames { first } => run.stored_frames(first).map(Response::Frames),
         Op::List(listed) => list(host, listed).map(Response::Rows),

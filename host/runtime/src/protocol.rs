@@ -65,6 +65,8 @@ pub(crate) enum Op {
         options: UpgradeOptions,
     },
     Describe,
+    /// Delete one run.
+    Delete,
     /// Answered when the run has ended.
     Result,
     /// Stored frames of the run, from this number on: as many as one answer should have.
@@ -202,7 +204,7 @@ pub(crate) enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
-            Error::NotFound { .. } => Self::NotFound,
+            Error::NotFound { .. } | Error::Deleted(_) => Self::NotFound,
             Error::ActivityNotFound { reason, .. } => Self::ActivityNotFound(reason),
             Error::Refused { reason, .. } => Self::Precondition(reason),
             Error::Closed { status, .. } => Self::Closed(*status),

@@ -63,6 +63,10 @@ pub(crate) fn read_frames(
     let row = reader.run(key)?;
     let frames = decode_frames(file, key, run_id, &reader.frames(key)?)?;
     let summary = row.and_then(|row| decode_summary(file, &row).ok());
+    if frames.is_empty() && reader.run(key)?.is_none() {
+        // It was deleted since.
+        return Ok(frames);
+    }
     let end = frames.last().map_or(EventId(1), |last| last.next_event_id);
     match summary {
         Some(summary) if end < summary.next_event_id => {

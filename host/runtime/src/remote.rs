@@ -200,6 +200,14 @@ impl Client {
         self.done(workflow_id, run_id, Op::Terminate(options))
     }
 
+    /// As [`crate::RunHandle::delete`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn delete(&mut self, workflow_id: &str, run_id: Option<&str>) -> Result<(), Error> {
+        self.done(workflow_id, run_id, Op::Delete)
+    }
+
     /// As [`crate::RunHandle::pause`].
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod host {
     mod chains;
     mod children;
     mod commits;
+    mod deletes;
     mod families;
     mod force;
     mod local;

@@ -64,6 +64,10 @@ pub enum Call {
     Run(Vec<u8>),
     /// A start, in the JSON form of Temporal's request.
     Start(Value),
+    /// A signal with a start, in the JSON form of Temporal's request.
+    SignalWithStart(Value),
+    /// Open runs are to go on with a component: which, as JSON, and its bytes.
+    Upgrade(Vec<u8>, Vec<u8>),
     /// The components of the server's store.
     ListComponents,
     /// One of them.
@@ -228,6 +232,11 @@ impl Client {
                 let document = document.to_string().into_bytes();
                 client.start(request(document, none())).await
             }
+            Call::SignalWithStart(document) => {
+                let document = document.to_string().into_bytes();
+                client.signal_with_start(request(document, none())).await
+            }
+            Call::Upgrade(document, bytes) => client.upgrade(request(document, bytes)).await,
             Call::ListComponents => {
                 let document = of(Component::default());
                 client.list_components(request(document, none())).await

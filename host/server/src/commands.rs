@@ -33,6 +33,10 @@ pub(crate) struct OfComponent {
     pub(crate) keep_runs: bool,
 }
 
+/// Temporal's calls that start a run.
+const START: &str = "StartWorkflowExecution";
+const SIGNAL_WITH_START: &str = "SignalWithStartWorkflowExecution";
+
 fn read<'a, T: Deserialize<'a>>(document: &'a [u8]) -> Result<T, Status> {
     serde_json::from_slice(document)
         .map_err(|error| status::invalid(format!("the request is not what it should be: {error}")))
@@ -53,11 +57,12 @@ async fn run(door: &Door, access: &Access, document: &[u8]) -> Result<Vec<u8>, S
     Ok(request.answer(&door.host).await)
 }
 
-/// A start, in the JSON form of Temporal's message.
+/// A start, in the JSON form of Temporal's message for this call.
 async fn start(
     front: &Front,
     access: Access,
     namespace: String,
+    call: &str,
     document: &[u8],
 ) -> Result<Vec<u8>, Status> {
     let mut document: Value = read(document)?;
@@ -65,7 +70,6 @@ async fn start(
         return Err(status::invalid("the request is not a JSON object"));
     };
     fields.insert("namespace".into(), namespace.into());
-    let call = "StartWorkflowExecution";
     let request = from_json(&of_service(&format!("{call}Request")), document, true)?;
     let response = dispatch(front, access, call, &request).await?;
     let response = to_json(&of_service(&format!("{call}Response")), &response, true)?;
@@ -116,7 +120,13 @@ async fn answer(
     }
     let document = match call {
         "Run" => run(door, &access, &document).await?,
-        "Start" => start(front, access, namespace, &document).await?,
+        "Start" => start(front, access, namespace, START, &document).await?,
+        "SignalWithStart" => start(front, access, namespace, SIGNAL_WITH_START, &document).await?,
+        "Upgrade" => {
+            let report =
+                components::upgrade(door, &front.pushes, read(&document)?, content).await?;
+            serde_json::to_vec(&report).expect("reports have a JSON form")
+        }
         call => of_component(front, door, call, &document, content).await?,
     };
     Ok(Response::new(CommandResponse { document }))
@@ -145,5 +155,7 @@ calls! {
     push_component "PushComponent"
     remove_component "RemoveComponent"
     run "Run"
+    signal_with_start "SignalWithStart"
     start "Start"
+    upgrade "Upgrade"
 }

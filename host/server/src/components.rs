@@ -1,14 +1,14 @@
 //! The workflow components of a running server, for the HTTP API and the command line.
 
 use crate::{door::Door, status};
-use sandglass::{ComponentInfo, Error, Inspection};
+use sandglass::{ComponentInfo, Error, Inspection, UpgradeOptions, UpgradeReport};
 use sandglass_engine::Digest;
 use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 use tonic::Status;
 
 /// Most bytes of a component; the sandbox takes no larger ones.
@@ -87,7 +87,6 @@ pub(crate) async fn push(
     bytes: Vec<u8>,
 ) -> Result<Value, Status> {
     // Whoever has sent all of it waits for its turn; whoever sends slowly has none.
-    let busy = |_| status::exhausted("other components are being pushed; try again");
     let _waiting = places.waiting.try_acquire().map_err(busy)?;
     let _compiled = places.compiled.acquire().await.expect("nobody closes it");
     let (owned, queues) = (Arc::clone(door), task_queues.clone());
@@ -97,16 +96,39 @@ pub(crate) async fn push(
         pushed
     })
     .await?;
-    let pushed = pushed.map_err(|error| match error {
-        Error::Component(reason) => status::invalid(reason),
-        error => status::of(error),
-    })?;
+    let pushed = pushed.map_err(unusable)?;
     Ok(json!({
         "digest": pushed.digest.to_string(),
         "disposition": if pushed.is_new { "added" } else { "present" },
         "workflow_types": pushed.types,
         "task_queues": task_queues,
     }))
+}
+
+fn busy(_: TryAcquireError) -> Status {
+    status::exhausted("other components are being pushed; try again")
+}
+
+fn unusable(error: Error) -> Status {
+    match error {
+        Error::Component(reason) => status::invalid(reason),
+        error => status::of(error),
+    }
+}
+
+/// Lets open runs go on with a component, and tells which cannot. New runs do not begin with it:
+/// for that it is pushed.
+pub(crate) async fn upgrade(
+    door: &Arc<Door>,
+    places: &Places,
+    options: UpgradeOptions,
+    bytes: Vec<u8>,
+) -> Result<UpgradeReport, Status> {
+    let _waiting = places.waiting.try_acquire().map_err(busy)?;
+    let _compiled = places.compiled.acquire().await.expect("nobody closes it");
+    let host = door.host.clone();
+    let upgraded = to_the_end(async move { host.upgrade_runs_to(bytes, options).await }).await?;
+    upgraded.map_err(unusable)
 }
 
 /// Does something also if the client goes away meanwhile: what the store has is to be served.

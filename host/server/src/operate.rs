@@ -1,4 +1,4 @@
-//! What is done to a run: cancel, terminate, signal, pause, reset.
+//! What is done to a run: cancel, terminate, delete, signal, pause, reset.
 
 use crate::{
     bounds,
@@ -50,6 +50,16 @@ pub(crate) async fn terminate(
     let chain = status::of_chain(&request.first_execution_run_id);
     run.terminate_with(options).await.map_err(chain)?;
     Ok(TerminateWorkflowExecutionResponse::default())
+}
+
+/// Temporal's server answers before the run is gone, this one after.
+pub(crate) async fn delete(
+    door: &Door,
+    request: DeleteWorkflowExecutionRequest,
+) -> Result<DeleteWorkflowExecutionResponse, Status> {
+    let run = door.run(request.workflow_execution, "")?;
+    run.delete().await.map_err(status::of)?;
+    Ok(DeleteWorkflowExecutionResponse::default())
 }
 
 pub(crate) async fn signal(

@@ -95,6 +95,8 @@ calls! {
         -> UnpauseWorkflowExecutionResponse: operate::unpause;
     namespace small reset_workflow_execution(ResetWorkflowExecutionRequest)
         -> ResetWorkflowExecutionResponse: operate::reset;
+    namespace small delete_workflow_execution(DeleteWorkflowExecutionRequest)
+        -> DeleteWorkflowExecutionResponse: operate::delete;
     namespace small describe_workflow_execution(DescribeWorkflowExecutionRequest)
         -> DescribeWorkflowExecutionResponse: describe::describe;
     namespace small get_workflow_execution_history(GetWorkflowExecutionHistoryRequest)

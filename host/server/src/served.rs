@@ -26,6 +26,7 @@ use Needs::{Admin, Name, Nothing, Read, Write};
 pub(crate) const WORKFLOW: &[(&str, Needs)] = &[
     ("CountWorkers", Read),
     ("CountWorkflowExecutions", Read),
+    ("DeleteWorkflowExecution", Write),
     ("DescribeNamespace", Read),
     ("DescribeTaskQueue", Read),
     ("DescribeWorker", Read),
@@ -80,5 +81,7 @@ pub(crate) const COMMANDS: &[(&str, Needs)] = &[
     ("RemoveComponent", Admin),
     // More for what changes something, once it is read.
     ("Run", Read),
+    ("SignalWithStart", Write),
     ("Start", Write),
+    ("Upgrade", Admin),
 ];

@@ -130,6 +130,7 @@ pub(crate) fn of(error: Error) -> Status {
             "workflow execution not found for workflow ID {workflow_id:?} and run ID {run_id:?}"
         )),
         Error::Closed { .. } => not_found(CLOSED),
+        Error::Deleted(_) => not_found(error.to_string()),
         Error::ActivityNotFound { reason, .. } => not_found(reason),
         Error::Refused { reason, .. } => invalid(reason),
         Error::TooLarge { .. } | Error::LimitExceeded(_) => invalid(error.to_string()),

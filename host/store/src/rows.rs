@@ -107,6 +107,9 @@ pub struct Write {
     /// The first write of the run that follows this one, which this write closes. Both are stored,
     /// or neither is.
     pub successor: Option<Box<Write>>,
+    /// The run goes, with all that is stored of it. Refused while it is open, or an effect of it is
+    /// not applied. Nothing else of this write is stored then.
+    pub delete: bool,
 }
 
 impl Write {

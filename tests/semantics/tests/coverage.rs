@@ -43,7 +43,7 @@ fn what_is_wrong_with_a_table_is_found() {
         .iter()
         .map(|name| row(name, &["a.rs::runs", "a.rs::runs_too"]))
         .collect();
-    assert_eq!(rows.len(), 128);
+    assert_eq!(rows.len(), 129);
     assert!(faults(&rows, source).is_empty());
     rows[0].tests = vec!["a.rs::is_skipped".into()];
     rows[1].tests = vec!["a.rs::helper".into()];

@@ -90,6 +90,16 @@ fn it_starts_lists_shows_cancels_and_terminates() {
     let listed = json(server, query);
     assert_eq!(listed[0]["status"], "WORKFLOW_EXECUTION_STATUS_TERMINATED");
     assert_eq!(listed.as_array().unwrap().len(), 1);
+    // One that has ended, and one that is open.
+    start(server, "three", "a01");
+    for id in ["two", "three"] {
+        done(server, &format!("workflow delete --yes --workflow-id {id}"));
+        let gone = refused(server, &format!("workflow describe --workflow-id {id}"));
+        has(&gone, &[&format!("workflow not found for ID: {id}")]);
+    }
+    let twice = refused(server, "workflow delete --yes --workflow-id two");
+    has(&twice, &["workflow not found for ID: two"]);
+    has(&done(server, "workflow count"), &["Total: 1"]);
     let nobody = refused(server, "workflow describe --workflow-id nobody");
     has(&nobody, &["workflow not found for ID: nobody"]);
 }

@@ -50,7 +50,7 @@ const READ: [&str; 20] = [
 ];
 
 /// What decides which code runs.
-const ADMIN: [&str; 2] = ["PushComponent", "RemoveComponent"];
+const ADMIN: [&str; 3] = ["PushComponent", "RemoveComponent", "Upgrade"];
 
 /// Calls that have the namespace in their fourth field; the others have it in the first.
 const FOURTH: [&str; 4] = [

@@ -1,7 +1,9 @@
 //! `sandglass workflow` and `activity` do and print the same at a server as on its store file.
 
 use super::wire::Server;
+use sandglass_tests::{Patience, component};
 use serde_json::{Value, json};
+use std::fs;
 
 /// The two ways: with the server's address, and with its store file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -173,6 +175,17 @@ fn a_server_and_its_file_are_told_and_tell_the_same() {
         assert_eq!(both.same(&["workflow", closed, "{id}"]).0, 1);
     }
     assert_eq!(signal("\"b\"").0, 1);
+    // The newest run goes, then the one that it was made of.
+    let deleted = both.same(&["workflow", "delete", "{id}"]);
+    assert_eq!(
+        (deleted.0, &deleted.1["disposition"]),
+        (0, &json!("deleted"))
+    );
+    let left = both.same(&["workflow", "describe", "{id}"]).1;
+    assert_eq!(left["status"], "terminated", "{left}");
+    assert_eq!(both.same(&["workflow", "delete", "{id}"]).0, 0);
+    assert_eq!(both.same(&["workflow", "delete", "{id}"]).0, 2);
+    assert_eq!(both.same(&["workflow", "show", "{id}"]).0, 2);
     let missing = both.same(&["workflow", "describe", "nobody"]);
     assert_eq!(missing.0, 2);
     assert_eq!(missing.1["error"], "there is no workflow 'nobody' in PLACE");
@@ -292,5 +305,81 @@ fn runs_are_started_and_waited_for_at_a_server() {
         ],
     );
     assert_eq!((exit, &child["status"]), (5, &json!("timed-out")));
+    server.stop();
+}
+
+/// A signal begins a run of the server's task queue, or reaches the one that is open; open runs of
+/// the server go on with another component. No store file is looked for.
+#[test]
+fn a_signal_starts_a_run_and_runs_are_upgraded_at_a_server() {
+    let server = Server::with_scenarios();
+    let send = |queue, more: &[&str]| {
+        let both = [
+            "workflow",
+            "signal-with-start",
+            "-w",
+            "s",
+            "-t",
+            "holder",
+            "--task-queue",
+            queue,
+            "--signal-name",
+            "note",
+            "--signal-input",
+            "\"a\"",
+        ];
+        server.json(&[&both, more].concat())
+    };
+    let (exit, first) = send("scenarios", &["--memo", "of=\"first\""]);
+    assert_eq!(exit, 0, "{first}");
+    let (exit, again) = send("scenarios", &[]);
+    assert_eq!((exit, &again), (0, &first));
+    let query = ["workflow", "query", "s", "--type", "notes"];
+    assert_eq!(server.json(&query).1["answer"], json!(["a", "a"]));
+    let described = server.json(&["workflow", "describe", "s"]).1;
+    assert_eq!(described["run_id"], first["first_execution_run_id"]);
+    assert_eq!(described["memo"]["of"], "first");
+    // No component serves it there.
+    let (exit, refused) = send("elsewhere", &[]);
+    assert_eq!(exit, 2, "{refused}");
+
+    // A custom section: another version that does the same.
+    let mut bytes = component("tests/guests/scenarios", "guest-scenarios.wasm");
+    bytes.extend(b"\0\x05\x04tail");
+    let path = server.file("other.wasm");
+    fs::write(&path, bytes).unwrap();
+    let upgrade = ["workflow", "upgrade", path.to_str().unwrap(), "s", "nobody"];
+    let outcomes = |more: &[&str], wanted: [&str; 2]| {
+        let (exit, report) = server.json(&[&upgrade, more].concat());
+        let runs = report["runs"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{report}"));
+        let found = |id: &str| {
+            let mut runs = runs.iter();
+            runs.find(|run| run["workflow_id"] == id).unwrap()["outcome"].clone()
+        };
+        assert_eq!([found("s"), found("nobody")], wanted);
+        assert_eq!(exit, 1);
+        report["digest"].clone()
+    };
+    outcomes(&["--dry-run"], ["fits", "not_found"]);
+    assert_eq!(
+        server.json(&["workflow", "describe", "s"]).1["digest"],
+        described["digest"]
+    );
+    let digest = outcomes(&[], ["moved", "not_found"]);
+    assert_ne!(digest, described["digest"]);
+    let patience = Patience::default();
+    loop {
+        let now = server.json(&["workflow", "describe", "s"]).1;
+        if now["digest"] == digest {
+            break;
+        }
+        patience.pause(format!("{now}"));
+    }
+    // New runs begin with what they began with before.
+    server.start("new", "a01");
+    let new = server.json(&["workflow", "describe", "new"]).1;
+    assert_eq!(new["digest"], described["digest"]);
     server.stop();
 }

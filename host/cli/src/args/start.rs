@@ -1,7 +1,7 @@
 //! How a run is started, beyond what runs: the options of Temporal's command line, by its names.
 
 use super::{
-    DbArgs, ServedArgs,
+    PlaceArgs, ServedArgs,
     values::{parse_duration, parse_entry},
 };
 use clap::{Args, ValueEnum};
@@ -140,9 +140,9 @@ pub struct SignalWithStartArgs {
     /// How a new run is started
     #[command(flatten)]
     pub start: StartArgs,
-    /// The store file
+    /// Where it is
     #[command(flatten)]
-    pub db: DbArgs,
+    pub place: PlaceArgs,
 }
 
 impl StartArgs {

@@ -1,6 +1,6 @@
 //! Arguments of `sandglass workflow upgrade`.
 
-use super::{DbArgs, LimitArgs, values::parse_digest};
+use super::{LimitArgs, PlaceArgs, values::parse_digest};
 use clap::Args;
 use sandglass_engine::Digest;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ pub struct UpgradeArgs {
     /// Try, tell, and move nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The store file
+    /// Where they are
     #[command(flatten)]
-    pub db: DbArgs,
-    /// What runs may ask for, as their usual host has it
+    pub place: PlaceArgs,
+    /// What runs of a store file may ask for, as their usual host has it
     #[command(flatten)]
     pub limits: LimitArgs,
 }

@@ -1,8 +1,8 @@
-//! What operators do to a run beside ending it: pause, unpause, cancel one scope.
+//! What operators do to a run beside ending it: pause, unpause, delete, cancel one scope.
 
 use super::request::{Target, closed_is_not_found};
 use crate::{
-    args::{CancelArgs, OutputForm, PauseArgs, ResetArgs, ResetType},
+    args::{CancelArgs, OutputForm, PauseArgs, ResetArgs, ResetType, TargetArgs},
     exit::{Exit, Outcome, Stop},
     run::{IDENTITY, stop},
 };
@@ -52,6 +52,24 @@ pub(super) fn cancel_scope(args: &CancelArgs, scope: u32, form: OutputForm) -> O
     let fields = json!({ "disposition": "recorded", "scope": scope });
     target.answer(&text, fields, form)?;
     target.note_later();
+    Ok(Exit::Completed)
+}
+
+pub(super) fn delete(args: &TargetArgs, form: OutputForm) -> Outcome {
+    let mut target = Target::exactly(args)?;
+    let done = target.ask(
+        true,
+        |owner, id, run_id| owner.delete(id, run_id),
+        offline::delete,
+    );
+    match done {
+        // It was found a moment ago: somebody else has deleted it, or this command has and did not
+        // hear so.
+        Err(Error::NotFound { .. }) => {}
+        done => done.map_err(refused)?,
+    }
+    let fields = json!({ "disposition": "deleted" });
+    target.answer(&format!("deleted run {}", target.found), fields, form)?;
     Ok(Exit::Completed)
 }
 

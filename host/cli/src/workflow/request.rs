@@ -193,6 +193,15 @@ impl<'a> Target<'a> {
         Ok(target)
     }
 
+    /// As [`Target::find`], for what must not reach another run if it is asked for again.
+    pub(super) fn exactly(args: &'a TargetArgs) -> Result<Self, Stop> {
+        let mut target = Self::find(args, None)?;
+        target.run_id = Some(target.found.clone());
+        target.first_run_id = None;
+        target.connect().map_err(stop)?;
+        Ok(target)
+    }
+
     fn connect(&mut self) -> Result<(), Error> {
         self.owner = None;
         let owner = self.place.client()?;

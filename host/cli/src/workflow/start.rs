@@ -6,6 +6,7 @@ use crate::{
     exit::{Exit, OrStop as _, Outcome, Stop},
     output, payload,
     run::IDENTITY,
+    served::Served,
 };
 use sandglass::StartOptions;
 use sandglass_engine::{Fields, Payload};
@@ -44,30 +45,44 @@ fn begin(args: &StartWorkflowArgs) -> Result<String, Stop> {
     let server = args.server.server()?;
     let mut options = StartOptions::new(&args.workflow_type, &args.workflow_id);
     options.arguments = payload::read(&args.input).or_usage()?;
+    options.task_queue.clone_from(&args.task_queue);
     args.start.apply(&mut options);
-    let answer = server.document(Call::Start(document(args, &options)))?;
+    let conflict = args.start.id_conflict_policy.unwrap_or(Conflict::Fail);
+    let document = document(&options, args.start.id_reuse_policy, conflict);
+    run_id_of(&server, Call::Start(document))
+}
+
+/// Makes a call that gives a run, and returns its id.
+pub(super) fn run_id_of(server: &Served, call: Call) -> Result<String, Stop> {
+    let answer = server.document(call)?;
     let run_id = answer["runId"].as_str();
     let run_id = run_id.ok_or_else(|| Stop::host(anyhow::anyhow!("it gave no run id")))?;
     Ok(run_id.to_owned())
 }
 
-fn document(args: &StartWorkflowArgs, options: &StartOptions) -> Value {
-    let reuse = match args.start.id_reuse_policy {
+/// Values as Temporal's messages have them.
+pub(super) fn payloads(all: &[Payload]) -> Value {
+    let all: Vec<Value> = all.iter().map(full).collect();
+    json!({ "payloads": all })
+}
+
+/// Temporal's request for a start.
+pub(super) fn document(options: &StartOptions, reuse: Reuse, conflict: Conflict) -> Value {
+    let reuse = match reuse {
         Reuse::AllowDuplicate => "ALLOW_DUPLICATE",
         Reuse::AllowDuplicateFailedOnly => "ALLOW_DUPLICATE_FAILED_ONLY",
         Reuse::RejectDuplicate => "REJECT_DUPLICATE",
     };
-    let conflict = match args.start.id_conflict_policy {
-        None | Some(Conflict::Fail) => "FAIL",
-        Some(Conflict::UseExisting) => "USE_EXISTING",
-        Some(Conflict::TerminateExisting) => "TERMINATE_EXISTING",
+    let conflict = match conflict {
+        Conflict::Fail => "FAIL",
+        Conflict::UseExisting => "USE_EXISTING",
+        Conflict::TerminateExisting => "TERMINATE_EXISTING",
     };
-    let arguments: Vec<Value> = options.arguments.iter().map(full).collect();
     let mut document = json!({
-        "workflowId": args.workflow_id,
-        "workflowType": { "name": args.workflow_type },
-        "taskQueue": { "name": args.task_queue },
-        "input": { "payloads": arguments },
+        "workflowId": options.workflow_id,
+        "workflowType": { "name": options.workflow_type },
+        "taskQueue": { "name": options.task_queue },
+        "input": payloads(&options.arguments),
         "identity": IDENTITY,
         "requestId": super::operate::request_id(),
         "workflowIdReusePolicy": format!("WORKFLOW_ID_REUSE_POLICY_{reuse}"),

@@ -1,8 +1,8 @@
 //! `sandglass workflow upgrade`: open runs go on with a new component, and which cannot, and why.
 //!
-//! The store's owner does it, if there is one. Else a host is started for it, whose workflow tasks
-//! are held back: no code runs but the trials. What is due meanwhile (timers, deadlines, requests
-//! to other runs) is recorded, by the limits of the command line.
+//! The server does it, or the store's owner, if there is one. Else a host is started for it, whose
+//! workflow tasks are held back: no code runs but the trials. What is due meanwhile (timers,
+//! deadlines, requests to other runs) is recorded, by the limits of the command line.
 
 use super::stored;
 use crate::{
@@ -11,14 +11,19 @@ use crate::{
     exit::{Exit, OrStop, Outcome, Stop},
     limits, output,
     run::stop,
+    served::Served,
 };
 use anyhow::Context;
 use sandglass::{Host, RunUpgrade, UpgradeOptions, UpgradeOutcome, UpgradeReport, remote::Client};
+use sandglass_server::Call;
 use serde_json::{Value, json};
 
 pub(super) fn upgrade(args: &UpgradeArgs, form: OutputForm) -> Outcome {
     // Whatever is wrong with the store or the component is told before anything is begun.
-    stored::open(&args.db.db)?;
+    let server = args.place.server()?;
+    if server.is_none() {
+        stored::open(args.place.file())?;
+    }
     let bytes = component::read(&args.component)?;
     component::sandbox()?
         .load_workflow(&bytes)
@@ -30,12 +35,15 @@ pub(super) fn upgrade(args: &UpgradeArgs, form: OutputForm) -> Outcome {
         no_trial: args.no_trial,
         dry_run: args.dry_run,
     };
-    let report = match Client::connect(&args.db.db).map_err(stop)? {
-        Some(mut owner) => {
-            let path = args.component.canonicalize().or_usage()?;
-            owner.upgrade(&path, options).map_err(stop)?
-        }
-        None => here(args, bytes, options)?,
+    let report = match server {
+        Some(server) => there(&server, bytes, &options)?,
+        None => match Client::connect(args.place.file()).map_err(stop)? {
+            Some(mut owner) => {
+                let path = args.component.canonicalize().or_usage()?;
+                owner.upgrade(&path, options).map_err(stop)?
+            }
+            None => here(args, bytes, options)?,
+        },
     };
     match form {
         OutputForm::Json => output::print_json(&to_json(&report))?,
@@ -45,6 +53,12 @@ pub(super) fn upgrade(args: &UpgradeArgs, form: OutputForm) -> Outcome {
         0 => Exit::Completed,
         _ => Exit::Failed,
     })
+}
+
+fn there(server: &Served, bytes: Vec<u8>, options: &UpgradeOptions) -> Result<UpgradeReport, Stop> {
+    let options = serde_json::to_vec(options).or_host()?;
+    let answer = server.ask(Call::Upgrade(options, bytes))?;
+    serde_json::from_slice(&answer).or_host()
 }
 
 fn here(
@@ -58,7 +72,7 @@ fn here(
         .or_host()?;
     runtime.block_on(async {
         let mut builder = Host::builder()
-            .store(&args.db.db)
+            .store(args.place.file())
             .limits(limits::effective(&args.limits))
             .start_paused();
         if let Some(folder) = component::cache_folder() {

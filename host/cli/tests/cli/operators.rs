@@ -315,3 +315,32 @@ fn an_attempt_is_completed_by_its_token_without_a_host() {
     let ended = run(&folder, "hands_over").end();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "7\n"));
 }
+
+#[test]
+fn a_run_is_deleted_whether_a_host_runs_it_or_not() {
+    let folder = folder();
+    let waiting = run(&folder, "works");
+    wait_until(&folder, "w", "the activity", |run| {
+        run["pending_activities"][0]["started_at"].is_string()
+    });
+    let delete = ["workflow", "delete", "-w", "w", "--output", "json"];
+    let deleted = folder.sandglass(&delete).json(0);
+    assert_eq!(deleted["disposition"], "deleted");
+    waiting.end().refused(4, "terminated");
+    folder
+        .sandglass(&delete)
+        .refused_in_json(2, "there is no workflow 'w'");
+
+    let again = run(&folder, "works");
+    wait_until(&folder, "w", "its first task", |run| {
+        run["history_events"].as_u64() >= Some(4)
+    });
+    drop(again);
+    let cold = folder.sandglass(&delete).json(0);
+    assert_eq!(
+        (&cold["host"], &cold["disposition"]),
+        (&json!(null), &json!("deleted"))
+    );
+    let listed = folder.sandglass(&["workflow", "list", "--output", "json"]);
+    assert_eq!(listed.json(0)["workflows"], json!([]));
+}

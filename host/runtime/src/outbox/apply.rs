@@ -91,8 +91,11 @@ pub(super) async fn apply(
         Effect::StartReset { workflow_id, reset } => {
             let new_run_id = reset.new_run_id.clone();
             match host.start_reset(&workflow_id, *reset).await {
-                // Another run of the id was started meanwhile: it stays.
-                Err(error @ Error::Refused { .. }) => {
+                // Another run of the id was started meanwhile: it stays. Or the one whose history
+                // it begins with was deleted.
+                Err(
+                    error @ (Error::Refused { .. } | Error::NotFound { .. } | Error::Deleted(_)),
+                ) => {
                     tracing::error!(%error, "the run that a reset makes cannot be started");
                 }
                 started => started?,

@@ -57,6 +57,10 @@ impl Model {
     }
 
     fn allows(&self, write: &Write) -> bool {
+        if write.delete {
+            let open = self.runs.get(&write.key).map(|row| row.status) == Some(RunStatus::Running);
+            return !open && !self.outbox.keys().any(|(source, _)| *source == write.key);
+        }
         let known = |key: &RunKey| {
             self.runs.contains_key(key) || (*key == write.key && write.row.is_some())
         };
@@ -86,6 +90,9 @@ impl Model {
 
     /// A write and the one of the run that follows are stored both, or neither.
     fn apply(&mut self, write: &Write) -> bool {
+        if write.delete {
+            return self.apply_alone(write);
+        }
         let before = write.successor.as_ref().map(|_| self.clone());
         let stored = self.apply_alone(write)
             && write
@@ -103,6 +110,13 @@ impl Model {
             return false;
         }
         let key = write.key;
+        if write.delete {
+            self.runs.remove(&key);
+            self.frames.remove(&key);
+            self.activities.retain(|(run, _), _| *run != key);
+            self.timers.retain(|(run, _), _| *run != key);
+            return true;
+        }
         self.runs.extend(write.row.clone().map(|row| (key, row)));
         if let Some((_, body)) = &write.frame {
             self.frames.entry(key).or_default().push(body.clone());
@@ -216,6 +230,7 @@ impl Random {
                 .map(|_| (RunKey(1 + self.below(KEYS)), self.event()))
                 .collect(),
             successor: (self.below(5) == 0).then(|| Box::new(self.write(model))),
+            delete: self.below(8) == 0,
         }
     }
 

@@ -242,3 +242,37 @@ pub fn unknown_runs_are_refused(open: Open<'_>) {
     assert!(reader.all_activities().expect("reads").is_empty());
     assert!(reader.all_timers().expect("reads").is_empty());
 }
+
+/// An open run stays, and one of which other runs are still to hear; nothing of them is gone.
+pub fn a_needed_run_is_not_deleted(open: Open<'_>) {
+    let mut store = open();
+    let effect = OutboxRow {
+        source: RunKey(2),
+        source_event_id: EventId(3),
+        body: b"tell".to_vec(),
+    };
+    let ended = Write {
+        row: Some(closed(run(2), RunStatus::Completed)),
+        outbox_put: vec![effect],
+        ..next(2, 1)
+    };
+    commit(&mut *store, &[first(1), ended]);
+    let delete = |key| Write {
+        delete: true,
+        ..Write::new(RunKey(key))
+    };
+    for (key, why) in [(1, "is open"), (2, "is not applied yet")] {
+        let error = refused(&mut *store, delete(key));
+        assert!(error.to_string().contains(why), "{error}");
+        let reader = store.reader().expect("a reader opens");
+        assert!(reader.run(RunKey(key)).expect("reads").is_some());
+        assert_eq!(reader.frames(RunKey(key)).expect("reads"), [frame(key, 1)]);
+    }
+    let applied = Write {
+        outbox_deleted: vec![(RunKey(2), EventId(3))],
+        ..Write::new(RunKey(2))
+    };
+    commit(&mut *store, &[applied, delete(2)]);
+    let reader = store.reader().expect("a reader opens");
+    assert_eq!(reader.run(RunKey(2)).expect("reads"), None);
+}

@@ -110,6 +110,42 @@ pub fn puts_replace_and_deletes_repeat(open: Open<'_>) {
     assert!(reader.timers(RunKey(1)).expect("reads").is_empty());
 }
 
+/// Deleting a closed run leaves nothing of it, and all of the others, also when the store is opened
+/// again; deleting what is not there is no error. Its ids may be used again.
+pub fn a_deleted_run_leaves_nothing(open: Open<'_>) {
+    let mut store = open();
+    let ended = Write {
+        row: Some(closed(run(2), RunStatus::Completed)),
+        // A host that is late with them leaves such.
+        activities_put: vec![(EventId(5), b"charge".to_vec())],
+        timers_put: vec![(EventId(7), Timestamp(10))],
+        ..next(2, 1)
+    };
+    commit(
+        &mut *store,
+        &[first(1), ended.clone(), next(2, 2), first(3)],
+    );
+    let delete = Write {
+        delete: true,
+        ..Write::new(RunKey(2))
+    };
+    commit(&mut *store, &[delete.clone(), delete]);
+    drop(store);
+
+    let mut store = open();
+    let reader = store.reader().expect("a reader opens");
+    assert_eq!(reader.run(RunKey(2)).expect("reads"), None);
+    assert_eq!(reader.find(&run(2).workflow_id, None).expect("reads"), None);
+    assert!(reader.frames(RunKey(2)).expect("reads").is_empty());
+    assert!(reader.all_activities().expect("reads").is_empty());
+    assert!(reader.all_timers().expect("reads").is_empty());
+    for key in [1, 3] {
+        assert_eq!(reader.run(RunKey(key)).expect("reads"), Some(run(key)));
+        assert_eq!(reader.frames(RunKey(key)).expect("reads"), [frame(key, 1)]);
+    }
+    commit(&mut *store, &[ended]);
+}
+
 /// Closing a run deletes its activities and timers, and nobody else's; its frames stay.
 pub fn clear_deletes_what_waits(open: Open<'_>) {
     let mut store = open();

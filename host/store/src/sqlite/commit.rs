@@ -157,6 +157,9 @@ struct Storing<'a> {
 impl Storing<'_> {
     fn all(&self) -> Result<(), Refusal> {
         let write = self.write;
+        if write.delete {
+            return self.delete();
+        }
         if let Some(row) = &write.row {
             self.run(row)?;
         }
@@ -289,6 +292,32 @@ impl Storing<'_> {
         Ok(())
     }
 
+    /// Deletes all that is stored of a run, the row that the others belong to last.
+    fn delete(&self) -> Result<(), Refusal> {
+        let run = self.write.key;
+        let place = Place::of("run", run);
+        let (open, waiting): (bool, bool) = self
+            .sql
+            .prepare_cached(NEEDED)
+            .and_then(|mut statement| {
+                statement.query_row([integer(run.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .map_err(|error| self.sqlite(place, error))?;
+        if open {
+            return Err(self
+                .refused(place, "it is open, and would be deleted".into())
+                .into());
+        }
+        if waiting {
+            let reason = "an effect of it on another run is not applied yet".to_owned();
+            return Err(self.refused(place, reason).into());
+        }
+        self.clear()?;
+        self.execute(Place::of("frame", run), DELETE_FRAMES, [integer(run.0)])?;
+        self.execute(place, DELETE_RUN, [integer(run.0)])?;
+        Ok(())
+    }
+
     /// Runs one statement and tells how many rows it changed.
     fn execute(&self, place: Place, sql: &str, values: impl Params) -> Result<usize, Refusal> {
         self.sql
@@ -346,4 +375,9 @@ const CLEAR_TIMERS: &str = "DELETE FROM timer WHERE run = ?1";
 const PUT_OUTBOX: &str = "
     INSERT INTO outbox (source, source_event_id, body) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET body = ?3";
+/// Whether a run is open, and whether effects of it are not applied.
+const NEEDED: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = ?1 AND status = 0),
+    EXISTS (SELECT 1 FROM outbox WHERE source = ?1)";
+const DELETE_FRAMES: &str = "DELETE FROM frame WHERE run = ?1";
+const DELETE_RUN: &str = "DELETE FROM run WHERE key = ?1";
 const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE source = ?1 AND source_event_id = ?2";
