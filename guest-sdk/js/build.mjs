@@ -1,0 +1,121 @@
+//! Makes a component of a package: `node build.mjs --project DIR --out FILE [--entry FILE] [--wit
+//! DIR] [--tools DIR]`. `sandglass build` calls it.
+//!
+//! esbuild puts the package, what it depends on and the SDK into one file, with `async` functions
+//! compiled to generators, since their promises have to be the SDK's (src/promise.ts);
+//! componentize-qjs makes the component of it. Both are looked for in the package's own
+//! node_modules, then in `--tools` (or SANDGLASS_JAVASCRIPT).
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+/** The versions that the SDK is tested with. */
+const TOOLS = { esbuild: "0.28.2", "componentize-qjs": "0.4.5" };
+const SDK = dirname(fileURLToPath(import.meta.url));
+const ENTRIES = ["src/workflows.ts", "src/workflows.js", "workflows.ts", "workflows.js"];
+const CANNOT_USE = 2;
+
+function stop(message) {
+  console.error(message);
+  process.exit(CANNOT_USE);
+}
+
+/** The place of a tool's package, in the version wanted. */
+function tool(name, places) {
+  const found = [];
+  for (const place of places) {
+    const manifest = join(place, "node_modules", name, "package.json");
+    if (!existsSync(manifest)) continue;
+    const { version } = JSON.parse(readFileSync(manifest, "utf8"));
+    if (version === TOOLS[name]) return { name, manifest };
+    found.push(`${version} in ${place}`);
+  }
+  const others = found.length > 0 ? ` (found: ${found.join(", ")})` : "";
+  const all = Object.entries(TOOLS).map((wanted) => wanted.join("@"));
+  stop(`${name} ${TOOLS[name]} is not there${others}; run in the package's folder:\n\n` +
+    `npm install --save-dev --save-exact ${all.join(" ")}`);
+}
+
+/** The folder and those around it, innermost first. */
+function around(folder) {
+  const up = dirname(folder);
+  return up === folder ? [folder] : [folder, ...around(up)];
+}
+
+function entryOf(project, manifest, wanted) {
+  const named = wanted ?? manifest.sandglass?.workflows;
+  const tried = named ? [named] : ENTRIES;
+  const entry = tried.map((file) => resolve(project, file)).find((file) => existsSync(file));
+  return entry ?? stop(
+    `${project} has none of ${tried.join(", ")}; name the file with the workflows in its ` +
+      `package.json: "sandglass": { "workflows": "src/workflows.ts" }`);
+}
+
+async function bundle(esbuild, project, entry, nodePaths) {
+  const code =
+    `import ${JSON.stringify(join(SDK, "src/prelude.ts"))};\n` +
+    `import * as workflows from ${JSON.stringify(entry)};\n` +
+    `import { serve } from ${JSON.stringify(join(SDK, "src/serve.ts"))};\n` +
+    "export const guest = serve(workflows);\n";
+  const result = await esbuild.build({
+    stdin: { contents: code, resolveDir: project, sourcefile: "component.js", loader: "js" },
+    absWorkingDir: project,
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["worker", "browser", "import"],
+    target: "esnext",
+    supported: {
+      "async-await": false, "async-generator": false, "for-await": false, using: false,
+      decorators: false,
+    },
+    alias: { sandglass: join(SDK, "src/index.ts") },
+    external: ["sandglass:*"],
+    nodePaths,
+    define: { "process.env.NODE_ENV": '"production"' },
+    keepNames: true,
+    legalComments: "none",
+    logLevel: "warning",
+  }).catch(() => process.exit(1));
+  return result.outputFiles[0].text;
+}
+
+const { values: given } = parseArgs({
+  options: {
+    project: { type: "string" }, out: { type: "string" }, entry: { type: "string" },
+    wit: { type: "string" }, tools: { type: "string" },
+  },
+});
+if (!given.project || !given.out) stop("usage: build.mjs --project DIR --out FILE");
+const project = resolve(given.project);
+const manifest = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
+const tools = given.tools ?? process.env.SANDGLASS_JAVASCRIPT;
+const places = [...around(project), ...(tools ? [resolve(tools)] : [])];
+const [bundler, componentizer] = [tool("esbuild", places), tool("componentize-qjs", places)];
+const esbuild = createRequire(bundler.manifest)("esbuild");
+const nodePaths = tools ? [join(resolve(tools), "node_modules")] : [];
+const text = await bundle(esbuild, project, entryOf(project, manifest, given.entry), nodePaths);
+const work = mkdtempSync(join(tmpdir(), "sandglass-js-"));
+try {
+  const [js, out] = [join(work, "component.js"), resolve(given.out)];
+  writeFileSync(js, text);
+  const cli = join(dirname(componentizer.manifest), "cli.mjs");
+  // What imports WASI gets a trap there: the prelude has taken the place of all that would.
+  const wit = resolve(given.wit ?? join(SDK, "../../wit"));
+  const flags = ["--world", "workflow", "--sync", "--stub-wasi", "--opt-size"];
+  execFileSync(process.execPath, [cli, "--wit", wit, "--js", js, "--output", out, ...flags], {
+    cwd: work, stdio: ["ignore", "ignore", "inherit"],
+  });
+} catch (error) {
+  if (error.status === undefined) throw error;
+  process.exitCode = 1;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
