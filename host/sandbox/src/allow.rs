@@ -9,14 +9,13 @@ use crate::{
 };
 use std::fmt;
 
-/// The interfaces of world `workflow`, without package and version.
+/// The interfaces that both worlds of workflows have, without package and version.
 const WORKFLOW: &[&str] = &[
     "types",
     "activities",
     "children",
     "externals",
     "timers",
-    "waits",
     "cancellation",
     "compensation",
     "updates",
@@ -25,6 +24,12 @@ const WORKFLOW: &[&str] = &[
     "log",
     "execution",
 ];
+
+/// What world `workflow` has beside them.
+const WAITS: &str = "waits";
+
+/// What world `blocking-workflow` has beside them.
+const BLOCKING: &str = "blocking";
 
 /// The interfaces of world `activity`, without package and version.
 const ACTIVITY: &[&str] = &["types", "activity-context", "log"];
@@ -77,14 +82,21 @@ impl fmt::Display for ForbiddenImport {
 }
 
 /// Says why an import is forbidden, or nothing if it is allowed.
-pub(crate) fn verdict(kind: ComponentKind, name: &str) -> Option<ForbiddenImport> {
-    let own = match kind {
-        ComponentKind::Workflow => WORKFLOW,
-        ComponentKind::Activities => ACTIVITY,
+pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<ForbiddenImport> {
+    let is_own = |short: &str| match (kind, shape.is_blocking()) {
+        (ComponentKind::Workflow, true) => WORKFLOW.contains(&short) || short == BLOCKING,
+        (ComponentKind::Workflow, false) => WORKFLOW.contains(&short) || short == WAITS,
+        (ComponentKind::Activities, _) => ACTIVITY.contains(&short),
     };
     let advice = match interface(name).strip_prefix("sandglass:workflow/") {
-        Some(short) if own.contains(&short) && served(name) => return None,
-        Some(short) if own.contains(&short) => "this host serves version 0.1 of it",
+        Some(short) if is_own(short) && served(name) => return None,
+        Some(short) if is_own(short) => "this host serves version 0.1 of it",
+        Some(BLOCKING) if kind == ComponentKind::Workflow => {
+            "only for components that export `blocking-guest`; this one is called for each event"
+        }
+        Some(WAITS) if kind == ComponentKind::Workflow => {
+            "only for components that export `guest`; this one waits by `blocking`"
+        }
         Some(_) => match kind {
             ComponentKind::Workflow => {
                 "not an interface that workflows have; do what needs it in an activity"
@@ -112,7 +124,7 @@ pub(crate) fn check(kind: ComponentKind, shape: &Shape) -> Result<(), Error> {
     let forbidden: Vec<_> = shape
         .imports
         .iter()
-        .filter_map(|name| verdict(kind, name))
+        .filter_map(|name| verdict(kind, shape, name))
         .collect();
     if forbidden.is_empty() {
         Ok(())

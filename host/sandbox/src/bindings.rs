@@ -10,6 +10,38 @@ pub(crate) mod workflow {
     });
 }
 
+/// World `blocking-workflow`: called on a fiber, which is left where the guest waits.
+pub(crate) mod blocking {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "blocking-workflow",
+        imports: {
+            "sandglass:workflow/blocking.wait": async | trappable,
+            "sandglass:workflow/blocking.wait-any": async | trappable,
+            "sandglass:workflow/blocking.wait-start": async | trappable,
+            "sandglass:workflow/blocking.next-signal": async | trappable,
+            "sandglass:workflow/blocking.next-update": async | trappable,
+            "sandglass:workflow/blocking.wait-canceled": async | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+        with: {
+            "sandglass:workflow/types": crate::bindings::workflow::sandglass::workflow::types,
+            "sandglass:workflow/activities": crate::bindings::workflow::sandglass::workflow::activities,
+            "sandglass:workflow/attributes": crate::bindings::workflow::sandglass::workflow::attributes,
+            "sandglass:workflow/cancellation": crate::bindings::workflow::sandglass::workflow::cancellation,
+            "sandglass:workflow/children": crate::bindings::workflow::sandglass::workflow::children,
+            "sandglass:workflow/compensation": crate::bindings::workflow::sandglass::workflow::compensation,
+            "sandglass:workflow/execution": crate::bindings::workflow::sandglass::workflow::execution,
+            "sandglass:workflow/externals": crate::bindings::workflow::sandglass::workflow::externals,
+            "sandglass:workflow/info": crate::bindings::workflow::sandglass::workflow::info,
+            "sandglass:workflow/log": crate::bindings::workflow::sandglass::workflow::log,
+            "sandglass:workflow/timers": crate::bindings::workflow::sandglass::workflow::timers,
+            "sandglass:workflow/updates": crate::bindings::workflow::sandglass::workflow::updates,
+        },
+    });
+}
+
 /// World `activity`: exports are called on a fiber, because WASI may block.
 pub(crate) mod activity {
     wasmtime::component::bindgen!({

@@ -46,7 +46,7 @@ pub(crate) fn inspection(
     }
     let imports = shape.imports.iter().map(|name| ImportVerdict {
         name: name.clone(),
-        forbidden: allow::verdict(kind, name),
+        forbidden: allow::verdict(kind, shape, name),
     });
     let imports = imports.collect();
     let (types, problem) = match types {

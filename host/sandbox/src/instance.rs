@@ -1,23 +1,15 @@
 //! One live workflow instance: the engine's driver on wasmtime.
 //!
-//! A call into the guest is an ordinary synchronous call on the caller's thread. Between calls the
-//! instance is plain memory; it can be kept, moved to another thread or dropped.
+//! Between two calls it can be kept, moved to another thread or dropped.
 
 use crate::{
-    bindings::{
-        types,
-        workflow::{
-            Workflow, WorkflowPre,
-            exports::sandglass::workflow::guest::{Guest, Update as WitUpdate},
-        },
-    },
+    activation::Activation,
+    bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
+    blocking::{self, Fiber},
     config::Pace,
-    convert::{failure_in, header, list},
     limits::Limits,
     log::LogSink,
     state::{GuestState, Watch},
-    trap,
-    wasi::Birth,
 };
 use sandglass_engine::{
     Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailedCause, TaskFailure, Update,
@@ -36,7 +28,7 @@ use wasmtime::{Engine, Store};
 #[derive(Clone)]
 pub(crate) struct Template {
     pub(crate) engine: Engine,
-    pub(crate) pre: WorkflowPre<GuestState>,
+    pub(crate) world: World,
     pub(crate) data_bytes: usize,
     pub(crate) memory_bytes_max: usize,
     pub(crate) table_elements_max: usize,
@@ -45,18 +37,29 @@ pub(crate) struct Template {
     pub(crate) pace: Pace,
 }
 
+/// How the code of a component is called.
+#[derive(Clone)]
+pub(crate) enum World {
+    /// For each event.
+    Activation(WorkflowPre<GuestState>),
+    /// Once, on a fiber.
+    Blocking(BlockingWorkflowPre<GuestState>),
+}
+
 /// One run's guest code in memory. The guest is started with the first event, so that all it learns
 /// while it starts is the run's.
 ///
 /// It belongs to one run and must be given its events from the first on. After an error it is of no
 /// further use: drop it and replay the run in another one.
 pub struct Instance {
-    store: Store<GuestState>,
-    pre: WorkflowPre<GuestState>,
-    guest: Option<Workflow>,
+    code: Code,
     interrupted: Arc<AtomicBool>,
-    data_bytes: usize,
     dead: bool,
+}
+
+enum Code {
+    Activation(Box<Activation>),
+    Blocking(Box<Fiber>),
 }
 
 /// Stops an [`Instance`] from another thread.
@@ -75,22 +78,16 @@ impl Template {
     /// Makes an instance, whose guest is not started yet.
     pub(crate) fn instantiate(&self, log: LogSink) -> Instance {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let limits = Limits::new(self.memory_bytes_max, self.table_elements_max);
-        let watch = Watch::new(
-            Arc::clone(&interrupted),
-            self.pace,
-            self.budget_ticks,
-            self.budget,
-        );
-        let mut store = Store::new(&self.engine, GuestState::new(limits, log, watch));
-        store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_callback(|mut store| store.data_mut().watch.tick());
+        let store = self.store(log, Arc::clone(&interrupted));
+        let code = match &self.world {
+            World::Activation(pre) => {
+                Code::Activation(Box::new(Activation::new(store, pre.clone())))
+            }
+            World::Blocking(pre) => Code::Blocking(Box::new(Fiber::new(store, pre.clone()))),
+        };
         Instance {
-            store,
-            pre: self.pre.clone(),
-            guest: None,
+            code,
             interrupted,
-            data_bytes: self.data_bytes,
             dead: false,
         }
     }
@@ -100,17 +97,24 @@ impl Template {
     /// # Errors
     /// It trapped or overran its time.
     pub(crate) fn definitions(&self, log: LogSink) -> Result<Vec<String>, TaskFailure> {
-        let mut instance = self.instantiate(log);
-        let definitions = instance.start(Birth::default()).and_then(|()| {
-            let guest = exports(&instance.guest);
-            guest.call_definitions(&mut instance.store)
-        });
-        let definitions = definitions
-            .map_err(|error| trap::task_failure(&error, instance.store.data().last_error()))?;
-        Ok(definitions
-            .into_iter()
-            .map(|definition| definition.name)
-            .collect())
+        let store = self.store(log, Arc::default());
+        match &self.world {
+            World::Activation(pre) => Activation::new(store, pre.clone()).definitions(),
+            World::Blocking(pre) => blocking::definitions(store, pre),
+        }
+    }
+
+    fn store(&self, log: LogSink, interrupted: Arc<AtomicBool>) -> Store<GuestState> {
+        let limits = Limits::new(
+            self.memory_bytes_max,
+            self.table_elements_max,
+            self.data_bytes,
+        );
+        let watch = Watch::new(interrupted, self.pace, self.budget_ticks, self.budget);
+        let mut store = Store::new(&self.engine, GuestState::new(limits, log, watch));
+        store.limiter(|state| &mut state.limits);
+        store.epoch_deadline_callback(|mut store| store.data_mut().watch.tick());
+        store
     }
 }
 
@@ -125,13 +129,19 @@ impl Instance {
     /// ended with a task failure of type `TimedOut`, if the budget of one event does not end it
     /// first. Holds for the calls that follow, until it is said again.
     pub fn bound(&mut self, left: Duration) {
-        self.store.data_mut().watch.bound(left);
+        match &mut self.code {
+            Code::Activation(code) => code.bound(left),
+            Code::Blocking(code) => code.bound(left),
+        }
     }
 
     /// About how many bytes of memory it holds, for a cache that is bounded by bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> usize {
-        self.store.data().limits.resident_bytes(self.data_bytes)
+        match &self.code {
+            Code::Activation(code) => code.resident_bytes(),
+            Code::Blocking(code) => code.resident_bytes(),
+        }
     }
 
     /// Asks the guest a question. The task is one that only looks
@@ -145,12 +155,9 @@ impl Instance {
         query: &Query,
         task: Box<Task>,
     ) -> (Box<Task>, Result<Result<Payload, Failure>, TaskFailure>) {
-        let (arguments, headers) = (list(query.arguments.clone()), header(query.header.clone()));
-        self.enter(task, |instance| {
-            let guest = exports(&instance.guest);
-            let answer =
-                guest.call_query(&mut instance.store, &query.name, &arguments, &headers)?;
-            answered(answer.map(Into::into))
+        self.enter(task, |code, task| match code {
+            Code::Activation(code) => code.query(query, task),
+            Code::Blocking(code) => (task, Ok(code.query(query))),
         })
     }
 
@@ -163,30 +170,17 @@ impl Instance {
         update: &Update,
         task: Box<Task>,
     ) -> (Box<Task>, Result<Result<(), Failure>, TaskFailure>) {
-        let update = WitUpdate::from(update.clone());
-        self.enter(task, |instance| {
-            let guest = exports(&instance.guest);
-            answered(guest.call_validate_update(&mut instance.store, &update)?)
+        self.enter(task, |code, task| match code {
+            Code::Activation(code) => code.validate_update(update, task),
+            Code::Blocking(code) => (task, Ok(code.validate_update(update))),
         })
     }
 
-    /// Runs the guest's start functions.
-    ///
-    /// # Errors
-    /// They trapped, overran their time, or the instance does not fit in the limits.
-    fn start(&mut self, birth: Birth) -> wasmtime::Result<()> {
-        self.store.data_mut().be_born(birth);
-        self.store.set_epoch_deadline(1);
-        self.guest = Some(self.pre.instantiate(&mut self.store)?);
-        self.store.data_mut().end_lines();
-        Ok(())
-    }
-
-    /// Makes one call into the guest.
+    /// Makes one call into the code, unless it has trapped before.
     fn enter<T>(
         &mut self,
         task: Box<Task>,
-        call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
+        call: impl FnOnce(&mut Code, Box<Task>) -> (Box<Task>, Result<T, TaskFailure>),
     ) -> (Box<Task>, Result<T, TaskFailure>) {
         if self.dead {
             let failure = TaskFailure::new(
@@ -196,41 +190,9 @@ impl Instance {
             );
             return (task, Err(failure));
         }
-        let birth = Birth {
-            seed: task.start().seed,
-            at: task.now(),
-            replaying: task.replaying(),
-        };
-        let result = self.store.data_mut().watch.begin().map_err(Into::into);
-        let result = result.and_then(|()| match &self.guest {
-            Some(_) => Ok(()),
-            None => self.start(birth),
-        });
-        self.store.data_mut().enter(task);
-        let result = result.and_then(|()| {
-            self.store.set_epoch_deadline(1);
-            call(self)
-        });
-        let (task, last_error) = self.store.data_mut().leave();
-        let result = result.map_err(|error| {
-            self.dead = true;
-            trap::task_failure(&error, last_error.as_deref())
-        });
+        let (task, result) = call(&mut self.code, task);
+        self.dead = result.is_err();
         (task, result)
-    }
-}
-
-/// The functions of a guest that is started.
-fn exports(guest: &Option<Workflow>) -> &Guest {
-    let guest = guest.as_ref().expect("it is started before it is called");
-    guest.sandglass_workflow_guest()
-}
-
-/// What a guest has answered with.
-fn answered<T>(answer: Result<T, types::Failure>) -> wasmtime::Result<Result<T, Failure>> {
-    match answer {
-        Ok(value) => Ok(Ok(value)),
-        Err(failure) => Ok(Err(failure_in(failure)?)),
     }
 }
 
@@ -240,9 +202,9 @@ impl Driver for Instance {
         event: GuestEvent,
         task: Box<Task>,
     ) -> (Box<Task>, Result<(), TaskFailure>) {
-        self.enter(task, |instance| {
-            let guest = exports(&instance.guest);
-            guest.call_activate(&mut instance.store, &event.into())
+        self.enter(task, |code, task| match code {
+            Code::Activation(code) => code.deliver(event, task),
+            Code::Blocking(code) => code.deliver(event, task),
         })
     }
 }

@@ -7,9 +7,11 @@
 //! [`Instance`] for each run in memory, which is the engine's driver, and [`ActivityComponent`]
 //! makes the attempts of activities. [`to_component`] is for build tools.
 
+mod activation;
 mod activity;
 mod allow;
 mod bindings;
+mod blocking;
 mod cache;
 mod component;
 mod componentize;

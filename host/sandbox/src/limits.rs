@@ -30,6 +30,8 @@ pub(crate) enum LimitReached {
 pub(crate) struct Limits {
     memory_bytes_max: usize,
     table_elements_max: usize,
+    /// Initial data of the component.
+    data_bytes: usize,
     memory_bytes: usize,
     initial_bytes: usize,
     table_elements: usize,
@@ -38,10 +40,15 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(memory_bytes_max: usize, table_elements_max: usize) -> Self {
+    pub(crate) fn new(
+        memory_bytes_max: usize,
+        table_elements_max: usize,
+        data_bytes: usize,
+    ) -> Self {
         Self {
             memory_bytes_max,
             table_elements_max,
+            data_bytes,
             memory_bytes: 0,
             initial_bytes: 0,
             table_elements: 0,
@@ -49,10 +56,10 @@ impl Limits {
         }
     }
 
-    /// About how much memory the instance holds, given how much initial data it has.
-    pub(crate) fn resident_bytes(&self, data_bytes: usize) -> usize {
+    /// About how much memory the instance holds.
+    pub(crate) fn resident_bytes(&self) -> usize {
         let untouched = self.initial_bytes.min(UNTOUCHED_BYTES_MAX);
-        BASE_BYTES + (self.memory_bytes - untouched) + data_bytes.min(untouched)
+        BASE_BYTES + (self.memory_bytes - untouched) + self.data_bytes.min(untouched)
     }
 }
 

@@ -3,12 +3,13 @@
 use crate::{
     ActivityComponent, ComponentKind, Error, Grants, Inspection, Pace, SandboxConfig,
     WorkflowComponent, activity, allow,
-    bindings::workflow::WorkflowPre,
+    bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
+    blocking,
     cache::Cache,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
     engine::Engines,
     host, inspect,
-    instance::Template,
+    instance::{Template, World},
     shape::Shape,
     state::GuestState,
 };
@@ -26,9 +27,37 @@ pub struct Sandbox {
     pace: Pace,
     engines: Engines,
     cache: Cache,
+    workflow: Linkers,
+    blocking: Linkers,
+    activity: Linker<activity::AttemptData>,
+}
+
+/// The imports of a world of workflows, in each engine that they run in.
+struct Linkers {
     small: Linker<GuestState>,
     image: Linker<GuestState>,
-    activity: Linker<activity::AttemptData>,
+}
+
+impl Linkers {
+    fn new(
+        engines: &Engines,
+        add: fn(&mut Linker<GuestState>) -> wasmtime::Result<()>,
+    ) -> Result<Self, Error> {
+        let linker = |profile| {
+            let mut linker = Linker::new(engines.get(profile));
+            add(&mut linker).map_err(Error::engine)?;
+            Ok(linker)
+        };
+        let (small, image) = (linker(Profile::Small)?, linker(Profile::Image)?);
+        Ok(Self { small, image })
+    }
+
+    fn of(&self, profile: Profile) -> &Linker<GuestState> {
+        match profile {
+            Profile::Image => &self.image,
+            Profile::Small | Profile::Activity => &self.small,
+        }
+    }
 }
 
 impl Sandbox {
@@ -48,20 +77,17 @@ impl Sandbox {
     pub fn with_pace(config: SandboxConfig, pace: Pace) -> Result<Arc<Self>, Error> {
         let engines = Engines::new(&config)?;
         let cache = Cache::open(config.cache_dir.as_deref())?;
-        let workflow = |profile| {
-            let mut linker = Linker::new(engines.get(profile));
-            host::add_to_linker(&mut linker).map_err(Error::engine)?;
-            Ok(linker)
-        };
-        let (small, image) = (workflow(Profile::Small)?, workflow(Profile::Image)?);
+        let workflow = Linkers::new(&engines, host::add_to_linker)?;
+        // Once a linker has calls that may wait, all its guests have to be on fibers.
+        let blocking = Linkers::new(&engines, blocking::add_to_linker)?;
         let activity = activity::linker(engines.get(Profile::Activity)).map_err(Error::engine)?;
         Ok(Arc::new(Self {
             config,
             pace,
             engines,
             cache,
-            small,
-            image,
+            workflow,
+            blocking,
             activity,
         }))
     }
@@ -77,17 +103,19 @@ impl Sandbox {
         allow::check(ComponentKind::Workflow, &shape)?;
         let profile = workflow_profile(&shape);
         let component = self.compile(profile, digest, bytes)?;
-        let linker = if profile == Profile::Image {
-            &self.image
-        } else {
-            &self.small
+        let world = match shape.is_blocking() {
+            true => {
+                let pre = self.blocking.of(profile).instantiate_pre(&component);
+                pre.and_then(BlockingWorkflowPre::new).map(World::Blocking)
+            }
+            false => {
+                let pre = self.workflow.of(profile).instantiate_pre(&component);
+                pre.and_then(WorkflowPre::new).map(World::Activation)
+            }
         };
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(WorkflowPre::new);
         let template = Template {
             engine: self.engines.get(profile).clone(),
-            pre: pre.map_err(Error::invalid)?,
+            world: world.map_err(Error::invalid)?,
             data_bytes: shape.data_bytes,
             memory_bytes_max: self.config.memory_bytes_max,
             table_elements_max: self.config.table_elements_max,

@@ -7,11 +7,14 @@ use wasmparser::{Data, Encoding, Parser, Payload};
 /// Which world a component is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComponentKind {
-    /// World `workflow`.
+    /// World `workflow` or `blocking-workflow`.
     Workflow,
     /// World `activity`.
     Activities,
 }
+
+/// What a component of straight-line workflows exports.
+const BLOCKING: &str = "sandglass:workflow/blocking-guest";
 
 impl fmt::Display for ComponentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,11 +26,11 @@ impl fmt::Display for ComponentKind {
 }
 
 impl ComponentKind {
-    /// The interface that a component of this kind exports.
-    pub(crate) fn export(self) -> &'static str {
+    /// The interfaces of which a component of this kind exports one.
+    fn exports(self) -> &'static [&'static str] {
         match self {
-            Self::Workflow => "sandglass:workflow/guest",
-            Self::Activities => "sandglass:workflow/activity-handler",
+            Self::Workflow => &["sandglass:workflow/guest", BLOCKING],
+            Self::Activities => &["sandglass:workflow/activity-handler"],
         }
     }
 }
@@ -100,12 +103,17 @@ impl Shape {
         let exports = |kind: ComponentKind| {
             self.exports
                 .iter()
-                .any(|name| interface(name) == kind.export() && served(name))
+                .any(|name| kind.exports().contains(&interface(name)) && served(name))
         };
         [ComponentKind::Workflow, ComponentKind::Activities]
             .into_iter()
             .find(|kind| exports(*kind))
             .ok_or(Error::NoExports)
+    }
+
+    /// Whether its workflows run straight ahead and wait.
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.exports.iter().any(|name| interface(name) == BLOCKING)
     }
 
     /// Checks which world it is made for.

@@ -2,6 +2,7 @@
 
 use crate::{
     Level, LogSink,
+    blocking::Desk,
     config::Pace,
     limits::Limits,
     log::{LogBudget, cut},
@@ -36,6 +37,8 @@ pub(crate) struct GuestState {
     last_error: Option<String>,
     pub(crate) wasi: Wasi,
     pub(crate) watch: Watch,
+    /// Of code that runs straight ahead.
+    pub(crate) desk: Option<Desk>,
 }
 
 impl GuestState {
@@ -50,6 +53,7 @@ impl GuestState {
             last_error: None,
             wasi: Wasi::default(),
             watch,
+            desk: None,
         }
     }
 
@@ -100,7 +104,11 @@ impl GuestState {
 
     /// Passes a command to the task, trapping the guest if the rules refuse it.
     pub(crate) fn command(&mut self, command: Command) -> Result<Answer> {
-        Ok(self.task()?.command(command)?)
+        let answer = self.task()?.command(command)?;
+        if let (Some(desk), Answer::Operation(operation)) = (&self.desk, &answer) {
+            desk.opened(*operation);
+        }
+        Ok(answer)
     }
 
     /// The next random bytes of the run.

@@ -22,7 +22,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
-use sandglass_engine::Timestamp;
+use sandglass_engine::{Task, Timestamp};
 use wasmtime::{
     Result,
     component::{HasSelf, Linker},
@@ -53,6 +53,17 @@ pub(crate) struct Birth {
     pub(crate) seed: [u8; 32],
     pub(crate) at: Timestamp,
     pub(crate) replaying: bool,
+}
+
+impl Birth {
+    /// That of a guest whose first task this is.
+    pub(crate) fn of(task: &Task) -> Self {
+        Self {
+            seed: task.start().seed,
+            at: task.now(),
+            replaying: task.replaying(),
+        }
+    }
 }
 
 impl Wasi {

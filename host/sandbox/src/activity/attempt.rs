@@ -50,7 +50,7 @@ async fn call(loaded: &Loaded, task: wit::ActivityTask, log: Arc<AttemptLog>) ->
 }
 
 fn store(loaded: &Loaded, log: Arc<AttemptLog>) -> Result<Store<AttemptData>> {
-    let limits = Limits::new(loaded.memory_bytes_max, loaded.table_elements_max);
+    let limits = Limits::new(loaded.memory_bytes_max, loaded.table_elements_max, 0);
     let wasi = wasi::context(&loaded.grants, &loaded.hosts, &log)?;
     let data = AttemptData::new(limits, wasi, Arc::clone(&loaded.hosts), log);
     let mut store = Store::new(&loaded.engine, data);

@@ -1,0 +1,206 @@
+//! One run's code on its fiber.
+
+use super::desk::Desk;
+use crate::{
+    bindings::{
+        blocking::{BlockingWorkflow, BlockingWorkflowPre},
+        types,
+    },
+    convert::{failure_in, list},
+    state::GuestState,
+    trap,
+    wasi::Birth,
+};
+use sandglass_engine::{
+    Command, Failure, GuestEvent, Outcome, Payload, Query, Task, TaskFailure, Update,
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use wasmtime::{Result, Store};
+
+/// Touched parts of a stack, counted for each.
+const STACK_BYTES: usize = 16 << 10;
+
+/// What the workflow function has returned.
+type Returned = Result<std::result::Result<types::Payload, types::Failure>>;
+
+/// The call of the workflow function, with the store that it runs in.
+type Call = Pin<Box<dyn Future<Output = (Store<GuestState>, Returned)> + Send>>;
+
+/// A run of a blocking workflow in memory.
+pub(crate) struct Fiber {
+    desk: Desk,
+    code: Code,
+    /// How long the workflow task under way may still take.
+    left: Option<Duration>,
+}
+
+enum Code {
+    /// The run's start has not come yet.
+    Before(Box<Store<GuestState>>, BlockingWorkflowPre<GuestState>),
+    /// It runs, or rests.
+    Begun(Call),
+    /// It has returned or trapped.
+    Over,
+}
+
+impl Fiber {
+    pub(crate) fn new(mut store: Store<GuestState>, pre: BlockingWorkflowPre<GuestState>) -> Self {
+        let desk = Desk::default();
+        store.data_mut().desk = Some(desk.clone());
+        Self {
+            desk,
+            code: Code::Before(Box::new(store), pre),
+            left: None,
+        }
+    }
+
+    pub(crate) fn bound(&mut self, left: Duration) {
+        self.left = Some(left);
+    }
+
+    pub(crate) fn resident_bytes(&self) -> usize {
+        STACK_BYTES + self.desk.resident_bytes()
+    }
+
+    /// The code is not entered: it has said before what the answer is.
+    pub(crate) fn query(&self, query: &Query) -> std::result::Result<Payload, Failure> {
+        self.desk.answer(&query.name)
+    }
+
+    /// As [`Self::query`].
+    pub(crate) fn validate_update(&self, update: &Update) -> std::result::Result<(), Failure> {
+        self.desk.handles(&update.name)
+    }
+
+    pub(crate) fn deliver(
+        &mut self,
+        event: GuestEvent,
+        task: Box<Task>,
+    ) -> (Box<Task>, std::result::Result<(), TaskFailure>) {
+        match event {
+            GuestEvent::Initialize {
+                workflow_type,
+                arguments,
+            } => self.begin(&task, workflow_type, list(arguments)),
+            other => self.desk.put(other),
+        }
+        match &mut self.code {
+            Code::Begun(_) => self.go_on(task),
+            // What comes before the start is found there.
+            Code::Before(..) | Code::Over => (task, Ok(())),
+        }
+    }
+
+    fn begin(&mut self, task: &Task, workflow_type: String, arguments: Vec<types::Payload>) {
+        let birth = Birth::of(task);
+        let Code::Before(store, pre) = std::mem::replace(&mut self.code, Code::Over) else {
+            unreachable!("a run starts once");
+        };
+        self.code = Code::Begun(Box::pin(async move {
+            let mut store = *store;
+            let returned = run(&mut store, &pre, birth, &workflow_type, &arguments).await;
+            (store, returned)
+        }));
+    }
+
+    /// Lets the code run until it rests or returns.
+    fn go_on(&mut self, task: Box<Task>) -> (Box<Task>, std::result::Result<(), TaskFailure>) {
+        let Code::Begun(call) = &mut self.code else {
+            unreachable!("the caller has looked");
+        };
+        self.desk.lock().go_on = Some((task, self.left));
+        // Nobody wakes it: it is asked again with the next event.
+        let (mut store, returned) =
+            match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => {
+                    let task = self.desk.lock().rests.take();
+                    return (task.expect("code that rests has left its task"), Ok(()));
+                }
+            };
+        self.code = Code::Over;
+        let state = store.data_mut();
+        let ended = returned.and_then(|returned| state.end(returned));
+        // One that trapped while it was started has not taken its task.
+        let untaken = self.desk.lock().go_on.take();
+        let (task, last_error) = match untaken {
+            Some((task, _)) => (task, state.last_error().map(str::to_owned)),
+            None => state.leave(),
+        };
+        let ended = ended.map_err(|error| trap::task_failure(&error, last_error.as_deref()));
+        (task, ended)
+    }
+}
+
+impl GuestState {
+    /// Ends the run with what its function has returned; nothing if it was ended before.
+    fn end(&mut self, returned: std::result::Result<types::Payload, types::Failure>) -> Result<()> {
+        let outcome = match returned {
+            Ok(result) => Outcome::Completed(result.into()),
+            Err(failure) => Outcome::Failed(failure_in(failure)?),
+        };
+        self.command(Command::Complete { outcome })?;
+        Ok(())
+    }
+}
+
+async fn run(
+    store: &mut Store<GuestState>,
+    pre: &BlockingWorkflowPre<GuestState>,
+    birth: Birth,
+    workflow_type: &str,
+    arguments: &[types::Payload],
+) -> Returned {
+    let guest = start(store, pre, birth).await?;
+    let state = store.data_mut();
+    let desk = state.desk.clone().expect("a fiber has a desk");
+    let (task, left) = desk.lock().go_on.take().expect("it begins with a task");
+    if let Some(left) = left {
+        state.watch.bound(left);
+    }
+    state.enter(task);
+    store.set_epoch_deadline(1);
+    let exports = guest.sandglass_workflow_blocking_guest();
+    exports.call_run(store, workflow_type, arguments).await
+}
+
+/// Runs the guest's start functions.
+async fn start(
+    store: &mut Store<GuestState>,
+    pre: &BlockingWorkflowPre<GuestState>,
+    birth: Birth,
+) -> Result<BlockingWorkflow> {
+    store.data_mut().be_born(birth);
+    store.data_mut().watch.begin()?;
+    store.set_epoch_deadline(1);
+    let guest = pre.instantiate_async(&mut *store).await?;
+    store.data_mut().end_lines();
+    Ok(guest)
+}
+
+/// Asks a throw-away instance for its workflow types.
+///
+/// # Errors
+/// It trapped or overran its time.
+pub(crate) fn definitions(
+    mut store: Store<GuestState>,
+    pre: &BlockingWorkflowPre<GuestState>,
+) -> std::result::Result<Vec<String>, TaskFailure> {
+    store.data_mut().desk = Some(Desk::default());
+    let asked = async {
+        let guest = start(&mut store, pre, Birth::default()).await?;
+        let exports = guest.sandglass_workflow_blocking_guest();
+        exports.call_definitions(&mut store).await
+    };
+    let mut asked = std::pin::pin!(asked);
+    let Poll::Ready(definitions) = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        unreachable!("what would rest without a task traps");
+    };
+    let definitions = definitions.map_err(|error| trap::task_failure(&error, None))?;
+    Ok(definitions.into_iter().map(|of| of.name).collect())
+}
