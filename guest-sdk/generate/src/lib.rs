@@ -1,4 +1,4 @@
-//! Generates the checked-in Rust bindings of the worlds in `wit/`.
+//! Generates the checked-in bindings of the worlds in `wit/`: in Rust, and in C.
 //!
 //! Running the generator when a guest is built would compile a WIT parser and a syntax-tree
 //! library for every workflow, which takes fifty times as long as the guest itself. So its output
@@ -7,16 +7,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
+use wit_bindgen_core::{
+    Files, WorldGenerator,
+    wit_parser::{Resolve, WorldId},
+};
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// One generated source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedFile {
     /// Where it belongs, relative to the root of the checkout.
-    pub path: &'static str,
-    /// Its whole text.
-    pub text: String,
+    pub path: String,
+    /// All that it holds: text, but for one object file.
+    pub bytes: Vec<u8>,
 }
 
 /// A world, with what decides about the code made for it.
@@ -63,6 +66,9 @@ const WORLDS: [World; 3] = [
     },
 ];
 
+/// Where the C bindings of the world `blocking-workflow` belong.
+const C: &str = "guest-sdk/c/generated";
+
 /// The package that holds the worlds.
 const PACKAGE: &str = "sandglass:workflow";
 
@@ -80,21 +86,41 @@ pub fn root() -> PathBuf {
 ///
 /// Fails if a WIT package is missing or invalid, or the generator's output is not as expected.
 pub fn generate(root: &Path) -> Result<Vec<GeneratedFile>> {
-    WORLDS
-        .iter()
-        .map(|world| generate_world(root, world))
-        .collect()
+    let rust = WORLDS.iter().map(|world| generate_world(root, world));
+    let mut files: Vec<_> = rust.collect::<Result<_>>()?;
+    files.extend(generate_c(root)?);
+    Ok(files)
 }
 
-fn generate_world(root: &Path, world: &World) -> Result<GeneratedFile> {
-    let wit = root.join(world.wit);
+/// A source, a header, and the object that describes the world to whoever makes a component.
+fn generate_c(root: &Path) -> Result<Vec<GeneratedFile>> {
+    let (mut resolve, world) = world(root, "wit", "blocking-workflow")?;
+    let mut files = Files::default();
+    wit_bindgen_c::Opts::default()
+        .build()
+        .generate(&mut resolve, world, &mut files)
+        .context("generating the C bindings")?;
+    let files = files.iter().map(|(name, bytes)| GeneratedFile {
+        path: format!("{C}/{name}"),
+        bytes: bytes.to_vec(),
+    });
+    Ok(files.collect())
+}
+
+fn world(root: &Path, wit: &str, name: &str) -> Result<(Resolve, WorldId)> {
+    let wit = root.join(wit);
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_path(&wit)
         .with_context(|| format!("reading {}", wit.display()))?;
-    let id = resolve
-        .select_world(&[package], Some(world.name))
-        .with_context(|| format!("looking for world {}", world.name))?;
+    let world = resolve
+        .select_world(&[package], Some(name))
+        .with_context(|| format!("looking for world {name}"))?;
+    Ok((resolve, world))
+}
+
+fn generate_world(root: &Path, world: &World) -> Result<GeneratedFile> {
+    let (mut resolve, id) = self::world(root, world.wit, world.name)?;
 
     let with = world.shared.iter().map(|interface| {
         let path = format!(
@@ -126,8 +152,8 @@ fn generate_world(root: &Path, world: &World) -> Result<GeneratedFile> {
     let (_, text) = files.iter().next().context("the generator made no file")?;
     let text = std::str::from_utf8(text).context("the generator's output is not UTF-8")?;
     Ok(GeneratedFile {
-        path: world.file,
-        text: gate_section(text, world)?,
+        path: world.file.to_owned(),
+        bytes: gate_section(text, world)?.into_bytes(),
     })
 }
 

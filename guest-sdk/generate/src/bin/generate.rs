@@ -7,9 +7,10 @@ use sandglass_guest_generate::{generate, root};
 
 fn main() -> Result<()> {
     for file in generate(&root())? {
-        let path = root().join(file.path);
-        std::fs::write(&path, &file.text).with_context(|| format!("writing {}", path.display()))?;
-        println!("{} ({} bytes)", path.display(), file.text.len());
+        let path = root().join(&file.path);
+        std::fs::write(&path, &file.bytes)
+            .with_context(|| format!("writing {}", path.display()))?;
+        println!("{} ({} bytes)", path.display(), file.bytes.len());
     }
     Ok(())
 }
