@@ -1,5 +1,6 @@
 //! The `sandglass` binary and the components that it builds from this repository's guests.
 
+use crate::temporal::installed;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -92,7 +93,11 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
         true => "activities",
         false => "workflows",
     };
-    let built = sandglass()
+    let mut command = sandglass();
+    if repository().join(krate).join("pyproject.toml").is_file() {
+        command.env("SANDGLASS_PYTHON", installed("scripts/python-toolchain.sh"));
+    }
+    let built = command
         .current_dir(repository())
         .args(["build", krate, "--only", part])
         .args(wasi)

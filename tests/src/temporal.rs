@@ -17,7 +17,7 @@ pub fn clients() -> PathBuf {
 }
 
 /// The folder that a script has installed something in.
-fn installed(script: &str) -> PathBuf {
+pub(crate) fn installed(script: &str) -> PathBuf {
     let output = Command::new(repository().join(script))
         .stderr(Stdio::inherit())
         .output()

@@ -225,6 +225,16 @@ impl World {
         }
     }
 
+    /// The histories of all runs so far, in the order in which the test came to know them.
+    pub async fn histories(&self) -> Vec<Vec<HistoryEvent>> {
+        let handles = lock(&self.runs).clone();
+        let mut histories = Vec::new();
+        for handle in handles {
+            histories.push(handle.history().await.expect("the run is known and intact"));
+        }
+        histories
+    }
+
     fn frames(&self, handle: &HandleUnderTest) -> Vec<Frame> {
         let reader = SqliteStore::open_read_only(&self.store()).expect("the store can be read");
         let found = reader

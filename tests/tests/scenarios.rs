@@ -14,6 +14,8 @@ mod chains;
 mod components;
 #[path = "scenarios/force.rs"]
 mod force;
+#[path = "scenarios/languages.rs"]
+mod languages;
 #[path = "scenarios/local.rs"]
 mod local;
 #[path = "scenarios/messages.rs"]
@@ -95,28 +97,29 @@ fn begun(events: &[HistoryEvent]) -> Vec<EventId> {
 
 #[tokio::test]
 async fn a01_timer_uncaught() {
-    plain(async |w| {
-        let run = w.start("a01").await;
-        run.until("WES,T,TS").await;
-        assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
-        run.until(scenario("A01")).await;
-        assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
-        let EventAttributes::WorkflowExecutionCancelRequested(request) =
-            run.attributes("WorkflowExecutionCancelRequested").await
-        else {
-            panic!("not a request");
-        };
-        assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
-        let started = run.event_id("TimerStarted").await;
-        let EventAttributes::TimerCanceled {
-            started_event_id, ..
-        } = run.attributes("TimerCanceled").await
-        else {
-            panic!("not a timer");
-        };
-        assert_eq!(started_event_id, started);
-    })
-    .await;
+    plain(a01).await;
+}
+
+pub(crate) async fn a01(w: &World) {
+    let run = w.start("a01").await;
+    run.until("WES,T,TS").await;
+    assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
+    run.until(scenario("A01")).await;
+    assert_eq!(run.closed().await, Status::Canceled { details: vec![] });
+    let EventAttributes::WorkflowExecutionCancelRequested(request) =
+        run.attributes("WorkflowExecutionCancelRequested").await
+    else {
+        panic!("not a request");
+    };
+    assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
+    let started = run.event_id("TimerStarted").await;
+    let EventAttributes::TimerCanceled {
+        started_event_id, ..
+    } = run.attributes("TimerCanceled").await
+    else {
+        panic!("not a timer");
+    };
+    assert_eq!(started_event_id, started);
 }
 
 #[tokio::test]
@@ -152,96 +155,99 @@ async fn a02_before_the_first_workflow_task() {
 
 #[tokio::test]
 async fn a03_double_cancel() {
-    plain(async |w| {
-        let run = w.start("a01").await;
-        run.until("WES,T,TS").await;
-        w.host.pause_workflow_tasks();
-        assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
-        let again = run.cancel_as("r2", "somebody else").await;
-        assert_eq!(
-            (again.disposition, again.repeats),
-            (Disposition::AlreadyRequested, 1)
-        );
-        w.host.resume_workflow_tasks();
-        run.until(scenario("A03")).await;
-        let EventAttributes::WorkflowExecutionCancelRequested(request) =
-            run.attributes("WorkflowExecutionCancelRequested").await
-        else {
-            panic!("not a request");
-        };
-        assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
-        let closed = run.cancel().await.disposition;
-        assert_eq!(
-            closed,
-            Disposition::AlreadyClosed(Status::Canceled { details: vec![] })
-        );
-    })
-    .await;
+    plain(a03).await;
+}
+
+pub(crate) async fn a03(w: &World) {
+    let run = w.start("a01").await;
+    run.until("WES,T,TS").await;
+    w.host.pause_workflow_tasks();
+    assert_eq!(run.cancel().await.disposition, Disposition::Recorded);
+    let again = run.cancel_as("r2", "somebody else").await;
+    assert_eq!(
+        (again.disposition, again.repeats),
+        (Disposition::AlreadyRequested, 1)
+    );
+    w.host.resume_workflow_tasks();
+    run.until(scenario("A03")).await;
+    let EventAttributes::WorkflowExecutionCancelRequested(request) =
+        run.attributes("WorkflowExecutionCancelRequested").await
+    else {
+        panic!("not a request");
+    };
+    assert_eq!((&*request.reason, &*request.identity), ("r1", "op"));
+    let closed = run.cancel().await.disposition;
+    assert_eq!(
+        closed,
+        Disposition::AlreadyClosed(Status::Canceled { details: vec![] })
+    );
 }
 
 #[tokio::test]
 async fn a04_ignored() {
-    plain(async |w| {
-        let run = w.start("a04").await;
-        run.until("WES,T,TS").await;
-        w.advance(500);
-        run.cancel().await;
-        run.until("WES,T,TS,CR,T").await;
-        w.advance(1500);
-        run.until(scenario("A04a")).await;
-        assert_eq!(run.result().await, "\"ok\"");
+    plain(a04).await;
+}
 
-        let run = w.start("a04_then_sleep").await;
-        run.until("WES,T,TS").await;
-        w.advance(500);
-        run.cancel().await;
-        run.until("WES,T,TS,CR,T").await;
-        w.advance(1500);
-        run.until(scenario("A04b")).await;
-    })
-    .await;
+pub(crate) async fn a04(w: &World) {
+    let run = w.start("a04").await;
+    run.until("WES,T,TS").await;
+    w.advance(500);
+    run.cancel().await;
+    run.until("WES,T,TS,CR,T").await;
+    w.advance(1500);
+    run.until(scenario("A04a")).await;
+    assert_eq!(run.result().await, "\"ok\"");
+
+    let run = w.start("a04_then_sleep").await;
+    run.until("WES,T,TS").await;
+    w.advance(500);
+    run.cancel().await;
+    run.until("WES,T,TS,CR,T").await;
+    w.advance(1500);
+    run.until(scenario("A04b")).await;
 }
 
 #[tokio::test]
 async fn a05_cleanup_then_rethrow_and_a06_cleanup_then_success() {
-    for (workflow_type, expected) in [("a05", scenario("A05")), ("a06", scenario("A06"))] {
-        plain(async |w| {
-            let run = w.start(workflow_type).await;
-            run.until("WES,T,TS").await;
-            run.cancel().await;
-            run.until(expected).await;
-            let EventAttributes::ActivityTaskScheduled { call, .. } =
-                run.attributes("ActivityTaskScheduled").await
-            else {
-                panic!("not an activity");
-            };
-            assert_eq!(call.activity_type, "Cleanup");
-            if workflow_type == "a06" {
-                assert_eq!(run.result().await, "\"cleaned\"");
-            }
-        })
-        .await;
+    plain(async |w| a05_or_a06(w, "a05", scenario("A05")).await).await;
+    plain(async |w| a05_or_a06(w, "a06", scenario("A06")).await).await;
+}
+
+pub(crate) async fn a05_or_a06(w: &World, workflow_type: &str, expected: &str) {
+    let run = w.start(workflow_type).await;
+    run.until("WES,T,TS").await;
+    run.cancel().await;
+    run.until(expected).await;
+    let EventAttributes::ActivityTaskScheduled { call, .. } =
+        run.attributes("ActivityTaskScheduled").await
+    else {
+        panic!("not an activity");
+    };
+    assert_eq!(call.activity_type, "Cleanup");
+    if workflow_type == "a06" {
+        assert_eq!(run.result().await, "\"cleaned\"");
     }
 }
 
 #[tokio::test]
 async fn a07_ordering() {
-    plain(async |w| {
-        for round in 1..=50 {
-            let run = w.start("a07").await;
-            run.until("WES,T,AS,TS,AS,TS").await;
-            w.probe.started("Work", 2 * round).await;
-            run.cancel().await;
-            run.until(scenario("A07")).await;
-            let events = run.events().await;
-            assert_eq!(
-                canceled(&events),
-                begun(&events),
-                "in the order of their start"
-            );
-        }
-    })
-    .await;
+    plain(async |w| a07(w, 50).await).await;
+}
+
+pub(crate) async fn a07(w: &World, rounds: usize) {
+    for round in 1..=rounds {
+        let run = w.start("a07").await;
+        run.until("WES,T,AS,TS,AS,TS").await;
+        w.probe.started("Work", 2 * round).await;
+        run.cancel().await;
+        run.until(scenario("A07")).await;
+        let events = run.events().await;
+        assert_eq!(
+            canceled(&events),
+            begun(&events),
+            "in the order of their start"
+        );
+    }
 }
 
 #[tokio::test]
@@ -338,44 +344,42 @@ async fn a20_a_bug_in_the_cancel_handler() {
 
 #[tokio::test]
 async fn a21_saga() {
-    let begun = "WES,T,AS,AB,AC,T,AS,AB,AC,T,AS";
-    for (workflow_type, choice, events, activities) in [
-        // C accepts the cancellation: it left nothing to undo.
-        ("a21", OnCancel::Accept, scenario("A21"), "A B C b a"),
-        // C completes, and the run is over before it could notice the cancellation.
-        (
-            "a21",
-            OnCancel::Complete,
-            scenario("A21_completed"),
-            "A B C",
-        ),
-        // C completes, and the timer after it notices: C is undone first.
-        (
-            "a21_then_sleep",
-            OnCancel::Complete,
-            scenario("A21_then_sleep"),
-            "A B C c b a",
-        ),
-    ] {
-        plain(async |w| {
-            w.probe.on_cancel(choice);
-            let run = w.start(workflow_type).await;
-            run.until(begun).await;
-            w.probe.started("C", 1).await;
-            run.cancel().await;
-            run.until(events).await;
-            let scheduled = run
-                .events()
-                .await
-                .into_iter()
-                .filter_map(|e| match e.attributes {
-                    EventAttributes::ActivityTaskScheduled { call, .. } => Some(call.activity_type),
-                    _ => None,
-                });
-            assert_eq!(scheduled.collect::<Vec<_>>().join(" "), activities);
-        })
-        .await;
-    }
+    plain(a21_accepted).await;
+    plain(a21_completed).await;
+    plain(a21_noticed_later).await;
+}
+
+/// C accepts the cancellation: it left nothing to undo.
+pub(crate) async fn a21_accepted(w: &World) {
+    a21(w, "a21", OnCancel::Accept, scenario("A21"), "A B C b a").await;
+}
+
+/// C completes, and the run is over before it could notice the cancellation.
+pub(crate) async fn a21_completed(w: &World) {
+    let events = scenario("A21_completed");
+    a21(w, "a21", OnCancel::Complete, events, "A B C").await;
+}
+
+/// C completes, and the timer after it notices: C is undone first.
+pub(crate) async fn a21_noticed_later(w: &World) {
+    let (of_type, events) = ("a21_then_sleep", scenario("A21_then_sleep"));
+    a21(w, of_type, OnCancel::Complete, events, "A B C c b a").await;
+}
+
+async fn a21(w: &World, of_type: &str, choice: OnCancel, events: &str, activities: &str) {
+    w.probe.on_cancel(choice);
+    let run = w.start(of_type).await;
+    run.until("WES,T,AS,AB,AC,T,AS,AB,AC,T,AS").await;
+    w.probe.started("C", 1).await;
+    run.cancel().await;
+    run.until(events).await;
+    let scheduled = run.events().await.into_iter().filter_map(|e| {
+        let EventAttributes::ActivityTaskScheduled { call, .. } = e.attributes else {
+            return None;
+        };
+        Some(call.activity_type)
+    });
+    assert_eq!(scheduled.collect::<Vec<_>>().join(" "), activities);
 }
 
 #[tokio::test]
@@ -401,22 +405,23 @@ async fn a23_timeout_scope() {
 
 #[tokio::test]
 async fn a24_async_operations() {
-    plain(async |w| {
-        let run = w.start("a24").await;
-        run.until("WES,T,AS,AS").await;
-        w.probe.started("Work", 2).await;
-        run.cancel().await;
-        run.until(scenario("A24")).await;
-        let log = run.log().concat();
-        for raised in [
-            "condition raised: true",
-            "a1 raised: true",
-            "a2 raised: true",
-        ] {
-            assert_logged_once(w, &log, raised);
-        }
-    })
-    .await;
+    plain(a24).await;
+}
+
+pub(crate) async fn a24(w: &World) {
+    let run = w.start("a24").await;
+    run.until("WES,T,AS,AS").await;
+    w.probe.started("Work", 2).await;
+    run.cancel().await;
+    run.until(scenario("A24")).await;
+    let log = run.log().concat();
+    for raised in [
+        "condition raised: true",
+        "a1 raised: true",
+        "a2 raised: true",
+    ] {
+        assert_logged_once(w, &log, raised);
+    }
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ pub enum Command {
 /// `sandglass build`.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Folder of the crate, or its Cargo.toml
+    /// Folder of the crate, or of a project in another language (with its pyproject.toml)
     #[arg(default_value = ".", value_name = "CRATE")]
     pub krate: PathBuf,
     /// Folder for NAME.wasm and NAME-activities.wasm

@@ -1,14 +1,17 @@
 //! `sandglass build`: a crate becomes a workflow component, an activity component, or both.
 //!
 //! One crate is compiled twice, once for each target; what the SDK's `export!` gives in each says
-//! whether that component exists. Components are made in this process: no other tool is needed.
+//! whether that component exists. Components are made in this process: no other tool is needed. A
+//! project in another language gives a workflow component, made by that language's toolchain.
 
 use crate::{
     args::{BuildArgs, OutputForm, Part},
     cargo::{Compile, Package},
     component,
     exit::{Exit, OrStop, Outcome, Stop, usage},
-    inspect, output, toolchain,
+    inspect,
+    language::{Language, Made},
+    output, toolchain,
 };
 use anyhow::Context;
 use sandglass_sandbox::{ComponentKind, Error, Grants, Inspection, Sandbox};
@@ -82,11 +85,45 @@ pub fn build(args: &BuildArgs, form: OutputForm) -> Outcome {
     Ok(Exit::Completed)
 }
 
-/// Builds the components of a crate and writes them.
+/// Builds the components of a crate or project and writes them.
 ///
 /// # Errors
 /// As [`build`].
 pub fn components(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
+    match Language::of(&args.krate)? {
+        Language::Rust => of_crate(args),
+        other => of_project(args, other),
+    }
+}
+
+/// Builds a project in a language that has a toolchain of its own.
+fn of_project(args: &BuildArgs, language: Language) -> Result<Vec<Built>, Stop> {
+    let only_activities = args.only == Some(Part::Activities);
+    if only_activities || args.wasi || args.features.is_some() || args.target_dir.is_some() {
+        return Err(usage!(
+            "{} is not in Rust: there is one component, with its workflows; --only activities, \
+             --wasi, --features and --target-dir are for crates",
+            args.krate.display()
+        ));
+    }
+    make_folder(&args.out)?;
+    let Made { name, component } = language.build(&args.krate)?;
+    Ok(vec![write(
+        &*component::sandbox()?,
+        &name,
+        "",
+        &component,
+        &args.out,
+    )?])
+}
+
+fn make_folder(out: &Path) -> Result<(), Stop> {
+    fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder {}", out.display()))
+        .or_usage()
+}
+
+fn of_crate(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
     let package = Package::find(&args.krate)?;
     let workflows = if args.wasi { WASI_WORKFLOWS } else { WORKFLOWS };
     let attempts = match args.only {
@@ -101,9 +138,7 @@ pub fn components(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
         // A folder of its own: this compiler may be another than that of the host.
         None => package.target_folder.join("sandglass"),
     };
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))
-        .or_usage()?;
+    make_folder(&args.out)?;
     let sandbox = component::sandbox()?;
     let mut built = Vec::new();
     for attempt in &attempts {
@@ -150,22 +185,7 @@ impl Attempt {
             // `export!` was given an empty list.
             return Ok(None);
         }
-        let inspection = sandbox.inspect(&component).or_usage()?;
-        if let Some(problem) = &inspection.problem {
-            return Err(usage!(
-                "{} compiles, but cannot be loaded: {problem}",
-                package.name
-            ));
-        }
-        let name = format!("{}{}.wasm", package.name, self.suffix);
-        // Without `./`: the path is read by people, who type it again.
-        let path = if out == Path::new(".") {
-            PathBuf::from(name)
-        } else {
-            out.join(name)
-        };
-        output::write_atomically(&path, &component).or_host()?;
-        Ok(Some(Built { path, inspection }))
+        write(sandbox, &package.name, self.suffix, &component, out).map(Some)
     }
 
     fn load(&self, sandbox: &Sandbox, component: &[u8]) -> Result<(), Error> {
@@ -176,6 +196,28 @@ impl Attempt {
                 .map(drop),
         }
     }
+}
+
+/// Checks a component and writes it.
+fn write(
+    sandbox: &Sandbox,
+    name: &str,
+    suffix: &str,
+    component: &[u8],
+    out: &Path,
+) -> Result<Built, Stop> {
+    let inspection = sandbox.inspect(component).or_usage()?;
+    if let Some(problem) = &inspection.problem {
+        return Err(usage!("{name} compiles, but cannot be loaded: {problem}"));
+    }
+    let file = format!("{name}{suffix}.wasm");
+    // Without `./`: the path is read by people, who type it again.
+    let path = match out == Path::new(".") {
+        true => PathBuf::from(file),
+        false => out.join(file),
+    };
+    output::write_atomically(&path, component).or_host()?;
+    Ok(Built { path, inspection })
 }
 
 impl Built {

@@ -8,6 +8,7 @@ pub mod description;
 pub mod exit;
 pub mod history;
 pub mod inspect;
+pub mod language;
 pub mod limits;
 pub mod logging;
 pub mod new;

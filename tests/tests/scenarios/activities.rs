@@ -5,69 +5,72 @@ use super::{each_way, plain};
 use sandglass::AttemptState;
 use sandglass_engine::{EventAttributes, FailureInfo, Payload, TimeoutKind};
 use sandglass_semantics::scenario;
-use sandglass_tests::WorldBuilder;
+use sandglass_tests::{World, WorldBuilder};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a08_wait_and_accept() {
-    plain(async |w| {
-        let run = w.start("a08").await;
-        run.until("WES,T,AS").await;
-        w.probe.started("Work", 1).await;
-        run.cancel().await;
-        run.until(scenario("A08")).await;
-        let requested = run.event_id("ActivityTaskCancelRequested").await;
-        let EventAttributes::ActivityTaskCanceled {
-            latest_cancel_requested_event_id,
-            details,
-            ..
-        } = run.attributes("ActivityTaskCanceled").await
-        else {
-            panic!("not canceled");
-        };
-        assert_eq!(latest_cancel_requested_event_id, requested);
-        assert_eq!(details, [Payload::json("\"d\"")]);
-        let log = run.log().concat();
-        let expected = "activity failure: true, caused by a cancellation: true, details: Some";
-        assert!(
-            log.contains(expected) && log.contains("(\\\"d\\\")"),
-            "{log}"
-        );
-    })
-    .await;
+    plain(a08).await;
+}
+
+pub(crate) async fn a08(w: &World) {
+    let run = w.start("a08").await;
+    run.until("WES,T,AS").await;
+    w.probe.started("Work", 1).await;
+    run.cancel().await;
+    run.until(scenario("A08")).await;
+    let requested = run.event_id("ActivityTaskCancelRequested").await;
+    let EventAttributes::ActivityTaskCanceled {
+        latest_cancel_requested_event_id,
+        details,
+        ..
+    } = run.attributes("ActivityTaskCanceled").await
+    else {
+        panic!("not canceled");
+    };
+    assert_eq!(latest_cancel_requested_event_id, requested);
+    assert_eq!(details, [Payload::json("\"d\"")]);
+    let log = run.log().concat();
+    let expected = "activity failure: true, caused by a cancellation: true, details: Some";
+    assert!(
+        log.contains(expected) && log.contains("(\\\"d\\\")"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
 async fn a09_wait_and_swallow() {
-    plain(async |w| {
-        let run = w.start("a09").await;
-        run.until("WES,T,AS").await;
-        w.probe.started("Swallow", 1).await;
-        run.cancel().await;
-        run.until(scenario("A09")).await;
-        assert_eq!(run.result().await, "7");
-    })
-    .await;
+    plain(a09).await;
+}
+
+pub(crate) async fn a09(w: &World) {
+    let run = w.start("a09").await;
+    run.until("WES,T,AS").await;
+    w.probe.started("Swallow", 1).await;
+    run.cancel().await;
+    run.until(scenario("A09")).await;
+    assert_eq!(run.result().await, "7");
 }
 
 #[tokio::test]
 async fn a10_abandon() {
-    plain(async |w| {
-        let run = w.start("a10").await;
-        run.until("WES,T,AS").await;
-        w.probe.started("Deaf", 1).await;
-        let refused = w.host.stats().stale_reports;
-        run.cancel().await;
-        run.until(scenario("A10")).await;
-        // It is not told of the cancellation, only that its run is gone; its report is refused.
-        let seen = w.probe.until("Deaf", |seen| !seen.beats.is_empty()).await;
-        assert_eq!(seen.beats, [AttemptState::NotFound]);
-        while w.host.stats().stale_reports == refused {
-            w.host.idle().await;
-        }
-        run.until(scenario("A10")).await;
-    })
-    .await;
+    plain(a10).await;
+}
+
+pub(crate) async fn a10(w: &World) {
+    let run = w.start("a10").await;
+    run.until("WES,T,AS").await;
+    w.probe.started("Deaf", 1).await;
+    let refused = w.host.stats().stale_reports;
+    run.cancel().await;
+    run.until(scenario("A10")).await;
+    // It is not told of the cancellation, only that its run is gone; its report is refused.
+    let seen = w.probe.until("Deaf", |seen| !seen.beats.is_empty()).await;
+    assert_eq!(seen.beats, [AttemptState::NotFound]);
+    while w.host.stats().stale_reports == refused {
+        w.host.idle().await;
+    }
+    run.until(scenario("A10")).await;
 }
 
 #[tokio::test]

@@ -13,41 +13,42 @@ async fn start_for(w: &World, workflow_type: &str, other: &str) -> RunUnderTest 
 
 #[tokio::test]
 async fn a13_child_waited_for() {
-    plain(async |w| {
-        let parent = start_for(w, "a13", "a13-child").await;
-        parent.until_skeleton("WES,CI,CS").await;
-        let child = w.child("a13-child");
-        child.until("WES,T,TS").await;
-        parent.cancel().await;
-        parent.until_skeleton(scenario("A13")).await;
-        child.until_skeleton(scenario("A13:c")).await;
-        let initiated = parent
-            .event_id("RequestCancelExternalWorkflowExecutionInitiated")
-            .await;
-        let EventAttributes::RequestCancelExternalWorkflowExecutionInitiated {
-            child_workflow_only,
-            ..
-        } = parent
-            .attributes("RequestCancelExternalWorkflowExecutionInitiated")
-            .await
-        else {
-            panic!("not initiated");
-        };
-        assert!(child_workflow_only);
-        let EventAttributes::WorkflowExecutionCancelRequested(request) =
-            child.attributes("WorkflowExecutionCancelRequested").await
-        else {
-            panic!("not requested");
-        };
-        let origin = request.origin.unwrap();
-        assert_eq!(origin.initiated_event_id, initiated);
-        assert_eq!(origin.run.workflow_id, parent.handle.workflow_id());
-        assert!(request.reason.contains("r1"), "{}", request.reason);
-        let closed_at = async |run: &RunUnderTest| run.events().await.last().unwrap().event_time;
-        assert!(closed_at(&child).await <= closed_at(&parent).await);
-        assert!(parent.log().concat().contains("started: true"));
-    })
-    .await;
+    plain(a13).await;
+}
+
+pub(crate) async fn a13(w: &World) {
+    let parent = start_for(w, "a13", "a13-child").await;
+    parent.until_skeleton("WES,CI,CS").await;
+    let child = w.child("a13-child");
+    child.until("WES,T,TS").await;
+    parent.cancel().await;
+    parent.until_skeleton(scenario("A13")).await;
+    child.until_skeleton(scenario("A13:c")).await;
+    let initiated = parent
+        .event_id("RequestCancelExternalWorkflowExecutionInitiated")
+        .await;
+    let EventAttributes::RequestCancelExternalWorkflowExecutionInitiated {
+        child_workflow_only,
+        ..
+    } = parent
+        .attributes("RequestCancelExternalWorkflowExecutionInitiated")
+        .await
+    else {
+        panic!("not initiated");
+    };
+    assert!(child_workflow_only);
+    let EventAttributes::WorkflowExecutionCancelRequested(request) =
+        child.attributes("WorkflowExecutionCancelRequested").await
+    else {
+        panic!("not requested");
+    };
+    let origin = request.origin.unwrap();
+    assert_eq!(origin.initiated_event_id, initiated);
+    assert_eq!(origin.run.workflow_id, parent.handle.workflow_id());
+    assert!(request.reason.contains("r1"), "{}", request.reason);
+    let closed_at = async |run: &RunUnderTest| run.events().await.last().unwrap().event_time;
+    assert!(closed_at(&child).await <= closed_at(&parent).await);
+    assert!(parent.log().concat().contains("started: true"));
 }
 
 #[tokio::test]
