@@ -11,6 +11,8 @@ mod fuzz;
 mod idle;
 #[path = "door/kills.rs"]
 mod kills;
+#[path = "door/lists.rs"]
+mod lists;
 #[path = "door/roles.rs"]
 mod roles;
 #[path = "door/secrets.rs"]
@@ -21,3 +23,5 @@ mod tls;
 mod traps;
 #[path = "door/wire.rs"]
 mod wire;
+#[path = "door/workers.rs"]
+mod workers;

@@ -525,7 +525,8 @@ impl Host {
         RunHandle::new(&self.inner, workflow_id.into(), run_id.map(Into::into))
     }
 
-    /// Lists runs, newest first, at most 1,000. The next page starts after the last run's key.
+    /// Lists runs, newest first, at most 1,000 and about 4 MiB of what is kept with them. The next
+    /// page starts after the last run's key; after the last page comes an empty one.
     ///
     /// # Errors
     /// [`Error::Store`]. A run whose row is damaged is left out and logged.

@@ -18,7 +18,7 @@ use sandglass_engine::{
     Effect, EventId, Frame, FrameOutput, Input, Reset, ResetPoint, Run, RunSummary, Timestamp,
     reset,
 };
-use sandglass_store::{ListFilter, Reader, RunKey, RunRow, Write};
+use sandglass_store::{ListFilter, Reader, RunKey, RunRow, Write, is_last_page};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -228,7 +228,7 @@ pub(crate) fn made_by(
     let mut after = None;
     loop {
         let rows = reader.list(&filter, PAGE, after)?;
-        let is_last = rows.len() < PAGE;
+        let is_last = is_last_page(&rows, PAGE);
         for row in rows {
             let row = row?;
             if row.key <= base {

@@ -20,11 +20,13 @@ use crate::{
         worker_service::ExecuteCommandsRequest,
     },
     status, time,
+    unsent::{Held, Unsent},
+    workers,
 };
 use prost::Message as _;
-use sandglass::{ControlCommand, TaskToken};
+use sandglass::{ControlCommand, Error, TaskToken};
 use std::collections::HashMap;
-use tonic::Status;
+use tonic::{Response, Status};
 
 const SERVICE: &str = "temporal.api.nexusservices.workerservice.v1.WorkerService";
 const OPERATION: &str = "ExecuteCommands";
@@ -33,7 +35,7 @@ const MESSAGE: &str = "temporal.api.nexusservices.workerservice.v1.ExecuteComman
 pub(crate) async fn poll(
     door: &Door,
     request: PollNexusTaskQueueRequest,
-) -> Result<PollNexusTaskQueueResponse, Status> {
+) -> Result<Response<PollNexusTaskQueueResponse>, Status> {
     let queue = request.task_queue.unwrap_or_default().name;
     if queue.is_empty() {
         return Err(status::invalid("TaskQueue is not set on request."));
@@ -46,18 +48,45 @@ pub(crate) async fn poll(
     let now = door.host.now();
     door.workers.listens(now, &request.identity, &queue);
     if door.workers.has_gone(now, &request.worker_instance_key) {
-        return Ok(PollNexusTaskQueueResponse::default());
+        return Ok(nothing());
     }
     let worker = door.workers.polls(&request.worker_instance_key);
-    let command = tokio::select! {
+    // Attempts that it took by polls that named no control queue.
+    let own = (!request.identity.is_empty()).then(|| workers::unnamed(&request.identity));
+    let found = tokio::select! {
         biased;
-        command = door.poll_of_worker(door.host.poll_control(&queue)) => command,
+        found = door.poll_of_worker(either(door, &queue, own.as_deref())) => found,
         () = worker.shut_down() => None,
     };
-    match command.transpose().map_err(status::of)? {
-        Some(ControlCommand::CancelActivity(token)) => Ok(cancel(door, &token)),
+    let Some((queue, command)) = found.transpose().map_err(status::of)? else {
+        return Ok(nothing());
+    };
+    let answer = match &command {
+        ControlCommand::CancelActivity(token) => cancel(door, token),
         // A command of a later host is nothing that this door could pass on.
-        Some(_) | None => Ok(PollNexusTaskQueueResponse::default()),
+        _ => return Ok(nothing()),
+    };
+    let held = Held::Command(queue.to_owned(), command);
+    Ok(Unsent::watched(&door.host, held, answer))
+}
+
+fn nothing() -> Response<PollNexusTaskQueueResponse> {
+    Response::new(PollNexusTaskQueueResponse::default())
+}
+
+/// The next command of either queue, and of which.
+async fn either<'a>(
+    door: &Door,
+    named: &'a str,
+    own: Option<&'a str>,
+) -> Result<(&'a str, ControlCommand), Error> {
+    let Some(own) = own else {
+        return Ok((named, door.host.poll_control(named).await?));
+    };
+    tokio::select! {
+        biased;
+        command = door.host.poll_control(named) => Ok((named, command?)),
+        command = door.host.poll_control(own) => Ok((own, command?)),
     }
 }
 

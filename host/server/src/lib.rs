@@ -36,6 +36,7 @@ mod poll;
 mod proto;
 mod query;
 mod queues;
+mod remembered;
 mod rpc;
 mod serve;
 mod served;

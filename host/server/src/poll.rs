@@ -1,7 +1,7 @@
 //! `PollActivityTaskQueue`: a worker of any of Temporal's SDKs takes an attempt.
 
 use crate::{
-    activities, bounds,
+    bounds,
     describe::{attempt, execution},
     door::Door,
     history::retry_policy,
@@ -11,8 +11,8 @@ use crate::{
         service::{PollActivityTaskQueueRequest, PollActivityTaskQueueResponse},
     },
     status, time,
-    unsent::Unsent,
-    workers::Poll,
+    unsent::{Held, Unsent},
+    workers::{self, Poll},
 };
 use sandglass::{ActivityTask, PollOptions};
 use tonic::{Response, Status};
@@ -21,6 +21,7 @@ use tonic::{Response, Status};
 struct Waiting {
     options: PollOptions,
     worker: Poll,
+    /// Of a poll that names no control queue.
     unnamed: Option<Poll>,
 }
 
@@ -28,11 +29,11 @@ struct Waiting {
 pub(crate) fn poll(
     door: &Door,
     request: PollActivityTaskQueueRequest,
-) -> impl Future<Output = Result<PollActivityTaskQueueResponse, Status>> {
+) -> impl Future<Output = Result<Response<PollActivityTaskQueueResponse>, Status>> {
     let waiting = waiting(door, request).map(|waiting| waiting.map(Box::new));
     async move {
         let Some(waiting) = waiting? else {
-            return Ok(PollActivityTaskQueueResponse::default());
+            return Ok(nothing());
         };
         Box::pin(wait(door, *waiting)).await
     }
@@ -54,12 +55,15 @@ fn waiting(door: &Door, request: PollActivityTaskQueueRequest) -> Result<Option<
     if door.workers.has_gone(door.host.now(), key) {
         return Ok(None);
     }
+    // What names no control queue, or not yet, is told of cancellations by its identity.
     let (control, unnamed) = match request.worker_control_task_queue {
         named if !named.is_empty() => (Some(named), None),
-        _ => match door.workers.control_of(&request.identity) {
-            Ok(known) => (Some(known), None),
-            Err(unnamed) => (None, Some(unnamed)),
-        },
+        _ if request.identity.is_empty() => (None, None),
+        _ => {
+            let own = workers::unnamed(&request.identity);
+            let poll = door.workers.polls(&own);
+            (Some(own), Some(poll))
+        }
     };
     let rate = request
         .task_queue_metadata
@@ -77,7 +81,10 @@ fn waiting(door: &Door, request: PollActivityTaskQueueRequest) -> Result<Option<
     }))
 }
 
-async fn wait(door: &Door, waiting: Waiting) -> Result<PollActivityTaskQueueResponse, Status> {
+async fn wait(
+    door: &Door,
+    waiting: Waiting,
+) -> Result<Response<PollActivityTaskQueueResponse>, Status> {
     let Waiting {
         options,
         worker,
@@ -88,28 +95,20 @@ async fn wait(door: &Door, waiting: Waiting) -> Result<PollActivityTaskQueueResp
         task = door.poll_of_worker(door.host.poll_activity(options)) => task,
         // It says that it shuts down: what it were given now would be lost until it times out.
         () = worker.shut_down() => None,
-        // It polls again, and can be told of cancellations then.
+        // It polls again, and names its control queue then.
         () = listens(unnamed.as_ref()) => None,
     };
-    match task.transpose().map_err(status::of)? {
-        Some(task) => Ok(answer(task, &door.namespace)),
-        None => Ok(PollActivityTaskQueueResponse::default()),
-    }
+    let Some(task) = task.transpose().map_err(status::of)? else {
+        return Ok(nothing());
+    };
+    // The attempt is given back if the client has hung up.
+    let held = Held::Attempt(task.token.clone());
+    let answer = answer(task, &door.namespace);
+    Ok(Unsent::watched(&door.host, held, answer))
 }
 
-/// The answer as it is handed over: an attempt in it is given back if the client has hung up.
-pub(crate) fn reply(
-    door: &Door,
-    answer: PollActivityTaskQueueResponse,
-) -> Response<PollActivityTaskQueueResponse> {
-    let token = activities::token(&answer.task_token);
-    let mut response = Response::new(answer);
-    if let Some(token) = token {
-        response
-            .extensions_mut()
-            .insert(Unsent::new(&door.host, token));
-    }
-    response
+fn nothing() -> Response<PollActivityTaskQueueResponse> {
+    Response::new(PollActivityTaskQueueResponse::default())
 }
 
 /// Waits until the worker of a poll that names no control queue listens to one.

@@ -35,8 +35,7 @@ macro_rules! calls {
             Ok(door) => {
                 // It may wait for long.
                 drop($access);
-                let answer = $answer(door, $request).await;
-                answer.map(|answer| poll::reply(door, answer))
+                $answer(door, $request).await
             }
             Err(status) => Err(status),
         }
@@ -134,7 +133,7 @@ calls! {
         -> RespondActivityTaskCanceledByIdResponse: activities::canceled_by_id;
     task small poll_activity_task_queue(PollActivityTaskQueueRequest)
         -> PollActivityTaskQueueResponse: poll::poll;
-    namespace small poll_nexus_task_queue(PollNexusTaskQueueRequest)
+    task small poll_nexus_task_queue(PollNexusTaskQueueRequest)
         -> PollNexusTaskQueueResponse: control::poll;
     namespace payloads respond_nexus_task_completed(RespondNexusTaskCompletedRequest)
         -> RespondNexusTaskCompletedResponse: control::completed;

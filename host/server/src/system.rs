@@ -176,8 +176,9 @@ pub(crate) async fn poll_workflow_task(
     request: service::PollWorkflowTaskQueueRequest,
 ) -> Result<service::PollWorkflowTaskQueueResponse, Status> {
     let queue = request.task_queue.unwrap_or_default().name;
+    bounds::names(&[("TaskQueue", &queue), ("Identity", &request.identity)])?;
     // Each worker asks again and again.
-    if door.workers.is_first_to_ask(&queue) {
+    if door.workers.is_first_to_ask(door.host.now(), &queue) {
         tracing::warn!(
             task_queue = queue,
             worker = request.identity,
@@ -188,6 +189,6 @@ pub(crate) async fn poll_workflow_task(
     Err(Status::invalid_argument(format!(
         "workflows here are WebAssembly components that the server runs itself: register no \
          workflows with the worker of task queue {queue:?}, and give the component to the server \
-         (`sandglass server --component FILE --task-queue {queue}`)"
+         (`sandglass component push FILE --task-queue {queue}`)"
     )))
 }

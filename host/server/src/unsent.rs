@@ -1,12 +1,13 @@
-//! An attempt that was answered to a poll, until the answer is on its way: if the client has hung
-//! up by then, the next poll gets it, and it is not lost until it times out.
+//! What was answered to a poll of a worker, until the answer is on its way: if the client has hung
+//! up by then, the next poll gets it. An attempt would be lost until it times out, a command for
+//! ever.
 
 use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
 use http_body::{Frame, SizeHint};
-use sandglass::{Host, TaskToken};
+use sandglass::{ControlCommand, Host, TaskToken};
 use std::{
     pin::Pin,
     sync::{
@@ -16,23 +17,33 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// An attempt whose answer is not on its way yet; dropped, it is given back.
-#[derive(Clone)]
-pub(crate) struct Unsent(Arc<Attempt>);
+/// What an answer holds.
+pub(crate) enum Held {
+    Attempt(TaskToken),
+    /// A command from a control queue.
+    Command(String, ControlCommand),
+}
 
-struct Attempt {
+/// What is in an answer that is not on its way yet; dropped, it is given back.
+#[derive(Clone)]
+pub(crate) struct Unsent(Arc<Answered>);
+
+struct Answered {
     host: Host,
-    token: TaskToken,
+    held: Held,
     sent: AtomicBool,
 }
 
 impl Unsent {
-    pub(crate) fn new(host: &Host, token: TaskToken) -> Self {
-        Self(Arc::new(Attempt {
+    /// Has what an answer holds watched until it is on its way.
+    pub(crate) fn watched<T>(host: &Host, held: Held, answer: T) -> tonic::Response<T> {
+        let mut response = tonic::Response::new(answer);
+        response.extensions_mut().insert(Self(Arc::new(Answered {
             host: host.clone(),
-            token,
+            held,
             sent: AtomicBool::new(false),
-        }))
+        })));
+        response
     }
 
     fn sent(&self) {
@@ -40,18 +51,23 @@ impl Unsent {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for Answered {
     fn drop(&mut self) {
         if self.sent.load(Ordering::Relaxed) {
             return;
         }
-        tracing::debug!(run = self.token.run_id, "a poll hung up before its answer");
-        // It may have ended meanwhile, or the host has.
-        let _given_back = self.host.give_back(&self.token);
+        tracing::debug!("a poll hung up before its answer");
+        match &self.held {
+            // It may have ended meanwhile, or the host has.
+            Held::Attempt(token) => drop(self.host.give_back(token)),
+            Held::Command(queue, command) => {
+                self.host.give_back_control(queue, command.clone());
+            }
+        }
     }
 }
 
-/// The body of an answer that holds an attempt.
+/// The body of an answer that holds something.
 struct Watched {
     body: Body,
     unsent: Option<Unsent>,

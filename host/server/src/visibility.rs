@@ -28,6 +28,7 @@ pub(crate) use eval::BUILT_IN;
 use eval::{Candidate, status_name};
 pub use filter::RunFilter;
 use parse::{Comparison, Condition, Query, Value};
+use prost::Message as _;
 use sandglass::{
     RunListing,
     store::{ListFilter, RunKey, RunStatus},
@@ -41,6 +42,9 @@ use tonic::Status;
 
 /// Most runs of one page, and of one look into the store.
 const PAGE: usize = 1000;
+
+/// Bytes after which a page ends. Clients take messages of 4 MiB at least.
+const PAGE_BYTES: usize = 2 << 20;
 
 /// Runs whose start is remembered.
 const REMEMBERED: usize = 100_000;
@@ -61,6 +65,17 @@ fn read(text: &str) -> Result<Query, Status> {
         .try_for_each(eval::check)
         .map_err(wrong)?;
     Ok(query)
+}
+
+/// The text that a filter compares this attribute with, if that is all of it.
+pub(crate) fn equal_to(query: &str, attribute: &str) -> Option<String> {
+    match parse::parse(query).ok()? {
+        Query {
+            condition: Some(Condition::Compare(name, Comparison::Equal, Value::Text(value))),
+            by_status: false,
+        } if name == attribute => Some(value),
+        _ => None,
+    }
 }
 
 /// What the store can select by: at least the runs that the condition holds for.
@@ -112,30 +127,45 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Which run's start is asked for.
+struct Known {
+    workflow_id: String,
+    run_id: String,
+    started_at: Timestamp,
+}
+
+impl Known {
+    fn of(listing: &RunListing) -> Self {
+        Self {
+            workflow_id: listing.workflow_id.clone(),
+            run_id: listing.run_id.clone(),
+            started_at: listing.started_at,
+        }
+    }
+}
+
 /// The start of a run; remembered.
-async fn started(door: &Door, listing: &RunListing) -> Started {
-    if let Some(known) = lock(&door.starts).get(&listing.run_id) {
+async fn started(door: &Door, run: &Known) -> Started {
+    if let Some(known) = lock(&door.starts).get(&run.run_id) {
         return known.clone();
     }
-    let run = door
-        .host
-        .run(listing.workflow_id.clone(), Some(&listing.run_id));
+    let handle = door.host.run(run.workflow_id.clone(), Some(&run.run_id));
     // A damaged run is listed with what its summary tells.
-    let Ok(start) = run.started().await else {
+    let Ok(start) = handle.started().await else {
         return Started {
-            execution_time: listing.started_at,
+            execution_time: run.started_at,
             ..Started::default()
         };
     };
     let started = Started {
         task_queue: start.task_queue,
-        execution_time: listing.started_at + start.chain.first_task_backoff,
+        execution_time: run.started_at + start.chain.first_task_backoff,
     };
     let mut starts = lock(&door.starts);
     if starts.len() >= REMEMBERED {
         starts.clear();
     }
-    starts.insert(listing.run_id.clone(), started.clone());
+    starts.insert(run.run_id.clone(), started.clone());
     started
 }
 
@@ -152,13 +182,13 @@ fn is_about_start(condition: &Condition) -> bool {
 }
 
 /// Gives the runs that a filter asks for, newest first, to a function, until it says that it has
-/// enough. Returns the last run that it was given if there may be more.
+/// enough. Returns whether it has, and there may be more.
 async fn each(
     door: &Door,
     query: &Query,
     mut after: Option<RunKey>,
-    mut take: impl FnMut(RunListing) -> bool + Send,
-) -> Result<Option<RunKey>, Status> {
+    mut take: impl FnMut(RunKey, RunListing) -> bool + Send,
+) -> Result<bool, Status> {
     let condition = query.condition.as_ref();
     let filter = filter(condition);
     // Their starts are read from their histories: only if it matters.
@@ -167,12 +197,12 @@ async fn each(
         let found = door.host.list(&filter, PAGE, after).await;
         let found = found.map_err(status::of)?;
         let Some((last, _)) = found.last() else {
-            return Ok(None);
+            return Ok(false);
         };
         after = Some(*last);
         for (key, listing) in found {
             let started = match asks_for_start {
-                true => started(door, &listing).await,
+                true => started(door, &Known::of(&listing)).await,
                 false => Started::default(),
             };
             let candidate = Candidate {
@@ -182,8 +212,8 @@ async fn each(
             };
             let is_asked_for =
                 condition.is_none_or(|condition| eval::holds(condition, &candidate) == Some(true));
-            if is_asked_for && !take(listing) {
-                return Ok(Some(key));
+            if is_asked_for && !take(key, listing) {
+                return Ok(true);
             }
         }
         // A store may hold any number of runs; others are to be answered meanwhile.
@@ -209,16 +239,25 @@ pub(crate) async fn list(
         Ok(0) | Err(_) => PAGE,
         Ok(wanted) => wanted.min(PAGE),
     };
-    let mut listings = Vec::new();
-    let last = each(door, &query, after, |listing| {
-        listings.push(listing);
-        listings.len() < limit
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    let has_more = each(door, &query, after, |key, listing| {
+        let known = Known::of(&listing);
+        let info = info(listing);
+        bytes += info.encoded_len();
+        if !page.is_empty() && bytes > PAGE_BYTES {
+            return false;
+        }
+        page.push((key, known, info));
+        page.len() < limit
     })
     .await?;
-    let mut executions = Vec::with_capacity(listings.len());
-    for listing in listings {
-        let started = started(door, &listing).await;
-        executions.push(info(listing, started));
+    let last = page.last().filter(|_| has_more).map(|(key, ..)| *key);
+    let mut executions = Vec::with_capacity(page.len());
+    for (_, known, mut info) in page {
+        let started = started(door, &known).await;
+        info.execution_time = Some(time::timestamp(started.execution_time));
+        info.task_queue = started.task_queue;
+        executions.push(info);
     }
     Ok(ListWorkflowExecutionsResponse {
         executions,
@@ -236,7 +275,7 @@ pub(crate) async fn count(
 ) -> Result<CountWorkflowExecutionsResponse, Status> {
     let query = read(&request.query)?;
     let mut groups: BTreeMap<&'static str, i64> = BTreeMap::new();
-    each(door, &query, None, |listing| {
+    each(door, &query, None, |_, listing| {
         *groups.entry(status_name(&listing)).or_default() += 1;
         true
     })
@@ -255,7 +294,8 @@ pub(crate) async fn count(
     })
 }
 
-fn info(listing: RunListing, started: Started) -> WorkflowExecutionInfo {
+/// What its summary tells of a run.
+fn info(listing: RunListing) -> WorkflowExecutionInfo {
     let lasted = listing.closed_at.map(|at| at.since(listing.started_at));
     WorkflowExecutionInfo {
         execution: execution(&listing.workflow_id, &listing.run_id),
@@ -265,7 +305,6 @@ fn info(listing: RunListing, started: Started) -> WorkflowExecutionInfo {
         }),
         start_time: Some(time::timestamp(listing.started_at)),
         close_time: listing.closed_at.map(time::timestamp),
-        execution_time: Some(time::timestamp(started.execution_time)),
         execution_duration: lasted.map(time::duration),
         history_length: crate::failure::event_id(EventId(listing.history_length)),
         parent_execution: parent(listing.parent.as_ref()),
@@ -273,7 +312,6 @@ fn info(listing: RunListing, started: Started) -> WorkflowExecutionInfo {
             .or_else(|| execution(&listing.workflow_id, &listing.run_id)),
         memo: Some(payload::to_memo(listing.memo)),
         search_attributes: Some(payload::to_search_attributes(listing.search_attributes)),
-        task_queue: started.task_queue,
         first_run_id: listing.first_run_id,
         ..Default::default()
     }

@@ -1,54 +1,84 @@
 //! The workers that are there: what they tell of themselves, and that they go.
 
+mod shown;
+
 use crate::{
+    bounds,
     door::Door,
     proto::{
         service::{
-            CountWorkersRequest, CountWorkersResponse, DescribeTaskQueueRequest,
-            DescribeTaskQueueResponse, DescribeWorkerRequest, DescribeWorkerResponse,
-            ListWorkersRequest, ListWorkersResponse, RecordWorkerHeartbeatRequest,
-            RecordWorkerHeartbeatResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+            RecordWorkerHeartbeatRequest, RecordWorkerHeartbeatResponse, ShutdownWorkerRequest,
+            ShutdownWorkerResponse,
         },
-        taskqueue::{PollerInfo, TaskQueueStats},
-        worker::{WorkerHeartbeat, WorkerInfo, WorkerListInfo},
+        worker::WorkerHeartbeat,
     },
-    status, time,
+    remembered::{Limits, Remembered},
+    time,
 };
 use prost::Message as _;
 use sandglass_engine::{Millis, Timestamp};
+pub(crate) use shown::{count, describe, describe_queue, list};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
 use tonic::Status;
 
-/// How long a worker is listed that tells nothing of itself any more. It does so each minute.
-const FORGOTTEN_AFTER: Millis = Millis(5 * 60_000);
-
-/// Most workers that are listed.
-const WORKERS: usize = 100_000;
+/// What workers tell of themselves, each minute.
+const KNOWN: Limits = Limits {
+    lifetime: Millis(5 * 60_000),
+    entries: 100_000,
+    bytes: 64 << 20,
+};
 
 /// Bytes of what one worker tells of itself. More is not kept.
 const HEARTBEAT: usize = 16 << 10;
 
-/// How long it is remembered that a worker shuts down: a poll of its may still be on its way.
-const SHUT_DOWN_FOR: Millis = Millis(60_000);
+/// Which workers shut down: a poll of theirs may still be on its way.
+const GONE: Limits = Limits {
+    lifetime: Millis(60_000),
+    entries: 100_000,
+    bytes: 16 << 20,
+};
 
-/// Most task queues that it is warned of.
-const QUEUES: usize = 1000;
+/// Who listens to which control queue. Who does polls it again within a minute; one that has not is
+/// another process now, or none.
+const CONTROLS: Limits = Limits {
+    lifetime: Millis(70_000),
+    entries: 100_000,
+    bytes: 32 << 20,
+};
+
+/// Task queues that it was warned of.
+const ASKED: Limits = Limits {
+    lifetime: Millis(24 * 3_600_000),
+    entries: 1000,
+    bytes: 1 << 20,
+};
 
 /// The workers of a server, by the keys that they give themselves.
-#[derive(Default)]
 pub(crate) struct Workers {
-    known: Mutex<BTreeMap<String, (Timestamp, WorkerHeartbeat)>>,
+    known: Mutex<Remembered<WorkerHeartbeat>>,
     polling: Arc<Polling>,
-    /// When a worker said that it shuts down.
-    gone: Mutex<HashMap<String, Timestamp>>,
-    /// The control queue of each identity that listens to one, and since when it is known to.
-    controls: Mutex<HashMap<String, (Timestamp, String)>>,
+    /// Those that said that they shut down.
+    gone: Mutex<Remembered<()>>,
+    /// The control queue of each identity that listens to one.
+    controls: Mutex<Remembered<String>>,
     /// Task queues of which a worker has asked for workflow tasks.
-    asked: Mutex<BTreeSet<String>>,
+    asked: Mutex<Remembered<()>>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            known: Mutex::new(Remembered::new(KNOWN)),
+            polling: Arc::default(),
+            gone: Mutex::new(Remembered::new(GONE)),
+            controls: Mutex::new(Remembered::new(CONTROLS)),
+            asked: Mutex::new(Remembered::new(ASKED)),
+        }
+    }
 }
 
 /// The polls of each worker, so that all of one can be ended.
@@ -91,8 +121,9 @@ impl Drop for Poll {
     }
 }
 
-/// The key of polls that name no control queue. No worker gives itself one like it.
-fn unnamed(identity: &str) -> String {
+/// The control queue of those polls of an identity that name none, and the key by which they are
+/// ended. No worker gives itself one like it.
+pub(crate) fn unnamed(identity: &str) -> String {
     format!("\0{identity}")
 }
 
@@ -114,35 +145,29 @@ impl Workers {
     }
 
     /// A worker listens to a control queue. The first polls of its process were sent before it did
-    /// and name none; they are ended, so that those that follow can be told of cancellations.
+    /// and name none; they are ended, so that those that follow name it: where several processes
+    /// have the same identity, only that reaches the right one.
     pub(crate) fn listens(&self, now: Timestamp, identity: &str, control_queue: &str) {
         let mut controls = lock(&self.controls);
-        if let Some((at, known)) = controls.get_mut(identity) {
-            *at = now;
-            if known == control_queue {
-                return;
-            }
-        } else if controls.len() >= WORKERS {
-            controls.retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
-        }
-        if controls.len() < WORKERS {
-            controls.insert(identity.into(), (now, control_queue.into()));
+        let is_known = controls
+            .get(now, identity)
+            .is_some_and(|known| known == control_queue);
+        let queue = control_queue.to_owned();
+        controls.insert(now, identity, queue, control_queue.len());
+        drop(controls);
+        if !is_known {
             self.end_polls(&unnamed(identity));
         }
     }
 
-    /// The control queue of whoever polls and names none, if the same worker listens to one; else a
-    /// poll that is ended once it does.
-    pub(crate) fn control_of(&self, identity: &str) -> Result<String, Poll> {
-        let controls = lock(&self.controls);
-        let known = controls.get(identity).map(|(_, queue)| queue.clone());
-        known.ok_or_else(|| self.polls(&unnamed(identity)))
-    }
-
     /// Whether nobody has asked for workflow tasks of this queue before, as far as is remembered.
-    pub(crate) fn is_first_to_ask(&self, task_queue: &str) -> bool {
+    pub(crate) fn is_first_to_ask(&self, now: Timestamp, task_queue: &str) -> bool {
         let mut asked = lock(&self.asked);
-        asked.len() < QUEUES && asked.insert(task_queue.into())
+        let is_first = asked.get(now, task_queue).is_none();
+        if is_first {
+            asked.insert(now, task_queue, (), 0);
+        }
+        is_first
     }
 
     fn end_polls(&self, key: &str) {
@@ -156,22 +181,13 @@ impl Workers {
         if key.is_empty() {
             return;
         }
-        let mut gone = lock(&self.gone);
-        if gone.len() >= WORKERS {
-            gone.retain(|_, at| now.since(*at) < SHUT_DOWN_FOR);
-        }
-        if gone.len() < WORKERS {
-            gone.insert(key.into(), now);
-        }
-        drop(gone);
+        lock(&self.gone).insert(now, key, (), 0);
         self.end_polls(key);
     }
 
     /// Whether a worker has said that it shuts down.
     pub(crate) fn has_gone(&self, now: Timestamp, key: &str) -> bool {
-        let gone = lock(&self.gone);
-        gone.get(key)
-            .is_some_and(|at| now.since(*at) < SHUT_DOWN_FOR)
+        lock(&self.gone).get(now, key).is_some()
     }
 
     fn note(&self, now: Timestamp, mut heartbeat: WorkerHeartbeat) {
@@ -192,26 +208,13 @@ impl Workers {
                 .last_successful_poll_time
                 .take_if(|at| !time::is_time(at));
         }
-        if heartbeat.encoded_len() > HEARTBEAT {
+        let bytes = heartbeat.encoded_len();
+        if bytes > HEARTBEAT {
             tracing::debug!("what a worker tells of itself is too much to be kept");
             return;
         }
-        let mut known = lock(&self.known);
-        if known.len() >= WORKERS {
-            known.retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
-        }
-        if known.len() < WORKERS || known.contains_key(&heartbeat.worker_instance_key) {
-            known.insert(heartbeat.worker_instance_key.clone(), (now, heartbeat));
-        }
-    }
-
-    fn list(&self, now: Timestamp) -> Vec<WorkerHeartbeat> {
-        let mut known = lock(&self.known);
-        known.retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
-        known
-            .values()
-            .map(|(_, heartbeat)| heartbeat.clone())
-            .collect()
+        let key = heartbeat.worker_instance_key.clone();
+        lock(&self.known).insert(now, &key, heartbeat, bytes);
     }
 }
 
@@ -229,110 +232,11 @@ pub(crate) async fn shut_down(
     door: &Door,
     request: ShutdownWorkerRequest,
 ) -> Result<ShutdownWorkerResponse, Status> {
+    bounds::names(&[("WorkerInstanceKey", &request.worker_instance_key)])?;
     let now = door.host.now();
     door.workers.shuts_down(now, &request.worker_instance_key);
     if let Some(heartbeat) = request.worker_heartbeat {
         door.workers.note(now, heartbeat);
     }
     Ok(ShutdownWorkerResponse::default())
-}
-
-fn listed(heartbeat: &WorkerHeartbeat) -> WorkerListInfo {
-    let host = heartbeat.host_info.clone().unwrap_or_default();
-    WorkerListInfo {
-        worker_instance_key: heartbeat.worker_instance_key.clone(),
-        worker_identity: heartbeat.worker_identity.clone(),
-        task_queue: heartbeat.task_queue.clone(),
-        sdk_name: heartbeat.sdk_name.clone(),
-        sdk_version: heartbeat.sdk_version.clone(),
-        status: heartbeat.status,
-        start_time: heartbeat.start_time,
-        host_name: host.host_name,
-        worker_grouping_key: host.worker_grouping_key,
-        process_id: host.process_id,
-        ..Default::default()
-    }
-}
-
-/// The workers that a request is for. It may name one task queue; other filters are not served.
-fn wanted(door: &Door, query: &str) -> Result<Vec<WorkerHeartbeat>, Status> {
-    let mut workers = door.workers.list(door.host.now());
-    if !query.trim().is_empty() {
-        let name = query.trim().strip_prefix("TaskQueue").map(str::trim_start);
-        let name = name.and_then(|rest| rest.strip_prefix('=')).map(str::trim);
-        let name = name.map(|name| name.trim_matches(['"', '\'']));
-        let Some(name) = name else {
-            return Err(status::invalid(
-                "invalid query: workers are listed by TaskQueue = \"...\" only",
-            ));
-        };
-        workers.retain(|worker| worker.task_queue == name);
-    }
-    Ok(workers)
-}
-
-pub(crate) async fn list(
-    door: &Door,
-    request: ListWorkersRequest,
-) -> Result<ListWorkersResponse, Status> {
-    let workers = wanted(door, &request.query)?;
-    Ok(ListWorkersResponse {
-        workers: workers.iter().map(listed).collect(),
-        ..Default::default()
-    })
-}
-
-pub(crate) async fn count(
-    door: &Door,
-    request: CountWorkersRequest,
-) -> Result<CountWorkersResponse, Status> {
-    let count = wanted(door, &request.query)?.len();
-    Ok(CountWorkersResponse {
-        count: i64::try_from(count).unwrap_or(i64::MAX),
-    })
-}
-
-pub(crate) async fn describe(
-    door: &Door,
-    request: DescribeWorkerRequest,
-) -> Result<DescribeWorkerResponse, Status> {
-    let key = request.worker_instance_key;
-    let workers = door.workers.list(door.host.now());
-    let found = workers
-        .into_iter()
-        .find(|worker| worker.worker_instance_key == key);
-    let heartbeat = found.ok_or_else(|| status::not_found(format!("worker {key} not found")))?;
-    Ok(DescribeWorkerResponse {
-        worker_info: Some(WorkerInfo {
-            worker_heartbeat: Some(heartbeat),
-        }),
-    })
-}
-
-pub(crate) async fn describe_queue(
-    door: &Door,
-    request: DescribeTaskQueueRequest,
-) -> Result<DescribeTaskQueueResponse, Status> {
-    let name = request.task_queue.unwrap_or_default().name;
-    if name.is_empty() {
-        return Err(status::invalid("TaskQueue is not set on request."));
-    }
-    let now = door.host.now();
-    let queue = door.host.describe_task_queue(&name);
-    let pollers = queue.pollers.into_iter().map(|poller| PollerInfo {
-        last_access_time: Some(time::timestamp(poller.last_access)),
-        identity: poller.identity,
-        rate_per_second: poller.max_tasks_per_second.unwrap_or_default(),
-        ..Default::default()
-    });
-    let age = queue.oldest.map(|oldest| time::duration(now.since(oldest)));
-    Ok(DescribeTaskQueueResponse {
-        pollers: pollers.collect(),
-        stats: Some(TaskQueueStats {
-            approximate_backlog_count: i64::try_from(queue.backlog).unwrap_or(i64::MAX),
-            approximate_backlog_age: Some(age.unwrap_or_default()),
-            ..Default::default()
-        }),
-        ..Default::default()
-    })
 }

@@ -25,7 +25,7 @@ pub use round_trips::{
 };
 pub use selections::{
     a_reader_sees_each_commit, find_gives_the_newest_run, frames_are_read_from_any_number,
-    lists_filter_and_page, open_runs_are_listed_oldest_first,
+    lists_are_bounded_in_bytes, lists_filter_and_page, open_runs_are_listed_oldest_first,
 };
 
 use crate::Store;
@@ -57,6 +57,7 @@ macro_rules! conformance_tests {
             empty_commits_are_nothing
             find_gives_the_newest_run
             frames_are_read_from_any_number
+            lists_are_bounded_in_bytes
             lists_filter_and_page
             new_stores_are_empty
             one_bad_write_among_64_fails_alone

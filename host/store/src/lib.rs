@@ -18,8 +18,8 @@ mod store;
 pub use error::{Error, Place};
 pub use owner::{Owner, OwnerLock, owner, resolve, socket_path};
 pub use rows::{
-    ActivityRow, Checkpoint, ComponentChange, ComponentRow, ListFilter, OutboxRow, RunKey, RunRow,
-    RunStatus, Stats, TimerRow, Write,
+    ActivityRow, Checkpoint, ComponentChange, ComponentRow, LIST_BYTES, ListFilter, OutboxRow,
+    RunKey, RunRow, RunStatus, Stats, TimerRow, Write, is_last_page,
 };
 pub use sqlite::{SqliteReader, SqliteStore};
 pub use store::{Reader, Rows, Store};

@@ -52,6 +52,17 @@ impl RunStatus {
     }
 }
 
+/// Bytes of summaries after which a page of runs ends: each may have megabytes of values.
+pub const LIST_BYTES: usize = 4 << 20;
+
+/// Whether no run comes after these, which were listed with this limit.
+#[must_use]
+pub fn is_last_page<E>(rows: &[Result<RunRow, E>], limit: usize) -> bool {
+    let rows_read = rows.iter().flatten();
+    let bytes: usize = rows_read.map(|row| row.summary.len()).sum();
+    rows.len() < limit && bytes < LIST_BYTES
+}
+
 /// One run, as lists and recovery see it without reading its frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {

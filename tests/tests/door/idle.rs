@@ -61,7 +61,14 @@ async fn ten_thousand_idle_polls_are_small_and_one_task_wakes_one() {
             wire.call("PollActivityTaskQueue", &request).await
         });
     }
-    let queue = [field(1, b"default"), field(2, &field(1, b"scenarios"))].concat();
+    // Of its pollers of activities.
+    let kind = vec![3 << 3, 2];
+    let queue = [
+        field(1, b"default"),
+        field(2, &field(1, b"scenarios")),
+        kind,
+    ]
+    .concat();
     let waiting = || async {
         let described = wires[0].call("DescribeTaskQueue", &queue).await;
         assert_eq!(described.status, Some(0), "{described:?}");

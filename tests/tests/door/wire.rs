@@ -39,6 +39,41 @@ pub(crate) fn varint(mut value: u64) -> Vec<u8> {
     out
 }
 
+/// The fields of a message that have bytes, with their numbers.
+pub(crate) fn fields(mut bytes: &[u8]) -> Vec<(u32, &[u8])> {
+    fn number(bytes: &mut &[u8]) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let (first, rest) = bytes.split_first().unwrap();
+            *bytes = rest;
+            value |= u64::from(first & 127) << shift;
+            shift += 7;
+            if first & 128 == 0 {
+                return value;
+            }
+        }
+    }
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let key = number(&mut bytes);
+        let length = match key & 7 {
+            0 => {
+                number(&mut bytes);
+                continue;
+            }
+            1 => 8,
+            2 => usize::try_from(number(&mut bytes)).unwrap(),
+            _ => 4,
+        };
+        let (value, rest) = bytes.split_at(length);
+        bytes = rest;
+        if key & 7 == 2 {
+            found.push(((key >> 3) as u32, value));
+        }
+    }
+    found
+}
+
 /// A message in its frame.
 pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap();
@@ -116,6 +151,22 @@ impl Wire {
     pub(crate) async fn call(&self, call: &str, message: &[u8]) -> Answer {
         let path = format!("{SERVICE}/{call}");
         self.raw(&path, &[], framed(message), true).await.unwrap()
+    }
+
+    /// Makes a call, waits until its answer has begun, and hangs up.
+    pub(crate) async fn hang_up_on(&self, call: &str, message: &[u8]) {
+        let request = Request::post(format!("http://server{SERVICE}/{call}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        let mut send = self.0.clone().ready().await.unwrap();
+        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
+        stream
+            .send_data(Cursor::new(framed(message)), true)
+            .unwrap();
+        let head = response.await.unwrap();
+        // With a message to come, or it would have ended with the head.
+        assert!(head.headers().get("grpc-status").is_none(), "{head:?}");
+        stream.send_reset(h2::Reason::CANCEL);
     }
 
     /// As [`Wire::call`], given up after a while.

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use sandglass::RunListing;
 use sandglass_engine::{CancelState, Fields, Timestamp};
 use sandglass_server::RunFilter;
-use sandglass_store::{ListFilter, RunRow, RunStatus};
+use sandglass_store::{ListFilter, RunRow, RunStatus, is_last_page};
 use serde_json::{Value, json};
 
 /// Runs that are counted at a time.
@@ -50,14 +50,14 @@ pub(super) fn count(args: &CountArgs, form: OutputForm) -> Outcome {
     let (mut count, mut after) = (0_u64, None);
     loop {
         let rows = place.list(&wanted.selected, PAGE, after)?;
-        let read = rows.len();
+        let is_last = is_last_page(&rows, PAGE);
         for row in rows {
             // One that cannot be read is one of them, but nobody knows of which status.
             let row = row.map_err(|error| Stop::host(anyhow!("{error}")))?;
             after = Some(row.key);
             count += u64::from(wanted.is_all() || wanted.has(&Listed::new(row)));
         }
-        if read < PAGE {
+        if is_last {
             break;
         }
     }
@@ -127,7 +127,7 @@ fn find(
     let page = limit.min(PAGE);
     loop {
         let rows = place.list(&wanted.selected, page, after)?;
-        let (read, before) = (rows.len(), after);
+        let (is_last, before) = (is_last_page(&rows, page), after);
         for row in rows {
             match row {
                 Ok(row) => {
@@ -142,7 +142,7 @@ fn find(
         }
         // The store cannot select by all that may be asked for; it is asked for more until there
         // is enough.
-        let is_last = read < page || after == before;
+        let is_last = is_last || after == before;
         let is_enough = wanted.is_all() && runs.len() + damaged.len() >= limit;
         if is_last || is_enough || runs.len() >= limit {
             runs.truncate(limit);

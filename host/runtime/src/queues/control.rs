@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 /// How long a command waits for a worker that does not poll.
 const KEPT_FOR: Millis = Millis(600_000);
 
+/// Most commands that wait for one worker. Of more than these it is told by its heartbeats.
+const KEPT: usize = 1000;
+
 /// How often commands and queues are looked for that nobody will come for.
 const LOOKED_AT_EVERY: Millis = Millis(60_000);
 
@@ -61,12 +64,18 @@ impl Controls {
         let mailbox = state.mailboxes.entry(queue.to_owned()).or_default();
         if let Err(command) = mailbox.line.give(command) {
             mailbox.waiting.push_back((now, command));
+            if mailbox.waiting.len() > KEPT {
+                mailbox.waiting.pop_front();
+            }
         }
     }
 
     /// A command that was given to a poll that has gone goes to the next one.
     fn put_back(&self, queue: &str, command: ControlCommand, now: Timestamp) {
         let mut state = self.lock();
+        if state.stopped {
+            return;
+        }
         let mailbox = state.mailboxes.entry(queue.to_owned()).or_default();
         if let Err(command) = mailbox.line.give(command) {
             mailbox.waiting.push_front((now, command));
@@ -148,7 +157,9 @@ impl Host {
     /// control queue when they poll for activities ([`PollOptions`](crate::PollOptions)).
     ///
     /// Each command is given to one poll. One whose poll was dropped goes to the next; nobody's is
-    /// kept for ten minutes. A worker that no command reaches learns the same by its heartbeats.
+    /// kept for ten minutes, and no more than 1,000 of one queue. A worker that no command reaches
+    /// learns the same by its heartbeats. For a command that was returned and cannot be passed on
+    /// see [`Host::give_back_control`].
     ///
     /// # Errors
     /// [`Error::ShutDown`] when the host stops.
@@ -163,5 +174,12 @@ impl Host {
             receiver,
         };
         (&mut place.receiver).await.map_err(|_| Error::ShutDown)
+    }
+    /// Gives back a command that a poll of this control queue returned and that never reached its
+    /// worker, whose connection was gone. The next poll gets it.
+    pub fn give_back_control(&self, control_queue: &str, command: ControlCommand) {
+        let inner = &self.inner;
+        let controls = &inner.queues.controls;
+        controls.put_back(control_queue, command, inner.clock.now());
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Open,
     sample::{closed, commit, first, frame, next, run},
 };
-use crate::{ListFilter, RunKey, RunRow, RunStatus, Store, Write};
+use crate::{LIST_BYTES, ListFilter, RunKey, RunRow, RunStatus, Store, Write, is_last_page};
 use sandglass_engine::Timestamp;
 
 /// Ten runs: odd ones closed, 3 and 4 of one workflow id, 5 to 8 of another type.
@@ -167,4 +167,30 @@ pub fn a_reader_sees_each_commit(open: Open<'_>) {
         }
     }
     assert_eq!(early.frames(RunKey(1)).expect("reads").len(), 50);
+}
+
+/// A page of runs ends where what is kept with them has become large.
+pub fn lists_are_bounded_in_bytes(open: Open<'_>) {
+    let mut store = open();
+    for key in 1..=3 {
+        let mut row = run(key);
+        row.summary = vec![7; LIST_BYTES / 4 * 3];
+        commit(
+            &mut *store,
+            &[Write {
+                row: Some(row),
+                ..first(key)
+            }],
+        );
+    }
+    let reader = store.reader().expect("a reader opens");
+    let list = |limit, after: Option<u64>| {
+        let rows = reader.list(&ListFilter::default(), limit, after.map(RunKey));
+        let rows = rows.expect("reads");
+        let is_last = is_last_page(&rows, limit);
+        (keys(rows), is_last)
+    };
+    assert_eq!(list(10, None), (vec![3, 2], false));
+    assert_eq!(list(10, Some(2)), (vec![1], true));
+    assert_eq!(list(1, None), (vec![3], false));
 }

@@ -2,8 +2,8 @@
 
 use super::{commit::integer, components, connect, failure::failed, schema};
 use crate::{
-    ActivityRow, ComponentRow, Error, ListFilter, OutboxRow, Place, Reader, Rows, RunKey, RunRow,
-    RunStatus, TimerRow,
+    ActivityRow, ComponentRow, Error, LIST_BYTES, ListFilter, OutboxRow, Place, Reader, Rows,
+    RunKey, RunRow, RunStatus, TimerRow,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row, params};
 use sandglass_engine::{Digest, EventId, Timestamp};
@@ -66,6 +66,16 @@ impl SqliteReader {
 
     /// Runs, where a row that cannot be understood does not hide the others.
     fn runs(&self, condition: &str, values: impl Params) -> Result<Rows, Error> {
+        self.runs_within(usize::MAX, condition, values)
+    }
+
+    /// As [`Self::runs`], until their summaries have this many bytes.
+    fn runs_within(
+        &self,
+        bytes: usize,
+        condition: &str,
+        values: impl Params,
+    ) -> Result<Rows, Error> {
         let first = self.first_run_column();
         let sql = format!("SELECT {RUN_COLUMNS}, {first} FROM run {condition}");
         let place = Place {
@@ -73,10 +83,21 @@ impl SqliteReader {
             run: None,
             row: None,
         };
-        self.rows(place, &sql, values, |row| {
-            let key = RunKey(row.get(0)?);
-            Ok(run_row(key, row).map_err(|error| self.failed(Place::of("run", key), error)))
-        })
+        let query = || {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(values)?;
+            let (mut found, mut read) = (Vec::new(), 0);
+            while read < bytes
+                && let Some(row) = rows.next()?
+            {
+                let key = RunKey(row.get(0)?);
+                let row = run_row(key, row);
+                read += row.as_ref().map_or(0, |row| row.summary.len());
+                found.push(row.map_err(|error| self.failed(Place::of("run", key), error)));
+            }
+            Ok(found)
+        };
+        query().map_err(|error| self.failed(place, error))
     }
 
     /// A file that no host of this version has opened yet has only runs that follow no other.
@@ -175,7 +196,7 @@ impl Reader for SqliteReader {
             filter.first_run_id,
             integer(limit as u64),
         ];
-        self.runs(&sql, values)
+        self.runs_within(LIST_BYTES, &sql, values)
     }
 
     fn frames_from(&self, key: RunKey, first: u64) -> Result<Vec<Vec<u8>>, Error> {
