@@ -9,6 +9,17 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+/// Languages whose toolchain the project's scripts install: the file that a project of theirs has,
+/// the variable that names the toolchain, and the script.
+const TOOLCHAINS: [(&str, &str, &str); 2] = [
+    (
+        "pyproject.toml",
+        "SANDGLASS_PYTHON",
+        "scripts/python-toolchain.sh",
+    ),
+    ("sandglass.toml", "SANDGLASS_C", "scripts/c-toolchain.sh"),
+];
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
@@ -94,8 +105,10 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
         false => "workflows",
     };
     let mut command = sandglass();
-    if repository().join(krate).join("pyproject.toml").is_file() {
-        command.env("SANDGLASS_PYTHON", installed("scripts/python-toolchain.sh"));
+    for (manifest, variable, script) in TOOLCHAINS {
+        if repository().join(krate).join(manifest).is_file() {
+            command.env(variable, installed(script));
+        }
     }
     let built = command
         .current_dir(repository())

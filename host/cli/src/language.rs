@@ -5,6 +5,7 @@
 //! which is then checked like any other. To add one: a line in [`Language::of`], a module with a
 //! function `build`, an arm in [`Language::build`].
 
+pub mod c;
 pub mod python;
 mod wit;
 
@@ -25,12 +26,15 @@ pub enum Language {
     Rust,
     /// A project with `pyproject.toml`.
     Python,
+    /// A project with `sandglass.toml`.
+    C,
 }
 
 /// The file that describes a project, by language.
-const MANIFESTS: [(&str, Language); 2] = [
+const MANIFESTS: [(&str, Language); 3] = [
     ("Cargo.toml", Language::Rust),
     ("pyproject.toml", Language::Python),
+    ("sandglass.toml", Language::C),
 ];
 
 /// A component that a language's toolchain has made.
@@ -72,6 +76,7 @@ impl Language {
         match self {
             Self::Rust => Err(usage!("crates are built by cargo")),
             Self::Python => python::build(project),
+            Self::C => c::build(project),
         }
     }
 }
@@ -158,7 +163,10 @@ mod tests {
     fn a_folder_says_its_language() {
         let scratch = Scratch::new().unwrap();
         let none = Language::of(scratch.path()).unwrap_err().to_string();
-        assert!(none.contains("Cargo.toml or pyproject.toml"), "{none}");
+        assert!(
+            none.contains("Cargo.toml or pyproject.toml or sandglass.toml"),
+            "{none}"
+        );
         let file = scratch.path().join("pyproject.toml");
         fs::write(&file, "").unwrap();
         assert_eq!(Language::of(scratch.path()).unwrap(), Language::Python);

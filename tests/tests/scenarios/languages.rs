@@ -11,7 +11,7 @@ use sandglass_tests::{World, WorldBuilder};
 use serde_json::Value;
 
 /// The guests of `tests/guests` that are not in Rust.
-const GUESTS: [&str; 1] = ["scenarios-python"];
+const GUESTS: [&str; 2] = ["scenarios-python", "scenarios-c"];
 
 /// How exactly two histories are compared.
 #[derive(Clone, Copy, PartialEq)]

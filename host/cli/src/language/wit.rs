@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = &[
         "cancellation.wit",
         include_str!("../../../../wit/cancellation.wit"),
     ),
+    ("blocking.wit", include_str!("../../../../wit/blocking.wit")),
     ("children.wit", include_str!("../../../../wit/children.wit")),
     (
         "compensation.wit",
