@@ -99,15 +99,38 @@ sg_failure *sg_fail(const char *type, const char *message) {
 
 const char *sg_message(const sg_failure *failure) { return failure->message; }
 
-bool sg_is_canceled(const sg_failure *failure) {
+/* The link below those that only say whose failure it is, or NULL. */
+static const link_t *cause(const sg_failure *failure) {
   const failure_t *chain = &failure->chain;
   size_t place = 0;
   while (place < chain->len &&
          (chain->ptr[place].info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_ACTIVITY ||
           chain->ptr[place].info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CHILD_WORKFLOW))
     place++;
-  return place < chain->len &&
-         chain->ptr[place].info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CANCELED;
+  return place < chain->len ? &chain->ptr[place] : NULL;
+}
+
+bool sg_is_canceled(const sg_failure *failure) {
+  const link_t *link = cause(failure);
+  return link && link->info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CANCELED;
+}
+
+char *sg_failed_activity(const sg_failure *failure) {
+  const link_t *link = failure->chain.ptr;
+  if (!failure->chain.len || link->info.tag != SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_ACTIVITY)
+    return NULL;
+  string_t type = link->info.val.activity.activity_type;
+  return text_of(type.ptr, type.len);
+}
+
+char *sg_details(const sg_failure *failure) {
+  const link_t *link = cause(failure);
+  sandglass_workflow_types_list_payload_t details = {0};
+  if (link && link->info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_APPLICATION)
+    details = link->info.val.application.details;
+  if (link && link->info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CANCELED)
+    details = link->info.val.canceled.details;
+  return details.len ? json_of(&details.ptr[0]) : NULL;
 }
 
 void sg_free(sg_failure *failure) {

@@ -65,6 +65,11 @@ sg_failure *sg_fail(const char *type, const char *message);
 const char *sg_message(const sg_failure *failure);
 /* Whether it is a cancellation, bare or as the cause of an activity's or child's failure. */
 bool sg_is_canceled(const sg_failure *failure);
+/* The activity whose failure it is, malloc()ed; NULL if it is no activity's. */
+char *sg_failed_activity(const sg_failure *failure);
+/* JSON text of the first detail that came with the failure or cancellation, or with the cause of an
+ * activity's or child's; NULL if there is none. malloc()ed. */
+char *sg_details(const sg_failure *failure);
 void sg_free(sg_failure *failure);
 
 /* ---- Operations: begun now, awaited later ---- */

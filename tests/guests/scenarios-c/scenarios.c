@@ -93,7 +93,17 @@ static sg_failure *a07(sg_arguments arguments, char **result) {
 static sg_failure *a08(sg_arguments arguments, char **result) {
   (void)arguments;
   sg_call call = work(0);
-  return sg_run(&call, result);
+  sg_failure *failure = sg_run(&call, result);
+  if (failure) {
+    char *activity = sg_failed_activity(failure), *details = sg_details(failure);
+    sg_log("activity failure: %s, caused by a cancellation: %s, details: %s%s%s",
+           activity && !strcmp(activity, "Work") ? "true" : "false",
+           sg_is_canceled(failure) ? "true" : "false", details ? "Some(" : "None",
+           details ? details : "", details ? ")" : "");
+    free(activity);
+    free(details);
+  }
+  return failure;
 }
 
 static sg_failure *a09(sg_arguments arguments, char **result) {
