@@ -11,7 +11,7 @@ from temporalio.api.schedule.v1 import Schedule
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import *
 from temporalio.client import (Client, WorkflowFailureError, WorkflowQueryFailedError, WorkflowUpdateFailedError,
-    WorkflowUpdateStage)
+    WithStartWorkflowOperation, WorkflowUpdateStage)
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import Runtime, TelemetryConfig
@@ -130,6 +130,42 @@ class Checks:
         say('signal with start', await h.query('notes'))
         await h.signal('note', 'end')
         say('its history begins', types((await h.fetch_history()).events[:3]))
+        h = await self.start('a13', 'parent-1', args=['child-1'])
+        await until(h, 'child_workflow_execution_started')
+        child = await self.c.get_workflow_handle('child-1').describe()
+        pending = (await h.describe()).raw_description.pending_children
+        say('children', [(c.workflow_id, c.workflow_type_name, c.initiated_id, c.parent_close_policy, c.run_id == child.run_id) for c in pending])
+        await self.c.get_workflow_handle('child-1').terminate()
+        await tried(h.result())
+        say('no children', list((await h.describe()).raw_description.pending_children))
+        await self.update_with_start()
+    async def update_with_start(self):
+        async def both(run, update, policy=WorkflowIDConflictPolicy.FAIL, **options):
+            start = WithStartWorkflowOperation('holder', id=run, task_queue=QUEUE, id_conflict_policy=policy)
+            return await tried(self.c.execute_update_with_start_workflow(update, start_workflow_operation=start, **options)), start
+        found, start = await both('messages-3', 'quick', id='u1')
+        say('update with start', found)
+        h = await start.workflow_handle()
+        say('its history begins', types((await h.fetch_history()).events[:6]))
+        say('the same update', (await both('messages-3', 'quick', id='u1'))[0])
+        found, start = await both('messages-3', 'quick', id='u2')
+        say('the run is open', f'{found} {await tried(start.workflow_handle())}')
+        found, start = await both('messages-3', 'quick', WorkflowIDConflictPolicy.USE_EXISTING, id='u2')
+        say('use existing', f'{found} {(await start.workflow_handle()).result_run_id == h.result_run_id}')
+        before = self.c.get_workflow_handle('messages-3', run_id=h.result_run_id)
+        found, start = await both('messages-3', 'quick', WorkflowIDConflictPolicy.TERMINATE_EXISTING, id='u3')
+        say('terminate existing', f'{found} {(await before.describe()).status.name} {(await start.workflow_handle()).result_run_id == h.result_run_id}')
+        for update in ['refused', 'fails', 'nothing']: say(f'with start, {update}', (await both(f'messages-{update}', update))[0])
+        multi = lambda *operations: tried(self.s.execute_multi_operation(ExecuteMultiOperationRequest(namespace='default',
+            operations=[ExecuteMultiOperationRequest.Operation(**one) for one in operations])))
+        start = StartWorkflowExecutionRequest(namespace='default', workflow_id='multi', workflow_type=WorkflowType(name='holder'), task_queue=TaskQueue(name=QUEUE))
+        update = UpdateWorkflowExecutionRequest(namespace='default', workflow_execution=WorkflowExecution(workflow_id='other'))
+        other = UpdateWorkflowExecutionRequest(namespace='elsewhere', workflow_execution=WorkflowExecution(workflow_id='multi'))
+        say('no operations', await multi())
+        say('only a start', await multi(dict(start_workflow=start)))
+        say('two workflows', await multi(dict(start_workflow=start), dict(update_workflow=update)))
+        say('two namespaces', await multi(dict(start_workflow=start), dict(update_workflow=other)))
+        say('nothing was started', await tried(self.c.get_workflow_handle('multi').describe()))
 
     async def raw(self):
         s, ns = self.s, 'default'

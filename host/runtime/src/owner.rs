@@ -6,7 +6,7 @@ use crate::{
     handle::RunHandle,
     host::{Host, Inner},
     protocol::{Listed, Op, Refusal, Request, Response, Row},
-    start::{StartOptions, start_with},
+    start::{Companion, StartOptions, start_with},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::Signal;
@@ -233,7 +233,7 @@ fn bad_token(bad: &BadToken) -> String {
 }
 
 async fn signal_with_start(host: &Arc<Inner>, options: StartOptions, signal: Signal) -> Response {
-    match start_with(host, options, Some(signal)).await {
+    match start_with(host, options, Some(Companion::Signal(signal))).await {
         Ok(run) => Response::Made(run.run_id().unwrap_or_default().to_owned()),
         Err(StartError::Host(error)) => Response::Refused(error.into()),
         Err(error) => Response::Refused(Refusal::Usage(error.to_string())),

@@ -10,10 +10,12 @@ use crate::{
     error::{Error, StartError},
     handle::RunHandle,
     host::{Host, Inner},
+    message::MessageError,
+    update::{UpdateOptions, UpdateStage},
 };
 use sandglass_engine::{
     CronSchedule, Digest, Fields, IdReusePolicy, Limits, Millis, Payload, RetryPolicy, Signal,
-    Status,
+    Status, Update,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -124,6 +126,42 @@ impl Host {
         start_with(&self.inner, options, None).await
     }
 
+    /// Finds the run that an update of a workflow id is for, or starts a run with it: the update is
+    /// recorded with the start, before the run's first workflow task, so that the code has it
+    /// before it can end. Returns when that is on disk. [`RunHandle::update`] with the same options is the
+    /// same update then, and gives its answer; in a run that was open already it makes it.
+    ///
+    /// A run that has had an update of this id is the one, whatever the policies say.
+    ///
+    /// # Errors
+    /// As [`Host::start`], and [`StartError::Invalid`] if the update has no id.
+    pub async fn start_with_update(
+        &self,
+        options: StartOptions,
+        update: &UpdateOptions,
+    ) -> Result<RunHandle, StartError> {
+        let Some(id) = update.update_id.clone() else {
+            let reason = "an update that comes with a start needs an id".into();
+            return Err(StartError::Invalid { reason });
+        };
+        let current = self.run(&options.workflow_id, None);
+        match current.poll_update(&id, UpdateStage::Admitted, None).await {
+            Ok(Some(known)) => return Ok(self.run(&options.workflow_id, Some(&known.run_id))),
+            Ok(None) | Err(MessageError::Host(Error::NotFound { .. })) => {}
+            Err(MessageError::Host(error)) => return Err(error.into()),
+            // What has become of it is told to whoever asks.
+            Err(_) => return Ok(current),
+        }
+        let update = Update {
+            id,
+            name: update.name.clone(),
+            arguments: update.arguments.clone(),
+            header: update.header.clone(),
+            identity: update.identity.clone(),
+        };
+        start_with(&self.inner, options, Some(Companion::Update(update))).await
+    }
+
     /// Sends a message to the open run of a workflow id, or starts a run with it: the message is
     /// recorded with the start, before the run's first workflow task. Returns when it is on disk.
     ///
@@ -137,19 +175,30 @@ impl Host {
         options: StartOptions,
         signal: Signal,
     ) -> Result<RunHandle, StartError> {
-        start_with(&self.inner, options, Some(signal)).await
+        start_with(&self.inner, options, Some(Companion::Signal(signal))).await
     }
+}
+
+/// What is recorded together with the start of a run.
+#[derive(Debug, Clone)]
+pub(crate) enum Companion {
+    Signal(Signal),
+    Update(Update),
 }
 
 /// As [`Host::start`] or, with a message, [`Host::signal_with_start`].
 pub(crate) async fn start_with(
     inner: &Arc<Inner>,
     options: StartOptions,
-    signal: Option<Signal>,
+    companion: Option<Companion>,
 ) -> Result<RunHandle, StartError> {
-    if let Some(signal) = &signal {
-        inner.check_size("the arguments", &signal.arguments)?;
-        inner.check_header(&signal.header)?;
+    let brought = companion.as_ref().map(|companion| match companion {
+        Companion::Signal(signal) => (&signal.arguments, &signal.header),
+        Companion::Update(update) => (&update.arguments, &update.header),
+    });
+    if let Some((arguments, header)) = brought {
+        inner.check_size("the arguments", arguments)?;
+        inner.check_header(header)?;
     }
     let digest = checked(inner, &options)?;
     let handle = |run_id: &str| {
@@ -161,7 +210,7 @@ pub(crate) async fn start_with(
             // It may have been removed since it was found.
             let _settled = inner.components.settled().await;
             inner.components.get(inner, digest)?;
-            inner.begin_run(options.clone(), digest, None, signal.clone())
+            inner.begin_run(options.clone(), digest, None, companion.clone())
         };
         let open = match begun {
             Ok(Begun::Ended(run_id)) => return Ok(handle(&run_id)),
@@ -183,19 +232,19 @@ pub(crate) async fn start_with(
             Err(error) => return Err(error),
         };
         // If it ends meanwhile, the next try finds that.
-        let over = match (options.id_conflict, &signal) {
+        let over = match (options.id_conflict, &companion) {
             (IdConflictPolicy::TerminateExisting, _) => {
                 open.terminate(TERMINATED, &options.identity).await
             }
-            (_, Some(signal)) => {
+            (_, Some(Companion::Signal(signal))) => {
                 let sent = open.signal(signal.clone()).await;
                 if sent.is_ok() {
                     return Ok(open);
                 }
                 sent
             }
-            (IdConflictPolicy::UseExisting, None) => return Ok(open),
-            (IdConflictPolicy::Fail, None) => {
+            (IdConflictPolicy::UseExisting, _) => return Ok(open),
+            (IdConflictPolicy::Fail, _) => {
                 return Err(StartError::AlreadyStarted {
                     workflow_id: open.workflow_id().into(),
                     run_id: open.run_id().unwrap_or_default().into(),

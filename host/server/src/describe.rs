@@ -2,6 +2,8 @@
 //!
 //! What the API has no place for is in one entry of the memo, beside those that the run was given.
 
+mod children;
+
 use crate::{
     beyond,
     door::Door,
@@ -39,7 +41,13 @@ pub(crate) async fn describe(
     // The same run, also if another has followed it by now.
     let exact = door.host.run(run.workflow_id(), Some(&described.run_id));
     let start = exact.started().await.map_err(status::of)?;
+    // Only the history tells of them.
+    let children = match described.status {
+        RunStatus::Running => children::pending(exact.history().await.map_err(status::of)?),
+        _ => Vec::new(),
+    };
     Ok(DescribeWorkflowExecutionResponse {
+        pending_children: children,
         execution_config: Some(config(&start)),
         pending_activities: described
             .activities

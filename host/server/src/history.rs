@@ -21,6 +21,7 @@ use crate::{
 };
 use events::Projection;
 use prost::Message as _;
+pub(crate) use relatives::close_policy;
 pub(crate) use run::retry_policy;
 use sandglass::RunHandle;
 use sandglass_engine::{EventId, HistoryEvent as Event, Status as RunStatus};

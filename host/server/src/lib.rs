@@ -29,6 +29,7 @@ mod history;
 mod http;
 mod keys;
 mod listen;
+mod multi;
 mod named;
 mod operate;
 mod payload;

@@ -2,9 +2,9 @@
 //! and for which namespace, the size of what came, and the end of each call is logged.
 
 use crate::{
-    access::Access, activities, bounds, control, describe, front::Front, history, operate, poll,
-    proto::generated::workflow::workflow_service_server::WorkflowService, proto::service, query,
-    start, system, update, visibility, workers,
+    access::Access, activities, bounds, control, describe, front::Front, history, multi, operate,
+    poll, proto::generated::workflow::workflow_service_server::WorkflowService, proto::service,
+    query, start, system, update, visibility, workers,
 };
 use prost::Message as _;
 use tonic::{Request, Response, Status};
@@ -106,6 +106,8 @@ calls! {
     namespace payloads query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse: query::query;
     namespace payloads update_workflow_execution(UpdateWorkflowExecutionRequest)
         -> UpdateWorkflowExecutionResponse: update::update;
+    namespace payloads execute_multi_operation(ExecuteMultiOperationRequest)
+        -> ExecuteMultiOperationResponse: multi::execute;
     namespace small poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest)
         -> PollWorkflowExecutionUpdateResponse: update::poll;
     namespace small list_workflow_executions(ListWorkflowExecutionsRequest)

@@ -31,6 +31,7 @@ pub(crate) const WORKFLOW: &[(&str, Needs)] = &[
     ("DescribeTaskQueue", Read),
     ("DescribeWorker", Read),
     ("DescribeWorkflowExecution", Read),
+    ("ExecuteMultiOperation", Write),
     ("GetClusterInfo", Name),
     ("GetSystemInfo", Name),
     ("GetWorkflowExecutionHistory", Read),

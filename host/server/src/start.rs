@@ -25,17 +25,32 @@ pub(crate) async fn start(
     door: &Door,
     request: StartWorkflowExecutionRequest,
 ) -> Result<StartWorkflowExecutionResponse, Status> {
-    let request = with_id(request)?;
-    let options = options(door, request, IdConflictPolicy::Fail)?;
-    let request_id = options.request_id.clone();
-    let conflict = options.id_reuse;
+    let options = options_of(door, request)?;
+    let (request_id, reuse) = (options.request_id.clone(), options.id_reuse);
     let run = match door.host.start(options).await {
         Ok(run) => run,
-        Err(error) => return Err(refused(door, error, conflict).await),
+        Err(error) => return Err(refused(door, error, reuse).await),
     };
-    let begun = Begun::of(&run).await?;
+    begun(door, &run, request_id.as_deref()).await
+}
+
+/// What a request to start a run asks for.
+pub(crate) fn options_of(
+    door: &Door,
+    request: StartWorkflowExecutionRequest,
+) -> Result<StartOptions, Status> {
+    options(door, with_id(request)?, IdConflictPolicy::Fail)
+}
+
+/// The answer to a request that was given this run.
+pub(crate) async fn begun(
+    door: &Door,
+    run: &RunHandle,
+    request_id: Option<&str>,
+) -> Result<StartWorkflowExecutionResponse, Status> {
+    let begun = Begun::of(run).await?;
     Ok(StartWorkflowExecutionResponse {
-        started: begun.is_by(request_id.as_deref()),
+        started: begun.is_by(request_id),
         status: begun.status.into(),
         link: Some(link_to_start(door, &begun)),
         first_execution_run_id: begun.start.first_run_id().to_owned(),
@@ -257,7 +272,7 @@ fn link_to_start(door: &Door, begun: &Begun) -> Link {
 }
 
 /// The status of a start that was refused, with the run that stands in its way.
-async fn refused(door: &Door, error: StartError, reuse: IdReusePolicy) -> Status {
+pub(crate) async fn refused(door: &Door, error: StartError, reuse: IdReusePolicy) -> Status {
     let (workflow_id, run_id, message) = match error {
         StartError::AlreadyStarted {
             workflow_id,

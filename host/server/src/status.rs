@@ -3,7 +3,8 @@
 use crate::{
     failure,
     proto::{
-        Any, details,
+        Any,
+        details::{self, multi_operation_execution_failure::OperationStatus},
         enums::{ResourceExhaustedCause, ResourceExhaustedScope},
         rpc,
     },
@@ -104,6 +105,33 @@ fn query_failed(failure: Failure, namespace: &str) -> Status {
         "QueryFailedFailure",
         &detail,
     )
+}
+
+/// The status of a call of two operations of which the one at this place was refused: neither is
+/// done.
+pub(crate) fn of_operation(place: usize, refused: &Status) -> Status {
+    let known = rpc::Status::decode(refused.details()).unwrap_or_default();
+    let own = OperationStatus {
+        code: refused.code().into(),
+        message: refused.message().into(),
+        details: known.details,
+    };
+    let aborted = OperationStatus {
+        code: Code::Aborted.into(),
+        message: "Operation was aborted.".into(),
+        details: vec![Any {
+            type_url: "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted"
+                .into(),
+            value: Vec::new(),
+        }],
+    };
+    let mut statuses = vec![aborted; 2];
+    statuses[place] = own;
+    let detail = details::MultiOperationExecutionFailure { statuses };
+    // Why is in the detail.
+    let message = "Update-with-Start could not be executed.";
+    let name = "MultiOperationExecutionFailure";
+    with_detail(refused.code(), message, name, &detail)
 }
 
 /// The status of a host's error at a request for the current run of a chain.

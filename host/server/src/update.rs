@@ -17,7 +17,7 @@ use crate::{
     },
     status,
 };
-use sandglass::{MessageError, RunHandle, UpdateOptions, UpdateStage};
+use sandglass::{Error, MessageError, RunHandle, UpdateOptions, UpdateStage};
 use sandglass_engine::{Failure, Payload};
 use tonic::Status;
 
@@ -25,12 +25,15 @@ pub(crate) async fn update(
     door: &Door,
     request: UpdateWorkflowExecutionRequest,
 ) -> Result<UpdateWorkflowExecutionResponse, Status> {
-    let workflow_id = request
-        .workflow_execution
-        .clone()
-        .unwrap_or_default()
-        .workflow_id;
-    let run = door.run(request.workflow_execution, &request.first_execution_run_id)?;
+    let execution = request.workflow_execution.clone();
+    let run = door.run(execution, &request.first_execution_run_id)?;
+    let options = options_of(request)?;
+    let answered = answer(door, &run, options).await;
+    answered.map_err(|error| status::of_message(error, &door.namespace))
+}
+
+/// What a request for an update asks for. It has an id: asked for again, it must be the same one.
+pub(crate) fn options_of(request: UpdateWorkflowExecutionRequest) -> Result<UpdateOptions, Status> {
     let asked = request.request.unwrap_or_default();
     let (meta, input) = (
         asked.meta.unwrap_or_default(),
@@ -39,8 +42,6 @@ pub(crate) async fn update(
     if input.name.is_empty() {
         return Err(status::invalid("update name is not set"));
     }
-    let stage = stage_of(request.wait_policy, UpdateStage::Accepted);
-    // Asked for again below, it must be the same update.
     let update_id = match meta.update_id {
         none if none.is_empty() => bounds::new_id()?,
         given => given,
@@ -50,15 +51,24 @@ pub(crate) async fn update(
         ("UpdateId", &update_id),
         ("Identity", &meta.identity),
     ])?;
-    let options = UpdateOptions {
+    Ok(UpdateOptions {
         name: input.name,
         arguments: payload::list(input.args),
         header: payload::header(input.header),
-        update_id: Some(update_id.clone()),
+        update_id: Some(update_id),
         identity: meta.identity,
-        wait_for: stage,
+        wait_for: stage_of(request.wait_policy, UpdateStage::Accepted),
         timeout: Some(LONG_POLL),
-    };
+    })
+}
+
+/// Makes an update, and waits for as long as a call may take until it has come as far as is asked.
+pub(crate) async fn answer(
+    door: &Door,
+    run: &RunHandle,
+    options: UpdateOptions,
+) -> Result<UpdateWorkflowExecutionResponse, MessageError> {
+    let (stage, update_id) = (options.wait_for, options.update_id.clone());
     let asked = door.poll(run.update(options.clone())).await;
     let found = match asked.unwrap_or(Err(MessageError::DeadlineExceeded(0))) {
         Err(MessageError::DeadlineExceeded(_)) if stage > UpdateStage::Admitted => {
@@ -78,12 +88,14 @@ pub(crate) async fn update(
             (response.stage, outcome, response.run_id, response.update_id)
         }
         Err(MessageError::Failed(failure)) => {
-            let run_id = current_run_id(&run).await?;
+            let run_id = current_run_id(run).await?;
             let outcome = Some(to_outcome(Err(failure), &door.namespace));
+            let update_id = update_id.unwrap_or_default();
             (UpdateStage::Completed, outcome, run_id, update_id)
         }
-        Err(error) => return Err(status::of_message(error, &door.namespace)),
+        Err(error) => return Err(error),
     };
+    let workflow_id = run.workflow_id().to_owned();
     Ok(UpdateWorkflowExecutionResponse {
         update_ref: Some(reference(workflow_id, run_id, update_id)),
         outcome,
@@ -92,10 +104,10 @@ pub(crate) async fn update(
     })
 }
 
-async fn current_run_id(run: &RunHandle) -> Result<String, Status> {
+async fn current_run_id(run: &RunHandle) -> Result<String, Error> {
     match run.run_id() {
         Some(run_id) => Ok(run_id.to_owned()),
-        None => Ok(run.describe().await.map_err(status::of)?.run_id),
+        None => Ok(run.describe().await?.run_id),
     }
 }
 

@@ -136,7 +136,7 @@ fn a_certificate_has_the_roles_that_it_is_given() {
         text + &errors
     };
     let (looked, changed, deployed) = ("0\n", "no component serves", "is not in the store");
-    let needs = |role: &str| format!("needs the role {role} in namespace \"default\"");
+    let needs = |role: &str| format!("needs the role {role}; the certificate");
     for (name, own, expected) in [
         ("looks", &look[..], looked),
         ("looks", &change, &needs("write")),

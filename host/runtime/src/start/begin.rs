@@ -1,6 +1,6 @@
 //! Making a run: under the lock that keeps a workflow id to one open run.
 
-use super::{StartOptions, fill_random, random_id};
+use super::{Companion, StartOptions, fill_random, random_id};
 use crate::{
     cell::{Delivery, Head, Letter, Mail, Phase, Posted, RunCell},
     clock::lock,
@@ -10,7 +10,7 @@ use crate::{
 };
 use sandglass_engine::{
     Chain, CronSchedule, Digest, EventId, IdReusePolicy, Input, Limits, Millis, Origin, RunSummary,
-    Signal, Start, Timestamp,
+    Start, Timestamp,
 };
 use sandglass_store::{RunRow, RunStatus};
 use std::{collections::BTreeSet, sync::Arc};
@@ -24,15 +24,31 @@ pub(crate) enum Begun {
     Ended(String),
 }
 
+impl Companion {
+    fn into_mail(self, at: Timestamp) -> Mail {
+        Mail {
+            at,
+            letter: match self {
+                Self::Signal(signal) => Letter::Input(Input::Signaled(signal)),
+                Self::Update(update) => Letter::Update(Box::new(update), None),
+            },
+            ack: None,
+            buffered: false,
+            joined: true,
+            settles: None,
+        }
+    }
+}
+
 impl Inner {
     /// Starts a run, unless the same request has started one; `parent` starts it as a child, and
-    /// `signal` is recorded with its start.
+    /// `companion` is recorded with its start.
     pub(crate) fn begin_run(
         &self,
         options: StartOptions,
         digest: Digest,
         parent: Option<Origin>,
-        signal: Option<Signal>,
+        companion: Option<Companion>,
     ) -> Result<Begun, StartError> {
         if self.is_stopping() {
             return Err(Error::ShutDown.into());
@@ -66,10 +82,7 @@ impl Inner {
         let cell = Arc::new(RunCell::new(head, start.request_id.clone(), Phase::Idle));
         let workflow_id = start.workflow_id.clone();
         let start = Mail::input(now, Input::Started(Box::new(start)), Some(sender));
-        let signal = signal.map(|signal| Mail {
-            joined: true,
-            ..Mail::input(now, Input::Signaled(signal), None)
-        });
+        let companion = companion.map(|companion| companion.into_mail(now));
         let mut runs = lock(&self.runs);
         if self.is_stopping() {
             return Err(Error::ShutDown.into());
@@ -85,7 +98,7 @@ impl Inner {
         runs.by_workflow_id.insert(workflow_id, Arc::clone(&cell));
         runs.by_key.insert(cell.key, Arc::clone(&cell));
         // While nobody else can find the run, so that its start is the first that it gets.
-        let posted = cell.lock().post([start].into_iter().chain(signal));
+        let posted = cell.lock().post([start].into_iter().chain(companion));
         if posted == Posted::Queue {
             self.enqueue(Arc::clone(&cell));
         }

@@ -1,7 +1,10 @@
 //! Updates, where what is known of one changes while somebody asks.
 
 use super::support::*;
-use sandglass::{Host, ResetOptions, UpdateOptions, UpdateResponse, UpdateStage, engine::*};
+use sandglass::{
+    Host, ResetOptions, StartError, StartOptions, UpdateOptions, UpdateResponse, UpdateStage,
+    engine::*,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Answers its update when it is signaled.
@@ -106,4 +109,43 @@ async fn r17_an_update_goes_with_a_reset() {
     let answered = ask(&host, UpdateStage::Completed).await.unwrap();
     assert_eq!(answered.outcome, Some(Ok(Payload::json("7"))));
     assert_eq!(Some(answered.run_id.as_str()), run.run_id());
+}
+
+/// The code has it before it can end, whichever way the start is asked for again.
+#[tokio::test]
+async fn an_update_that_comes_with_a_start_is_recorded_with_it() {
+    let world = World::new();
+    let script = script(|| {
+        |event: &GuestEvent, calls: &mut Calls<'_>| match event {
+            GuestEvent::UpdateRequested(update) => {
+                let (id, outcome) = (update.id.clone(), Ok(Payload::json("7")));
+                calls.command(Command::CompleteUpdate { id, outcome });
+            }
+            GuestEvent::Initialize { .. } => calls.complete("\"at once\""),
+            other => calls.end_with(other),
+        }
+    });
+    let host = world.host(&script).build().await.unwrap();
+    let options = StartOptions::new("main", "w");
+    let update = UpdateOptions::new("change").id("u");
+    let run = host.start_with_update(options.clone(), &update).await;
+    let run = run.unwrap();
+    let answered = run.update(update.clone()).await.unwrap();
+    assert_eq!(answered.outcome, Some(Ok(Payload::json("7"))));
+    assert_eq!(json_result(&run).await, "\"at once\"");
+    assert_eq!(shape_of(&run).await, "WES,T,UA,UC,WC");
+
+    // The same update, though the run has ended; another one has a run of its own.
+    let same = host.start_with_update(options.clone(), &update).await;
+    assert_eq!(same.unwrap().run_id(), run.run_id());
+    let other = UpdateOptions::new("change").id("v");
+    let next = host.start_with_update(options.clone(), &other).await;
+    let next = next.unwrap();
+    assert_ne!(next.run_id(), run.run_id());
+    let answered = next.update(other).await.unwrap();
+    assert_eq!(Some(&*answered.run_id), next.run_id());
+    let nameless = UpdateOptions::new("change");
+    let refused = host.start_with_update(options, &nameless).await;
+    let refused = refused.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::Invalid { .. }), "{refused}");
 }

@@ -39,6 +39,15 @@ use sandglass_engine::{
     ParentClosePolicy, StartChildFailedCause, Target,
 };
 
+/// What becomes of a child when its parent ends, as it goes.
+pub(crate) fn close_policy(policy: ParentClosePolicy) -> ProtoClosePolicy {
+    match policy {
+        ParentClosePolicy::Terminate => ProtoClosePolicy::Terminate,
+        ParentClosePolicy::RequestCancel => ProtoClosePolicy::RequestCancel,
+        ParentClosePolicy::Abandon => ProtoClosePolicy::Abandon,
+    }
+}
+
 fn initiated(
     projection: &Projection<'_>,
     workflow_id: String,
@@ -56,12 +65,7 @@ fn initiated(
         workflow_execution_timeout: time::limit(call.execution_timeout),
         workflow_run_timeout: time::limit(call.run_timeout),
         workflow_task_timeout: time::limit(Some(super::run::TASK_TIMEOUT)),
-        parent_close_policy: match call.parent_close_policy {
-            ParentClosePolicy::Terminate => ProtoClosePolicy::Terminate,
-            ParentClosePolicy::RequestCancel => ProtoClosePolicy::RequestCancel,
-            ParentClosePolicy::Abandon => ProtoClosePolicy::Abandon,
-        }
-        .into(),
+        parent_close_policy: close_policy(call.parent_close_policy).into(),
         workflow_task_completed_event_id: event_id(task),
         workflow_id_reuse_policy: match call.id_reuse {
             IdReusePolicy::AllowDuplicate => WorkflowIdReusePolicy::AllowDuplicate,
