@@ -58,7 +58,12 @@ impl Server {
 
     /// Starts a server with the configuration that this folder has.
     pub fn spawn(dir: TempDir, listen: &str) -> Self {
-        let mut process = sandglass()
+        Self::spawn_by(sandglass(), dir, listen)
+    }
+
+    /// As [`Server::spawn`], by a command that has no arguments of the program's yet.
+    pub fn spawn_by(mut program: Command, dir: TempDir, listen: &str) -> Self {
+        let mut process = program
             .args(["server", "--output", "json", "--config"])
             .arg(dir.path().join("sandglass.toml"))
             // The command line goes before the file.

@@ -43,25 +43,33 @@ pub fn server(args: &ServerArgs, form: OutputForm) -> Outcome {
         .enable_all()
         .build()
         .or_host()?;
-    raise_open_files();
     let outcome = runtime.block_on(serve(settings, form));
     // What does not stop must not keep the process; the next host finds it as after a crash.
     runtime.shutdown_background();
     outcome
 }
 
-/// Takes all the open files that this process may have: each connection is one.
-fn raise_open_files() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) if files < OPEN_FILES => output::note(&format!(
-            "warning: this process may have {files} open files, and each connection is one: raise \
-             the hard limit (ulimit -Hn) to {OPEN_FILES} for thousands of workers"
-        )),
-        Ok(_) => {}
-        Err(error) => output::note(&format!(
-            "warning: the limit of open files is as it was: {error}"
-        )),
+/// Takes all the open files that this process may have: each connection is one. How many of them
+/// each of the two ports may have; a quarter is left for stores, components and activities.
+fn connections() -> usize {
+    let files = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => files,
+        Err(error) => {
+            output::note(&format!(
+                "warning: the limit of open files is as it was: {error}"
+            ));
+            rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(OPEN_FILES, |(soft, _)| soft)
+        }
+    };
+    let connections = usize::try_from(files / 8 * 3).unwrap_or(usize::MAX);
+    if files < OPEN_FILES {
+        output::note(&format!(
+            "warning: this process may have {files} open files, and each connection is one: each \
+             port takes {connections} at a time; raise the hard limit (ulimit -Hn) to {OPEN_FILES} \
+             for thousands of workers"
+        ));
     }
+    connections
 }
 
 /// Without asking anybody who they are the server is for this machine only.
@@ -182,6 +190,7 @@ async fn answer(
         keys: settings.keys,
         certificates: settings.certificates,
         tls: settings.tls,
+        connections: connections(),
     };
     let server = Server::bind(hosts.clone(), listened).await.or_host()?;
     load(&server, &settings.namespaces).await?;

@@ -128,8 +128,8 @@ impl Host {
 
     /// Finds the run that an update of a workflow id is for, or starts a run with it: the update is
     /// recorded with the start, before the run's first workflow task, so that the code has it
-    /// before it can end. Returns when that is on disk. [`RunHandle::update`] with the same options is the
-    /// same update then, and gives its answer; in a run that was open already it makes it.
+    /// before it can end. Returns when that is on disk. [`RunHandle::update`] with the same options
+    /// is the same update then, and gives its answer; in a run that was open already it makes it.
     ///
     /// A run that has had an update of this id is the one, whatever the policies say.
     ///
@@ -186,17 +186,23 @@ pub(crate) enum Companion {
     Update(Update),
 }
 
+impl Companion {
+    /// Its arguments and headers.
+    fn brings(&self) -> (&[Payload], &[(String, Payload)]) {
+        match self {
+            Self::Signal(signal) => (&signal.arguments, &signal.header),
+            Self::Update(update) => (&update.arguments, &update.header),
+        }
+    }
+}
+
 /// As [`Host::start`] or, with a message, [`Host::signal_with_start`].
 pub(crate) async fn start_with(
     inner: &Arc<Inner>,
     options: StartOptions,
     companion: Option<Companion>,
 ) -> Result<RunHandle, StartError> {
-    let brought = companion.as_ref().map(|companion| match companion {
-        Companion::Signal(signal) => (&signal.arguments, &signal.header),
-        Companion::Update(update) => (&update.arguments, &update.header),
-    });
-    if let Some((arguments, header)) = brought {
+    if let Some((arguments, header)) = companion.as_ref().map(Companion::brings) {
         inner.check_size("the arguments", arguments)?;
         inner.check_header(header)?;
     }

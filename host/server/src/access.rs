@@ -2,6 +2,7 @@
 //! its head; which namespace it is for, from the message.
 
 use crate::{
+    body::Held,
     certificate::Shown,
     keys::{Caller, Callers},
     named,
@@ -49,6 +50,11 @@ impl Access {
             needs,
             ..self.clone()
         }
+    }
+
+    /// What all bodies of the caller hold that are being read, if callers are told apart.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.caller.held()
     }
 
     /// Whether the caller has any role in a namespace.

@@ -1,7 +1,7 @@
 //! The bodies of requests while they are read: how many bytes all of them hold together, and how
 //! long one may take. And what is said of one that is no message.
 
-use crate::status;
+use crate::{access::Access, status};
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::Request,
@@ -23,6 +23,9 @@ use tonic::{Code, Status};
 /// Bytes of all bodies that are being read.
 const TOGETHER: usize = 256 << 20;
 
+/// Bytes of those of one caller, where callers are told apart: others have the rest.
+const OF_ONE: usize = TOGETHER / 2;
+
 /// How long a body may take.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -34,14 +37,17 @@ pub(crate) type Held = Arc<AtomicUsize>;
 
 /// What one body has of them.
 pub(crate) struct Share {
-    held: Held,
+    all: Held,
+    /// What all bodies of its caller have.
+    of_one: Option<Held>,
     own: usize,
 }
 
 impl Share {
-    pub(crate) fn new(held: &Held) -> Self {
+    pub(crate) fn new(all: &Held, of_one: Option<&Held>) -> Self {
         Self {
-            held: Arc::clone(held),
+            all: Arc::clone(all),
+            of_one: of_one.cloned(),
             own: 0,
         }
     }
@@ -50,7 +56,9 @@ impl Share {
     /// There are too many bytes.
     pub(crate) fn take(&mut self, length: usize) -> Result<(), Status> {
         self.own += length;
-        match self.held.fetch_add(length, Ordering::Relaxed) + length > TOGETHER {
+        let add = |held: &Held| held.fetch_add(length, Ordering::Relaxed) + length;
+        let (all, of_one) = (add(&self.all), self.of_one.as_ref().map_or(0, add));
+        match all > TOGETHER || of_one > OF_ONE {
             true => Err(status::exhausted(
                 "too many large requests at the same time",
             )),
@@ -61,7 +69,9 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.held.fetch_sub(self.own, Ordering::Relaxed);
+        for held in self.of_one.iter().chain([&self.all]) {
+            held.fetch_sub(self.own, Ordering::Relaxed);
+        }
     }
 }
 
@@ -138,11 +148,13 @@ fn too_large(status: &Status) -> Status {
 
 /// Bounds what is read of a request.
 pub(crate) fn bound(held: &Held, request: Request) -> Request {
-    let within = match request.uri().path().ends_with("/PushComponent") {
+    let path = request.uri().path();
+    let within = match path.ends_with("/PushComponent") || path.ends_with("/Upgrade") {
         true => COMPONENT_WITHIN,
         false => WITHIN,
     };
-    let share = Share::new(held);
+    let access = request.extensions().get::<Access>();
+    let share = Share::new(held, access.and_then(Access::held));
     request.map(|body| {
         Body::new(Bounded {
             body,
@@ -151,4 +163,26 @@ pub(crate) fn bound(held: &Held, request: Request) -> Request {
             late: None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_what_is_there_for_others() {
+        let (all, one, other) = (Held::default(), Held::default(), Held::default());
+        let mut large = Share::new(&all, Some(&one));
+        assert!(large.take(OF_ONE).is_ok());
+        assert!(Share::new(&all, Some(&one)).take(1).is_err());
+        let mut beside = Share::new(&all, Some(&other));
+        assert!(beside.take(OF_ONE).is_ok());
+        // Where nobody is told apart, all have it together.
+        assert!(Share::new(&all, None).take(1).is_err());
+        drop(large);
+        assert!(Share::new(&all, Some(&one)).take(OF_ONE).is_ok());
+        drop(beside);
+        let held = [all, one, other].map(|held| held.load(Ordering::Relaxed));
+        assert_eq!(held, [0; 3]);
+    }
 }

@@ -1,6 +1,10 @@
 //! The workflow components of a running server, for the HTTP API and the command line.
 
-use crate::{door::Door, status};
+use crate::{
+    body::{Held, Share},
+    door::Door,
+    status,
+};
 use sandglass::{ComponentInfo, Error, Inspection, UpgradeOptions, UpgradeReport};
 use sandglass_engine::Digest;
 use serde_json::{Map, Value, json};
@@ -8,7 +12,7 @@ use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
 };
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 /// Most bytes of a component; the sandbox takes no larger ones.
@@ -27,6 +31,20 @@ const WAITING_MAX: usize = 8;
 pub(crate) struct Places {
     compiled: Semaphore,
     waiting: Semaphore,
+    /// Bytes of all of them. They are not those of requests that are being read: whatever is
+    /// pushed, other requests have the room that they had.
+    held: Held,
+}
+
+impl Places {
+    /// A place among those that wait, for a component of this length.
+    fn take(&self, length: usize) -> Result<(SemaphorePermit<'_>, Share), Status> {
+        let busy = || status::exhausted("other components are being pushed; try again");
+        let place = self.waiting.try_acquire().map_err(|_| busy())?;
+        let mut share = Share::new(&self.held, None);
+        share.take(length).map_err(|_| busy())?;
+        Ok((place, share))
+    }
 }
 
 impl Default for Places {
@@ -34,6 +52,7 @@ impl Default for Places {
         Self {
             compiled: Semaphore::new(PUSHES_MAX),
             waiting: Semaphore::new(PUSHES_MAX + WAITING_MAX),
+            held: Held::default(),
         }
     }
 }
@@ -87,7 +106,7 @@ pub(crate) async fn push(
     bytes: Vec<u8>,
 ) -> Result<Value, Status> {
     // Whoever has sent all of it waits for its turn; whoever sends slowly has none.
-    let _waiting = places.waiting.try_acquire().map_err(busy)?;
+    let _waiting = places.take(bytes.len())?;
     let _compiled = places.compiled.acquire().await.expect("nobody closes it");
     let (owned, queues) = (Arc::clone(door), task_queues.clone());
     let pushed = to_the_end(async move {
@@ -105,10 +124,6 @@ pub(crate) async fn push(
     }))
 }
 
-fn busy(_: TryAcquireError) -> Status {
-    status::exhausted("other components are being pushed; try again")
-}
-
 fn unusable(error: Error) -> Status {
     match error {
         Error::Component(reason) => status::invalid(reason),
@@ -124,7 +139,7 @@ pub(crate) async fn upgrade(
     options: UpgradeOptions,
     bytes: Vec<u8>,
 ) -> Result<UpgradeReport, Status> {
-    let _waiting = places.waiting.try_acquire().map_err(busy)?;
+    let _waiting = places.take(bytes.len())?;
     let _compiled = places.compiled.acquire().await.expect("nobody closes it");
     let host = door.host.clone();
     let upgraded = to_the_end(async move { host.upgrade_runs_to(bytes, options).await }).await?;
@@ -225,4 +240,24 @@ pub(crate) async fn remove(
         "disposition": if open_runs == 0 { "removed" } else { "unbound" },
         "open_runs": open_runs,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_that_wait_are_bounded_in_bytes_and_in_number() {
+        let places = Places::default();
+        let large = COMPONENT_BYTES_MAX;
+        let two = [places.take(large), places.take(large)];
+        assert!(two.iter().all(Result::is_ok));
+        let refused = places.take(1).map(drop).map_err(|status| status.code());
+        assert_eq!(refused, Err(tonic::Code::ResourceExhausted));
+        drop(two);
+        let all: Vec<_> = (0..PUSHES_MAX + WAITING_MAX)
+            .map(|_| places.take(1))
+            .collect();
+        assert!(all.iter().all(Result::is_ok) && places.take(1).is_err());
+    }
 }

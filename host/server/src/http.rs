@@ -46,6 +46,9 @@ use tonic::transport::server::Connected as _;
 /// How long a client may take for the head of a request, or keep a connection without one.
 const HEAD_MAX: Duration = Duration::from_secs(30);
 
+/// The same, where all places for connections but a few are taken.
+const SPARE_HEAD_MAX: Duration = Duration::from_secs(5);
+
 /// Most bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
@@ -109,6 +112,7 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
 async fn connection(stream: Connection, shared: Arc<Shared>) {
     let mut closing = shared.front.closing.clone();
     let peer = stream.connect_info();
+    let is_spare = stream.is_spare();
     let is_sending = Arc::new(AtomicBool::new(false));
     let stream = request::Patient::new(stream, Arc::clone(&is_sending));
     let busy = Arc::new(AtomicBool::new(false));
@@ -118,14 +122,15 @@ async fn connection(stream: Connection, shared: Arc<Shared>) {
         let peer = peer.clone();
         busy.store(true, Ordering::Release);
         async move {
-            let answer = answer(&shared, &peer, request).await;
+            let answer = answer(&shared, &peer, is_spare, request).await;
             busy.store(false, Ordering::Release);
             Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
+        .header_read_timeout(if is_spare { SPARE_HEAD_MAX } else { HEAD_MAX })
+        .keep_alive(!is_spare)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -152,9 +157,14 @@ async fn connection(stream: Connection, shared: Arc<Shared>) {
 }
 
 /// One request, from its head to its answer. Whatever it is, it gets one.
-async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    shared: &Shared,
+    peer: &Peer,
+    is_spare: bool,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let form = answer::Form::of(request.headers(), request.uri());
-    let answered = route(shared, peer, request, &form).await;
+    let answered = route(shared, peer, is_spare, request, &form).await;
     if let Err(refusal) = &answered {
         tracing::debug!(
             status = refusal.http.as_u16(),
@@ -169,6 +179,7 @@ async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Res
 async fn route(
     shared: &Shared,
     peer: &Peer,
+    is_spare: bool,
     request: Request<Incoming>,
     form: &answer::Form,
 ) -> Result<Answer, Refusal> {
@@ -178,6 +189,10 @@ async fn route(
         Found::Verbs(verbs) => return Err(Refusal::verb(&verbs)),
         Found::Nothing => return Err(Refusal::no_route(request.uri().path())),
     };
+    if is_spare && route.needs != Needs::Nothing {
+        let status = tonic::Status::unavailable("there are too many connections; try again");
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, status));
+    }
     let front = &shared.front;
     let access = match route.needs {
         Needs::Nothing => None,
@@ -189,7 +204,7 @@ async fn route(
             Some(Access::new(caller.inspect_err(refused)?, route.name, needs))
         }
     };
-    let asked = Asked::new(request, values, front)?;
+    let asked = Asked::new(request, values, front, access.as_ref())?;
     let Some(access) = access else {
         return match route.target {
             Target::Ours(Ours::Ready) => ready(front),

@@ -4,7 +4,7 @@
 //! Only digests of keys are kept, and no key is ever logged; what is logged is the name that it was
 //! given.
 
-use crate::{certificate::Shown, served::Needs};
+use crate::{body::Held, certificate::Shown, served::Needs};
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -104,12 +104,32 @@ pub(crate) struct Caller {
     /// How people call it.
     name: String,
     roles: Roles,
+    /// What all bodies of its requests hold that are being read.
+    held: Option<Held>,
 }
 
 impl Caller {
     fn new(kind: &str, name: &str, roles: Roles) -> Arc<Self> {
         let name = format!("{kind} {name:?}");
-        Arc::new(Self { name, roles })
+        let held = Some(Held::default());
+        Arc::new(Self { name, roles, held })
+    }
+
+    /// Everybody, where nobody is asked.
+    fn anybody() -> Arc<Self> {
+        let roles = Roles {
+            elsewhere: Some(Role::Admin),
+            ..Roles::default()
+        };
+        Arc::new(Self {
+            name: "anybody".into(),
+            roles,
+            held: None,
+        })
+    }
+
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -165,14 +185,7 @@ impl Callers {
         shown: Option<&Shown>,
     ) -> Result<Arc<Caller>, Status> {
         if self.are_all() {
-            let anybody = || {
-                let roles = Roles {
-                    elsewhere: Some(Role::Admin),
-                    ..Roles::default()
-                };
-                Caller::new("anybody", "", roles)
-            };
-            return Ok(Arc::clone(self.anybody.get_or_init(anybody)));
+            return Ok(Arc::clone(self.anybody.get_or_init(Caller::anybody)));
         }
         let needed = || Status::unauthenticated("an API key is needed: authorization: Bearer KEY");
         if let Some(header) = headers.get(AUTHORIZATION) {

@@ -21,8 +21,11 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
-/// Connections at the same time, for each listener.
-const CONNECTIONS: usize = 20_000;
+/// Connections at the same time, for each listener, if there may be as many open files.
+pub(crate) const CONNECTIONS: usize = 20_000;
+
+/// Places beside them, for those who ask whether the server is up when all others are taken.
+pub(crate) const SPARE: usize = 16;
 
 /// How long a new connection may take to agree on TLS, and then to begin to talk.
 const GREETING: Duration = Duration::from_secs(10);
@@ -48,15 +51,44 @@ pub(crate) struct Connection {
     peer: Peer,
     /// Bytes that have come, as long as the greeting is not complete, and when that is too late.
     greeting: Option<(usize, Pin<Box<Sleep>>)>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// A place among the connections.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// One that is there when there are no others.
+    is_spare: bool,
+}
+
+/// How many connections a listener has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) connections: usize,
+    pub(crate) spare: usize,
+}
+
+impl Room {
+    /// A place for each connection, as they come; others wait.
+    async fn next(own: &Arc<Semaphore>, spare: &Arc<Semaphore>) -> Option<Place> {
+        let (permit, is_spare) = tokio::select! {
+            biased;
+            permit = Arc::clone(own).acquire_owned() => (permit, false),
+            permit = Arc::clone(spare).acquire_owned() => (permit, true),
+        };
+        // Closed by nobody.
+        let _permit = permit.ok()?;
+        Some(Place { _permit, is_spare })
+    }
 }
 
 impl Connection {
-    async fn new(
-        stream: TcpStream,
-        tls: Option<&Tls>,
-        place: OwnedSemaphorePermit,
-    ) -> io::Result<Self> {
+    /// Whether there was no other place than one that is to be free again at once.
+    pub(crate) fn is_spare(&self) -> bool {
+        self.place.is_spare
+    }
+
+    async fn new(stream: TcpStream, tls: Option<&Tls>, place: Place) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let (io, peer) = match tls {
             None => (Io::Plain(stream), Peer::default()),
@@ -73,7 +105,7 @@ impl Connection {
             io,
             peer,
             greeting: Some((0, Box::pin(tokio::time::sleep(GREETING)))),
-            _place: place,
+            place,
         })
     }
 }
@@ -170,24 +202,29 @@ impl Stream for Incoming {
 }
 
 /// Accepts connections until nobody takes them any more.
-pub(crate) fn accept(listener: TcpListener, tls: Option<Tls>) -> Incoming {
+pub(crate) fn accept(listener: TcpListener, tls: Option<Tls>, room: Room) -> Incoming {
     let (ready, incoming) = mpsc::channel(READY);
     tokio::spawn(async move {
         tokio::select! {
             () = ready.closed() => {}
-            () = let_in(listener, tls, &ready) => {}
+            () = let_in(listener, tls, room, &ready) => {}
         }
     });
     Incoming(incoming)
 }
 
-async fn let_in(listener: TcpListener, tls: Option<Tls>, ready: &mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn let_in(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    room: Room,
+    ready: &mpsc::Sender<Connection>,
+) {
+    let own = Arc::new(Semaphore::new(room.connections));
+    let spare = Arc::new(Semaphore::new(room.spare));
     let tls = tls.map(Arc::new);
     let mut failing = false;
     loop {
-        // Closed by nobody.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Some(place) = Room::next(&own, &spare).await else {
             return;
         };
         let (stream, from) = match listener.accept().await {

@@ -6,7 +6,7 @@ use crate::{
     front::Front,
     http,
     keys::{ApiKey, Callers, ClientCertificate},
-    listen,
+    listen::{self, Room},
     proto::generated::{
         commands::commands_server::CommandsServer, health::health_server::HealthServer,
         operator::operator_service_server::OperatorServiceServer,
@@ -84,6 +84,8 @@ pub struct Settings {
     pub certificates: Vec<ClientCertificate>,
     /// TLS, of both ports.
     pub tls: Option<TlsSettings>,
+    /// Most connections of each port; more than 20,000 are not taken.
+    pub connections: usize,
 }
 
 /// A port that is listened on.
@@ -118,6 +120,7 @@ pub struct Server {
     http: Port,
     callers: Arc<Callers>,
     closing: watch::Sender<bool>,
+    connections: usize,
 }
 
 impl Server {
@@ -139,6 +142,7 @@ impl Server {
             http,
             callers: Arc::new(Callers::new(settings.keys, settings.certificates)),
             closing,
+            connections: settings.connections.clamp(1, listen::CONNECTIONS),
         })
     }
 
@@ -204,7 +208,12 @@ impl Server {
                 has_tls: self.http.tls.is_some(),
             },
         );
-        let http = http::serve(listen::accept(self.http.listener, self.http.tls), http);
+        let connections = self.connections;
+        let room = |spare| Room { connections, spare };
+        let http = http::serve(
+            listen::accept(self.http.listener, self.http.tls, room(listen::SPARE)),
+            http,
+        );
         let commands = CommandsServer::from_arc(Arc::clone(&self.front))
             .max_decoding_message_size(commands::REQUEST_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX);
@@ -239,7 +248,7 @@ impl Server {
             .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS))
             .add_routes(Routes::from(routes))
             .serve_with_incoming_shutdown(
-                listen::accept(self.grpc.listener, self.grpc.tls),
+                listen::accept(self.grpc.listener, self.grpc.tls, room(0)),
                 async move {
                     stop.await;
                     // Nobody may be left who listens.

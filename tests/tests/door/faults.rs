@@ -1,13 +1,15 @@
 //! Connections that say nothing, little, or what makes no sense.
 
-use super::wire::{SERVICE, Wire, field, framed, start};
+use super::wire::{SERVICE, Wire, field, framed, start, varint};
 use flate2::{Compression, write::GzEncoder};
 use sandglass_tests::Server;
-use std::{io::Write as _, time::Duration};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, time::Duration};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    task::JoinSet,
+    time::{Instant, timeout},
 };
 
 const INVALID_ARGUMENT: Option<u32> = Some(3);
@@ -233,4 +235,116 @@ fn garbage_harms_nobody_else() {
             .success()
     );
     server.stop();
+}
+
+/// Fields by their numbers: a time or a length of this many seconds.
+fn seconds(number: u32, seconds: i64) -> Vec<u8> {
+    field(
+        number,
+        &[&[8][..], &varint(seconds.cast_unsigned())].concat(),
+    )
+}
+
+/// A worker whose times nobody can read back spoils no list.
+#[tokio::test]
+async fn times_out_of_range_in_what_a_worker_tells_are_left_out() {
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    for (key, time) in [
+        ("fine", 1_700_000_000),
+        ("late", i64::MAX),
+        ("early", i64::MIN),
+    ] {
+        let poller = field(18, &seconds(2, time));
+        let worker = [
+            field(1, key.as_bytes()),
+            field(4, b"scenarios"),
+            seconds(9, time),
+            seconds(10, time),
+            seconds(11, time),
+            poller,
+        ];
+        let told = [field(1, b"default"), field(3, &worker.concat())].concat();
+        let answer = wire.call("RecordWorkerHeartbeat", &told).await;
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+    }
+    // As JSON a time is a text, which has years up to 9999.
+    let mut stream = TcpStream::connect(&server.http).await.unwrap();
+    let head = "GET /api/v1/namespaces/default/workers HTTP/1.1\r\nHost: localhost\r\n\
+                Connection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    for key in ["fine", "late", "early", "2023-11-14T22:13:20Z"] {
+        assert!(text.contains(key), "{key}: {text}");
+    }
+    server.end().await;
+}
+
+/// Large requests of one key that do not come to an end leave room for those of others.
+#[tokio::test]
+async fn slow_uploads_of_one_key_leave_room_for_others() {
+    let dir = TempDir::new().unwrap();
+    let keys = ["slow", "other"].map(|name| {
+        fs::write(dir.path().join(name), format!("key-of-{name}")).unwrap();
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(dir.path().join(name), private).unwrap();
+        format!("[[api-key]]\nname = \"{name}\"\nkey-file = \"{name}\"\nrole = \"write\"\n")
+    });
+    let server = Server::configured(dir, "127.0.0.1:0", &keys.concat());
+    // 15 of 16 MiB each, 300 MiB together.
+    let part = vec![b'x'; 15 << 20];
+    let path = format!("{SERVICE}/SignalWorkflowExecution");
+    let slow = [("authorization", "Bearer key-of-slow")];
+    let mut uploads = JoinSet::new();
+    for _ in 0..20 {
+        let (address, path, part) = (server.address.clone(), path.clone(), part.clone());
+        uploads.spawn(async move {
+            let wire = Wire::connect(&address).await;
+            wire.raw(&path, &slow, frame(0, 16 << 20, &part), false)
+                .await
+        });
+    }
+    // Half of all room is there for one: the rest of the uploads hear so, the first stay.
+    let refused = uploads.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(refused.status, RESOURCE_EXHAUSTED, "{refused:?}");
+    let wire = Wire::connect(&server.address).await;
+    let other = [("authorization", "Bearer key-of-other")];
+    for _ in 0..20 {
+        let asked = [field(1, b"default"), field(7, &part[..1 << 20])].concat();
+        let answer = wire.raw(&path, &other, framed(&asked), true).await.unwrap();
+        assert_eq!(answer.status, INVALID_ARGUMENT, "{answer:?}");
+    }
+    // Those that stayed are cut when their time is over, and their room is free again.
+    let mut cut = 0;
+    while let Some(answer) = uploads.join_next().await {
+        let answer = answer.unwrap().unwrap();
+        let late = answer.status == Some(4);
+        assert!(late || answer.status == RESOURCE_EXHAUSTED, "{answer:?}");
+        cut += usize::from(late);
+    }
+    assert!(cut >= 4, "{cut} were cut");
+    let answer = wire.raw(&path, &slow, framed(&part), true).await.unwrap();
+    assert_eq!(answer.status, INVALID_ARGUMENT, "{answer:?}");
+    server.end().await;
+}
+
+/// A poll that finds nothing is answered so, but not soon: each poll is a call. Temporal's server
+/// takes 51 to 58 s, and its clients give up after 70.
+#[tokio::test]
+async fn a_poll_that_finds_nothing_waits_for_most_of_a_minute() {
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    let began = Instant::now();
+    let poll = [field(1, b"default"), field(2, &field(1, b"scenarios"))].concat();
+    let answer = wire.call("PollActivityTaskQueue", &poll).await;
+    let waited = began.elapsed();
+    assert_eq!(
+        (answer.status, answer.bytes.len()),
+        (Some(0), 0),
+        "{answer:?}"
+    );
+    assert!(waited > Duration::from_secs(50), "it waited for {waited:?}");
+    server.end().await;
 }

@@ -159,6 +159,63 @@ fn a_certificate_has_the_roles_that_it_is_given() {
     server.stop();
 }
 
+/// What the command line is told of TLS decides whom it believes, and what it says itself.
+#[test]
+fn the_command_line_believes_whom_it_is_told_to() {
+    let dir = certified(&[("client", "client", "client")]);
+    let config = "store = \"store.db\"\n[tls]\ncertificate = \"localhost.pem\"\n\
+                  key = \"localhost.key\"\n";
+    let server = spawn(dir, config);
+    let by_name = server.address.clone();
+    let by_number = by_name.replace("localhost", "127.0.0.1");
+    let place = |name: &str| place(&server, name);
+    let (ca, own) = (place("ca.pem"), place("client.pem"));
+    let (other, missing) = (place("client.key"), place("missing.pem"));
+    let tried = |address: &str, options: &[&str]| {
+        let output = sandglass()
+            .args(["workflow", "count", "--address", address])
+            .args(options)
+            .output()
+            .unwrap();
+        let (text, errors) = texts(&output);
+        (output.status.code().unwrap(), text + &errors)
+    };
+    let (allowed, refused, wrong) = (0, 6, 2);
+    for (address, options, expected) in [
+        (&by_name, &["--tls-ca-path", &*ca][..], allowed),
+        // The certificate is for the name.
+        (&by_number, &["--tls-ca-path", &ca], refused),
+        (
+            &by_number,
+            &["--tls-ca-path", &ca, "--tls-server-name", "localhost"],
+            allowed,
+        ),
+        (
+            &by_name,
+            &["--tls-ca-path", &ca, "--tls-server-name", "other"],
+            refused,
+        ),
+        // No authority that this machine knows has signed it.
+        (&by_name, &["--tls"], refused),
+        (&by_name, &["--tls-ca-path", &own], refused),
+        (&by_number, &["--tls-disable-host-verification"], allowed),
+        (&by_name, &["--tls=false"], refused),
+        (&by_name, &["--tls=false", "--tls-ca-path", &ca], refused),
+        (&by_name, &[], refused),
+        (&by_name, &["--tls-ca-path", &missing], wrong),
+        (&by_name, &["--tls-cert-path", &own], wrong),
+        (
+            &by_name,
+            &["--tls-cert-path", &other, "--tls-key-path", &own],
+            wrong,
+        ),
+    ] {
+        let (code, said) = tried(address, options);
+        assert_eq!(code, expected, "{address} {options:?}: {said}");
+    }
+    server.stop();
+}
+
 /// In hexadecimal digits with colons, as `openssl x509 -fingerprint` has it.
 fn digest(bytes: &[u8]) -> String {
     let digest = ring_digest(bytes);

@@ -1,7 +1,12 @@
 //! Who may not: browsers' pages, whoever has no key, clients that are slow or too many.
 
 use super::wire::{Server, read};
-use std::io::{BufReader, Write as _};
+use sandglass_tests::{Patience, sandglass, with_scenarios};
+use serde_json::json;
+use std::{
+    io::{BufReader, Write as _},
+    process::Command,
+};
 
 /// A page of some site that a browser of this machine shows cannot drive the server.
 #[test]
@@ -153,6 +158,100 @@ fn clients_that_are_slow_harm_nobody_else() {
     assert!(fits && told.contains(&408), "{told:?}");
     server.get("/readyz").ok();
     // Those that have sent half a head do not hold it up when it stops.
+    server.stop();
+}
+
+/// Where every connection that there may be waits for something, whoever asks is told whether the
+/// server is up, and others that it is full; it is not, for the other port.
+#[test]
+fn a_port_that_is_full_tells_that_the_server_is_up() {
+    // Of its open files each port has 96.
+    let mut program = Command::new("sh");
+    let limited = "ulimit -n 256 && exec \"$0\" \"$@\"";
+    program.args(["-c", limited]).arg(sandglass().get_program());
+    let server = Server::spawned_by(program, |dir| with_scenarios(&["scenarios"], dir));
+    server.start("x", "a01");
+    let wait = "/api/v1/namespaces/default/workflows/x/history?waitNewEvent=true\
+                &historyEventFilterType=HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT";
+    let head = format!("GET {wait} HTTP/1.1\r\nHost: {}\r\n\r\n", server.http);
+    let polls: Vec<_> = (0..96)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let look = || server.get("/api/v1/namespaces/default/workflows");
+    // The last polls may still be on their way.
+    let patience = Patience::default();
+    while look().status == 200 {
+        patience.pause("there is a place left");
+    }
+    for _ in 0..40 {
+        assert_eq!(server.get("/healthz").ok()["status"], "up");
+        server.get("/readyz").ok();
+        let message = look().refused(503, 14);
+        assert_eq!(message, "there are too many connections; try again");
+    }
+    let (exit, count) = server.json(&["workflow", "count"]);
+    assert_eq!((exit, &count["count"]), (0, &1.into()));
+    drop(polls);
+    while look().status != 200 {
+        patience.pause("places are not free again");
+    }
+    server.stop();
+}
+
+/// What a request may bring is what the limits say, not what some other number does.
+#[test]
+fn a_document_may_be_as_long_as_the_limits_allow() {
+    let long = "x".repeat(6 << 20);
+    let start = |server: &Server| {
+        let path = "/api/v1/namespaces/default/workflows/long";
+        let body = json!({
+            "workflowType": { "name": "holder" },
+            "taskQueue": { "name": "scenarios" },
+            "input": [long],
+        });
+        server.post(path, body)
+    };
+    let server = Server::with_scenarios();
+    start(&server).refused(413, 8);
+    server.stop();
+    let server = Server::configured(|dir| {
+        with_scenarios(&["scenarios"], dir) + "[limits]\npayload-bytes = 8388608\n"
+    });
+    start(&server).ok();
+    server.stop();
+}
+
+/// A key that the configuration takes from the environment opens what it may, and nobody else's
+/// does; one that is not there is named.
+#[test]
+fn a_key_may_come_from_the_environment() {
+    let config =
+        "[[api-key]]\nname = \"env\"\nkey-env = \"THE_KEY_OF_THE_TEST\"\nrole = \"read\"\n";
+    let mut program = sandglass();
+    program.env("THE_KEY_OF_THE_TEST", "the-key-9b1e");
+    let server = Server::spawned_by(program, |_| config.into());
+    let count = |key: Option<&str>| {
+        let mut command = sandglass();
+        command.args(["workflow", "count", "--address", &server.address]);
+        // The client has its own, of another name.
+        key.map(|key| command.env("SANDGLASS_API_KEY", key));
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(count(Some("the-key-9b1e")), Some(0));
+    assert_eq!(count(Some("THE_KEY_OF_THE_TEST")), Some(2));
+    assert_eq!(count(None), Some(2));
+    let none = sandglass()
+        .args(["server", "--config"])
+        .arg(server.file("sandglass.toml"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(none.stderr).unwrap();
+    assert_eq!(none.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("THE_KEY_OF_THE_TEST"), "{errors}");
     server.stop();
 }
 

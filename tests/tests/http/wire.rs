@@ -3,11 +3,12 @@
 use sandglass_tests::{sandglass, with_scenarios};
 use serde_json::{Value, json};
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     ops::Deref,
     path::PathBuf,
-    process::Output,
+    process::{Command, Output},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -51,6 +52,18 @@ impl Server {
             dir,
             "127.0.0.1:0",
             &config,
+        ))
+    }
+
+    /// As [`Server::configured`], by this command.
+    pub(super) fn spawned_by(program: Command, config: impl FnOnce(&TempDir) -> String) -> Self {
+        let dir = TempDir::new().unwrap();
+        let config = format!("store = \"store.db\"\n{}", config(&dir));
+        fs::write(dir.path().join("sandglass.toml"), config).unwrap();
+        Self(sandglass_tests::Server::spawn_by(
+            program,
+            dir,
+            "127.0.0.1:0",
         ))
     }
 

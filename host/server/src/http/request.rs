@@ -1,6 +1,7 @@
 //! What comes: the fields that path, query and body give, within bounds of size and time.
 
 use crate::{
+    access::Access,
     body::Share,
     front::Front,
     http::{answer::Refusal, closed, json, routes::Values},
@@ -27,8 +28,18 @@ use tokio::{
 };
 use tonic::Status;
 
-/// Most bytes of a JSON document that comes.
+/// Most bytes of a JSON document that comes, if the limits of the hosts are small.
 const JSON_BYTES_MAX: usize = 4 << 20;
+
+/// What a document may have beside its payloads.
+const BESIDE_PAYLOADS: usize = 1 << 20;
+
+/// Most bytes of a JSON document that comes: one has room for as many bytes of payload as the hosts
+/// take in a request, and more, as base64 makes four bytes of three.
+fn json_bytes_max(payload_bytes: usize) -> usize {
+    let payloads = payload_bytes.saturating_mul(2);
+    JSON_BYTES_MAX.max(payloads.saturating_add(BESIDE_PAYLOADS))
+}
 
 /// How long a body may pause, and take in all.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -47,6 +58,7 @@ pub(crate) struct Asked {
     headers: HeaderMap,
     body: Incoming,
     share: Share,
+    json_bytes_max: usize,
     closing: watch::Receiver<bool>,
 }
 
@@ -55,6 +67,7 @@ impl Asked {
         request: Request<Incoming>,
         values: Values,
         front: &Front,
+        access: Option<&Access>,
     ) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         Ok(Self {
@@ -62,7 +75,8 @@ impl Asked {
             query: query(&head.uri)?,
             headers: head.headers,
             body,
-            share: Share::new(&front.held),
+            share: Share::new(&front.held, access.and_then(Access::held)),
+            json_bytes_max: json_bytes_max(front.payload_bytes()),
             closing: front.closing.clone(),
         })
     }
@@ -118,7 +132,8 @@ impl Asked {
 
     /// The body as a JSON object; without a body an empty one.
     async fn document(self) -> Result<Value, Refusal> {
-        let bytes = self.json(JSON_BYTES_MAX).await?;
+        let most = self.json_bytes_max;
+        let bytes = self.json(most).await?;
         if bytes.is_empty() {
             return Ok(Value::Object(serde_json::Map::new()));
         }
