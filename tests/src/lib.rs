@@ -17,5 +17,7 @@ pub use binary::{compiled, component, repository, sandglass};
 pub use host::{HandleUnderTest, HostUnderTest};
 pub use patience::{PATIENCE, Patience};
 pub use server::{Server, with_scenarios};
-pub use temporal::{DevServer, clients, javascript, script, script_with, temporal, texts};
+pub use temporal::{
+    DevServer, clients, javascript, python_toolchain, script, script_with, temporal, texts,
+};
 pub use world::{RunUnderTest, World, WorldBuilder};

@@ -16,6 +16,11 @@ pub fn clients() -> PathBuf {
     installed("scripts/temporal-clients.sh")
 }
 
+/// The folder of the toolchain for Python workflows, installed if it is not.
+pub fn python_toolchain() -> PathBuf {
+    installed("scripts/python-toolchain.sh")
+}
+
 /// The folder that a script has installed something in.
 pub(crate) fn installed(script: &str) -> PathBuf {
     let output = Command::new(repository().join(script))

@@ -300,3 +300,22 @@ fn what_is_printed_is_in_the_log_once() {
         );
     }
 }
+
+/// The same in Python: dicts and sets, dates, `random` and `uuid`, JSON, floating point.
+#[tokio::test]
+async fn nor_does_python_tell_them_apart() {
+    let all = [
+        "words {",
+        "set [",
+        "objects {",
+        "hash ",
+        "now 1970-01-01T00:16:40",
+        "clocks 1000.0 ",
+        "zone UTC ",
+        "random 0.",
+        "ids ",
+        "floats 7ff8000000000000 ",
+        "environment {} 42",
+    ];
+    gives_the_same("scenarios-python", &all).await;
+}

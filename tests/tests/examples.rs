@@ -7,7 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{repository, sandglass};
+use sandglass_tests::{python_toolchain, repository, sandglass};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -223,4 +223,10 @@ fn order_saga_prints_what_its_readme_says() {
 #[test]
 fn embed_prints_what_its_readme_says() {
     run_example("embed");
+}
+
+#[test]
+fn order_saga_in_python_prints_what_its_readme_says() {
+    python_toolchain();
+    run_example("order-saga-python");
 }

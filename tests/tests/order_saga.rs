@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{repository, sandglass};
+use sandglass_tests::{component, repository, sandglass};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Of the biggest order, 30 of 60 parcels are packed.
 const HALF_WAY: &str = "shop/parcels/1007-30.json";
 
-/// A shop with nothing done yet, and a store with nothing in it.
-struct Shop(TempDir);
+/// A shop with nothing done yet, and a store with nothing in it; and the workflow's component.
+struct Shop(TempDir, &'static str);
 
 impl Shop {
     fn open() -> Self {
@@ -40,7 +40,15 @@ impl Shop {
             "{}",
             String::from_utf8_lossy(&built.stderr)
         );
-        Self(folder)
+        Self(folder, "order-saga.wasm")
+    }
+
+    /// The same with the workflow in another language: its example, and the component that gives.
+    fn of(example: &str, workflows: &'static str) -> Self {
+        let Self(folder, _) = Self::open();
+        let bytes = component(&format!("examples/{example}"), workflows);
+        fs::write(folder.path().join(workflows), bytes).unwrap();
+        Self(folder, workflows)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -51,12 +59,8 @@ impl Shop {
     fn run(&self) -> Child {
         sandglass()
             .current_dir(self.0.path())
-            .args([
-                "run",
-                "order-saga.wasm",
-                "--activities",
-                "order-saga-activities.wasm",
-            ])
+            .args(["run", self.1])
+            .args(["--activities", "order-saga-activities.wasm"])
             .args([
                 "--input",
                 r#""orders.jsonl""#,
@@ -176,16 +180,26 @@ impl Random {
 
 #[test]
 fn twenty_kills_at_random_moments_change_no_effect() {
+    kill_at_random_moments(20, Shop::open);
+}
+
+#[test]
+fn nor_do_ten_of_the_workflow_in_python() {
+    let shop = || Shop::of("order-saga-python", "order-saga-python.wasm");
+    kill_at_random_moments(10, shop);
+}
+
+fn kill_at_random_moments(wanted: u32, open: impl Fn() -> Shop) {
     let mut random = Random::seeded();
     let (mut kills, mut at_work) = (0, 0);
-    while kills < 20 {
-        let shop = Shop::open();
+    while kills < wanted {
+        let shop = open();
         loop {
             let before = shop.effects();
             let mut child = shop.run();
             // The moment is what is random; nothing waits for a state here.
             std::thread::sleep(Duration::from_millis(random.below(1500)));
-            if kills < 20 && child.try_wait().unwrap().is_none() {
+            if kills < wanted && child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills += 1;

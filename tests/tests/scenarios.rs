@@ -22,6 +22,8 @@ mod local;
 mod messages;
 #[path = "scenarios/operators.rs"]
 mod operators;
+#[path = "scenarios/python.rs"]
+mod python;
 #[path = "scenarios/relatives.rs"]
 mod relatives;
 

@@ -11,6 +11,7 @@ blocking sleeps, and modules that were not imported when the component was built
 """
 
 import builtins
+import gc
 import io
 import linecache
 import os
@@ -160,12 +161,15 @@ class _NotBuiltIn:
 
 
 def _keep_sources() -> None:
-    """Reads the lines that tracebacks show, while there are files."""
+    """Reads the lines that tracebacks show, while there are files, and keeps what was imported."""
     library = os.path.dirname(os.__file__)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if file and not file.startswith(library):
             linecache.getlines(file)
+    # What is there now stays. Looking at it again would make each run's memory a copy of it.
+    gc.collect()
+    gc.freeze()
 
 
 def seal() -> None:

@@ -110,7 +110,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Task[Any]:
         """Runs a coroutine beside the others, in the scope that is current now."""
         if self._factory is None:
-            task = asyncio.Task(coro, loop=self, **kwargs)
+            from .run import Task
+
+            task = Task(coro, loop=self, **kwargs)
         else:
             task = self._factory(self, coro, **kwargs)
         self._run.tasks[task] = None

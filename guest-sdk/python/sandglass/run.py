@@ -22,7 +22,7 @@ from .loop import WorkflowLoop
 from .payload import encode
 from .wire import types
 
-__all__ = ["Operation", "Run", "Wait", "current", "current_scope", "run"]
+__all__ = ["Operation", "Run", "Task", "Wait", "current", "current_scope", "run"]
 
 ROOT = 0
 """The scope that the request for the run's cancellation cancels."""
@@ -42,6 +42,28 @@ def current_scope() -> int:
 def enter_scope(scope: int) -> None:
     """Makes a scope the current one of this task."""
     _scope.set(scope)
+
+
+class Task[T](asyncio.Task[T]):
+    """A task of the workflow. What cancels it from outside of a shield that it is in waits until it
+    has left that; what does so from inside, as a timeout there, does so at once."""
+
+    deferred = False
+    """Whether it is to be canceled when it leaves its shield."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Cancels what the task waits for."""
+        shield = run.shield_of(self.get_context().get(_scope, ROOT))
+        if shield is None or self.done() or run.is_within(current_scope(), shield):
+            return super().cancel(msg)
+        self.deferred = True
+        return True
+
+    def left_shield(self) -> None:
+        """The task has left a scope that shielded it."""
+        if self.deferred and run.shield_of(current_scope()) is None:
+            self.deferred = False
+            super().cancel()
 
 
 class Operation[T](asyncio.Future[T]):
@@ -142,6 +164,8 @@ class Run:
         self.canceled: set[int] = set()
         """Canceled scopes whose code is to be interrupted: no shields."""
         self.shields: set[int] = set()
+        """Scopes that the cancellation of their parent does not interrupt."""
+        self.parents: dict[int, int] = {}
         self.conditions: dict[Wait, Callable[[], bool]] = {}
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.active = False
@@ -151,6 +175,22 @@ class Run:
     def may_command(self) -> bool:
         """Whether commands may be issued: inside of an activation, before the run's end."""
         return self.active and not self.completed
+
+    def shield_of(self, scope: int) -> int | None:
+        """The innermost shield around what runs in a scope."""
+        while scope not in self.shields:
+            if scope == ROOT:
+                return None
+            scope = self.parents[scope]
+        return scope
+
+    def is_within(self, scope: int, outer: int) -> bool:
+        """Whether a scope is another one or below it."""
+        while scope != outer:
+            if scope == ROOT:
+                return False
+            scope = self.parents[scope]
+        return True
 
     def activate(self, handle: Callable[[], None]) -> None:
         """Handles an event and works until nothing more can be done."""

@@ -10,12 +10,13 @@ scopes below. Leaving it cancels what is left in it.
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
 from . import wire
 from .failure import CancelCause, CancelInfo, cancel_info, is_cancellation, timed_out
-from .run import ROOT, current, current_scope, enter_scope, run
+from .run import ROOT, Task, current, current_scope, enter_scope, run
 from .wire import Length
 
 __all__ = ["Scope", "cancellable", "cancellation", "detached", "shielded", "timeout"]
@@ -34,6 +35,7 @@ class Scope:
         current("a scope")
         self._outer = current_scope()
         self._id = wire.cancellation.open_scope(self._outer, self._kind)
+        run.parents[self._id] = self._outer
         interrupts = isinstance(
             self._kind,
             (wire.cancellation.ScopeKind_Cancellable, wire.cancellation.ScopeKind_Timeout),
@@ -52,6 +54,9 @@ class Scope:
         trace: TracebackType | None,
     ) -> None:
         enter_scope(self._outer)
+        task = asyncio.current_task()
+        if isinstance(task, Task):
+            task.left_shield()
         is_detached = isinstance(self._kind, wire.cancellation.ScopeKind_Detached)
         canceled = self.cancellation
         if not is_detached and run.may_command():

@@ -7,7 +7,7 @@
 use super::{activities, each_way, relatives};
 use sandglass_engine::{EventAttributes, HistoryEvent};
 use sandglass_semantics::scenario;
-use sandglass_tests::{World, WorldBuilder};
+use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
 
 /// The guests of `tests/guests` that are not in Rust.
@@ -50,6 +50,40 @@ in_each_language! {
     a21_completed, Full, super::a21_completed;
     a21_noticed_later, Full, super::a21_noticed_later;
     a24, Full, super::a24;
+}
+
+/// Rounds of a run of `observe`, each of three workflow tasks at least.
+const ROUNDS: usize = 15;
+
+/// Those of them with `observe`, whose commands depend on the order of collections, random numbers,
+/// dates, JSON, floating point.
+const OBSERVERS: [&str; 1] = ["scenarios-python"];
+
+#[tokio::test]
+async fn two_hundred_tasks_that_begin_with_a_replay() {
+    for guest in OBSERVERS {
+        let world = WorldBuilder::default().evict().build().await;
+        world.load(guest).await;
+        for _ in 0..5 {
+            let rounds = ROUNDS.to_string();
+            let run = world
+                .start_with("observe", |options| options.json(rounds))
+                .await;
+            for round in 1..=ROUNDS {
+                let patience = Patience::default();
+                while run.history().await.matches("TS").count() < round {
+                    patience.paused("it does not sleep").await;
+                }
+                world.advance(5000);
+                world.host.idle().await;
+                run.handle.signal_named("next", vec![]).await.unwrap();
+            }
+            run.result().await;
+        }
+        let replays = world.host.stats().replays;
+        assert!(replays >= 200, "{guest}: {replays} replays");
+        world.replay_all().await;
+    }
 }
 
 /// Plays a scenario with the guest in Rust, and then each way with each other one.

@@ -66,9 +66,10 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
     let scratch = Scratch::new()?;
     let at = |name: &str| scratch.path().join(name);
     write_wit(&at("wit"))?;
-    let packages = at("packages/site-packages");
+    let packages = at("packages");
     fs::create_dir_all(&packages)
         .and_then(|()| fs::create_dir_all(at("entry")))
+        .and_then(|()| fs::create_dir_all(at("none/lib/site-packages")))
         .and_then(|()| {
             fs::write(
                 at("entry").join(format!("{ENTRY}.py")),
@@ -90,14 +91,20 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         .current_dir(scratch.path())
         .args(["-q", "-d", "wit"]);
     command.args(["-w", "workflow", "componentize", "--stub-wasi"]);
-    for path in [Some(at("entry")), Some(source), sdk(&folder, &settings)?]
-        .iter()
-        .flatten()
+    for path in [
+        Some(at("entry")),
+        Some(packages),
+        Some(source),
+        sdk(&folder, &settings)?,
+    ]
+    .iter()
+    .flatten()
     {
         command.arg("-p").arg(path);
     }
     // Otherwise the packages of the Python that happens to run this would be searched as well.
-    command.env("VIRTUAL_ENV", at("packages"));
+    command.env("VIRTUAL_ENV", at("none"));
+    command.env("RUST_BACKTRACE", "0");
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.args([ENTRY, "-o", "component.wasm"]);
     run(

@@ -4,6 +4,15 @@ Each is named after its scenario; `README.md` of tests/guests/scenarios lists th
 activities that the test host must serve.
 """
 
-from . import cleanup, relatives, saga, scopes, simple
+from . import cleanup, determinism, libraries, relatives, saga, scopes, simple, waiting
 
-__all__ = ["cleanup", "relatives", "saga", "scopes", "simple"]
+__all__ = [
+    "cleanup",
+    "determinism",
+    "libraries",
+    "relatives",
+    "saga",
+    "scopes",
+    "simple",
+    "waiting",
+]
