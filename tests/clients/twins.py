@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / 'oracle'))
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import *
-from temporalio.client import Client, WorkflowUpdateStage
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateStage
 from temporalio.common import (RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy)
 from temporalio.runtime import Runtime, TelemetryConfig
@@ -178,6 +178,55 @@ async def run_timeout(x):
 @scenario
 async def S53_terminate_idle(x):
     async with x.worker(): h = await x.start('a01'); await x.until(h, 'TS'); await h.terminate('one', 2, reason='t'); await x.end(h)
+async def spins(x, cancel):
+    """The run's code computes without an end: at Temporal a worker that holds the task; ours is interrupted."""
+    theirs = x.sort == 'temporal'
+    r, h = Raw(x), await x.start('a18')
+    if theirs: await r.step()
+    else: await x.until(h, 'Tc')
+    await h.signal('go')
+    if theirs: await r.wft()
+    # It is on disk before the task has ended.
+    await x.until_raw(h, lambda t: 'SG' in t)
+    if cancel: x.say('cancel', await x.cancel(h))
+    await h.terminate(reason='t'); await x.end(h)
+@scenario
+async def A18(x): await spins(x, False)
+@scenario
+async def A18_canceled(x): await spins(x, True)
+@scenario
+async def A03_paused(x):
+    """Both requests come before the code could hear of the first."""
+    s, f = x.c.workflow_service, dict(namespace='default', identity='op', reason='p')
+    async with x.worker():
+        h = await x.start('a01'); await x.until(h, 'TS'); await s.pause_workflow_execution(PauseWorkflowExecutionRequest(workflow_id=h.id, request_id='p', **f))
+        x.say('cancel', [await x.cancel(h), await x.cancel(h, 'r2', 'op2')]); x.say('held', collapse(await x.toks(h)))
+        await s.unpause_workflow_execution(UnpauseWorkflowExecutionRequest(workflow_id=h.id, request_id='u', **f)); await x.end(h)
+@scenario
+async def deleted(x):
+    """One that has ended, one that is open, and a child whose parent is told."""
+    s, of = x.c.workflow_service, lambda id: DeleteWorkflowExecutionRequest(namespace='default', workflow_execution=WorkflowExecution(workflow_id=id))
+    async def gone(h):
+        for _ in range(600):
+            if await tried(h.describe()) == f'RPCError NOT_FOUND: workflow not found for ID: {h.id}': return True
+            await asyncio.sleep(.05)
+    async with x.worker():
+        for how in ('closed', 'open'):
+            h = await x.start('a01', id=f'{x.name}-{how}'); await x.until(h, 'TS')
+            if how == 'closed': await h.terminate(reason='t')
+            await s.delete_workflow_execution(of(h.id)); x.say(how, [await gone(h), await tried(s.delete_workflow_execution(of(h.id)))])
+        h = await x.start('a13', x.name + '-c'); c = x.run(x.name + '-c'); await x.until(h, 'CS'); await x.until(c, 'TS')
+        await s.delete_workflow_execution(of(c.id)); await x.end(h); x.say('child', await gone(c))
+@scenario
+async def update_with_start(x):
+    async def both(update, policy, **options):
+        start = WithStartWorkflowOperation('holder', id=x.name, task_queue=x.tq, id_conflict_policy=policy)
+        return await tried(x.c.execute_update_with_start_workflow(update, start_workflow_operation=start, **options))
+    policies = WorkflowIDConflictPolicy
+    async with x.worker():
+        x.say('started', await both('quick', policies.FAIL, id='u1')); h = x.run(x.name)
+        x.say('again', [await both('quick', policies.FAIL, id='u1'), await both('quick', policies.FAIL, id='u2'), await both('quick', policies.USE_EXISTING, id='u2'), await both('refused', policies.USE_EXISTING)])
+        await h.signal('note', 'end'); await x.end(h)
 @scenario
 async def trap_then_terminate(x):
     async with x.worker():

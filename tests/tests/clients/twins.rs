@@ -43,6 +43,7 @@ impl Found {
 /// What the table says of a scenario, and of what differs there.
 struct Table {
     modes: BTreeMap<String, Mode>,
+    /// What is found here, where that differs from what is found there.
     different: BTreeMap<String, String>,
     worded: BTreeMap<String, String>,
 }
@@ -50,12 +51,13 @@ struct Table {
 impl Table {
     fn read() -> Self {
         let markdown = text(TABLE);
-        let pairs = |heading: &str| -> BTreeMap<String, String> {
+        let pairs_with = |heading: &str, cell: usize| -> BTreeMap<String, String> {
             let rows = markdown::rows(&markdown, heading);
             rows.into_iter()
-                .map(|cells| (cells[0].clone(), cells[1].clone()))
+                .map(|cells| (cells[0].clone(), cells[cell].clone()))
                 .collect()
         };
+        let pairs = |heading| pairs_with(heading, 1);
         let mode = |mode: &str| match mode {
             "FULL" => Mode::Full,
             "SKEL" => Mode::Skeleton,
@@ -64,7 +66,7 @@ impl Table {
         let modes = pairs("Scenarios").into_iter();
         Self {
             modes: modes.map(|(name, word)| (name, mode(&word))).collect(),
-            different: pairs("Different"),
+            different: pairs_with("Different", 2),
             worded: pairs("Other words"),
         }
     }
@@ -165,6 +167,9 @@ fn check(
                 "{TABLE} lists {name}, which is the same:{}",
                 pair()
             ));
+        }
+        (Some(expected), _) if ours.as_deref() != Some(expected.trim_matches('`')) => {
+            wrong.push(format!("{name} is not `{expected}` here:{}", pair()));
         }
         (None, Some(_)) if structure(theirs) != structure(ours) => {
             wrong.push(format!("{name} differs in more than words:{}", pair()));
