@@ -1,6 +1,6 @@
 //! The `sandglass` binary and the components that it builds from this repository's guests.
 
-use crate::temporal::installed;
+use crate::temporal::{installed, javascript_toolchain};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -107,8 +107,11 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
     let mut command = sandglass();
     for (manifest, variable, script) in TOOLCHAINS {
         if repository().join(krate).join(manifest).is_file() {
-            command.env(variable, installed(script));
+            command.env(variable, installed(script, &[]));
         }
+    }
+    if repository().join(krate).join("package.json").is_file() {
+        command.env("SANDGLASS_JAVASCRIPT", javascript_toolchain(krate));
     }
     let built = command
         .current_dir(repository())

@@ -13,17 +13,33 @@ use tempfile::TempDir;
 
 /// The folder of Temporal's Python SDK and command line, installed if they are not.
 pub fn clients() -> PathBuf {
-    installed("scripts/temporal-clients.sh")
+    installed("scripts/temporal-clients.sh", &[])
 }
 
 /// The folder of the toolchain for Python workflows, installed if it is not.
 pub fn python_toolchain() -> PathBuf {
-    installed("scripts/python-toolchain.sh")
+    installed("scripts/python-toolchain.sh", &[])
 }
 
-/// The folder that a script has installed something in.
-pub(crate) fn installed(script: &str) -> PathBuf {
+/// The folder of what makes components of TypeScript and JavaScript, installed if it is not, as are
+/// the packages that the one in this folder of the repository pins.
+pub fn javascript_toolchain(package: &str) -> PathBuf {
+    let script = "scripts/javascript-toolchain.sh";
+    match repository()
+        .join(package)
+        .join("package-lock.json")
+        .is_file()
+    {
+        true => installed(script, &[package]),
+        false => installed(script, &[]),
+    }
+}
+
+/// The folder that a script has installed something in, given these arguments.
+pub(crate) fn installed(script: &str, arguments: &[&str]) -> PathBuf {
     let output = Command::new(repository().join(script))
+        .current_dir(repository())
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
@@ -54,7 +70,7 @@ pub fn script_with(name: &str, arguments: &[&str]) -> Vec<String> {
 
 /// A command that runs a script of `tests/clients/js`, with Temporal's TypeScript SDK installed.
 pub fn javascript(name: &str) -> Command {
-    let folder = installed("scripts/temporal-clients-js.sh");
+    let folder = installed("scripts/temporal-clients-js.sh", &[]);
     let mut node = Command::new(folder.join("bin/node"));
     node.arg(repository().join("tests/clients/js").join(name));
     node.env("NODE_PATH", folder.join("node_modules"));

@@ -111,6 +111,23 @@ async fn two_processes_that_differ_in_everything_else_give_the_same_commands() {
     gives_the_same("determinism", &all).await;
 }
 
+/// The same in JavaScript: `Map`, `Set` and objects, `Date`, `Math.random`, JSON, floating point.
+#[tokio::test]
+async fn nor_does_javascript_tell_them_apart() {
+    let all = [
+        "words [[",
+        "set [0,",
+        "object {",
+        "now 1",
+        "zone 0 ",
+        "random 0.",
+        "floats 7ff8000000000000 ",
+        "sorted 11,2,25,3",
+        "stack ",
+    ];
+    gives_the_same("scenarios-js", &all).await;
+}
+
 /// What the standard library asks of WASI is the run's, or nothing.
 #[tokio::test]
 async fn nor_does_the_standard_library_tell_them_apart() {

@@ -7,7 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{python_toolchain, repository, sandglass};
+use sandglass_tests::{javascript_toolchain, python_toolchain, repository, sandglass};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,7 @@ fn start(command: &str, folder: &Path) -> Child {
         .args(["-c", &command])
         .current_dir(folder)
         .env("PATH", path)
+        .env("SANDGLASS_JAVASCRIPT", javascript_toolchain(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -218,6 +219,11 @@ fn heartbeat_prints_what_its_readme_says() {
 #[test]
 fn order_saga_prints_what_its_readme_says() {
     run_example("order-saga");
+}
+
+#[test]
+fn order_saga_in_typescript_prints_what_its_readme_says() {
+    run_example("order-saga-ts");
 }
 
 #[test]

@@ -189,6 +189,22 @@ fn nor_do_ten_of_the_workflow_in_python() {
     kill_at_random_moments(10, shop);
 }
 
+#[test]
+fn nor_do_ten_of_the_workflow_in_typescript() {
+    let shop = || Shop::of("order-saga-ts", "order-saga-ts.wasm");
+    kill_at_random_moments(10, shop);
+}
+
+#[test]
+fn ctrl_c_undoes_everything_in_typescript_too() {
+    let shop = Shop::of("order-saga-ts", "order-saga-ts.wasm");
+    let child = shop.run_half_way();
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    shop.assert_ended(&output, 3);
+    shop.check("canceled");
+}
+
 fn kill_at_random_moments(wanted: u32, open: impl Fn() -> Shop) {
     let mut random = Random::seeded();
     let (mut kills, mut at_work) = (0, 0);

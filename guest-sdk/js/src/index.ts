@@ -4,6 +4,9 @@
 //! calls activities, sleeps, starts child workflows and waits for signals, and what it did is
 //! replayed after a crash. See the README beside this package.
 
+/// <reference path="./wit.d.ts" />
+/// <reference path="./globals.d.ts" />
+
 export {
   Activity, ActivityCall, activity, proxyActivities, proxyLocalActivities,
   type Activities, type ActivityFunction,

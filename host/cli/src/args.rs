@@ -8,6 +8,7 @@ mod start;
 mod upgrade;
 mod values;
 
+use crate::language::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sandglass_engine::{CancelState, Escalation};
 use std::{path::PathBuf, time::Duration};
@@ -137,9 +138,12 @@ pub enum Part {
 /// `sandglass new`.
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// Folder to make; its last part names the crate
+    /// Folder to make; its last part names the crate or package
     pub name: PathBuf,
-    /// The guest SDK: its folder, or a git URL of the repository that holds it
+    /// The language
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub lang: Language,
+    /// The language's guest SDK: its folder, or for Rust a git URL of the repository that holds it
     #[arg(long, value_name = "PATH|URL")]
     pub sdk: Option<String>,
 }

@@ -6,11 +6,13 @@
 //! function `build`, an arm in [`Language::build`].
 
 pub mod c;
+pub mod javascript;
 pub mod python;
 mod wit;
 
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
+use clap::ValueEnum;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -20,7 +22,7 @@ use std::{
 pub use wit::write as write_wit;
 
 /// A language that `sandglass build` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     /// A crate.
     Rust,
@@ -28,12 +30,16 @@ pub enum Language {
     Python,
     /// A project with `sandglass.toml`.
     C,
+    /// A package with `package.json`, in TypeScript or JavaScript.
+    #[value(name = "typescript", alias = "javascript")]
+    JavaScript,
 }
 
 /// The file that describes a project, by language.
-const MANIFESTS: [(&str, Language); 3] = [
+const MANIFESTS: [(&str, Language); 4] = [
     ("Cargo.toml", Language::Rust),
     ("pyproject.toml", Language::Python),
+    ("package.json", Language::JavaScript),
     ("sandglass.toml", Language::C),
 ];
 
@@ -77,6 +83,7 @@ impl Language {
             Self::Rust => Err(usage!("crates are built by cargo")),
             Self::Python => python::build(project),
             Self::C => c::build(project),
+            Self::JavaScript => javascript::build(project),
         }
     }
 }
@@ -164,7 +171,7 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let none = Language::of(scratch.path()).unwrap_err().to_string();
         assert!(
-            none.contains("Cargo.toml or pyproject.toml or sandglass.toml"),
+            none.contains("Cargo.toml or pyproject.toml or package.json or sandglass.toml"),
             "{none}"
         );
         let file = scratch.path().join("pyproject.toml");

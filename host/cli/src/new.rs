@@ -1,8 +1,9 @@
-//! `sandglass new`: a crate with a workflow and an activity that builds anywhere.
+//! `sandglass new`: a crate or package with a workflow that builds anywhere.
 
 use crate::{
     args::{NewArgs, OutputForm},
     exit::{Exit, OrStop, Outcome, Stop, usage},
+    language::Language,
     output,
 };
 use anyhow::Context;
@@ -12,19 +13,76 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const MANIFEST: &str = include_str!("../templates/Cargo.toml.txt");
-const SOURCE: &str = include_str!("../templates/lib.rs.txt");
-const README: &str = include_str!("../templates/README.md.txt");
-const IGNORED: &str = include_str!("../templates/gitignore.txt");
+/// What is made in one language.
+struct Template {
+    /// Files and what they have in them, with `{{name}}` and `{{sdk}}` to be filled in.
+    files: &'static [(&'static str, &'static str)],
+    /// Names the SDK as the language's manifest does.
+    dependency: fn(Option<&str>) -> Result<String, Stop>,
+    /// What it is, and the commands that follow.
+    made: &'static str,
+}
 
-/// The SDK of the checkout that this program was built in. It may have moved since.
+const RUST: Template = Template {
+    files: &[
+        ("Cargo.toml", include_str!("../templates/Cargo.toml.txt")),
+        ("src/lib.rs", include_str!("../templates/lib.rs.txt")),
+        ("README.md", include_str!("../templates/README.md.txt")),
+        (".gitignore", include_str!("../templates/gitignore.txt")),
+    ],
+    dependency: crate_dependency,
+    made: "a workflow, an activity and a README\n\n\
+           cd {{folder}}\n\
+           sandglass build\n\
+           sandglass run {{name}}.wasm --activities {{name}}-activities.wasm --input '\"World\"'\n",
+};
+
+const TYPESCRIPT: Template = Template {
+    files: &[
+        (
+            "package.json",
+            include_str!("../templates/typescript/package.json.txt"),
+        ),
+        (
+            "tsconfig.json",
+            include_str!("../templates/typescript/tsconfig.json.txt"),
+        ),
+        (
+            "src/workflows.ts",
+            include_str!("../templates/typescript/workflows.ts.txt"),
+        ),
+        (
+            "README.md",
+            include_str!("../templates/typescript/README.md.txt"),
+        ),
+        (
+            ".gitignore",
+            include_str!("../templates/typescript/gitignore.txt"),
+        ),
+    ],
+    dependency: npm_dependency,
+    made: "a workflow and a README\n\n\
+           cd {{folder}}\n\
+           npm install\n\
+           sandglass build\n\
+           sandglass run {{name}}.wasm --input '\"World\"'\n",
+};
+
+/// The SDKs of the checkout that this program was built in. They may have moved since.
 const OWN_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-sdk");
 
-/// Makes the crate.
+/// Makes the crate or package.
 ///
 /// # Errors
 /// With exit code 2 if the name is no crate name, the folder exists or no SDK is found.
 pub fn new(args: &NewArgs, form: OutputForm) -> Outcome {
+    let template = match args.lang {
+        Language::Rust => RUST,
+        Language::JavaScript => TYPESCRIPT,
+        Language::Python | Language::C => {
+            return Err(usage!("there are templates for rust and typescript only"));
+        }
+    };
     let name = crate_name(&args.name)?;
     if args.name.exists() {
         return Err(usage!(
@@ -32,34 +90,24 @@ pub fn new(args: &NewArgs, form: OutputForm) -> Outcome {
             args.name.display()
         ));
     }
-    let dependency = dependency(args.sdk.as_deref())?;
-    let fill = |template: &str| {
-        template
-            .replace("{{name}}", name)
-            .replace("{{sdk}}", &dependency)
-    };
-    for (file, template) in [
-        ("Cargo.toml", MANIFEST),
-        ("src/lib.rs", SOURCE),
-        ("README.md", README),
-        (".gitignore", IGNORED),
-    ] {
-        write(&args.name.join(file), &fill(template)).or_host()?;
-    }
+    let dependency = (template.dependency)(args.sdk.as_deref())?;
     let folder = args.name.display().to_string();
+    let fill = |text: &str| {
+        text.replace("{{name}}", name)
+            .replace("{{sdk}}", &dependency)
+            .replace("{{folder}}", &folder)
+    };
+    for (file, text) in template.files {
+        write(&args.name.join(file), &fill(text)).or_host()?;
+    }
     match form {
         OutputForm::Json => output::print_json(&json!({ "name": name, "folder": folder }))?,
-        OutputForm::Text => output::print(&format!(
-            "{folder}: a workflow, an activity and a README\n\n\
-             cd {folder}\n\
-             sandglass build\n\
-             sandglass run {name}.wasm --activities {name}-activities.wasm --input '\"World\"'\n"
-        ))?,
+        OutputForm::Text => output::print(&format!("{folder}: {}", fill(template.made)))?,
     }
     Ok(Exit::Completed)
 }
 
-/// The crate's name: the folder's, if cargo would take it.
+/// The crate's name: the folder's, if cargo would take it. npm takes those as well.
 fn crate_name(folder: &Path) -> Result<&str, Stop> {
     let name = folder
         .file_name()
@@ -89,39 +137,62 @@ fn crate_name(folder: &Path) -> Result<&str, Stop> {
     ))
 }
 
-/// The right side of the dependency line.
-fn dependency(sdk: Option<&str>) -> Result<String, Stop> {
+/// The right side of cargo's dependency line.
+fn crate_dependency(sdk: Option<&str>) -> Result<String, Stop> {
     match sdk {
         Some(url) if url.contains("://") || url.starts_with("git@") => {
             Ok(format!("{{ git = {} }}", quoted(url)))
         }
-        Some(path) => path_dependency(Path::new(path)),
-        None => path_dependency(Path::new(OWN_SDK)).map_err(|_| {
-            usage!("the guest SDK is not where it was; name it: --sdk PATH, or --sdk URL (git)")
-        }),
+        sdk => {
+            let line = "name = \"sandglass-guest\"";
+            let path = sdk_folder(sdk, "", "Cargo.toml", line, "the crate sandglass-guest")?;
+            Ok(format!("{{ path = {} }}", quoted(&path)))
+        }
     }
 }
 
-fn path_dependency(path: &Path) -> Result<String, Stop> {
-    let absolute: PathBuf = path
-        .canonicalize()
-        .with_context(|| format!("cannot find the guest SDK at {}", path.display()))
-        .or_usage()?;
-    let manifest = fs::read_to_string(absolute.join("Cargo.toml")).unwrap_or_default();
-    if !manifest.contains("name = \"sandglass-guest\"") {
-        return Err(usage!(
-            "{} is not the crate sandglass-guest",
-            absolute.display()
-        ));
-    }
-    let text = absolute
-        .to_str()
-        .context("its path is not UTF-8")
-        .or_usage()?;
-    Ok(format!("{{ path = {} }}", quoted(text)))
+/// The version that npm is asked for.
+fn npm_dependency(sdk: Option<&str>) -> Result<String, Stop> {
+    let line = "\"name\": \"sandglass\"";
+    let path = sdk_folder(sdk, "js", "package.json", line, "the package sandglass")?;
+    Ok(quoted(&format!("file:{path}")))
 }
 
-/// A TOML string. What JSON escapes in a text without control characters, TOML escapes alike.
+/// The folder of a guest SDK, which is known by a line of its manifest: the one named, or that of
+/// the checkout.
+fn sdk_folder(
+    sdk: Option<&str>,
+    own: &str,
+    manifest: &str,
+    line: &str,
+    what: &str,
+) -> Result<String, Stop> {
+    let moved = || usage!("the guest SDK is not where it was; name it: --sdk PATH");
+    let path = match sdk {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(OWN_SDK).join(own),
+    };
+    let absolute: PathBuf = match path.canonicalize() {
+        Ok(path) => path,
+        Err(_) if sdk.is_none() => return Err(moved()),
+        Err(error) => {
+            let missing = format!("cannot find the guest SDK at {}", path.display());
+            return Err(Stop::usage(anyhow::Error::new(error).context(missing)));
+        }
+    };
+    let text = fs::read_to_string(absolute.join(manifest)).unwrap_or_default();
+    if !text.contains(line) {
+        return Err(match sdk {
+            None => moved(),
+            Some(_) => usage!("{} is not {what}", absolute.display()),
+        });
+    }
+    let text = absolute.to_str().context("its path is not UTF-8");
+    Ok(text.or_usage()?.to_owned())
+}
+
+/// A TOML or JSON string. What JSON escapes in a text without control characters, TOML escapes
+/// alike.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

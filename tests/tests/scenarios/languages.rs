@@ -11,7 +11,7 @@ use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
 
 /// The guests of `tests/guests` that are not in Rust.
-const GUESTS: [&str; 2] = ["scenarios-python", "scenarios-c"];
+const GUESTS: [&str; 3] = ["scenarios-python", "scenarios-js", "scenarios-c"];
 
 /// How exactly two histories are compared.
 #[derive(Clone, Copy, PartialEq)]

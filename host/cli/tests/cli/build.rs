@@ -59,6 +59,37 @@ fn a_new_crate_builds_outside_the_repository() {
 }
 
 #[test]
+fn a_new_package_in_typescript_builds_and_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let installed = Command::new(root.join("scripts/javascript-toolchain.sh"))
+        .status()
+        .unwrap();
+    assert!(installed.success());
+    let folder = Folder::new();
+    let made = folder.sandglass(&["new", "greeter", "--lang", "typescript"]);
+    assert!(made.stdout.contains("npm install"), "{made:#?}");
+    let built = folder.sandglass(&["build", "greeter", "--output", "json"]);
+    let component = built.json(0)["components"][0].clone();
+    assert_eq!(component["path"], "greeter.wasm");
+    assert_eq!(component["workflow_types"], json!(["hello"]));
+    let ran = folder.sandglass(&["run", "greeter.wasm", "--input", "\"World\""]);
+    assert_eq!(ran.stdout.trim(), "\"Hello, World!\"", "{ran:#?}");
+
+    folder
+        .sandglass(&["build", "greeter", "--wasi"])
+        .refused(2, "is not in Rust");
+    folder.write("greeter/src/workflows.ts", "export async function w( {}");
+    folder
+        .sandglass(&["build", "greeter"])
+        .refused(1, "src/workflows.ts:1:");
+    let early = "export const at = Date.now(); export async function w() { return at; }";
+    folder.write("greeter/src/workflows.ts", early);
+    folder
+        .sandglass(&["build", "greeter"])
+        .refused(1, "Date.now was used while the component is built");
+}
+
+#[test]
 fn new_keeps_its_hands_off_what_exists() {
     let folder = Folder::new();
     folder.write("taken/keep.txt", "mine");

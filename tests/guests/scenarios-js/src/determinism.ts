@@ -34,7 +34,7 @@ function look(round: number): string[] {
     `words ${JSON.stringify([...words])}`,
     `set ${JSON.stringify([...set])}`,
     `object ${JSON.stringify(object)} ${JSON.stringify(Object.keys(object))}`,
-    `symbols ${String(keys)} ${String(weak)}`,
+    `symbols ${keys.map(String)} ${String(weak)}`,
     `now ${Date.now()} ${date.toISOString()} ${String(date)} ${performance.now()}`,
     `zone ${date.getTimezoneOffset()} ${date.toLocaleString()}`,
     `random ${Math.random()} ${crypto.randomUUID()} ${random}`,

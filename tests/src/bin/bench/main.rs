@@ -7,6 +7,7 @@
 //! has the same through servers.
 
 mod cancel;
+mod guests;
 mod load;
 mod memory;
 mod remote;
@@ -14,7 +15,13 @@ mod summary;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 use summary::Summary;
 
 /// That of the program `sandglass`.
@@ -59,13 +66,14 @@ fn main() -> Result<()> {
         ["interleaved", runs] => runtime()?.block_on(load::lone(runs.parse()?, true))?,
         ["cancel", runs] => runtime()?.block_on(cancel::alone(runs.parse()?))?,
         ["cancel-at-once", runs] => runtime()?.block_on(cancel::at_once(runs.parse()?))?,
+        ["guest", file, workflow_type] => guests::figures(Path::new(file), workflow_type)?,
         ["memory", kind, runs] => {
             ensure!(["cached", "evicted"].contains(&kind), "what is {kind}?");
             runtime()?.block_on(memory::open_runs(kind == "cached", runs.parse()?))?
         }
         _ => {
             bail!(
-                "usage: bench [remote | load IN_FLIGHT RUNS | lone RUNS | cancel RUNS | memory KIND RUNS]"
+                "usage: bench [remote | load IN_FLIGHT RUNS | lone RUNS | cancel RUNS | memory KIND RUNS | guest FILE TYPE]"
             )
         }
     };

@@ -1,0 +1,109 @@
+//! What a component costs whose language brings a runtime with it: to compile, to load, to begin a
+//! run, to keep one. Times but that of compiling are processor time.
+
+use anyhow::{Context, Result};
+use sandglass_engine::{Digest, Input, Limits, Run, Start, Timestamp, drive};
+use sandglass_sandbox::{Instance, Sandbox, SandboxConfig, WorkflowComponent};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Measurements of which the median is taken.
+const LOADS: usize = 15;
+/// Runs that are begun and kept.
+const RUNS: usize = 300;
+
+/// Figures of one component, with runs of one of its types, without arguments, that sleep.
+pub(crate) fn figures(file: &Path, workflow_type: &str) -> Result<Value> {
+    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+    let folder = TempDir::new()?;
+    let config = SandboxConfig {
+        cache_dir: Some(folder.path().join("compiled")),
+        ..SandboxConfig::default()
+    };
+    let load = || -> Result<(Duration, Arc<WorkflowComponent>)> {
+        // Another engine, as another process has.
+        let sandbox = Sandbox::new(config.clone())?;
+        let begun = computed()?;
+        let component = sandbox.load_workflow(&bytes)?;
+        Ok((computed()? - begun, component))
+    };
+    // Compiled by several threads at once.
+    let begun = Instant::now();
+    load()?;
+    let cold = begun.elapsed();
+    let mut warm = Vec::new();
+    for _ in 0..LOADS {
+        warm.push(load()?.0);
+    }
+    let (_, component) = load()?;
+    let mut begun = Vec::new();
+    let mut kept = Vec::new();
+    let mut before = 0;
+    for number in 0..=RUNS {
+        if number == 1 {
+            // The first one has touched what all share.
+            before = private()?;
+        }
+        let at = computed()?;
+        kept.push(begin(&component, workflow_type)?);
+        begun.push(computed()? - at);
+    }
+    let each = private()?.saturating_sub(before) as f64 / RUNS as f64;
+    let first = begun.remove(0);
+    Ok(json!({
+        "component_kb": bytes.len() as f64 / 1e3,
+        "compile_ms": millis(cold),
+        "load_cached_ms": millis(median(&mut warm)),
+        "first_run_ms": millis(first),
+        "further_run_ms": millis(median(&mut begun)),
+        "kb_per_cached_run": each / 1e3,
+    }))
+}
+
+/// Begins a run in a new instance: its first workflow task.
+fn begin(component: &WorkflowComponent, workflow_type: &str) -> Result<(Instance, Run)> {
+    let mut instance = component.instantiate(Arc::new(|_, _, _| ()));
+    let mut run = Run::new(Limits::default());
+    let now = Timestamp(1_700_000_000_000);
+    let start = Start {
+        workflow_type: workflow_type.into(),
+        ..Start::default()
+    };
+    run.append(now, Input::Started(Box::new(start)))?;
+    let (task, driven) = drive(run.begin(now, Digest::default()), &mut instance);
+    driven?;
+    Ok((instance, task.finish()?))
+}
+
+fn median(all: &mut [Duration]) -> Duration {
+    all.sort();
+    all[all.len() / 2]
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Memory that this process has to itself: what instances share is there once.
+fn private() -> Result<u64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: u64 = kib.context("the kernel tells it in kB")?.parse()?;
+    Ok(kib * 1024)
+}
+
+/// Processor time of this thread: what else the machine does is not counted.
+fn computed() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = stat.split(' ').next().context("it has a first field")?;
+    Ok(Duration::from_nanos(nanos.parse()?))
+}
