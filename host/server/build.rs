@@ -126,8 +126,9 @@ fn commands() -> FileDescriptorSet {
 
 /// The files whose messages the HTTP API has as JSON: that of the service, and the details of
 /// errors, which none of its messages names.
-const MESSAGES: [&str; 2] = [
+const MESSAGES: [&str; 3] = [
     "temporal/api/workflowservice/v1/service.proto",
+    "temporal/api/operatorservice/v1/service.proto",
     "temporal/api/errordetails/v1/message.proto",
 ];
 

@@ -58,6 +58,17 @@ fn the_samples_of_temporals_page_on_cancellation_run_as_they_stand() {
 
 /// With API keys whoever has none is refused, and who may look may do nothing else.
 #[test]
+fn a_worker_of_workflows_ends_and_says_what_to_do_instead() {
+    let server = Server::start();
+    let said = script("workflow_worker.py", &server).join("\n");
+    server.stop();
+    assert!(said.contains("register no workflows"), "{said}");
+    // Also by the queue that is the worker's own.
+    let push = "sandglass component push FILE --task-queue mine`";
+    assert!(said.contains(push), "{said}");
+}
+
+#[test]
 fn api_keys_open_what_their_roles_may() {
     let dir = TempDir::new().unwrap();
     let key = |name: &str, digest: &str| {

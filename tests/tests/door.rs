@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "door/configured.rs"]
+mod configured;
 #[path = "door/faults.rs"]
 mod faults;
 #[path = "door/fuzz.rs"]
@@ -13,6 +15,8 @@ mod idle;
 mod kills;
 #[path = "door/lists.rs"]
 mod lists;
+#[path = "door/returns.rs"]
+mod returns;
 #[path = "door/roles.rs"]
 mod roles;
 #[path = "door/secrets.rs"]

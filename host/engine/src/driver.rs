@@ -154,33 +154,74 @@ fn replay_with(
 ) -> Result<Run, ReplayError> {
     let mut run = Run::new(Limits::none());
     for frame in frames {
-        let expected = frame.first_event_id;
-        if run.next_event_id() != expected {
-            return Err(ReplayError::Inconsistent {
-                event_id: run.next_event_id(),
-                reason: format!("the next frame begins at event {expected}"),
-            });
-        }
-        let end = frame.next_event_id;
-        for record in frame.records {
-            let driver = driver
-                .as_mut()
-                .map(|driver| &mut **driver as &mut dyn Driver);
-            run = replay_record(run, record, driver)?;
-        }
-        if run.next_event_id() != end {
-            return Err(ReplayError::Inconsistent {
-                event_id: end,
-                reason: format!("its frame gives events up to {}", run.next_event_id()),
-            });
-        }
-        sink(
-            run.take_frame()
-                .map(|output| output.events)
-                .unwrap_or_default(),
-        );
+        let driver = driver
+            .as_mut()
+            .map(|driver| &mut **driver as &mut dyn Driver);
+        let (next, events) = replay_frame(run, frame, driver)?;
+        run = next;
+        sink(events);
     }
     Ok(run)
+}
+
+fn replay_frame(
+    mut run: Run,
+    frame: Frame,
+    mut driver: Option<&mut dyn Driver>,
+) -> Result<(Run, Vec<HistoryEvent>), ReplayError> {
+    let expected = frame.first_event_id;
+    if run.next_event_id() != expected {
+        return Err(ReplayError::Inconsistent {
+            event_id: run.next_event_id(),
+            reason: format!("the next frame begins at event {expected}"),
+        });
+    }
+    let end = frame.next_event_id;
+    for record in frame.records {
+        let driver = driver
+            .as_mut()
+            .map(|driver| &mut **driver as &mut dyn Driver);
+        run = replay_record(run, record, driver)?;
+    }
+    if run.next_event_id() != end {
+        return Err(ReplayError::Inconsistent {
+            event_id: end,
+            reason: format!("its frame gives events up to {}", run.next_event_id()),
+        });
+    }
+    let output = run.take_frame();
+    let events = output.map(|output| output.events).unwrap_or_default();
+    Ok((run, events))
+}
+
+/// Projects frames to the history that people see, one after another. It keeps what later frames
+/// need of earlier ones, and no event.
+#[derive(Debug)]
+pub struct Projector(Run);
+
+impl Default for Projector {
+    fn default() -> Self {
+        Self(Run::new(Limits::none()))
+    }
+}
+
+impl Projector {
+    /// The id of the first event of the next frame.
+    #[must_use]
+    pub fn next_event_id(&self) -> EventId {
+        self.0.next_event_id()
+    }
+
+    /// The events of the next frame.
+    ///
+    /// # Errors
+    /// As [`history()`]. Afterwards it can project nothing more.
+    pub fn project(&mut self, frame: Frame) -> Result<Vec<HistoryEvent>, ReplayError> {
+        let run = std::mem::replace(&mut self.0, Run::new(Limits::none()));
+        let (run, events) = replay_frame(run, frame, None)?;
+        self.0 = run;
+        Ok(events)
+    }
 }
 
 pub(crate) fn replay_record(

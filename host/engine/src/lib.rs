@@ -53,7 +53,9 @@ pub use command::{
     ActivityCall, Answer, CancelCause, CancelInfo, CancellationType, Command, CompensateWhen,
     Outcome, RetryPolicy, ScopeKind,
 };
-pub use driver::{Driver, Nondeterminism, ReplayError, TaskFailure, drive, history, replay};
+pub use driver::{
+    Driver, Nondeterminism, Projector, ReplayError, TaskFailure, drive, history, replay,
+};
 pub use effect::Effect;
 pub use failure::{Failure, FailureInfo, RetryState, TimeoutKind};
 pub use frame::{

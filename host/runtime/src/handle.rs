@@ -4,14 +4,17 @@ mod delete;
 mod follow;
 mod operate;
 mod options;
+mod pieces;
 
 pub(crate) use delete::ending as ending_of_deleted;
 pub(crate) use operate::terminated_by;
 pub use operate::{TerminateOptions, open_scopes};
 pub use options::{CancelOptions, CancelResponse, Disposition, ForceOptions};
 pub(crate) use options::{canceled_by, forced_by};
+pub use pieces::HistoryReader;
 
 use crate::{
+    bounds,
     cell::{Delivery, Letter, RunCell},
     describe::{RunDescription, RunListing, describe, summary_of},
     error::Error,
@@ -203,6 +206,7 @@ impl RunHandle {
     /// Sends an input to the run that requests go to, or to the one that follows it if it ends
     /// meanwhile.
     async fn deliver(&self, input: Input) -> Result<Sent, Error> {
+        bounds::input(&input)?;
         loop {
             if self.follows() {
                 // What is meant for the run that is being made is not to find the one before.

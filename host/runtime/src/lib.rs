@@ -25,6 +25,7 @@
 //! commit, `effects` what follows it; `activity` and `timers` are what a run waits for.
 
 mod activity;
+mod bounds;
 mod builder;
 mod cache;
 mod cell;
@@ -72,8 +73,8 @@ pub use describe::{
 };
 pub use error::{Error, StartError, UpgradeError};
 pub use handle::{
-    CancelOptions, CancelResponse, Disposition, ForceOptions, RunHandle, TerminateOptions,
-    open_scopes,
+    CancelOptions, CancelResponse, Disposition, ForceOptions, HistoryReader, RunHandle,
+    TerminateOptions, open_scopes,
 };
 pub use host::Host;
 pub use message::MessageError;

@@ -3,6 +3,7 @@
 
 use crate::{
     activity::{ActivityOp, ActivityRef, NOT_PENDING, RUN_ENDED, apply, bounded},
+    bounds,
     cell::{Head, Phase, RunCell},
     error::Error,
     handle::{
@@ -426,6 +427,7 @@ impl Opened {
     }
 
     fn append(&mut self, input: Input) -> Result<(Result<(), InputError>, Status), Error> {
+        bounds::input(&input)?;
         if let Err(refused) = self.run.append(self.now, input) {
             return Ok((Err(refused), self.run.status().clone()));
         }

@@ -221,6 +221,12 @@ impl CommandRequest {
         self.0.op.is_read()
     }
 
+    /// Whether it waits for the end of a run, however long that takes.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self.0.op, Op::Result)
+    }
+
     /// Carries it out. What is returned is what [`crate::remote::Client`] reads.
     pub async fn answer(self, host: &Host) -> Vec<u8> {
         let response = answer(&host.inner, self.0).await;

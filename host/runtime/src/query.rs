@@ -1,6 +1,7 @@
 //! Queries: questions about a run that change nothing and are recorded nowhere.
 
 use crate::{
+    bounds,
     handle::{Found, RunHandle},
     message::MessageError,
     side::{self, Sight},
@@ -103,6 +104,7 @@ impl RunHandle {
     pub async fn query(&self, options: QueryOptions) -> Result<Payload, MessageError> {
         let host = self.host();
         host.check_size("the arguments", &options.arguments)?;
+        bounds::names(&[("QueryType", &options.name)])?;
         let (inner, handle) = (std::sync::Arc::clone(host), self.clone());
         let limit = options.timeout.unwrap_or(TIMEOUT);
         side::within(host, limit, async move {

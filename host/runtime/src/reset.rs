@@ -55,6 +55,8 @@ impl ResetOptions {
     }
 
     pub(crate) fn into_reset(self, base_run_id: String) -> Result<Reset, Error> {
+        let request_id = self.request_id.as_deref().unwrap_or_default();
+        crate::bounds::request(&self.reason, &self.identity, request_id)?;
         Ok(Reset {
             base_run_id,
             new_run_id: random_id()?,

@@ -5,6 +5,7 @@ mod begin;
 pub(crate) use begin::Begun;
 
 use crate::{
+    bounds,
     cell::Delivery,
     components::unknown_type,
     error::{Error, StartError},
@@ -206,6 +207,21 @@ pub(crate) async fn start_with(
         inner.check_size("the arguments", arguments)?;
         inner.check_header(header)?;
     }
+    match &companion {
+        Some(Companion::Signal(signal)) => bounds::of_signal(signal)?,
+        Some(Companion::Update(update)) => bounds::of_update(update)?,
+        None => {}
+    }
+    bounds::names(&[
+        ("WorkflowType", &options.workflow_type),
+        ("TaskQueue", &options.task_queue),
+        ("Identity", &options.identity),
+        (
+            "RequestId",
+            options.request_id.as_deref().unwrap_or_default(),
+        ),
+        ("CronSchedule", options.cron.as_deref().unwrap_or_default()),
+    ])?;
     let digest = checked(inner, &options)?;
     let handle = |run_id: &str| {
         RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)

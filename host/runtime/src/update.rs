@@ -5,6 +5,7 @@
 //! What becomes of it is seen in the commits of the run.
 
 use crate::{
+    bounds,
     cell::{Delivery, Letter, RunCell},
     clock::lock,
     error::Error,
@@ -208,6 +209,11 @@ impl RunHandle {
             Some(id) => id,
             None => random_id()?,
         };
+        bounds::names(&[
+            ("UpdateName", &name),
+            ("UpdateId", &id),
+            ("Identity", &identity),
+        ])?;
         let update = Update {
             id,
             name,

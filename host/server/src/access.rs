@@ -41,7 +41,7 @@ impl Access {
     /// Nobody has looked.
     pub(crate) fn of(extensions: &Extensions) -> Result<Self, Status> {
         let access = extensions.get::<Self>().cloned();
-        access.ok_or_else(|| Status::internal("nobody has looked who asks"))
+        access.ok_or_else(|| status::internal("nobody has looked who asks"))
     }
 
     /// The same caller, asking for more than it seemed.

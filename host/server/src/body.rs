@@ -129,8 +129,8 @@ impl HttpBody for Bounded {
 pub(crate) fn unreadable(headers: &HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers)?;
     match status.code() {
-        // Nothing of ours answers these two.
-        Code::Internal => Some(status::invalid(status.message())),
+        // Ours have details.
+        Code::Internal if status.details().is_empty() => Some(status::invalid(status.message())),
         // Nor this before it was read.
         Code::ResourceExhausted if status.details().is_empty() => Some(too_large(&status)),
         Code::OutOfRange => Some(too_large(&status)),
@@ -184,5 +184,21 @@ mod tests {
         drop(beside);
         let held = [all, one, other].map(|held| held.load(Ordering::Relaxed));
         assert_eq!(held, [0; 3]);
+    }
+
+    #[test]
+    fn only_what_the_transport_says_is_told_anew() {
+        let told = |status: Status| {
+            let answer: axum::http::Response<()> = status.into_http();
+            unreadable(answer.headers()).map(|status| status.code())
+        };
+        let broken = told(Status::internal("failed to decode"));
+        assert_eq!(broken, Some(Code::InvalidArgument));
+        assert_eq!(told(status::internal("the change was not ended")), None);
+        assert_eq!(
+            told(Status::out_of_range("")),
+            Some(Code::ResourceExhausted)
+        );
+        assert_eq!(told(status::exhausted("too much")), None);
     }
 }

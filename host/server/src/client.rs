@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use std::{
     error::Error as _,
+    io::ErrorKind,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -32,6 +33,15 @@ use tonic::{
 /// How long the server may take to be there, and to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(330);
+
+/// How long a server is tried for that is not there, as while it is started again, and the pauses
+/// between two tries.
+const TRIED_FOR: Duration = Duration::from_secs(20);
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How often a call is made whose connection breaks.
+const TRIES: u32 = 3;
 
 /// Which server, which namespace of it, and who asks.
 #[derive(Clone)]
@@ -76,6 +86,25 @@ pub enum Call {
     PushComponent(Component, Vec<u8>),
     /// One of them is not wanted any more.
     RemoveComponent(Component),
+}
+
+impl Call {
+    /// Whether it may be made again if nobody knows whether it was answered. A start has an id; who
+    /// asks for something else of runs that changes them knows best.
+    fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Run(request) => {
+                let request = sandglass::CommandRequest::read(request);
+                request.is_ok_and(|request| request.is_read() && !request.waits())
+            }
+            Self::Start(_)
+            | Self::SignalWithStart(_)
+            | Self::ListComponents
+            | Self::DescribeComponent(_)
+            | Self::PushComponent(..) => true,
+            Self::Upgrade(..) | Self::RemoveComponent(_) => false,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -157,6 +186,9 @@ impl Client {
 
     /// Asks, and waits for the document that is answered. Blocks; not for a thread of a runtime.
     ///
+    /// A server that is not there is tried for twenty seconds, and asked again what can be asked twice
+    /// if it went away before it answered: it may be started again meanwhile.
+    ///
     /// # Errors
     /// [`ClientError::Unreachable`], [`ClientError::Refused`].
     pub fn ask(&self, call: Call) -> Result<Vec<u8>, ClientError> {
@@ -165,38 +197,77 @@ impl Client {
             .build()
             .map_err(|error| ClientError::Unreachable(error.to_string()))?;
         runtime.block_on(async {
-            let connected = tokio::time::timeout(CONNECT_MAX, self.connect()).await;
-            let late = |_| format!("it did not answer within {CONNECT_MAX:?}");
-            let connection = connected.map_err(late).and_then(|connected| connected);
-            let unreachable = |reason: String| {
-                let address = self.address();
-                ClientError::Unreachable(format!("ask the server at {address}: {reason}"))
+            let mut tries = match call.is_repeatable() {
+                true => TRIES,
+                false => 1,
             };
-            let connection = connection.map_err(unreachable)?;
-            match tokio::time::timeout(ANSWER_MAX, self.call(connection, call)).await {
-                Ok(Ok(document)) => Ok(document),
-                Ok(Err(status)) => match foreign(&status) {
-                    Some(reason) => Err(unreachable(reason)),
-                    None => Err(refused(&status)),
-                },
-                Err(_) => Err(unreachable(format!("no answer within {ANSWER_MAX:?}"))),
+            loop {
+                tries -= 1;
+                match self.try_once(call.clone()).await {
+                    Err(Broken(_)) if tries > 0 => {}
+                    Err(Broken(error)) | Ok(Err(error)) => return Err(error),
+                    Ok(answered) => return answered,
+                }
             }
         })
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
+    async fn try_once(&self, call: Call) -> Result<Result<Vec<u8>, ClientError>, Broken> {
+        let unreachable = |reason: String| {
+            let address = self.address();
+            ClientError::Unreachable(format!("ask the server at {address}: {reason}"))
+        };
+        let connection = match self.reach().await {
+            Ok(connection) => connection,
+            Err(reason) => return Ok(Err(unreachable(reason))),
+        };
+        match tokio::time::timeout(ANSWER_MAX, self.call(connection, call)).await {
+            Ok(Ok(document)) => Ok(Ok(document)),
+            Ok(Err(status)) => match foreign(&status) {
+                Some(reason) if status.source().is_some() => Err(Broken(unreachable(reason))),
+                Some(reason) => Ok(Err(unreachable(reason))),
+                None => Ok(Err(refused(&status))),
+            },
+            Err(_) => Ok(Err(unreachable(format!("no answer within {ANSWER_MAX:?}")))),
+        }
+    }
+
+    /// Connects to the server as soon as it is there.
+    async fn reach(&self) -> Result<Connection, String> {
+        let end = tokio::time::Instant::now() + TRIED_FOR;
+        let mut pause = PAUSE_MIN;
+        loop {
+            match tokio::time::timeout(CONNECT_MAX, self.connect()).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(Absent::Now(_))) if tokio::time::Instant::now() + pause < end => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 17 / 10).min(PAUSE_MAX);
+                }
+                Ok(Err(Absent::Now(reason) | Absent::Always(reason))) => return Err(reason),
+                Err(_) => return Err(format!("it did not answer within {CONNECT_MAX:?}")),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Absent> {
+        let always = |error: std::io::Error| Absent::Always(error.to_string());
         let stream = TcpStream::connect(self.address()).await;
-        let stream = stream.map_err(|error| error.to_string())?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| error.to_string())?;
-        match &self.tls {
+        let stream = stream.map_err(|error| match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted => Absent::Now(error.to_string()),
+            _ => always(error),
+        })?;
+        stream.set_nodelay(true).map_err(always)?;
+        let begun = match &self.tls {
             None => begin(stream).await,
             Some(tls) => {
                 let stream = tls.connect(stream).await;
-                begin(stream.map_err(|error| format!("TLS: {error}"))?).await
+                let stream = stream.map_err(|error| Absent::Always(format!("TLS: {error}")))?;
+                begin(stream).await
             }
-        }
+        };
+        begun.map_err(Absent::Always)
     }
 
     async fn call(&self, connection: Connection, call: Call) -> Result<Vec<u8>, Status> {
@@ -257,6 +328,16 @@ impl Client {
         Ok(answered?.into_inner().document)
     }
 }
+
+/// Why there is no connection.
+enum Absent {
+    /// Nobody listens there now.
+    Now(String),
+    Always(String),
+}
+
+/// A connection broke before its call was answered.
+struct Broken(ClientError);
 
 /// Begins with HTTP/2.
 async fn begin<S>(stream: S) -> Result<Connection, String>

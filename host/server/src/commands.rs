@@ -48,12 +48,14 @@ async fn run(door: &Door, access: &Access, document: &[u8]) -> Result<Vec<u8>, S
         let message = format!("this is no request of the same version of the command: {reason}");
         status::invalid(message)
     })?;
-    if request.is_read() {
+    if request.waits() {
         // Whoever waits for the end of a run asks again.
-        let late = || Status::deadline_exceeded("it has not come to an end yet");
+        let late = || Status::deadline_exceeded("the run has not ended yet");
         return door.poll(request.answer(&door.host)).await.ok_or_else(late);
     }
-    access.needing(Needs::Write).check(&door.namespace)?;
+    if !request.is_read() {
+        access.needing(Needs::Write).check(&door.namespace)?;
+    }
     Ok(request.answer(&door.host).await)
 }
 

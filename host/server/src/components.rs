@@ -151,7 +151,7 @@ async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Status> {
     let done = tokio::spawn(change).await;
-    done.map_err(|error| Status::internal(format!("the change was not ended: {error}")))
+    done.map_err(|error| status::internal(format!("the change was not ended: {error}")))
 }
 
 /// Takes over which task queues components serve, and forgets a removed one.

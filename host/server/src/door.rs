@@ -2,8 +2,8 @@
 //! for.
 
 use crate::{
-    proto::common::WorkflowExecution, queues::TaskQueues, status, visibility::Started,
-    workers::Workers,
+    history::Histories, proto::common::WorkflowExecution, queues::TaskQueues, status,
+    visibility::Started, workers::Workers,
 };
 use sandglass::{Host, RunHandle};
 use std::{
@@ -31,6 +31,7 @@ pub(crate) struct Door {
     pub(crate) workers: Workers,
     /// What lists show of how runs were started, by run id.
     pub(crate) starts: Mutex<HashMap<String, Started>>,
+    pub(crate) histories: Histories,
     /// True once no new work is to be begun: long polls are answered then.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -45,6 +46,7 @@ impl Door {
             host,
             workers: Workers::default(),
             starts: Mutex::default(),
+            histories: Histories::default(),
             closing,
         }
     }

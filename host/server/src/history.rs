@@ -3,6 +3,7 @@
 mod activities;
 mod events;
 mod messages;
+mod reading;
 mod relatives;
 mod run;
 mod tasks;
@@ -19,19 +20,12 @@ use crate::{
     },
     status,
 };
-use events::Projection;
-use prost::Message as _;
+pub(crate) use reading::Histories;
 pub(crate) use relatives::close_policy;
 pub(crate) use run::retry_policy;
 use sandglass::RunHandle;
-use sandglass_engine::{EventId, HistoryEvent as Event, Status as RunStatus};
+use sandglass_engine::{EventId, Status as RunStatus};
 use tonic::Status;
-
-/// Most events of one page.
-const PAGE_EVENTS: usize = 1000;
-
-/// Bytes of events after which a page ends. Clients take messages of 4 MiB at least.
-const PAGE_BYTES: usize = 2 << 20;
 
 /// Where the next page begins: the run that the first page was of, and the last event that the
 /// client has.
@@ -79,14 +73,19 @@ pub(crate) async fn get(
     let (events, token) = if close_only {
         close_event(door, &run, wait, &place).await?
     } else {
-        let (all, is_open) = newer(door, &run, wait, place.after).await?;
-        let known = all.partition_point(|event| event.event_id <= place.after);
-        let (page, is_whole) = page(door, &all, all[known..].iter(), request.maximum_page_size);
+        let (page, more) = match is_open(door, &run, wait, place.after).await? {
+            None => (Vec::new(), true),
+            Some(is_open) => {
+                let wanted = request.maximum_page_size;
+                let read = reading::newer(door, &run, &place.run_id, place.after, wanted);
+                let (page, is_whole) = read.await?;
+                // Who waits for new events goes on waiting from here.
+                (page, !is_whole || (is_open && wait))
+            }
+        };
         if let Some(last) = page.last() {
             place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
         }
-        // Who waits for new events goes on waiting from here.
-        let more = !is_whole || (is_open && wait);
         (page, if more { place.token() } else { Vec::new() })
     };
     Ok(GetWorkflowExecutionHistoryResponse {
@@ -115,58 +114,29 @@ async fn close_event(
         let token = if wait { place.token() } else { Vec::new() };
         return Ok((Vec::new(), token));
     }
-    let all = run.history().await.map_err(status::of)?;
-    let (page, _) = page(door, &all, all.last().into_iter(), 1);
-    Ok((page, Vec::new()))
+    let last = reading::close_event(door, run, &place.run_id).await?;
+    Ok((last.into_iter().collect(), Vec::new()))
 }
 
-/// All events of the run, and whether it was still open before; whoever waits gets one after this
-/// place, if one comes in time.
-async fn newer(
+/// Whether the run was still open before its events are read; whoever waits does so until there is
+/// one after this place. None: none came in time.
+async fn is_open(
     door: &Door,
     run: &RunHandle,
     wait: bool,
     after: EventId,
-) -> Result<(Vec<Event>, bool), Status> {
-    // Asked first: a run that is closed then has no events but those that are read now.
+) -> Result<Option<bool>, Status> {
+    // Asked first: a run that is closed then has no events but those that are read after.
     let described = run.describe().await.map_err(status::of)?;
     let is_open = described.status == RunStatus::Running;
     let has_new = described.history_length > after.0;
     if wait && is_open && !has_new {
         let found = door.poll(run.wait_after(after)).await;
         if found.transpose().map_err(status::of)?.is_none() {
-            return Ok((Vec::new(), true));
+            return Ok(None);
         }
     }
-    let all = run.history().await.map_err(status::of)?;
-    Ok((all, is_open))
-}
-
-/// As many of these events as one page holds, and whether that is all of them. Some name what only
-/// others of the history tell.
-fn page<'a>(
-    door: &Door,
-    all: &[Event],
-    events: impl ExactSizeIterator<Item = &'a Event>,
-    wanted: i32,
-) -> (Vec<HistoryEvent>, bool) {
-    let limit = match usize::try_from(wanted) {
-        Ok(0) | Err(_) => PAGE_EVENTS,
-        Ok(wanted) => wanted.min(PAGE_EVENTS),
-    };
-    let projection = Projection::new(&door.namespace, all);
-    let total = events.len();
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for event in events.take(limit) {
-        let event = projection.event(event.clone());
-        bytes += event.encoded_len();
-        if !page.is_empty() && bytes > PAGE_BYTES {
-            break;
-        }
-        page.push(event);
-    }
-    let is_whole = page.len() == total;
-    (page, is_whole)
+    Ok(Some(is_open))
 }
 
 pub(crate) async fn get_reverse(
@@ -177,14 +147,9 @@ pub(crate) async fn get_reverse(
     let workflow_id = run.workflow_id().to_owned();
     let mut place = place(run, &request.next_page_token, EventId(u64::MAX)).await?;
     let run = door.host.run(workflow_id, Some(&place.run_id));
-    let all = run.history().await.map_err(status::of)?;
-    let older = all.partition_point(|event| event.event_id < place.after);
-    let (page, is_whole) = page(
-        door,
-        &all,
-        all[..older].iter().rev(),
-        request.maximum_page_size,
-    );
+    let wanted = request.maximum_page_size;
+    let read = reading::older(door, &run, &place.run_id, place.after, wanted);
+    let (page, is_whole) = read.await?;
     if let Some(last) = page.last() {
         place.after = EventId(u64::try_from(last.event_id).unwrap_or_default());
     }

@@ -40,6 +40,17 @@ pub(crate) fn invalid(message: impl Into<String>) -> Status {
     Status::invalid_argument(message)
 }
 
+/// We are wrong. With a detail, as what the transport says of what it cannot read has none.
+pub(crate) fn internal(message: impl Into<String>) -> Status {
+    let (code, message) = (Code::Internal, message.into());
+    let status = rpc::Status {
+        code: code.into(),
+        message: message.clone(),
+        details: Vec::new(),
+    };
+    Status::with_details(code, message, Bytes::from(status.encode_to_vec()))
+}
+
 /// There is too much of something; it may pass.
 pub(crate) fn exhausted(message: impl Into<String>) -> Status {
     let detail = details::ResourceExhaustedFailure {

@@ -175,7 +175,12 @@ pub(crate) async fn poll_workflow_task(
     door: &Door,
     request: service::PollWorkflowTaskQueueRequest,
 ) -> Result<service::PollWorkflowTaskQueueResponse, Status> {
-    let queue = request.task_queue.unwrap_or_default().name;
+    let asked = request.task_queue.unwrap_or_default();
+    // A worker also has a queue of its own, for runs that it keeps; that names the shared one.
+    let queue = match asked.normal_name.is_empty() {
+        true => asked.name,
+        false => asked.normal_name,
+    };
     bounds::names(&[("TaskQueue", &queue), ("Identity", &request.identity)])?;
     // Each worker asks again and again.
     if door.workers.is_first_to_ask(door.host.now(), &queue) {
@@ -185,7 +190,8 @@ pub(crate) async fn poll_workflow_task(
             "a worker asks for workflow tasks; workflows here are wasm components"
         );
     }
-    // Go's workers stop at once at this code; those on the common core 60 s after any.
+    // Go's workers stop at once at this code, with this text; those on the common core warn after
+    // some seconds and stop after 60, whatever the code of a poll is.
     Err(Status::invalid_argument(format!(
         "workflows here are WebAssembly components that the server runs itself: register no \
          workflows with the worker of task queue {queue:?}, and give the component to the server \

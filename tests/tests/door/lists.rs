@@ -3,6 +3,36 @@
 use super::wire::{Answer, Wire, field, fields, start};
 use sandglass_tests::Server;
 
+/// The run of a workflow id.
+fn run(workflow_id: &str) -> Vec<u8> {
+    field(2, &field(1, workflow_id.as_bytes()))
+}
+
+/// All pages of a history, each with as many events as are asked for.
+async fn pages(wire: &Wire, call: &str, workflow_id: &str, size: u8) -> Vec<Vec<Vec<u8>>> {
+    let (mut token, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let request = [
+            field(1, b"default"),
+            run(workflow_id),
+            vec![3 << 3, size],
+            field(4, &token),
+        ]
+        .concat();
+        let page = wire.call(call, &request).await;
+        let history = of(&page, 1).concat();
+        let events = fields(&history)
+            .into_iter()
+            .map(|(_, event)| event.to_vec());
+        pages.push(events.collect());
+        match of(&page, 3).pop() {
+            Some(next) => token = next.to_owned(),
+            None => return pages,
+        }
+        assert!(pages.len() < 1000, "the pages have no end");
+    }
+}
+
 /// The fields of an answer that are of this number.
 fn of(answer: &Answer, number: u32) -> Vec<&[u8]> {
     assert_eq!(answer.status, Some(0), "{answer:?}");
@@ -45,5 +75,54 @@ async fn a_page_of_runs_ends_where_their_memos_are_large() {
         .await;
     // Field 1, the number.
     assert_eq!(count.bytes, [8, RUNS as u8]);
+    server.end().await;
+}
+
+/// How far a page has come is kept for the next one, and is nobody else's.
+#[tokio::test]
+async fn pages_of_a_history_are_the_same_whatever_their_size() {
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    let started = wire
+        .call("StartWorkflowExecution", &start("holder", "w"))
+        .await;
+    assert_eq!(started.status, Some(0), "{started:?}");
+    let signal = async |number: usize| {
+        let kind = [field(1, b"encoding"), field(2, b"json/plain")].concat();
+        let data = field(2, format!("\"{number}\"").as_bytes());
+        let value = field(1, &[field(1, &kind), data].concat());
+        let name = field(3, b"note");
+        let request = [field(1, b"default"), run("w"), name, field(4, &value)].concat();
+        let sent = wire.call("SignalWorkflowExecution", &request).await;
+        assert_eq!(sent.status, Some(0), "{sent:?}");
+        // So that each has a workflow task of its own: its code has to be asked.
+        let query = field(3, &field(1, b"notes"));
+        let request = [field(1, b"default"), run("w"), query].concat();
+        wire.call("QueryWorkflow", &request).await
+    };
+    let forth = "GetWorkflowExecutionHistory";
+    let back = "GetWorkflowExecutionHistoryReverse";
+    for round in 0..3 {
+        for number in 0..5 {
+            let answered = signal(round * 5 + number).await;
+            assert_eq!(answered.status, Some(0), "{answered:?}");
+        }
+        let whole = pages(&wire, forth, "w", 0).await.concat();
+        assert!(whole.len() > 10 * (round + 1), "{} events", whole.len());
+        for size in [1, 3, 100] {
+            let found = pages(&wire, forth, "w", size).await;
+            assert!(found.iter().all(|page| page.len() <= size.into()));
+            assert_eq!(found.concat(), whole, "pages of {size}");
+            let mut found = pages(&wire, back, "w", size).await;
+            assert!(found.iter().all(|page| page.len() <= size.into()));
+            found.reverse();
+            found.iter_mut().for_each(|page| page.reverse());
+            assert_eq!(found.concat(), whole, "pages of {size}, backwards");
+        }
+        // Two who read the same, in turn.
+        let (one, two) = tokio::join!(pages(&wire, forth, "w", 2), pages(&wire, forth, "w", 2));
+        assert_eq!(one.concat(), whole);
+        assert_eq!(two.concat(), whole);
+    }
     server.end().await;
 }

@@ -91,7 +91,13 @@ const TRAPS: [(u32, &str, &[Proof]); 21] = [
     (
         20,
         "workers of workflows that nobody tells why they get none",
-        &[Line],
+        &[
+            Line,
+            Test(
+                "clients.rs",
+                "a_worker_of_workflows_ends_and_says_what_to_do_instead",
+            ),
+        ],
     ),
     (
         21,

@@ -105,13 +105,13 @@ async fn polls_that_name_no_control_queue_end_whenever_their_worker_has_another(
     for queue in ["one", "two"] {
         let polling = wire.clone();
         let identity = format!("fixed {queue}");
-        // Known to listen to another queue, as the process before it did.
-        let other = wire.clone();
-        let listening = listen(&identity, "before");
-        let before = tokio::spawn(async move {
-            let answered = other.try_for(Duration::from_secs(15), "PollNexusTaskQueue", &listening);
-            answered.await
-        });
+        // Known to listen to another queue, as the process before it did, which is answered at once
+        // as it shuts down.
+        let gone = [field(1, NAMESPACE), field(6, b"gone")].concat();
+        assert_eq!(wire.call("ShutdownWorker", &gone).await.status, Some(0));
+        let listening = [listen(&identity, "before"), field(8, b"gone")].concat();
+        let before = soon(&wire, "PollNexusTaskQueue", &listening).await;
+        assert_eq!(before.bytes.len(), 0);
         let first = poll(&identity);
         let polled =
             tokio::spawn(async move { soon(&polling, "PollActivityTaskQueue", &first).await });
@@ -128,7 +128,6 @@ async fn polls_that_name_no_control_queue_end_whenever_their_worker_has_another(
             tokio::spawn(async move { listens.call("PollNexusTaskQueue", &listening).await });
         let ended = polled.await.unwrap();
         assert_eq!((ended.status, ended.bytes.len()), (Some(0), 0));
-        before.abort();
         after.abort();
     }
     server.end().await;

@@ -144,6 +144,12 @@ fn a_server_and_its_file_are_told_and_tell_the_same() {
     let update = |name| both.same(&["workflow", "update", "{id}", "--name", name]);
     assert_eq!(update("quick").1["result"], "u");
     assert_eq!(update("refused").0, 1);
+    // More than a history is to keep of why, whichever way it comes.
+    let long = "x".repeat((64 << 10) + 1);
+    for verb in ["cancel", "terminate", "pause"] {
+        let said = both.same(&["workflow", verb, "{id}", "--reason", &long]);
+        assert_ne!(said.0, 0, "{verb}: {said:?}");
+    }
     let paused = both.same(&["workflow", "pause", "{id}", "--reason", "wait"]);
     assert_eq!(paused.1["disposition"], "paused");
     assert_eq!(both.same(&["workflow", "pause", "{id}"]).0, 1);

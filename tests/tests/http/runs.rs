@@ -284,3 +284,53 @@ fn limits_beyond_the_year_9999_can_be_read() {
     assert_eq!(exit, 0);
     server.stop();
 }
+
+#[test]
+fn what_a_run_keeps_of_a_request_has_bounds() {
+    let server = Server::with_scenarios();
+    server.start("bounded", "holder");
+    let reason = json!({ "reason": "x".repeat((64 << 10) + 1) });
+    let identity = json!({ "identity": "x".repeat(1001) });
+    let id = json!({ "requestId": "x".repeat(1001) });
+    for verb in ["cancel", "force", "kill"] {
+        for (what, field) in [
+            ("Reason", &reason),
+            ("Identity", &identity),
+            ("RequestId", &id),
+        ] {
+            let answer = server.post(&format!("{BASE}/bounded/{verb}"), field.clone());
+            let message = answer.refused(400, 3);
+            let expected = format!("{what} exceeds length limit.");
+            assert!(message.starts_with(&expected), "{verb}: {message}");
+        }
+    }
+    let run = server.get(&format!("{BASE}/bounded")).ok();
+    assert_eq!(run["sandglass"]["cancel_state"], "none", "{run}");
+    server.stop();
+}
+
+#[test]
+fn attributes_that_runs_have_are_told_with_their_types() {
+    let server = Server::with_scenarios();
+    let start = json!({
+        "workflowType": { "name": "holder" },
+        "taskQueue": { "name": "scenarios" },
+        "searchAttributes": { "indexedFields": {
+            "Amount": { "metadata": { "encoding": "anNvbi9wbGFpbg==", "type": "SW50" }, "data": "Nw==" },
+        } },
+    });
+    server.post(&format!("{BASE}/a"), start).ok();
+    for path in [
+        "/api/v1/namespaces/default/search-attributes",
+        "/cluster/namespaces/default/search-attributes",
+    ] {
+        let told = server.get(path).ok();
+        let custom = json!({ "Amount": "INDEXED_VALUE_TYPE_INT" });
+        assert_eq!(told["customAttributes"], custom, "{told}");
+        assert_eq!(
+            told["systemAttributes"]["StartTime"],
+            "INDEXED_VALUE_TYPE_DATETIME"
+        );
+    }
+    server.stop();
+}

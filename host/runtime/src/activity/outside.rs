@@ -434,6 +434,7 @@ impl ActivityHandle {
 
 /// Refuses what is too large, and shortens a failure that is.
 pub(crate) fn bounded(limits: &Limits, op: ActivityOp) -> Result<ActivityOp, Error> {
+    crate::bounds::of_activity(&op)?;
     match &op {
         ActivityOp::Complete { result, .. } => {
             check_size(limits, "the result", std::slice::from_ref(result))?;

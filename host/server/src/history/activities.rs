@@ -22,7 +22,7 @@ use crate::{
 use sandglass_engine::{ActivityCall, EventAttributes as E, EventId};
 
 fn scheduled(
-    projection: &Projection<'_>,
+    projection: &Projection,
     activity_id: String,
     call: ActivityCall,
     task: EventId,
@@ -48,7 +48,7 @@ fn scheduled(
 }
 
 /// The attributes of one of these events.
-pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn attributes(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::ActivityTaskScheduled {
             activity_id,
@@ -65,7 +65,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             identity,
             attempt: attempt(number),
             last_failure: last_failure
-                .map(|failure| failure::to_proto(failure, projection.namespace)),
+                .map(|failure| failure::to_proto(failure, projection.namespace())),
             ..Default::default()
         }
         .into(),
@@ -82,7 +82,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
     }
 }
 
-fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn end(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::ActivityTaskCompleted {
             result,
@@ -102,7 +102,7 @@ fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
             started_event_id,
             retry_state,
         } => ActivityTaskFailedEventAttributes {
-            failure: Some(failure::to_proto(failure, projection.namespace)),
+            failure: Some(failure::to_proto(failure, projection.namespace())),
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             identity: projection.worker(started_event_id),
@@ -116,7 +116,7 @@ fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
             started_event_id,
             retry_state,
         } => ActivityTaskTimedOutEventAttributes {
-            failure: Some(failure::to_proto(failure, projection.namespace)),
+            failure: Some(failure::to_proto(failure, projection.namespace())),
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             retry_state: to_retry_state(retry_state).into(),

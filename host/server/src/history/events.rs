@@ -19,63 +19,96 @@ use sandglass_engine::{
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// What the events of one history tell of each other.
-pub(super) struct Projection<'a> {
+/// What the events of one history tell of each other, as far as those that follow need it.
+pub(super) struct Projection {
     /// Of which namespace they are.
-    pub(super) namespace: &'a str,
+    namespace: String,
     /// How the run was started.
-    pub(super) start: Option<&'a Start>,
-    /// The worker of each attempt, by its started event.
-    pub(super) workers: HashMap<EventId, &'a str>,
-    /// The type of each child, by its initiated event.
-    pub(super) children: HashMap<EventId, &'a str>,
+    pub(super) start: Option<Box<Start>>,
+    /// The worker of each attempt whose end is not told yet, by its started event.
+    workers: HashMap<EventId, String>,
+    /// The type of each child whose end is not told yet, by its initiated event.
+    children: HashMap<EventId, String>,
 }
 
-impl<'a> Projection<'a> {
-    pub(super) fn new(namespace: &'a str, events: &'a [Event]) -> Self {
-        let mut projection = Self {
-            namespace,
+impl Projection {
+    pub(super) fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
             start: None,
             workers: HashMap::new(),
             children: HashMap::new(),
-        };
-        for event in events {
-            match &event.attributes {
-                E::WorkflowExecutionStarted(start) => projection.start = Some(start),
-                E::ActivityTaskStarted { identity, .. } => {
-                    projection.workers.insert(event.event_id, identity);
-                }
-                E::StartChildWorkflowExecutionInitiated { call, .. } => {
-                    let name = call.workflow_type.as_str();
-                    projection.children.insert(event.event_id, name);
-                }
-                _ => {}
-            }
         }
-        projection
+    }
+
+    /// The next event as it goes.
+    pub(super) fn next(&mut self, event: Event) -> HistoryEvent {
+        self.begin(&event);
+        let over = over(&event);
+        let event = self.event(event);
+        self.forget(over);
+        event
+    }
+
+    /// The next event is not wanted, but what it tells of others may be.
+    pub(super) fn pass(&mut self, event: &Event) {
+        self.begin(event);
+        self.forget(over(event));
+    }
+
+    fn begin(&mut self, event: &Event) {
+        match &event.attributes {
+            E::WorkflowExecutionStarted(start) => {
+                let mut start = start.clone();
+                // Nobody asks for these.
+                start.arguments = Vec::new();
+                self.start = Some(start);
+            }
+            E::ActivityTaskStarted { identity, .. } => {
+                self.workers.insert(event.event_id, identity.clone());
+            }
+            E::StartChildWorkflowExecutionInitiated { call, .. } => {
+                let name = call.workflow_type.clone();
+                self.children.insert(event.event_id, name);
+            }
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, over: Option<EventId>) {
+        if let Some(over) = over {
+            self.workers.remove(&over);
+            self.children.remove(&over);
+        }
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The type of a child.
+    pub(super) fn child(&self, initiated: EventId) -> Option<&str> {
+        self.children.get(&initiated).map(String::as_str)
     }
 
     /// How long a workflow task of the run may take.
     pub(super) fn task_timeout(&self) -> Millis {
-        let own = self.start.and_then(|start| start.task_timeout);
+        let own = self.start.as_ref().and_then(|start| start.task_timeout);
         own.unwrap_or(super::run::TASK_TIMEOUT)
     }
 
     /// The task queue of the run.
     pub(super) fn task_queue(&self) -> &str {
-        self.start.map_or("", |start| &start.task_queue)
+        let start = self.start.as_ref();
+        start.map_or("", |start| &start.task_queue)
     }
 
     /// The worker of an attempt.
     pub(super) fn worker(&self, started: EventId) -> String {
-        self.workers
-            .get(&started)
-            .copied()
-            .unwrap_or_default()
-            .into()
+        self.workers.get(&started).cloned().unwrap_or_default()
     }
 
-    /// The event as it goes.
+    /// An event as it goes, after those before it.
     pub(super) fn event(&self, event: Event) -> HistoryEvent {
         let attributes = self.attributes(event.attributes);
         HistoryEvent {
@@ -152,6 +185,53 @@ impl<'a> Projection<'a> {
                 foreign("operator-cancel-requested", &identity, &(target, request))
             }
         }
+    }
+}
+
+/// The attempt or child whose end an event tells.
+fn over(event: &Event) -> Option<EventId> {
+    match &event.attributes {
+        E::ActivityTaskCompleted {
+            started_event_id: over,
+            ..
+        }
+        | E::ActivityTaskFailed {
+            started_event_id: over,
+            ..
+        }
+        | E::ActivityTaskTimedOut {
+            started_event_id: over,
+            ..
+        }
+        | E::ActivityTaskCanceled {
+            started_event_id: over,
+            ..
+        }
+        | E::StartChildWorkflowExecutionFailed {
+            initiated_event_id: over,
+            ..
+        }
+        | E::ChildWorkflowExecutionCompleted {
+            initiated_event_id: over,
+            ..
+        }
+        | E::ChildWorkflowExecutionFailed {
+            initiated_event_id: over,
+            ..
+        }
+        | E::ChildWorkflowExecutionCanceled {
+            initiated_event_id: over,
+            ..
+        }
+        | E::ChildWorkflowExecutionTimedOut {
+            initiated_event_id: over,
+            ..
+        }
+        | E::ChildWorkflowExecutionTerminated {
+            initiated_event_id: over,
+            ..
+        } => Some(*over),
+        _ => None,
     }
 }
 

@@ -40,7 +40,7 @@ fn accepted(update: Update) -> Attributes {
 }
 
 /// The attributes of one of these events.
-pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn attributes(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::WorkflowExecutionSignaled(signal) => WorkflowExecutionSignaledEventAttributes {
             signal_name: signal.name,
@@ -62,7 +62,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
                 ..Default::default()
             }),
             accepted_event_id: event_id(accepted_event_id),
-            outcome: Some(to_outcome(outcome, projection.namespace)),
+            outcome: Some(to_outcome(outcome, projection.namespace())),
         }
         .into(),
         E::WorkflowPropertiesModified {

@@ -49,14 +49,14 @@ pub(crate) fn close_policy(policy: ParentClosePolicy) -> ProtoClosePolicy {
 }
 
 fn initiated(
-    projection: &Projection<'_>,
+    projection: &Projection,
     workflow_id: String,
     call: ChildCall,
     task: EventId,
 ) -> Attributes {
     let queue = call.task_queue.as_deref();
     StartChildWorkflowExecutionInitiatedEventAttributes {
-        namespace: projection.namespace.into(),
+        namespace: projection.namespace().into(),
         workflow_id,
         workflow_type: workflow_type(&call.workflow_type),
         task_queue: task_queue(queue.unwrap_or(projection.task_queue())),
@@ -86,7 +86,7 @@ fn initiated(
 }
 
 /// The attributes of one event of a child.
-pub(super) fn child(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn child(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::StartChildWorkflowExecutionInitiated {
             workflow_id,
@@ -99,7 +99,7 @@ pub(super) fn child(projection: &Projection<'_>, attributes: E) -> Attributes {
             workflow_type: name,
             cause,
         } => StartChildWorkflowExecutionFailedEventAttributes {
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_id,
             workflow_type: workflow_type(&name),
             cause: match cause {
@@ -118,7 +118,7 @@ pub(super) fn child(projection: &Projection<'_>, attributes: E) -> Attributes {
             run_id,
             workflow_type: name,
         } => ChildWorkflowExecutionStartedEventAttributes {
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             initiated_event_id: event_id(initiated_event_id),
             workflow_execution: execution(&workflow_id, &run_id),
             workflow_type: workflow_type(&name),
@@ -136,11 +136,8 @@ macro_rules! ended {
         $(, $field:ident: $value:expr)*
     }) => {
         $attributes {
-            namespace: $projection.namespace.into(),
-            workflow_type: $projection
-                .children
-                .get(&$initiated)
-                .and_then(|name| workflow_type(name)),
+            namespace: $projection.namespace().into(),
+            workflow_type: $projection.child($initiated).and_then(workflow_type),
             workflow_execution: execution(&$workflow_id, &$run_id),
             initiated_event_id: event_id($initiated),
             started_event_id: event_id($started),
@@ -151,7 +148,7 @@ macro_rules! ended {
     };
 }
 
-fn child_end(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn child_end(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::ChildWorkflowExecutionCompleted {
             initiated_event_id: initiated,
@@ -183,7 +180,7 @@ fn child_end(projection: &Projection<'_>, attributes: E) -> Attributes {
                 started,
                 workflow_id,
                 run_id,
-                failure: Some(failure::to_proto(failure, projection.namespace)),
+                failure: Some(failure::to_proto(failure, projection.namespace())),
                 retry_state: to_retry_state(retry_state).into()
             }
         ),
@@ -191,7 +188,7 @@ fn child_end(projection: &Projection<'_>, attributes: E) -> Attributes {
     }
 }
 
-fn child_stopped(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn child_stopped(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::ChildWorkflowExecutionCanceled {
             initiated_event_id: initiated,
@@ -251,7 +248,7 @@ fn target(target: &Target) -> Option<crate::proto::common::WorkflowExecution> {
 }
 
 /// The attributes of one event of a signal or request to cancel.
-pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn external(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::SignalExternalWorkflowExecutionInitiated {
             target: to,
@@ -259,7 +256,7 @@ pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes
             workflow_task_completed_event_id: task,
         } => SignalExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: event_id(task),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             signal_name: signal.name,
             input: payload::to_list(signal.arguments),
@@ -281,7 +278,7 @@ pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes
                 }
             }
             .into(),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             initiated_event_id: event_id(initiated_event_id),
             ..Default::default()
@@ -292,7 +289,7 @@ pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes
             target: to,
         } => ExternalWorkflowExecutionSignaledEventAttributes {
             initiated_event_id: event_id(initiated_event_id),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             ..Default::default()
         }
@@ -301,7 +298,7 @@ pub(super) fn external(projection: &Projection<'_>, attributes: E) -> Attributes
     }
 }
 
-fn external_cancel(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn external_cancel(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::RequestCancelExternalWorkflowExecutionInitiated {
             target: to,
@@ -310,7 +307,7 @@ fn external_cancel(projection: &Projection<'_>, attributes: E) -> Attributes {
             workflow_task_completed_event_id: task,
         } => RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: event_id(task),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             child_workflow_only,
             reason,
@@ -323,7 +320,7 @@ fn external_cancel(projection: &Projection<'_>, attributes: E) -> Attributes {
             ..
         } => RequestCancelExternalWorkflowExecutionFailedEventAttributes {
             cause: CancelCause::ExternalWorkflowExecutionNotFound.into(),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             initiated_event_id: event_id(initiated_event_id),
             ..Default::default()
@@ -334,7 +331,7 @@ fn external_cancel(projection: &Projection<'_>, attributes: E) -> Attributes {
             target: to,
         } => ExternalWorkflowExecutionCancelRequestedEventAttributes {
             initiated_event_id: event_id(initiated_event_id),
-            namespace: projection.namespace.into(),
+            namespace: projection.namespace().into(),
             workflow_execution: target(&to),
             ..Default::default()
         }

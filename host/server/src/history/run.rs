@@ -103,14 +103,14 @@ fn started(start: Start, namespace: &str) -> Attributes {
 }
 
 fn continued_as_new(
-    projection: &Projection<'_>,
+    projection: &Projection,
     new_execution_run_id: String,
     call: ContinueCall,
     backoff: Millis,
     why: Initiator,
     task: EventId,
 ) -> Attributes {
-    let start = projection.start;
+    let start = projection.start.as_ref();
     let default = start.map_or("", |start| &start.workflow_type);
     let queue = call.task_queue.as_deref();
     let timeout = call.run_timeout.or_else(|| start?.run_timeout);
@@ -133,9 +133,9 @@ fn continued_as_new(
 }
 
 /// The attributes of one of these events.
-pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn attributes(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
-        E::WorkflowExecutionStarted(start) => started(*start, projection.namespace),
+        E::WorkflowExecutionStarted(start) => started(*start, projection.namespace()),
         E::WorkflowExecutionContinuedAsNew {
             new_execution_run_id,
             call,
@@ -179,7 +179,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
     }
 }
 
-fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn end(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::WorkflowExecutionCompleted {
             result,
@@ -198,7 +198,7 @@ fn end(projection: &Projection<'_>, attributes: E) -> Attributes {
             new_execution_run_id,
             ..
         } => WorkflowExecutionFailedEventAttributes {
-            failure: Some(failure::to_proto(failure, projection.namespace)),
+            failure: Some(failure::to_proto(failure, projection.namespace())),
             retry_state: to_retry_state(retry_state).into(),
             workflow_task_completed_event_id: event_id(task),
             new_execution_run_id: new_execution_run_id.unwrap_or_default(),

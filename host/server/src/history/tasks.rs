@@ -29,7 +29,7 @@ fn cause(cause: TaskFailedCause) -> ProtoCause {
 }
 
 /// The attributes of one of these events.
-pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attributes {
+pub(super) fn attributes(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::WorkflowTaskScheduled { attempt: number } => WorkflowTaskScheduledEventAttributes {
             task_queue: task_queue(projection.task_queue()),
@@ -68,7 +68,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
             scheduled_event_id: event_id(scheduled_event_id),
             started_event_id: event_id(started_event_id),
             cause: cause(why).into(),
-            failure: Some(failure::to_proto(failure, projection.namespace)),
+            failure: Some(failure::to_proto(failure, projection.namespace())),
             identity: IDENTITY.into(),
             ..Default::default()
         }
@@ -87,7 +87,7 @@ pub(super) fn attributes(projection: &Projection<'_>, attributes: E) -> Attribut
     }
 }
 
-fn beside_tasks(projection: &Projection<'_>, attributes: E) -> Attributes {
+fn beside_tasks(projection: &Projection, attributes: E) -> Attributes {
     match attributes {
         E::MarkerRecorded {
             marker_name,
@@ -101,7 +101,7 @@ fn beside_tasks(projection: &Projection<'_>, attributes: E) -> Attributes {
                 .map(|(name, values)| (name, payload::to_list(values).unwrap_or_default()))
                 .collect(),
             workflow_task_completed_event_id: event_id(task),
-            failure: failure.map(|failure| failure::to_proto(failure, projection.namespace)),
+            failure: failure.map(|failure| failure::to_proto(failure, projection.namespace())),
             ..Default::default()
         }
         .into(),

@@ -8,7 +8,13 @@ use crate::{
         json::{from_json, of_service, to_json},
         request::Asked,
     },
-    proto::{generated::workflow::workflow_service_server::WorkflowService, service},
+    proto::{
+        generated::{
+            operator::operator_service_server::OperatorService,
+            workflow::workflow_service_server::WorkflowService,
+        },
+        operator, service,
+    },
 };
 use prost::Message as _;
 use tonic::{Request, Status};
@@ -40,6 +46,14 @@ macro_rules! calls {
             request: &[u8],
         ) -> Result<Vec<u8>, Status> {
             match call {
+                "ListSearchAttributes" => {
+                    let request = operator::ListSearchAttributesRequest::decode(request)
+                        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+                    let mut request = Request::new(request);
+                    request.extensions_mut().insert(access);
+                    let answered = front.list_search_attributes(request).await?;
+                    Ok(answered.into_inner().encode_to_vec())
+                }
                 $($name => {
                     let request = service::$request::decode(request)
                         .map_err(|error| Status::invalid_argument(error.to_string()))?;

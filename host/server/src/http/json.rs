@@ -7,6 +7,10 @@
 
 mod numbers;
 
+use crate::{
+    served::{self, Needs},
+    status,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 pub(crate) use numbers::check as check_numbers;
 use prost::Message as _;
@@ -30,9 +34,14 @@ pub(crate) fn pool() -> &'static DescriptorPool {
     })
 }
 
-/// The full name of a message of the service.
+/// The full name of a message of the services.
 pub(crate) fn of_service(name: &str) -> String {
-    format!("temporal.api.workflowservice.v1.{name}")
+    let is_of = |(call, _): &(&str, Needs)| name.starts_with(call);
+    let service = match served::OPERATOR.iter().any(is_of) {
+        true => "operatorservice",
+        false => "workflowservice",
+    };
+    format!("temporal.api.{service}.v1.{name}")
 }
 
 fn descriptor(name: &str) -> MessageDescriptor {
@@ -45,7 +54,7 @@ fn descriptor(name: &str) -> MessageDescriptor {
 /// # Errors
 /// It has no JSON form, such as a time in the year 10,000.
 pub(crate) fn to_json(name: &str, bytes: &[u8], shorthand: bool) -> Result<Value, Status> {
-    let failed = |error: String| Status::internal(format!("{name} has no JSON form: {error}"));
+    let failed = |error: String| status::internal(format!("{name} has no JSON form: {error}"));
     let descriptor = descriptor(name);
     let message = DynamicMessage::decode(descriptor.clone(), bytes);
     let message = message.map_err(|error| failed(error.to_string()))?;

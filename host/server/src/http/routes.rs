@@ -70,6 +70,7 @@ impl Target {
         let known = match self {
             Self::Call(call) => served::WORKFLOW
                 .iter()
+                .chain(served::OPERATOR)
                 .find(|(name, _)| *name == call)
                 .copied(),
             Self::Ours(ours) => WHO
@@ -182,6 +183,13 @@ const APART: &[(&str, [&str; 2])] = &[
     (
         "ListNamespaces",
         ["/cluster/namespaces", "/api/v1/namespaces"],
+    ),
+    (
+        "ListSearchAttributes",
+        [
+            "/cluster/namespaces/{namespace}/search-attributes",
+            "/api/v1/namespaces/{namespace}/search-attributes",
+        ],
     ),
     ("GetClusterInfo", ["/cluster", "/api/v1/cluster-info"]),
     ("GetSystemInfo", ["/system-info", "/api/v1/system-info"]),

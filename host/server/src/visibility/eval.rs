@@ -157,6 +157,9 @@ fn check_value(name: &str, value: &Value) -> Result<(), String> {
         (Some(false), value) if !matches!(value, Value::Text(_)) => {
             Err(format!("{name} is compared with a text"))
         }
+        (None, Value::Text(_) | Value::Bool(_)) if name == "HistoryLength" => {
+            Err(format!("{name} is compared with a number"))
+        }
         _ => Ok(()),
     }
 }

@@ -287,6 +287,10 @@ fn how_far_a_cancellation_has_come_can_be_asked_for() {
         ),
         ("CancelState = 7", "CancelState is compared with a text"),
         (
+            "HistoryLength = 'abc'",
+            "HistoryLength is compared with a number",
+        ),
+        (
             "cancelstate = 'none'",
             "there is no search attribute cancelstate: CancelState is meant",
         ),
