@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[path = "door/configured.rs"]
-mod configured;
 #[path = "door/faults.rs"]
 mod faults;
 #[path = "door/fuzz.rs"]
