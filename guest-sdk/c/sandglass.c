@@ -355,7 +355,53 @@ void sg_answer(const char *query, const char *json) {
   sandglass_workflow_types_payload_free(&answer);
 }
 
+void sg_handle_updates(const char *const *names, size_t count) {
+  string_t *texts = take(count * sizeof *texts);
+  for (size_t i = 0; i < count; i++) texts[i] = lent(names[i]);
+  blocking_workflow_list_string_t list = {texts, count};
+  sandglass_workflow_blocking_handle_updates(&list);
+  free(texts);
+}
+
+sg_failure *sg_next_update(sg_update *update) {
+  sandglass_workflow_blocking_update_t wire;
+  failure_t failure;
+  if (!sandglass_workflow_blocking_next_update(current, &wire, &failure)) return failed(failure);
+  update->id = text_of(wire.id.ptr, wire.id.len);
+  update->name = text_of(wire.name.ptr, wire.name.len);
+  update->argument = wire.arguments.len ? json_of(&wire.arguments.ptr[0]) : NULL;
+  sandglass_workflow_blocking_update_free(&wire);
+  return NULL;
+}
+
+void sg_complete_update(sg_update *update, sg_failure *failure, const char *result) {
+  string_t id = lent(update->id);
+  sandglass_workflow_updates_result_payload_failure_t outcome = {.is_err = failure != NULL};
+  if (failure) {
+    outcome.val.err = failure->chain;
+    free(failure->message);
+    free(failure);
+  } else {
+    outcome.val.ok = payload(result);
+  }
+  sandglass_workflow_updates_complete_update(&id, &outcome);
+  sandglass_workflow_updates_result_payload_failure_free(&outcome);
+  free(update->id);
+  free(update->name);
+  free(update->argument);
+}
+
 /* ---- The run ---- */
+
+void sg_continue_as_new(const char *argument) {
+  sandglass_workflow_execution_outcome_t how = {
+      .tag = SANDGLASS_WORKFLOW_EXECUTION_OUTCOME_CONTINUE_AS_NEW};
+  sandglass_workflow_types_list_payload_t arguments = arguments_of(argument, NULL, 0);
+  how.val.continue_as_new.arguments.ptr = arguments.ptr;
+  how.val.continue_as_new.arguments.len = arguments.len;
+  sandglass_workflow_execution_complete(&how);
+  free_arguments(arguments);
+}
 
 uint64_t sg_now(void) { return sandglass_workflow_info_now(); }
 

@@ -163,6 +163,19 @@ void sg_compensate(sg_operation undoes, const sg_call *undo);
 sg_failure *sg_signal(const char *name, char **argument);
 /* What queries of this name are answered from now on: a JSON text. */
 void sg_answer(const char *query, const char *json);
+/* An update that waits for its answer. */
+typedef struct {
+  char *id;
+  char *name;
+  /* JSON text of its first argument, or NULL. */
+  char *argument;
+} sg_update;
+/* Which updates are handled from now on; others are refused. */
+void sg_handle_updates(const char *const *names, size_t count);
+/* Waits for an update. */
+sg_failure *sg_next_update(sg_update *update);
+/* Answers it, with a JSON text or with a failure if that is not NULL, and frees it and the failure. */
+void sg_complete_update(sg_update *update, sg_failure *failure, const char *result);
 
 /* ---- The run ---- */
 
@@ -172,6 +185,9 @@ uint64_t sg_now(void);
 void sg_random(void *bytes, uint32_t count);
 /* A line in the run's log; silent in replay. Formats as printf. */
 void sg_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Ends the run and goes on with another of its workflow id, with an empty history and this argument,
+ * as soon as the workflow returns; what it returns does not matter then. */
+void sg_continue_as_new(const char *argument);
 /* Whether this run has, or gets, a change of the code by this name. */
 bool sg_patched(const char *name);
 

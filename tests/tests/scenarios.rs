@@ -8,6 +8,8 @@
 
 #[path = "scenarios/activities.rs"]
 mod activities;
+#[path = "scenarios/blocking.rs"]
+mod blocking;
 #[path = "scenarios/chains.rs"]
 mod chains;
 #[path = "scenarios/components.rs"]

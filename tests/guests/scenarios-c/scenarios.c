@@ -1,5 +1,6 @@
 /* The acceptance scenarios in C: the same workflows as tests/guests/scenarios has in Rust. */
 #include <sandglass.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,7 +179,86 @@ static sg_failure *a24(sg_arguments arguments, char **result) {
   return never;
 }
 
+/* Adds what updates bring until one brings a negative number; a query tells the sum. */
+static sg_failure *teller(sg_arguments arguments, char **result) {
+  (void)arguments;
+  const char *const names[] = {"add"};
+  sg_handle_updates(names, 1);
+  char text[32] = "0";
+  for (long sum = 0;;) {
+    sg_answer("sum", text);
+    sg_update update;
+    sg_failure *failure = sg_next_update(&update);
+    if (failure) return failure;
+    long more = update.argument ? atol(update.argument) : 0;
+    if (!more) {
+      sg_complete_update(&update, sg_fail("Nothing", "nothing to add"), NULL);
+      continue;
+    }
+    if (more > 0) sum += more;
+    snprintf(text, sizeof text, "%ld", sum);
+    sg_complete_update(&update, NULL, text);
+    if (more < 0) break;
+  }
+  *result = strdup(text);
+  return NULL;
+}
+
+/* Counts signals until `"end"`, each within a day; begins anew after three. */
+static sg_failure *collector(sg_arguments arguments, char **result) {
+  char *before = sg_argument(arguments, 0);
+  long count = before ? atol(before) : 0;
+  free(before);
+  for (int turn = 0; turn < 3; turn++) {
+    char text[32];
+    snprintf(text, sizeof text, "%ld", count);
+    sg_answer("count", text);
+    char *note;
+    sg_failure *failure = sg_signal("note", &note);
+    if (failure) return failure;
+    bool is_last = note && !strcmp(note, "\"end\"");
+    free(note);
+    if (is_last) {
+      *result = strdup(text);
+      return NULL;
+    }
+    count++;
+  }
+  char text[32];
+  snprintf(text, sizeof text, "%ld", count);
+  sg_continue_as_new(text);
+  return NULL;
+}
+
+/* The first of a timer and an activity. */
+static sg_failure *races(sg_arguments arguments, char **result) {
+  (void)arguments;
+  sg_call call = work(TRY_CANCEL);
+  sg_operation all[] = {sg_start(&call), sg_start_timer(SG_SECOND)};
+  size_t first = sg_wait_any(all, 2);
+  sg_cancel(all[1 - first]);
+  sg_free(sg_wait(all[1 - first], NULL));
+  *result = strdup(first ? "\"the timer\"" : "\"the activity\"");
+  return sg_wait(all[first], NULL);
+}
+
+/* Takes an outcome twice, which no code may. */
+static sg_failure *greedy(sg_arguments arguments, char **result) {
+  (void)arguments, (void)result;
+  sg_operation timer = sg_start_timer(SG_SECOND);
+  sg_free(sg_wait(timer, NULL));
+  return sg_wait(timer, NULL);
+}
+
+/* Never waits. */
+static sg_failure *spins(sg_arguments arguments, char **result) {
+  (void)arguments, (void)result;
+  for (volatile uint64_t turn = 0;; turn++)
+    ;
+}
+
 SG_WORKFLOWS(
     {"a01", a01}, {"a04", a04}, {"a04_then_sleep", a04_then_sleep}, {"a05", a05}, {"a06", a06},
     {"a07", a07}, {"a08", a08}, {"a09", a09}, {"a10", a10}, {"a13", a13}, {"a21", a21},
-    {"a21_then_sleep", a21_then_sleep}, {"a24", a24})
+    {"a21_then_sleep", a21_then_sleep}, {"a24", a24}, {"teller", teller}, {"collector", collector},
+    {"races", races}, {"greedy", greedy}, {"spins", spins})

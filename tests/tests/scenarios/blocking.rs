@@ -1,0 +1,116 @@
+//! Workflows that run straight ahead and wait, in C: what the scenarios of all languages do not show.
+
+use super::each_way;
+use sandglass::{MessageError, QueryOptions, UpdateOptions};
+use sandglass_engine::{Payload, Status};
+use sandglass_tests::{RunUnderTest, World, WorldBuilder};
+use std::time::Duration;
+
+async fn in_c(scenario: impl AsyncFn(&World)) {
+    each_way(WorldBuilder::default(), "scenarios-c", scenario).await;
+}
+
+async fn asked(run: &RunUnderTest, name: &str) -> Result<String, MessageError> {
+    let answer = run.handle.query(QueryOptions::new(name)).await?;
+    Ok(String::from_utf8(answer.data).unwrap())
+}
+
+async fn updated(run: &RunUnderTest, id: &str, json: &str) -> String {
+    let options = UpdateOptions::new("add").json(json).id(id.to_owned());
+    let response = run.handle.update(options).await.unwrap();
+    match response.outcome.expect("it was waited for to the end") {
+        Ok(value) => String::from_utf8(value.data).unwrap(),
+        Err(failure) => failure.type_name(),
+    }
+}
+
+#[tokio::test]
+async fn updates_are_answered_and_queries_told_without_the_code() {
+    in_c(async |w| {
+        let run = w.start("teller").await;
+        run.until("WES,T").await;
+        assert_eq!(asked(&run, "sum").await.unwrap(), "0");
+        let unknown = asked(&run, "total").await.unwrap_err().to_string();
+        assert!(unknown.contains("\"sum\""), "{unknown}");
+        for (id, json, answer) in [("1", "3", "3"), ("2", "4", "7"), ("3", "0", "Nothing")] {
+            assert_eq!(updated(&run, id, json).await, answer);
+        }
+        // The same update is answered as it was.
+        assert_eq!(updated(&run, "1", "3").await, "3");
+        assert_eq!(asked(&run, "sum").await.unwrap(), "7");
+        let refused = UpdateOptions::new("subtract").id("4".to_owned());
+        let refused = run.handle.update(refused).await.unwrap_err();
+        assert!(
+            matches!(&refused, MessageError::Failed(failure) if failure.type_name() == "UnknownUpdate"),
+            "{refused}"
+        );
+        assert_eq!(updated(&run, "5", "-1").await, "7");
+        assert_eq!(run.result().await, "7");
+        assert_eq!(asked(&run, "sum").await.unwrap(), "7");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signals_are_taken_in_order_and_a_run_goes_on_as_new() {
+    in_c(async |w| {
+        let first = w.start("collector").await;
+        // Whichever run is open.
+        let run = w.child(first.handle.workflow_id());
+        for text in ["one", "two", "three", "four", "end"] {
+            let note = vec![Payload::json(format!("\"{text}\""))];
+            run.handle.signal_named("note", note).await.unwrap();
+        }
+        // The next run of a chain begins a second after the one before.
+        let ended = async || run.handle.describe().await.unwrap().status.name() == "completed";
+        w.advance_until(ended).await;
+        assert_eq!(run.result().await, "4");
+        let run = w.start("collector").await;
+        run.until("WES,T").await;
+        run.cancel().await;
+        run.until("WES,T,CR,T,WX").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_of_two_is_told_and_the_other_canceled() {
+    in_c(async |w| {
+        let run = w.start("races").await;
+        run.until("WES,T,AS,TS").await;
+        w.advance(1000);
+        run.until("WES,T,AS,TS,TF,T,ACR,WC").await;
+        assert_eq!(run.result().await, "\"the timer\"");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wait_that_nothing_can_end_fails_the_workflow_task() {
+    let w = World::new().await;
+    w.load("scenarios-c").await;
+    let run = w.start("greedy").await;
+    run.until("WES,T,TS").await;
+    w.advance(1000);
+    let failure = loop {
+        let described = run.handle.describe().await.unwrap();
+        match described.task_failure() {
+            Some(failure) => break failure,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    assert!(failure.contains("BadWait: 1 is no operation"), "{failure}");
+    run.handle.terminate("seen", "test").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_never_waits_is_ended_by_force() {
+    let settings = WorldBuilder::default().activation_budget(Duration::from_secs(30));
+    let w = settings.build().await;
+    w.load("scenarios-c").await;
+    let run = w.start("spins").await;
+    run.until("WES,Ts").await;
+    run.handle.terminate("enough", "test").await.unwrap();
+    let described = run.handle.describe().await.unwrap();
+    assert!(matches!(described.status, Status::Terminated { .. }));
+}
