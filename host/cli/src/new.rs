@@ -68,6 +68,49 @@ const TYPESCRIPT: Template = Template {
            sandglass run {{name}}.wasm --input '\"World\"'\n",
 };
 
+const PYTHON: Template = Template {
+    files: &[
+        (
+            "pyproject.toml",
+            include_str!("../templates/python/pyproject.toml.txt"),
+        ),
+        (
+            "src/workflows.py",
+            include_str!("../templates/python/workflows.py.txt"),
+        ),
+        (
+            "README.md",
+            include_str!("../templates/python/README.md.txt"),
+        ),
+        (
+            ".gitignore",
+            include_str!("../templates/python/gitignore.txt"),
+        ),
+    ],
+    dependency: python_folder,
+    made: "two workflows and a README\n\n\
+           cd {{folder}}\n\
+           sandglass build\n\
+           sandglass run {{name}}.wasm --type hello --input '\"World\"'\n",
+};
+
+const C: Template = Template {
+    files: &[
+        (
+            "sandglass.toml",
+            include_str!("../templates/c/sandglass.toml.txt"),
+        ),
+        ("workflow.c", include_str!("../templates/c/workflow.c.txt")),
+        ("README.md", include_str!("../templates/c/README.md.txt")),
+        (".gitignore", include_str!("../templates/c/gitignore.txt")),
+    ],
+    dependency: no_dependency,
+    made: "a workflow and a README\n\n\
+           cd {{folder}}\n\
+           sandglass build\n\
+           sandglass run {{name}}.wasm --input '\"World\"'\n",
+};
+
 /// The SDKs of the checkout that this program was built in. They may have moved since.
 const OWN_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-sdk");
 
@@ -79,9 +122,8 @@ pub fn new(args: &NewArgs, form: OutputForm) -> Outcome {
     let template = match args.lang {
         Language::Rust => RUST,
         Language::JavaScript => TYPESCRIPT,
-        Language::Python | Language::C => {
-            return Err(usage!("there are templates for rust and typescript only"));
-        }
+        Language::Python => PYTHON,
+        Language::C => C,
     };
     let name = crate_name(&args.name)?;
     if args.name.exists() {
@@ -156,6 +198,23 @@ fn npm_dependency(sdk: Option<&str>) -> Result<String, Stop> {
     let line = "\"name\": \"sandglass\"";
     let path = sdk_folder(sdk, "js", "package.json", line, "the package sandglass")?;
     Ok(quoted(&format!("file:{path}")))
+}
+
+/// The folder of the SDK's sources.
+fn python_folder(sdk: Option<&str>) -> Result<String, Stop> {
+    let (module, line) = ("sandglass/component.py", "class Guest");
+    let path = sdk_folder(sdk, "python", module, line, "the guest SDK for Python")?;
+    Ok(quoted(&path))
+}
+
+/// The SDK is in this program.
+fn no_dependency(sdk: Option<&str>) -> Result<String, Stop> {
+    match sdk {
+        None => Ok(String::new()),
+        Some(_) => Err(usage!(
+            "--sdk is not for C: `sandglass build` brings its own"
+        )),
+    }
 }
 
 /// The folder of a guest SDK, which is known by a line of its manifest: the one named, or that of

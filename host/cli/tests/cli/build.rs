@@ -90,6 +90,41 @@ fn a_new_package_in_typescript_builds_and_runs() {
 }
 
 #[test]
+fn new_projects_in_python_and_c_build_and_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (lang, greeting) in [("python", "\"Hello, World!\""), ("c", "\"Hello, World\"")] {
+        let script = root.join(format!("scripts/{lang}-toolchain.sh"));
+        assert!(Command::new(script).status().unwrap().success());
+        let folder = Folder::new();
+        let made = folder.sandglass(&["new", "greeter", "--lang", lang]);
+        assert!(made.stdout.contains("sandglass build"), "{made:#?}");
+        let built = folder.sandglass(&["build", "greeter"]);
+        assert_eq!(built.code, Some(0), "{built:#?}");
+        let run = [
+            "run",
+            "greeter.wasm",
+            "--type",
+            "hello",
+            "--input",
+            "\"World\"",
+        ];
+        let ran = folder.sandglass(&run);
+        assert_eq!(ran.stdout.trim(), greeting, "{ran:#?}");
+    }
+    let folder = Folder::new();
+    folder.sandglass(&["new", "greeter", "--lang", "c"]);
+    folder.write("greeter/workflow.c", "int no;");
+    let built = folder.sandglass(&["build", "greeter"]);
+    built.refused(1, "undefined symbol: sg_entries");
+    folder.write(
+        "greeter/sandglass.toml",
+        "[project]\nname = \"g\"\nlanguage = \"d\"\n",
+    );
+    let built = folder.sandglass(&["build", "greeter"]);
+    built.refused(2, "the language \"d\" is not known there");
+}
+
+#[test]
 fn new_keeps_its_hands_off_what_exists() {
     let folder = Folder::new();
     folder.write("taken/keep.txt", "mine");
