@@ -26,18 +26,18 @@ pub(crate) mod blocking {
         },
         exports: { default: async },
         with: {
-            "sandglass:workflow/types": crate::bindings::workflow::sandglass::workflow::types,
-            "sandglass:workflow/activities": crate::bindings::workflow::sandglass::workflow::activities,
-            "sandglass:workflow/attributes": crate::bindings::workflow::sandglass::workflow::attributes,
-            "sandglass:workflow/cancellation": crate::bindings::workflow::sandglass::workflow::cancellation,
-            "sandglass:workflow/children": crate::bindings::workflow::sandglass::workflow::children,
-            "sandglass:workflow/compensation": crate::bindings::workflow::sandglass::workflow::compensation,
-            "sandglass:workflow/execution": crate::bindings::workflow::sandglass::workflow::execution,
-            "sandglass:workflow/externals": crate::bindings::workflow::sandglass::workflow::externals,
-            "sandglass:workflow/info": crate::bindings::workflow::sandglass::workflow::info,
-            "sandglass:workflow/log": crate::bindings::workflow::sandglass::workflow::log,
-            "sandglass:workflow/timers": crate::bindings::workflow::sandglass::workflow::timers,
-            "sandglass:workflow/updates": crate::bindings::workflow::sandglass::workflow::updates,
+            "sandglass:workflow/types": crate::bindings::contract::types,
+            "sandglass:workflow/activities": crate::bindings::contract::activities,
+            "sandglass:workflow/attributes": crate::bindings::contract::attributes,
+            "sandglass:workflow/cancellation": crate::bindings::contract::cancellation,
+            "sandglass:workflow/children": crate::bindings::contract::children,
+            "sandglass:workflow/compensation": crate::bindings::contract::compensation,
+            "sandglass:workflow/execution": crate::bindings::contract::execution,
+            "sandglass:workflow/externals": crate::bindings::contract::externals,
+            "sandglass:workflow/info": crate::bindings::contract::info,
+            "sandglass:workflow/log": crate::bindings::contract::log,
+            "sandglass:workflow/timers": crate::bindings::contract::timers,
+            "sandglass:workflow/updates": crate::bindings::contract::updates,
         },
     });
 }
@@ -50,13 +50,16 @@ pub(crate) mod activity {
         imports: { default: trappable },
         exports: { default: async },
         with: {
-            "sandglass:workflow/types": crate::bindings::workflow::sandglass::workflow::types,
-            "sandglass:workflow/log": crate::bindings::workflow::sandglass::workflow::log,
+            "sandglass:workflow/types": crate::bindings::contract::types,
+            "sandglass:workflow/log": crate::bindings::contract::log,
         },
     });
 }
 
-pub(crate) use workflow::sandglass::workflow::types;
+pub(crate) use contract::types;
+
+/// The interfaces that several worlds have.
+use workflow::sandglass::workflow as contract;
 
 /// WASI 0.2 as workflows are served it; what it does is in [`crate::wasi`].
 pub(crate) mod wasi {
