@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "door/configured.rs"]
+mod configured;
 #[path = "door/faults.rs"]
 mod faults;
 #[path = "door/fuzz.rs"]
