@@ -93,7 +93,7 @@ pub trait Reader: Send {
     fn open_runs(&self) -> Result<Rows, Error>;
 
     /// At most `limit` runs that match, newest first, starting after the run `after`; fewer where
-    /// their summaries have [`LIST_BYTES`] before ([`is_last_page`](crate::is_last_page)).
+    /// their summaries have 4 MiB before ([`is_last_page`](crate::is_last_page)).
     fn list(&self, filter: &ListFilter, limit: usize, after: Option<RunKey>)
     -> Result<Rows, Error>;
 
