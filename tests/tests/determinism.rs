@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{Patience, World, repository, sandglass};
+use sandglass_tests::{Patience, World, compiled, repository, sandglass};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -47,7 +47,8 @@ const PROCESSES: [Process; 2] = [
     Process {
         host_name: "aachen",
         environment: [("TZ", "UTC"), ("LANG", "C"), ("LC_ALL", "C")],
-        memory_mib: "8",
+        // What a component in Python needs to begin with.
+        memory_mib: "32",
         tick_ms: "1",
         cache_bytes: "0",
     },
@@ -98,7 +99,8 @@ fn replay(program: &Path, store: &Path, process: &Process) -> String {
         .arg(format!("HOSTNAME={}", process.host_name))
         .arg(program)
         .arg(own)
-        .args([process.memory_mib, process.tick_ms, process.cache_bytes]);
+        .args([process.memory_mib, process.tick_ms, process.cache_bytes])
+        .arg(compiled());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", process.host_name);

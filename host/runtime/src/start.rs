@@ -203,25 +203,7 @@ pub(crate) async fn start_with(
     options: StartOptions,
     companion: Option<Companion>,
 ) -> Result<RunHandle, StartError> {
-    if let Some((arguments, header)) = companion.as_ref().map(Companion::brings) {
-        inner.check_size("the arguments", arguments)?;
-        inner.check_header(header)?;
-    }
-    match &companion {
-        Some(Companion::Signal(signal)) => bounds::of_signal(signal)?,
-        Some(Companion::Update(update)) => bounds::of_update(update)?,
-        None => {}
-    }
-    bounds::names(&[
-        ("WorkflowType", &options.workflow_type),
-        ("TaskQueue", &options.task_queue),
-        ("Identity", &options.identity),
-        (
-            "RequestId",
-            options.request_id.as_deref().unwrap_or_default(),
-        ),
-        ("CronSchedule", options.cron.as_deref().unwrap_or_default()),
-    ])?;
+    check_bounds(inner, &options, companion.as_ref())?;
     let digest = checked(inner, &options)?;
     let handle = |run_id: &str| {
         RunHandle::new(inner, options.workflow_id.clone(), Some(run_id.into())).chained(run_id)
@@ -279,6 +261,32 @@ pub(crate) async fn start_with(
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Checks the sizes of what a start brings.
+fn check_bounds(
+    inner: &Inner,
+    options: &StartOptions,
+    companion: Option<&Companion>,
+) -> Result<(), StartError> {
+    if let Some((arguments, header)) = companion.map(Companion::brings) {
+        inner.check_size("the arguments", arguments)?;
+        inner.check_header(header)?;
+    }
+    match companion {
+        Some(Companion::Signal(signal)) => bounds::of_signal(signal)?,
+        Some(Companion::Update(update)) => bounds::of_update(update)?,
+        None => {}
+    }
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    bounds::names(&[
+        ("WorkflowType", &options.workflow_type),
+        ("TaskQueue", &options.task_queue),
+        ("Identity", &options.identity),
+        ("RequestId", &text(&options.request_id)),
+        ("CronSchedule", &text(&options.cron)),
+    ])?;
+    Ok(())
 }
 
 /// Finds what is wrong with a start, or the component that it is for.

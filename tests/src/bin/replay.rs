@@ -1,7 +1,8 @@
 //! Replays every run of a store in this process and prints the commands, as its guest issued them.
 //!
-//! `replay STORE MEMORY_MIB TICK_MS CACHE_BYTES`. Two processes that differ in these, in their
-//! environment or in their build must print the same, which the test `determinism` compares.
+//! `replay STORE MEMORY_MIB TICK_MS CACHE_BYTES COMPILED`. Two processes that differ in the numbers,
+//! in their environment or in their build must print the same, which the test `determinism`
+//! compares. COMPILED is the folder where compiled components are kept.
 //!
 //! Each run is replayed against its record; then it is run a second time with nothing to compare
 //! with, given only its inputs; then a host goes on with it to its end.
@@ -22,13 +23,14 @@ const NOW: Timestamp = Timestamp(9_000_000_000_000);
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [store, memory, tick, cache] = &arguments[..] else {
-        anyhow::bail!("usage: replay STORE MEMORY_MIB TICK_MS CACHE_BYTES");
+    let [store, memory, tick, cache, compiled] = &arguments[..] else {
+        anyhow::bail!("usage: replay STORE MEMORY_MIB TICK_MS CACHE_BYTES COMPILED");
     };
     let store = Path::new(store);
     let memory_bytes_max = memory.parse::<usize>()? << 20;
     let epoch_tick = Duration::from_millis(tick.parse()?);
     let config = SandboxConfig {
+        cache_dir: Some(compiled.into()),
         memory_bytes_max,
         epoch_tick,
         ..SandboxConfig::default()
@@ -41,6 +43,7 @@ async fn main() -> Result<()> {
         .identity("replay")
         .memory_bytes_max(memory_bytes_max)
         .epoch_tick(epoch_tick)
+        .compile_cache(compiled)
         .instance_cache_bytes(cache.parse()?)
         .activity("Echo", |_, arguments: Vec<Payload>| async move {
             Ok(arguments.into_iter().next().unwrap_or_else(Payload::null))

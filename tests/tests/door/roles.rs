@@ -281,7 +281,6 @@ fn each_route_is_open_to_the_roles_that_may_take_it() {
     {
         let is_route = ![
             "DescribeWorkflowExecution",
-            "ListSearchAttributes",
             "PollWorkflowExecutionUpdate",
             "Upgrade",
         ]

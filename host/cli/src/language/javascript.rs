@@ -2,8 +2,8 @@
 //! modules, what they depend on and the SDK in one component, with all modules evaluated.
 //!
 //! How these are run is the SDK's affair: it has a program for it (`build.mjs`), which fits its
-//! sources. It is built without WASI: the SDK puts the run's clock, random bytes and log in place of
-//! the platform's.
+//! sources. It is built without WASI: the SDK puts the run's clock, random bytes and log in place
+//! of the platform's.
 
 use super::{Made, Scratch, folder, run, toolchain_folders, write_wit};
 use crate::exit::{Stop, usage};

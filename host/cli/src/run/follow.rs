@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{
     description,
-    exit::Stop,
+    exit::{Exit, Stop},
     history,
     output::{self, note},
     terminal,
     time::length,
 };
 use sandglass::{
-    ActivityDescription, CancelOptions, Disposition, Host, RunDescription, RunHandle,
+    ActivityDescription, CancelOptions, Disposition, Error, Host, RunDescription, RunHandle,
     TaskDescription,
 };
 use sandglass_engine::{EventId, Failure, Millis, Timestamp};
@@ -135,7 +135,7 @@ impl<'a> Follower<'a> {
                     ended.map_err(stop)?;
                     terminal::draw(Vec::new());
                     self.show_events().await?;
-                    let run = self.run.describe().await.map_err(stop)?;
+                    let run = self.run.describe().await.map_err(gone)?;
                     return Ok(Over::Ended(Box::new(run)));
                 }
                 request = signals.next() => {
@@ -153,10 +153,10 @@ impl<'a> Follower<'a> {
     }
 
     async fn look(&mut self) -> Result<Option<Over>, Stop> {
-        let mut run = self.run.describe().await.map_err(stop)?;
+        let mut run = self.run.describe().await.map_err(gone)?;
         if run.history_length > self.shown && Instant::now() >= self.read_again {
             self.show_events().await?;
-            run = self.run.describe().await.map_err(stop)?;
+            run = self.run.describe().await.map_err(gone)?;
         }
         self.warn_unserved();
         self.warn_silent(&run);
@@ -188,7 +188,7 @@ impl<'a> Follower<'a> {
     /// Shows the events that are new, but not those of the mechanics of workflow tasks.
     async fn show_events(&mut self) -> Result<(), Stop> {
         let began = Instant::now();
-        let events = self.run.history().await.map_err(stop)?;
+        let events = self.run.history().await.map_err(gone)?;
         let start = events
             .first()
             .map(|event| event.event_time)
@@ -376,4 +376,15 @@ fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
         lines.push(format!("  and {more} more"));
     }
     lines
+}
+
+/// A run that was there and is not any more was deleted, which has terminated it before.
+fn gone(error: Error) -> Stop {
+    match error {
+        Error::NotFound { .. } => Stop {
+            exit: Exit::Terminated,
+            error: anyhow::anyhow!("the run was terminated and deleted: {error}"),
+        },
+        other => stop(other),
+    }
 }

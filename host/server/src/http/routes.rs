@@ -378,8 +378,11 @@ mod tests {
             let Target::Call(call) = route.target else {
                 continue;
             };
-            let request = format!("temporal.api.workflowservice.v1.{call}Request");
-            let request = pool().get_message_by_name(&request);
+            let services = ["workflowservice", "operatorservice"];
+            let request = services.into_iter().find_map(|service| {
+                let name = format!("temporal.api.{service}.v1.{call}Request");
+                pool().get_message_by_name(&name)
+            });
             for path in route.fields() {
                 let mut message = request.clone();
                 for name in path.split('.') {
