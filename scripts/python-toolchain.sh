@@ -5,17 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-pins=guest-sdk/python/toolchain.txt
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/sandglass/python
 mkdir -p "$dir"
 # Tests run at the same time in several processes; one installs.
 exec 9>"$dir.lock"
 flock 9
 
-if ! cmp -s "$pins" "$dir/pins"; then
-  scripts/venv.sh "$dir"
-  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --only-binary=:all: --requirement "$pins" >&2
-  cp "$pins" "$dir/pins"
-fi
+scripts/venv.sh "$dir" guest-sdk/python/toolchain.txt
 echo "$dir/bin"

@@ -4,17 +4,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-pins=tests/clients/requirements.txt
 dir=$PWD/target/temporal-clients
 mkdir -p "$dir"
 # Tests run at the same time in several processes; one installs.
 exec 9>"$dir/lock"
 flock 9
 
-if ! cmp -s "$pins" "$dir/venv/pins"; then
-  scripts/venv.sh "$dir/venv"
-  "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --only-binary=:all: --requirement "$pins" >&2
-  cp "$pins" "$dir/venv/pins"
-fi
+scripts/venv.sh "$dir/venv" tests/clients/requirements.txt
 echo "$dir/venv/bin"

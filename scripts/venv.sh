@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes a fresh Python environment in the given folder; Python and its venv module are installed if they are
-# missing (Debian, Ubuntu).
+# venv.sh DIR PINS: a Python environment in the folder DIR with the packages that the file PINS names, with
+# their hashes; nothing is done if it has them already. Python and its venv module are installed if they are
+# missing (Debian, Ubuntu). Callers see to it that one runs at a time.
 set -euo pipefail
+dir=$1 pins=$2
 
 install() {
   local as_root=()
@@ -11,6 +13,13 @@ install() {
     { "${as_root[@]}" apt-get update -qq >&2 && "${as_root[@]}" apt-get install -y -qq "$@" >&2; }
 }
 
-rm -rf "$1"
+if cmp -s "$pins" "$dir/pins"; then
+  exit
+fi
+rm -rf "$dir"
 # Without its package Debian's Python has the module, and fails to make what it needs of it.
-python3 -m venv "$1" >/dev/null 2>&1 || { install python3 python3-venv && rm -rf "$1" && python3 -m venv "$1" >&2; }
+python3 -m venv "$dir" >/dev/null 2>&1 ||
+  { install python3 python3-venv && rm -rf "$dir" && python3 -m venv "$dir" >&2; }
+"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+  --only-binary=:all: --requirement "$pins" >&2
+cp "$pins" "$dir/pins"

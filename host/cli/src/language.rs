@@ -14,7 +14,9 @@ use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use std::{
-    env, fs,
+    env,
+    error::Error,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -79,13 +81,31 @@ impl Language {
     /// With exit code 2 if the project or the toolchain is not as it should be, with 1 if the
     /// toolchain fails.
     pub fn build(self, project: &Path) -> Result<Made, Stop> {
-        match self {
+        let made = match self {
             Self::Rust => Err(usage!("crates are built by cargo")),
             Self::Python => python::build(project),
             Self::C => c::build(project),
             Self::JavaScript => javascript::build(project),
+        }?;
+        match is_file_name(&made.name) {
+            true => Ok(made),
+            false => Err(usage!(
+                "{}: the project's name {:?} cannot be that of the component's file: use letters, \
+                 digits, '-', '_' and '.', and none of them first but a letter or a digit",
+                project.display(),
+                made.name
+            )),
         }
     }
+}
+
+/// Whether a project's name, which its author writes, stays in the folder that the component goes
+/// to.
+fn is_file_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
 /// The folder of a project that is named by its folder or by the file that describes it, as an
@@ -102,6 +122,22 @@ pub(crate) fn folder(project: &Path) -> Result<PathBuf, Stop> {
     let absolute = folder.canonicalize();
     absolute
         .with_context(|| format!("cannot resolve {}", folder.display()))
+        .map_err(Stop::usage)
+}
+
+/// Reads the file that describes a project.
+pub(crate) fn manifest<T, E>(
+    file: &Path,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Stop>
+where
+    E: Error + Send + Sync + 'static,
+{
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read {}", file.display()))
+        .map_err(Stop::usage)?;
+    parse(&text)
+        .with_context(|| format!("{} is not as it should be", file.display()))
         .map_err(Stop::usage)
 }
 
@@ -165,6 +201,24 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_folder() {
+        let fit = ["orders", "order-saga", "a.b_c", "1st", "bestellungen-ä"];
+        assert!(fit.into_iter().all(is_file_name));
+        let unfit = [
+            "",
+            "..",
+            ".hidden",
+            "../orders",
+            "a/b",
+            "a\\b",
+            "-rf",
+            "a b",
+            "a\0b",
+        ];
+        assert_eq!(unfit.into_iter().find(|name| is_file_name(name)), None);
+    }
 
     #[test]
     fn a_folder_says_its_language() {

@@ -373,43 +373,40 @@ fn fixture<T: Persisted>(name: &str, value: &T) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-#[test]
-fn a_frame_of_version_3_loads_for_ever() {
-    let stored = fixture("frame-v3.bin", &frame());
-    assert_eq!(stored[0], 3);
-    assert_eq!(decode::<Frame>(&stored), Ok(frame()));
+/// What a fixture of an activity's row loads as. How its attempt was started is not stored.
+fn loads_as(activity: PendingActivity) -> PendingActivity {
+    PendingActivity {
+        started: None,
+        ..activity
+    }
+}
+
+/// A version's fixtures load as what they were made of.
+#[track_caller]
+fn load_for_ever(version: u8, frame: &Frame, activity: &PendingActivity, summary: &RunSummary) {
+    let stored = fixture(&format!("frame-v{version}.bin"), frame);
+    assert_eq!(stored[0], version);
+    assert_eq!(decode::<Frame>(&stored).as_ref(), Ok(frame));
+    let stored = fixture(&format!("activity-v{version}.bin"), activity);
+    assert_eq!(decode(&stored), Ok(loads_as(activity.clone())));
+    let stored = fixture(&format!("summary-v{version}.bin"), summary);
+    assert_eq!(decode::<RunSummary>(&stored).as_ref(), Ok(summary));
 }
 
 #[test]
-fn rows_of_version_3_load_for_ever() {
-    let stored = fixture("activity-v3.bin", &activity());
-    let mut expected = activity();
-    // It is not stored.
-    expected.started = None;
-    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
-    let stored = fixture("summary-v3.bin", &summary());
-    assert_eq!(decode::<RunSummary>(&stored), Ok(summary()));
+fn what_version_3_has_loads_for_ever() {
+    load_for_ever(3, &frame(), &activity(), &summary());
 }
 
 #[test]
 fn a_row_of_an_activity_at_a_worker_loads_for_ever() {
     let stored = fixture("activity-v3-handed-out.bin", &handed_out());
-    let mut expected = handed_out();
-    expected.started = None;
-    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
+    assert_eq!(decode(&stored), Ok(loads_as(handed_out())));
 }
 
 #[test]
 fn what_version_4_has_loads_for_ever() {
-    let stored = fixture("frame-v4.bin", &frame_v4());
-    assert_eq!(stored[0], 4);
-    assert_eq!(decode::<Frame>(&stored), Ok(frame_v4()));
-    let stored = fixture("activity-v4.bin", &activity_v4());
-    let mut expected = activity_v4();
-    expected.started = None;
-    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
-    let stored = fixture("summary-v4.bin", &summary_v4());
-    assert_eq!(decode::<RunSummary>(&stored), Ok(summary_v4()));
+    load_for_ever(4, &frame_v4(), &activity_v4(), &summary_v4());
 }
 
 /// What version 5 has more than version 4.
@@ -469,15 +466,7 @@ fn summary_v5() -> RunSummary {
 
 #[test]
 fn what_version_5_has_loads_for_ever() {
-    let stored = fixture("frame-v5.bin", &frame_v5());
-    assert_eq!(stored[0], 5);
-    assert_eq!(decode::<Frame>(&stored), Ok(frame_v5()));
-    let stored = fixture("activity-v5.bin", &activity_v5());
-    let mut expected = activity_v5();
-    expected.started = None;
-    assert_eq!(decode::<PendingActivity>(&stored), Ok(expected));
-    let stored = fixture("summary-v5.bin", &summary_v5());
-    assert_eq!(decode::<RunSummary>(&stored), Ok(summary_v5()));
+    load_for_ever(5, &frame_v5(), &activity_v5(), &summary_v5());
 }
 
 /// The number of a kind of input. A new one has to be written into a fixture, and in here.

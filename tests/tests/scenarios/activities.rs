@@ -5,7 +5,7 @@ use super::{each_way, plain};
 use sandglass::AttemptState;
 use sandglass_engine::{EventAttributes, FailureInfo, Payload, TimeoutKind};
 use sandglass_semantics::scenario;
-use sandglass_tests::{World, WorldBuilder};
+use sandglass_tests::{RunUnderTest, World, WorldBuilder};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -115,15 +115,22 @@ async fn r23_wait_no_longer_than() {
     .await;
 }
 
+/// A run that was asked to end while its activity works and nothing is pushed, and whose workflow
+/// tasks are held back.
+async fn asked_while_it_works(w: &World) -> RunUnderTest {
+    let run = w.start("a08").await;
+    run.until("WES,T,AS").await;
+    w.probe.started("Work", 1).await;
+    w.host.pause_workflow_tasks();
+    run.cancel().await;
+    run.until("WES,T,AS,CR,Ts").await;
+    run
+}
+
 #[tokio::test]
 async fn a12_heartbeat_truth_table() {
     each_way(WorldBuilder::default().no_push(), "scenarios", async |w| {
-        let run = w.start("a08").await;
-        run.until("WES,T,AS").await;
-        w.probe.started("Work", 1).await;
-        w.host.pause_workflow_tasks();
-        run.cancel().await;
-        run.until("WES,T,AS,CR,Ts").await;
+        let run = asked_while_it_works(w).await;
         let before = w
             .probe
             .until("Work", |seen| !seen.beats.is_empty())
@@ -162,12 +169,7 @@ async fn a12_heartbeat_truth_table() {
 #[tokio::test]
 async fn a12_variant_a_heartbeat_after_terminate_finds_no_activity() {
     each_way(WorldBuilder::default().no_push(), "scenarios", async |w| {
-        let run = w.start("a08").await;
-        run.until("WES,T,AS").await;
-        w.probe.started("Work", 1).await;
-        w.host.pause_workflow_tasks();
-        run.cancel().await;
-        run.until("WES,T,AS,CR,Ts").await;
+        let run = asked_while_it_works(w).await;
         let beats = async |more_than: usize| {
             let seen = w
                 .probe

@@ -3,7 +3,7 @@
 //!
 //! The SDK is in this program, so that a project has nothing but its own sources.
 
-use super::{Made, Scratch, folder, run, toolchain_folders};
+use super::{Made, Scratch, folder, manifest, run, toolchain_folders};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -74,7 +74,9 @@ struct Settings {
 /// With exit code 2 if `sandglass.toml` is wrong or the compiler is missing, with 1 if it fails.
 pub fn build(project: &Path) -> Result<Made, Stop> {
     let folder = folder(project)?;
-    let Manifest { project, c } = manifest(&folder.join("sandglass.toml"))?;
+    let file = folder.join("sandglass.toml");
+    let Manifest { project, c } = manifest(&file, |text| toml::from_str(text))?;
+    check_language(&project, &file)?;
     let scratch = Scratch::new()?;
     let sdk = scratch.path().join("sdk");
     write_sdk(&sdk)
@@ -100,15 +102,9 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
     })
 }
 
-fn manifest(file: &Path) -> Result<Manifest, Stop> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}", file.display()))
-        .map_err(Stop::usage)?;
-    let manifest: Manifest = toml::from_str(&text)
-        .with_context(|| format!("{} is not as it should be", file.display()))
-        .map_err(Stop::usage)?;
-    match manifest.project.language.as_str() {
-        "c" => Ok(manifest),
+fn check_language(project: &Project, file: &Path) -> Result<(), Stop> {
+    match project.language.as_str() {
+        "c" => Ok(()),
         other => Err(usage!(
             "{}: the language {other:?} is not known there: \"c\" is; others have manifests of \
              their own",

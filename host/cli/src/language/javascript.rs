@@ -5,7 +5,7 @@
 //! sources. It is built without WASI: the SDK puts the run's clock, random bytes and log in place
 //! of the platform's.
 
-use super::{Made, Scratch, folder, run, toolchain_folders, write_wit};
+use super::{Made, Scratch, folder, manifest, run, toolchain_folders, write_wit};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -34,7 +34,9 @@ struct Manifest {
 /// the package does not compile.
 pub fn build(project: &Path) -> Result<Made, Stop> {
     let folder = folder(project)?;
-    let Manifest { name } = manifest(&folder.join("package.json"))?;
+    let Manifest { name } = manifest(&folder.join("package.json"), |text| {
+        serde_json::from_str(text)
+    })?;
     let sdk = sdk(&folder)?;
     let tools = toolchain_folders("SANDGLASS_JAVASCRIPT", "javascript");
     let tools = tools.into_iter().find(|tools| tools.is_dir());
@@ -54,15 +56,6 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         // That of a package with a scope has a slash in it.
         name: name.trim_start_matches('@').replace('/', "-"),
     })
-}
-
-fn manifest(file: &Path) -> Result<Manifest, Stop> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}", file.display()))
-        .map_err(Stop::usage)?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} is not as it should be", file.display()))
-        .map_err(Stop::usage)
 }
 
 /// The folder of the SDK: the package's own dependency, or that of the checkout.

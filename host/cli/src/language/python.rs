@@ -4,7 +4,7 @@
 //! It is built without WASI (`--stub-wasi`): CPython would ask for sockets, which no workflow may
 //! have. The SDK puts the run's clock, random bytes and log in place of what is missing.
 
-use super::{Made, Scratch, folder, run, toolchain_folders, write_wit};
+use super::{Made, Scratch, folder, manifest, run, toolchain_folders, write_wit};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -60,7 +60,8 @@ struct Settings {
 /// With exit code 2 if `pyproject.toml` is wrong or componentize-py is missing, with 1 if it fails.
 pub fn build(project: &Path) -> Result<Made, Stop> {
     let folder = folder(project)?;
-    let Manifest { project, tool } = manifest(&folder.join("pyproject.toml"))?;
+    let Manifest { project, tool } =
+        manifest(&folder.join("pyproject.toml"), |text| toml::from_str(text))?;
     let settings = tool.sandglass;
     let bin = toolchain()?;
     let scratch = Scratch::new()?;
@@ -117,15 +118,6 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         component: component.map_err(Stop::failed)?,
         name: project.name,
     })
-}
-
-fn manifest(file: &Path) -> Result<Manifest, Stop> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}", file.display()))
-        .map_err(Stop::usage)?;
-    toml::from_str(&text)
-        .with_context(|| format!("{} is not as it should be", file.display()))
-        .map_err(Stop::usage)
 }
 
 /// The module that imports all others. The SDK comes first: it replaces what reads clocks and

@@ -13,7 +13,7 @@ fn family(cancellation: ChildCancellation, policy: ParentClosePolicy) -> Arc<Scr
     script(move || {
         move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
-                calls.command(child(cancellation, policy));
+                calls.child(with(cancellation, policy));
             }
             GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
             GuestEvent::ChildResolved(_, Err(failure)) => calls.fail(failure),
@@ -22,17 +22,11 @@ fn family(cancellation: ChildCancellation, policy: ParentClosePolicy) -> Arc<Scr
     })
 }
 
-fn child(cancellation: ChildCancellation, parent_close_policy: ParentClosePolicy) -> Command {
-    Command::StartChild {
-        scope: ScopeId::ROOT,
-        call: ChildCall {
-            workflow_type: "main".into(),
-            workflow_id: Some("child".into()),
-            arguments: vec![Payload::json("1")],
-            cancellation,
-            parent_close_policy,
-            ..ChildCall::default()
-        },
+fn with(cancellation: ChildCancellation, parent_close_policy: ParentClosePolicy) -> ChildCall {
+    ChildCall {
+        cancellation,
+        parent_close_policy,
+        ..ChildCall::default()
     }
 }
 
@@ -122,7 +116,7 @@ async fn a_child_that_the_closing_task_starts_is_started() {
         |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
                 let (wait, policy) = (ChildCancellation::Abandon, ParentClosePolicy::Abandon);
-                calls.command(child(wait, policy));
+                calls.child(with(wait, policy));
                 calls.complete("1");
             }
             GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
@@ -284,7 +278,7 @@ fn holding(gate: &Gate) -> Arc<Script> {
         move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
                 let policy = ParentClosePolicy::RequestCancel;
-                calls.command(child(ChildCancellation::Abandon, policy));
+                calls.child(with(ChildCancellation::Abandon, policy));
             }
             GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
             GuestEvent::SignalReceived(_) => {
@@ -345,7 +339,7 @@ async fn s33_a_child_that_was_asked_to_end_outlives_its_parent() {
         |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
                 let (wait, policy) = (ChildCancellation::TryCancel, ParentClosePolicy::Abandon);
-                calls.command(child(wait, policy));
+                calls.child(with(wait, policy));
             }
             GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
             GuestEvent::TimerFired(_, Err(_)) => {
@@ -380,7 +374,7 @@ async fn a14_a_parent_that_does_not_wait_closes_before_its_child() {
         move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
                 let wait = ChildCancellation::TryCancel;
-                calls.command(child(wait, ParentClosePolicy::RequestCancel));
+                calls.child(with(wait, ParentClosePolicy::RequestCancel));
             }
             GuestEvent::Initialize { .. } => drop(calls.timer(3_600_000)),
             GuestEvent::TimerFired(_, Err(failure)) => {

@@ -13,15 +13,10 @@ fn family(policy: ParentClosePolicy) -> Arc<Script> {
     script(move || {
         move |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
-                let call = ChildCall {
-                    workflow_type: "main".into(),
-                    workflow_id: Some("child".into()),
-                    arguments: vec![Payload::json("1")],
+                calls.child(ChildCall {
                     parent_close_policy: policy,
                     ..ChildCall::default()
-                };
-                let scope = ScopeId::ROOT;
-                calls.command(Command::StartChild { scope, call });
+                });
             }
             GuestEvent::Initialize { .. } => sleep(calls),
             GuestEvent::SignalReceived(_) => continue_as_new(calls, "2"),

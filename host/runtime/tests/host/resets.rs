@@ -168,14 +168,7 @@ fn parent() -> Arc<Script> {
     script(|| {
         |event: &GuestEvent, calls: &mut Calls<'_>| match event {
             GuestEvent::Initialize { arguments, .. } if arguments.is_empty() => {
-                let call = ChildCall {
-                    workflow_type: "main".into(),
-                    workflow_id: Some("child".into()),
-                    arguments: vec![Payload::json("1")],
-                    ..ChildCall::default()
-                };
-                let scope = ScopeId::ROOT;
-                calls.command(Command::StartChild { scope, call });
+                calls.child(ChildCall::default());
             }
             GuestEvent::SignalReceived(_) => calls.complete("7"),
             GuestEvent::ChildResolved(_, Ok(result)) => {

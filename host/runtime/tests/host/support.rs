@@ -137,6 +137,18 @@ impl Calls<'_> {
         self.command(Command::ScheduleActivity { scope, call })
     }
 
+    /// Starts the child `child`, of the same type, with an argument.
+    pub(crate) fn child(&mut self, options: ChildCall) {
+        let call = ChildCall {
+            workflow_type: "main".into(),
+            workflow_id: Some("child".into()),
+            arguments: vec![Payload::json("1")],
+            ..options
+        };
+        let scope = ScopeId::ROOT;
+        self.command(Command::StartChild { scope, call });
+    }
+
     pub(crate) fn complete(&mut self, json: &str) {
         self.command(Command::Complete {
             outcome: Outcome::Completed(Payload::json(json)),
