@@ -21,7 +21,8 @@ download() {
   (cd "$dir.new/debs" && apt-get download -q -o APT::Sandbox::User=root "${PACKAGES[@]}" >&2)
 }
 
-if [ ! -x "$dir/bin/wasm-cc" ]; then
+pins="${PACKAGES[*]}"
+if [ "$(cat "$dir/pins" 2>/dev/null)" != "$pins" ]; then
   say "fetching ${PACKAGES[*]}"
   download || {
     say "renewing apt's package lists"
@@ -51,6 +52,7 @@ exec "\$llvm/bin/clang" --target=wasm32-wasi -Wno-deprecated -isystem "\$root/in
 EOF
   chmod +x "$dir.new/bin/wasm-cc"
   "$dir.new/bin/wasm-cc" --version >&2
+  echo "$pins" >"$dir.new/pins"
   rm -rf "$dir"
   mv "$dir.new" "$dir"
 fi

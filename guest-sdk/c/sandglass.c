@@ -26,6 +26,9 @@ static uint32_t current = 0;
 static uint32_t around[64];
 static size_t depth = 0;
 
+/* Traps. The workflow task fails with this message, and the run waits for code that does better. */
+static _Noreturn void stop(const char *message);
+
 /* ---- Texts ---- */
 
 static void *take(size_t size) {
@@ -99,15 +102,14 @@ sg_failure *sg_fail(const char *type, const char *message) {
 
 const char *sg_message(const sg_failure *failure) { return failure->message; }
 
-/* The link below those that only say whose failure it is, or NULL. */
+/* What happened: the cause, if the failure itself only says to whom. NULL if there is nothing. */
 static const link_t *cause(const sg_failure *failure) {
   const failure_t *chain = &failure->chain;
-  size_t place = 0;
-  while (place < chain->len &&
-         (chain->ptr[place].info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_ACTIVITY ||
-          chain->ptr[place].info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CHILD_WORKFLOW))
-    place++;
-  return place < chain->len ? &chain->ptr[place] : NULL;
+  if (!chain->len) return NULL;
+  uint8_t tag = chain->ptr[0].info.tag;
+  bool names = tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_ACTIVITY ||
+               tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CHILD_WORKFLOW;
+  return &chain->ptr[names && chain->len > 1];
 }
 
 bool sg_is_canceled(const sg_failure *failure) {
@@ -273,10 +275,7 @@ sg_failure *sg_sleep(uint64_t milliseconds) { return sg_wait(sg_start_timer(mill
 /* ---- Scopes ---- */
 
 static uint32_t enter(uint8_t kind, uint64_t milliseconds) {
-  if (depth == sizeof around / sizeof *around) {
-    sg_log("scopes are nested more than %zu deep", depth);
-    abort();
-  }
+  if (depth == sizeof around / sizeof *around) stop("scopes are nested more than 64 deep");
   sandglass_workflow_cancellation_scope_kind_t wire = {.tag = kind, .val = {milliseconds}};
   around[depth++] = current;
   current = sandglass_workflow_cancellation_open_scope(current, &wire);
@@ -300,10 +299,8 @@ uint32_t sg_enter_timeout(uint64_t milliseconds) {
 }
 
 void sg_leave(uint32_t scope) {
-  if (!depth || scope != current) {
-    sg_log("scope %u is left, but %u is the innermost", scope, current);
-    abort();
-  }
+  if (!depth || scope != current)
+    stop("sg_leave of a scope that is not the innermost: leave them in the reverse order");
   sandglass_workflow_cancellation_close_scope(scope);
   current = around[--depth];
 }
@@ -412,14 +409,29 @@ void sg_random(void *bytes, uint32_t count) {
   blocking_workflow_list_u8_free(&drawn);
 }
 
+static void log_line(sandglass_workflow_log_level_t level, const char *line) {
+  string_t target = lent("c"), message = lent(line);
+  sandglass_workflow_log_write(level, &target, &message);
+}
+
+static void stop(const char *message) {
+  log_line(SANDGLASS_WORKFLOW_LOG_LEVEL_ERROR, message);
+  abort();
+}
+
 void sg_log(const char *format, ...) {
-  char line[1024];
   va_list values;
   va_start(values, format);
-  vsnprintf(line, sizeof line, format, values);
+  int length = vsnprintf(NULL, 0, format, values);
   va_end(values);
-  string_t target = lent("c"), message = lent(line);
-  sandglass_workflow_log_write(SANDGLASS_WORKFLOW_LOG_LEVEL_INFO, &target, &message);
+  if (length < 0) return;
+  /* Whole: cut between two bytes of one character it would be no text. */
+  char *line = take((size_t)length + 1);
+  va_start(values, format);
+  vsnprintf(line, (size_t)length + 1, format, values);
+  va_end(values);
+  log_line(SANDGLASS_WORKFLOW_LOG_LEVEL_INFO, line);
+  free(line);
 }
 
 bool sg_patched(const char *name) {

@@ -170,7 +170,8 @@ typedef struct {
   /* JSON text of its first argument, or NULL. */
   char *argument;
 } sg_update;
-/* Which updates are handled from now on; others are refused. */
+/* Which updates are handled from now on. Others are refused, but for those that came before the run
+ * began: look at `name`. */
 void sg_handle_updates(const char *const *names, size_t count);
 /* Waits for an update. */
 sg_failure *sg_next_update(sg_update *update);

@@ -1112,12 +1112,13 @@ extern sandglass_workflow_blocking_operation_t sandglass_workflow_blocking_wait_
 // started has ended, and `wait` has its failure: then, and if it was canceled before it was
 // started, this answers nothing.
 // 
-// Replay and cancellation: as `wait`. Traps if the number is not that of a child.
+// Replay, cancellation and traps: as `wait`. For an operation that is no child it answers
+// nothing, once that has ended.
 extern bool sandglass_workflow_blocking_wait_start(sandglass_workflow_blocking_operation_t child, blocking_workflow_string_t *ret);
 // Waits for a signal of this name and takes it; the oldest first.
 // 
-// Replay: as `wait`. Cancellation: if the scope is canceled while there is none, the canceled
-// failure is returned.
+// Replay: as `wait`. Cancellation: if the scope is canceled, before or while it waits, the
+// canceled failure is returned; `try-signal` takes what has come then.
 // 
 // Traps if the scope is unknown.
 extern bool sandglass_workflow_blocking_next_signal(sandglass_workflow_blocking_scope_t parent, blocking_workflow_string_t *name, sandglass_workflow_blocking_signal_t *ret, sandglass_workflow_blocking_failure_t *err);
@@ -1137,7 +1138,8 @@ extern void sandglass_workflow_blocking_wait_canceled(sandglass_workflow_blockin
 // Says what queries of this name are answered from now on, until it is said anew. The code is
 // not asked when a query comes: it may be in the middle of a wait.
 // 
-// Replay: said again, so that a run that has ended answers too. Cancellation: no concern.
+// Replay: said again, so that a run that has ended answers too. Cancellation: no concern. Traps
+// if all answers together have more than 4 MiB.
 extern void sandglass_workflow_blocking_answer_queries(blocking_workflow_string_t *name, sandglass_workflow_blocking_payload_t *answer);
 
 // Imported Functions from `sandglass:workflow/cancellation@0.1.0`

@@ -65,7 +65,8 @@ export class ApplicationFailure extends Failure {
     super(message, given, options.cause);
     this.type = options.type ?? "Error";
     this.nonRetryable = options.nonRetryable ?? false;
-    this.details = options.details ?? [];
+    const values = options.details ?? [];
+    this.details = given ? values : told(values);
     this.nextRetryDelay = options.nextRetryDelay;
   }
 
@@ -93,7 +94,7 @@ export class CanceledFailure extends Failure {
 
   constructor(message: string, details: unknown[] = [], given?: FailureLink, cause?: unknown) {
     super(message, given, cause);
-    this.details = details;
+    this.details = given ? details : told(details);
     const canceled = given?.info.tag === "canceled" ? given.info.val : undefined;
     this.settled = canceled?.settled ?? true;
     this.request = canceled?.request ?? undefined;
@@ -218,8 +219,21 @@ function reason(error: unknown): unknown {
   return names && error.cause !== undefined ? error.cause : error;
 }
 
+/** Values that describe a failure. One that does not decode is what its payload is. */
 function details(payloads: Payload[]): unknown[] {
-  return payloads.map((one) => decode(one, "a failure's detail"));
+  return payloads.map((one) => {
+    try {
+      return decode(one, "a failure's detail");
+    } catch {
+      return one;
+    }
+  });
+}
+
+/** Refuses details that have no JSON form here, where they are given: not where they are told. */
+function told(details: unknown[]): unknown[] {
+  for (const detail of details) encode(detail);
+  return details;
 }
 
 /** A failure that the host gave. */

@@ -9,7 +9,7 @@ import * as cancellation from "sandglass:workflow/cancellation@0.1.0";
 import type { CancelCause, CancelInfo } from "sandglass:workflow/types@0.1.0";
 import { TimeoutFailure, isCancellation } from "./failure";
 import { type Context, context, runIn } from "./promise";
-import { assertActive, currentScope, mayCommand, openWait, run } from "./run";
+import { assertActive, closeWait, currentScope, mayCommand, openWait, run } from "./run";
 import { type Duration, millis } from "./time";
 
 export type { CancelCause, CancelInfo };
@@ -160,8 +160,8 @@ export function cancelInfo(): CancelInfo | undefined {
 
 /** Throws the cancellation of the current scope, if it was canceled: for loops that await nothing. */
 export function throwIfCanceled(): void {
-  // A canceled scope opens no wait: the host's answer says why.
-  if (cancelInfo()) openWait("canceled", { resolve: () => {}, reject: () => {} });
+  // A canceled scope opens no wait: the host's answer says why. A shield that was only asked does.
+  if (cancelInfo()) closeWait(openWait("canceled", { resolve: () => {}, reject: () => {} }));
 }
 
 /**

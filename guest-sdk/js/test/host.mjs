@@ -50,6 +50,8 @@ export async function play(code) {
   let operations = 0;
   let scopes = 0;
   const canceled = new Map();
+  /** Shields whose parents were canceled. */
+  const shields = new Map();
   const refuse = (scope) => {
     if (canceled.has(scope)) throw Object.assign(new Error("canceled"), { payload: CANCELED });
   };
@@ -85,7 +87,7 @@ export async function play(code) {
     closeScope: (scope) => asked.push(`close-scope ${scope}`),
     cancelScope: (scope, reason) => asked.push(`cancel-scope ${scope} ${reason}`),
     cancelOperation: (id) => asked.push(`cancel-operation ${id}`),
-    getCancel: (scope) => canceled.get(scope) ?? null,
+    getCancel: (scope) => canceled.get(scope) ?? shields.get(scope) ?? null,
   };
   host.compensation.pushCompensation = (scope, undoes, call, when) => {
     asked.push(`compensation ${call.activityType}(${list(call.arguments)}) of ${undoes} ${when}`);
@@ -113,6 +115,7 @@ export async function play(code) {
   const payload = (value) => ({
     metadata: [["encoding", Buffer.from("json/plain")]], data: Buffer.from(JSON.stringify(value)),
   });
+  const request = (cause) => ({ cause, reason: "r", requester: "", at: 0, deadline: null });
   return {
     guest,
     send,
@@ -124,8 +127,9 @@ export async function play(code) {
     fired: (id) => send("timer-fired", { operation: id, outcome: { tag: "ok", val: undefined } }),
     failed: (tag, id) => send(tag, { operation: id, outcome: { tag: "err", val: CANCELED } }),
     signal: (name, value) => send("signal-received", { name, arguments: [payload(value)], requester: "" }),
+    requested: (shield) => shields.set(shield, request("parent")),
     cancel: (scope = 0, cause = "requested") => {
-      const info = { cause, reason: "r", requester: "", at: 0, deadline: null };
+      const info = request(cause);
       canceled.set(scope, info);
       return scope === 0 ? send("cancel-requested", info) : send("scope-canceled", { scope, info });
     },

@@ -188,3 +188,40 @@ test("a rejection that nobody handles is told, a cancellation is not", async () 
   assert.match(lines[2], /^warn sandglass: nobody handles a rejection: ApplicationFailure: lost/);
   assert.deepEqual(w.failed("timer-fired", 1), []);
 });
+
+test("a failure's detail that cannot be read says nothing, and keeps nobody", async () => {
+  const w = await play(`${ECHO} export async function w() {
+    try {
+      await echo(1);
+    } catch (error) {
+      return error.message + " " + String.fromCharCode(...error.details[0].data);
+    }
+  }`);
+  w.start();
+  const detail = { metadata: [["encoding", Buffer.from("binary/encrypted")]], data: Buffer.from("?") };
+  const info = { tag: "application", val: { failureType: "T", nonRetryable: false, details: [detail], nextRetryDelay: null } };
+  const link = { message: "no", source: "", stackTrace: "", encodedAttributes: null, info };
+  const outcome = { tag: "err", val: [link] };
+  assert.deepEqual(w.send("activity-resolved", { operation: 1, outcome }), ["completed \"no ?\""]);
+});
+
+test("a detail that has no JSON form is refused where it is given", async () => {
+  const w = await play(`export async function w() {
+    throw new ApplicationFailure("never told", { details: [1n] });
+  }`);
+  const [ended, ...rest] = w.start();
+  assert.match(ended, /^failed a value has no JSON form/);
+  assert.deepEqual(rest, []);
+});
+
+test("a loop that awaits nothing leaves no waits in a shield that was asked", async () => {
+  const w = await play(`export async function w() {
+    await shielded(async () => {
+      await sleep("1m");
+      throwIfCanceled();
+    });
+  }`);
+  w.start();
+  w.requested(1);
+  assert.deepEqual(w.fired(1).slice(0, 2), ["2 wait canceled in 1", "close-wait 2"]);
+});

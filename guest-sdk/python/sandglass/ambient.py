@@ -42,6 +42,8 @@ class Host:
 host = Host()
 _sealed = False
 _build_random = random.Random(0)
+_unseeded: list[random.Random] = []
+"""Generators that were made without a seed while the component was built."""
 
 
 def _now_ns() -> int:
@@ -87,6 +89,8 @@ def _replace_random() -> None:
     seed = random.Random.seed
 
     def seeded(self: random.Random, a: object = None, version: int = 2) -> None:
+        if a is None and host.random_bytes is None:
+            _unseeded.append(self)
         # Without a seed CPython would ask the system.
         seed(self, int.from_bytes(_urandom(32), "big") if a is None else a, version)
 
@@ -191,6 +195,8 @@ def seal() -> None:
 def begin() -> None:
     """A run has begun: what was seeded when the component was built is seeded anew."""
     random.seed()
+    for generator in _unseeded:
+        generator.seed()
 
 
 def end_lines() -> None:

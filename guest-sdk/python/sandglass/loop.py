@@ -93,7 +93,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         context: contextvars.Context | None = None,
     ) -> events.TimerHandle:
         """As `call_later`, at a time of this loop's clock."""
-        return self.call_later(when - self.time(), callback, *args, context=context)
+        # To the microsecond: sums of seconds since 1970 are not more exact, and what is over a whole
+        # millisecond would be the next one.
+        return self.call_later(round(when - self.time(), 6), callback, *args, context=context)
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
         if isinstance(handle, _Timer) and handle.timer is not None:

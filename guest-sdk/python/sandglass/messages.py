@@ -69,7 +69,10 @@ class Signals[T]:
         canceled = wire.cancellation.get_cancel(current_scope()) is not None
         while canceled or not waiting:
             wait = Wait(f"signal {self._name}")
-            _receivers.setdefault(self._name, []).append(wait)
+            receivers = _receivers.setdefault(self._name, [])
+            # Those that were given up meanwhile have nothing to be told.
+            receivers[:] = [one for one in receivers if not one.done()]
+            receivers.append(wait)
             await wait
             canceled = False
         return self._decode(waiting.popleft())

@@ -26,6 +26,7 @@ __all__ = ["decode", "decode_all", "encode"]
 
 _JSON = b"json/plain"
 _NULL = b"binary/null"
+_PLAIN = b"binary/plain"
 
 
 def _plain(value: object) -> object:
@@ -64,9 +65,10 @@ def encode(value: object) -> types.Payload:
         text = json.dumps(
             value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )
+        data = text.encode()
     except (TypeError, ValueError) as error:
         raise ApplicationError(str(error), type="PayloadEncoding", non_retryable=True) from None
-    return types.Payload([("encoding", _JSON)], text.encode())
+    return types.Payload([("encoding", _JSON)], data)
 
 
 def decode(payload: types.Payload, wanted: Any = Any, what: str = "a value") -> Any:
@@ -79,10 +81,13 @@ def decode(payload: types.Payload, wanted: Any = Any, what: str = "a value") -> 
     try:
         if encoding == _NULL:
             return _shape(None, wanted, "")
+        if encoding == _PLAIN and wanted in (Any, object, bytes):
+            return payload.data
         if encoding != _JSON:
             raise TypeError(f"its encoding is {(encoding or b'none').decode(errors='replace')}")
         return _shape(json.loads(payload.data), wanted, "")
-    except (TypeError, ValueError) as error:
+    # Numbers that are none, or too large for what is wanted, are of the last kind.
+    except (TypeError, ValueError, ArithmeticError) as error:
         message = f"{what} does not decode as {_name(wanted)}: {error}"
         raise ApplicationError(message, type="PayloadDecoding", non_retryable=True) from None
 
@@ -145,7 +150,7 @@ def _shape_union(value: Any, wanted: Any, path: str) -> Any:
     for option in typing.get_args(wanted):
         try:
             return _shape(value, option, path)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             problem = error
     raise problem
 

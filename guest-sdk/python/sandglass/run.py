@@ -51,17 +51,23 @@ class Task[T](asyncio.Task[T]):
     deferred = False
     """Whether it is to be canceled when it leaves its shield."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As a task of asyncio. One that is made in a shield is not shielded by it from who made it."""
+        super().__init__(*args, **kwargs)
+        self._born_in = run.shield_of(self.get_context().get(_scope, ROOT))
+
     def cancel(self, msg: object = None) -> bool:
         """Cancels what the task waits for."""
         shield = run.shield_of(self.get_context().get(_scope, ROOT))
-        if shield is None or self.done() or run.is_within(current_scope(), shield):
+        is_free = shield is None or shield == self._born_in
+        if is_free or self.done() or run.is_within(current_scope(), shield):
             return super().cancel(msg)
         self.deferred = True
         return True
 
     def left_shield(self) -> None:
         """The task has left a scope that shielded it."""
-        if self.deferred and run.shield_of(current_scope()) is None:
+        if self.deferred and run.shield_of(current_scope()) in (None, self._born_in):
             self.deferred = False
             super().cancel()
 
@@ -210,7 +216,7 @@ class Run:
         return _Active(self)
 
     def _settle(self) -> None:
-        told: dict[asyncio.Task[Any], int] = {}
+        told: dict[asyncio.Task[Any], set[asyncio.Future[Any]]] = {}
         self.loop.run_ready()
         while not self.completed and (self._satisfy() or self._tell(told)):
             self.loop.run_ready()
@@ -226,20 +232,27 @@ class Run:
                 return True
         return False
 
-    def _tell(self, told: dict[asyncio.Task[Any], int]) -> bool:
+    def _tell(self, told: dict[asyncio.Task[Any], set[asyncio.Future[Any]]]) -> bool:
         """Interrupts the first task that waits in a canceled scope for what the host knows nothing
-        of; what it knows of it resolves itself."""
+        of; what it knows of it resolves itself. `told` has what they were waiting for when they were
+        told before."""
         if not self.canceled:
             return False
         for task in self.tasks:
             waits_for = task._fut_waiter  # type: ignore[attr-defined]
-            if waits_for is None or waits_for.done() or told.get(task, 0) >= _TOLD_MAX:
+            before = told.get(task, set())
+            if waits_for is None or waits_for.done() or waits_for in before:
+                continue
+            if len(before) >= _TOLD_MAX:
                 continue
             scope = task.get_context().get(_scope, ROOT)
             resolved_by_host = isinstance(waits_for, Operation) and waits_for.scope == scope
             if scope in self.canceled and not resolved_by_host:
-                told[task] = told.get(task, 0) + 1
-                task.cancel("the scope is canceled")
+                told[task] = before | {waits_for}
+                # As from inside of whatever shields it: it waits in a scope in there.
+                task.get_context().run(task.cancel, "the scope is canceled")
+                # It is told anew wherever it waits: asyncio is to keep no count of that.
+                task.uncancel()
                 return True
         return False
 

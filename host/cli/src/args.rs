@@ -104,7 +104,8 @@ pub enum Command {
 /// `sandglass build`.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Folder of the crate, or of a project in another language (with its pyproject.toml)
+    /// Folder of the crate, or of a project in another language (with its pyproject.toml,
+    /// package.json or sandglass.toml), or that file
     #[arg(default_value = ".", value_name = "CRATE")]
     pub krate: PathBuf,
     /// Folder for NAME.wasm and NAME-activities.wasm

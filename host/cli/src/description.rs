@@ -49,7 +49,7 @@ pub fn to_json(run: &RunDescription, owner: Option<&Owner>) -> Value {
         "pending_timers": run.timers.iter().map(|(event, due)| {
             json!({ "started_event_id": event.0, "due": rfc3339(*due) })
         }).collect::<Vec<_>>(),
-        "compensations_failed": run.uncompensated,
+        "uncompensated": run.uncompensated,
         "local_activities": run.local_activities.iter().map(|(name, attempt)| {
             json!({ "activity_type": name, "attempt": attempt })
         }).collect::<Vec<_>>(),

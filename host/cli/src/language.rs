@@ -17,6 +17,7 @@ use std::{
     env,
     error::Error,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -146,7 +147,9 @@ where
 pub(crate) fn toolchain_folders(variable: &str, cached: &str) -> Vec<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     if let Some(named) = set(variable) {
-        return vec![named.into()];
+        let named = PathBuf::from(named);
+        // Toolchains run in folders of their own.
+        return vec![std::path::absolute(&named).unwrap_or(named)];
     }
     let base = set("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
@@ -178,7 +181,8 @@ impl Scratch {
     pub(crate) fn new() -> Result<Self, Stop> {
         let path = env::temp_dir().join(format!("sandglass-build-{}", std::process::id()));
         let made = fs::remove_dir_all(&path).or(Ok(()));
-        made.and_then(|()| fs::create_dir_all(&path))
+        // Not one that somebody else has made, and nobody else writes there.
+        made.and_then(|()| fs::DirBuilder::new().mode(0o700).create(&path))
             .with_context(|| format!("cannot make the folder {}", path.display()))
             .map_err(Stop::host)?;
         Ok(Self(path))

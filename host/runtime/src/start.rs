@@ -148,7 +148,7 @@ impl Host {
         let current = self.run(&options.workflow_id, None);
         match current.poll_update(&id, UpdateStage::Admitted, None).await {
             Ok(Some(known)) => return Ok(self.run(&options.workflow_id, Some(&known.run_id))),
-            Ok(None) | Err(MessageError::Host(Error::NotFound { .. })) => {}
+            Ok(None) | Err(MessageError::Host(Error::NotFound { .. } | Error::Deleted(_))) => {}
             Err(MessageError::Host(error)) => return Err(error.into()),
             // What has become of it is told to whoever asks.
             Err(_) => return Ok(current),
@@ -278,13 +278,15 @@ fn check_bounds(
         Some(Companion::Update(update)) => bounds::of_update(update)?,
         None => {}
     }
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     bounds::names(&[
         ("WorkflowType", &options.workflow_type),
         ("TaskQueue", &options.task_queue),
         ("Identity", &options.identity),
-        ("RequestId", &text(&options.request_id)),
-        ("CronSchedule", &text(&options.cron)),
+        (
+            "RequestId",
+            options.request_id.as_deref().unwrap_or_default(),
+        ),
+        ("CronSchedule", options.cron.as_deref().unwrap_or_default()),
     ])?;
     Ok(())
 }

@@ -209,11 +209,6 @@ impl RunHandle {
             Some(id) => id,
             None => random_id()?,
         };
-        bounds::names(&[
-            ("UpdateName", &name),
-            ("UpdateId", &id),
-            ("Identity", &identity),
-        ])?;
         let update = Update {
             id,
             name,
@@ -221,6 +216,7 @@ impl RunHandle {
             header,
             identity,
         };
+        bounds::of_update(&update)?;
         let (inner, handle) = (Arc::clone(host), self.clone());
         side::within(host, timeout.unwrap_or(TIMEOUT), async move {
             let (news, run_id) = match handle.find()? {

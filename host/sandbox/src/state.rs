@@ -97,7 +97,7 @@ impl GuestState {
     /// it learns or does there would be replayed.
     pub(crate) fn task(&mut self) -> Result<&mut Task> {
         self.task.as_deref_mut().ok_or_else(|| {
-            let message = "only `log` and WASI may be called outside `activate`";
+            let message = "only `log` and WASI may be called outside `activate` and `run`";
             BadCall::new("BadCall", message).into()
         })
     }

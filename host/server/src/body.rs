@@ -1,7 +1,7 @@
 //! The bodies of requests while they are read: how many bytes all of them hold together, and how
 //! long one may take. And what is said of one that is no message.
 
-use crate::{access::Access, status};
+use crate::{access::Access, commands::REQUEST_BYTES_MAX, status};
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::Request,
@@ -20,8 +20,8 @@ use std::{
 use tokio::time::Sleep;
 use tonic::{Code, Status};
 
-/// Bytes of all bodies that are being read.
-const TOGETHER: usize = 256 << 20;
+/// Bytes of all bodies that are being read: two of the largest, those that bring a component.
+const TOGETHER: usize = 2 * REQUEST_BYTES_MAX;
 
 /// Bytes of those of one caller, where callers are told apart: others have the rest.
 const OF_ONE: usize = TOGETHER / 2;

@@ -8,6 +8,7 @@ use crate::{
     beyond,
     door::Door,
     failure::{self, event_id},
+    history::fold,
     payload,
     proto::{
         common::{ActivityType, WorkflowExecution, WorkflowType},
@@ -43,11 +44,11 @@ pub(crate) async fn describe(
     let start = exact.started().await.map_err(status::of)?;
     // Only the history tells of them.
     let children = match described.status {
-        RunStatus::Running => children::pending(exact.history().await.map_err(status::of)?),
-        _ => Vec::new(),
+        RunStatus::Running => fold(door, &exact, children::Open::new(), children::see).await?,
+        _ => children::Open::new(),
     };
     Ok(DescribeWorkflowExecutionResponse {
-        pending_children: children,
+        pending_children: children.into_values().collect(),
         execution_config: Some(config(&start)),
         pending_activities: described
             .activities

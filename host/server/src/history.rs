@@ -20,7 +20,7 @@ use crate::{
     },
     status,
 };
-pub(crate) use reading::Histories;
+pub(crate) use reading::{Histories, fold};
 pub(crate) use relatives::close_policy;
 pub(crate) use run::retry_policy;
 use sandglass::RunHandle;
@@ -77,10 +77,11 @@ pub(crate) async fn get(
             None => (Vec::new(), true),
             Some(is_open) => {
                 let wanted = request.maximum_page_size;
-                let read = reading::newer(door, &run, &place.run_id, place.after, wanted);
+                // Who waits for new events goes on waiting where the page ends.
+                let follows = is_open && wait;
+                let read = reading::newer(door, &run, &place.run_id, place.after, wanted, follows);
                 let (page, is_whole) = read.await?;
-                // Who waits for new events goes on waiting from here.
-                (page, !is_whole || (is_open && wait))
+                (page, !is_whole || follows)
             }
         };
         if let Some(last) = page.last() {

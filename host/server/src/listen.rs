@@ -61,6 +61,20 @@ struct Place {
     is_spare: bool,
 }
 
+impl Place {
+    /// This place, or one that is no spare one: it was taken before somebody came, and others may
+    /// have gone since.
+    fn or_own(self, own: &Arc<Semaphore>) -> Self {
+        match Arc::clone(own).try_acquire_owned() {
+            Ok(_permit) if self.is_spare => Self {
+                _permit,
+                is_spare: false,
+            },
+            _ => self,
+        }
+    }
+}
+
 /// How many connections a listener has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
@@ -240,6 +254,7 @@ async fn let_in(
             }
         };
         failing = false;
+        let place = place.or_own(&own);
         let (tls, ready) = (tls.clone(), ready.clone());
         // Each on its own: none waits for another one's handshake.
         tokio::spawn(async move {

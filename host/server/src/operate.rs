@@ -58,7 +58,10 @@ pub(crate) async fn delete(
     request: DeleteWorkflowExecutionRequest,
 ) -> Result<DeleteWorkflowExecutionResponse, Status> {
     let run = door.run(request.workflow_execution, "")?;
-    run.delete().await.map_err(status::of)?;
+    // One that was cut off can be asked for again.
+    let late = || Status::deadline_exceeded("other runs have not heard of its end yet: ask again");
+    let gone = door.poll(run.delete()).await.ok_or_else(late)?;
+    gone.map_err(status::of)?;
     Ok(DeleteWorkflowExecutionResponse::default())
 }
 

@@ -190,6 +190,10 @@ static sg_failure *teller(sg_arguments arguments, char **result) {
     sg_update update;
     sg_failure *failure = sg_next_update(&update);
     if (failure) return failure;
+    if (strcmp(update.name, "add")) {
+      sg_complete_update(&update, sg_fail("UnknownUpdate", "there is only add"), NULL);
+      continue;
+    }
     long more = update.argument ? atol(update.argument) : 0;
     if (!more) {
       sg_complete_update(&update, sg_fail("Nothing", "nothing to add"), NULL);

@@ -1,6 +1,9 @@
 //! Lists and histories of what is large: page by page, each within what clients take.
 
-use super::wire::{Answer, Wire, field, fields, start};
+use super::{
+    wire::{Answer, Wire, field, fields, start},
+    workers::begun,
+};
 use sandglass_tests::Server;
 
 /// The run of a workflow id.
@@ -124,5 +127,36 @@ async fn pages_of_a_history_are_the_same_whatever_their_size() {
         assert_eq!(one.concat(), whole);
         assert_eq!(two.concat(), whole);
     }
+    server.end().await;
+}
+
+/// Payloads of this many bytes.
+fn payloads(length: usize) -> Vec<u8> {
+    field(1, &field(2, &vec![b'x'; length]))
+}
+
+/// The end of an attempt names the worker that an event before it tells of.
+#[tokio::test]
+async fn an_event_that_does_not_fit_is_the_same_in_the_next_page() {
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    let attempt = begun(&wire, "w", "one worker").await;
+    // Together they are more than a page.
+    let note = [field(3, b"note"), field(4, &payloads(1_100_000))].concat();
+    let request = [field(1, b"default"), run("w"), note].concat();
+    let sent = wire.call("SignalWorkflowExecution", &request).await;
+    assert_eq!(sent.status, Some(0), "{sent:?}");
+    let result = field(2, &payloads(1_500_000));
+    let request = [field(1, &attempt), result, field(4, b"default")].concat();
+    let told = wire.call("RespondActivityTaskCompleted", &request).await;
+    assert_eq!(told.status, Some(0), "{told:?}");
+    let call = "GetWorkflowExecutionHistory";
+    let by_bytes = pages(&wire, call, "w", 0).await;
+    let names = |event: &&Vec<u8>| event.windows(10).any(|part| part == b"one worker");
+    // The attempt's start is in the first page, and its end begins the second.
+    assert!(by_bytes[0].last().iter().any(names), "{}", by_bytes.len());
+    assert!(by_bytes[1].first().iter().any(names), "{}", by_bytes.len());
+    let one_by_one = pages(&wire, call, "w", 1).await;
+    assert!(by_bytes.concat() == one_by_one.concat());
     server.end().await;
 }

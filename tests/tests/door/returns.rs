@@ -3,8 +3,10 @@
 use super::wire::{Wire, field, start};
 use sandglass_tests::{Patience, Server, sandglass};
 use std::{
+    collections::HashSet,
     fs,
     process::{Child, Output, Stdio},
+    time::Duration,
 };
 
 fn command(server: &Server, arguments: &[&str]) -> Child {
@@ -20,11 +22,37 @@ async fn ended(child: Child) -> Output {
     output.await.unwrap().unwrap()
 }
 
-/// Whether a process has a connection.
-fn is_connected(pid: u32) -> bool {
+/// The connections of a process to a server, as the kernel numbers them.
+fn connections(pid: u32, server: &Server) -> HashSet<String> {
+    let port: u16 = server.address.rsplit(':').next().unwrap().parse().unwrap();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let of_server = table.lines().skip(1).filter_map(|line| {
+        let row: Vec<&str> = line.split_whitespace().collect();
+        // Established, and the other end is the server's.
+        let is_there = row[2].ends_with(&format!(":{port:04X}")) && row[3] == "01";
+        is_there.then(|| format!("socket:[{}]", row[9]))
+    });
+    let of_server: HashSet<String> = of_server.collect();
     let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    let mut links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-    links.any(|link| link.to_string_lossy().starts_with("socket:"))
+    let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    let links = links.map(|link| link.to_string_lossy().into_owned());
+    links.filter(|link| of_server.contains(link)).collect()
+}
+
+/// Waits until a command waits for its answer: it first asks for the run, on a connection of its
+/// own, which is gone in a moment.
+async fn waits(child: &Child, server: &Server) {
+    let patience = Patience::default();
+    let mut before = HashSet::new();
+    loop {
+        let now = connections(child.id(), server);
+        if now.intersection(&before).next().is_some() {
+            return;
+        }
+        before = now;
+        patience.paused("nobody waits for the result").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
@@ -39,10 +67,7 @@ async fn commands_outlive_a_server_that_is_started_again() {
         &server,
         &["workflow", "result", "--workflow-id", "waited-for"],
     );
-    let patience = Patience::default();
-    while !is_connected(waiting.id()) {
-        patience.paused("nobody waits for the result").await;
-    }
+    waits(&waiting, &server).await;
     let server = server.kill_and_restart();
     let wire = Wire::connect(&server.address).await;
     let terminate = [field(1, b"default"), field(2, &field(1, b"waited-for"))].concat();

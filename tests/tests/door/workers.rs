@@ -30,7 +30,7 @@ async fn soon(wire: &Wire, call: &str, message: &[u8]) -> Answer {
 }
 
 /// The token of an attempt of a new run that has one.
-async fn begun(wire: &Wire, workflow_id: &str, identity: &str) -> Vec<u8> {
+pub(crate) async fn begun(wire: &Wire, workflow_id: &str, identity: &str) -> Vec<u8> {
     let started = wire
         .call("StartWorkflowExecution", &start("a08", workflow_id))
         .await;

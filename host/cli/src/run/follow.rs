@@ -8,7 +8,7 @@ use super::{
 use crate::{
     description,
     exit::{Exit, Stop},
-    history,
+    history, outcome,
     output::{self, note},
     terminal,
     time::length,
@@ -17,7 +17,7 @@ use sandglass::{
     ActivityDescription, CancelOptions, Disposition, Error, Host, RunDescription, RunHandle,
     TaskDescription,
 };
-use sandglass_engine::{EventId, Failure, Millis, Timestamp};
+use sandglass_engine::{EventId, Failure, Millis, Status, Timestamp};
 use std::{
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
@@ -120,6 +120,12 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// How a run that has ended stands, after its last events.
+    async fn last_look(&mut self) -> Result<RunDescription, Stop> {
+        self.show_events().await?;
+        self.run.describe().await.map_err(gone)
+    }
+
     /// Returns when the run has ended or the host cannot go on.
     ///
     /// # Errors
@@ -132,11 +138,12 @@ impl<'a> Follower<'a> {
         loop {
             tokio::select! {
                 ended = &mut result => {
-                    ended.map_err(stop)?;
+                    let status = ended.map_err(stop)?;
                     terminal::draw(Vec::new());
-                    self.show_events().await?;
-                    let run = self.run.describe().await.map_err(gone)?;
-                    return Ok(Over::Ended(Box::new(run)));
+                    return match self.last_look().await {
+                        Err(stop) if stop.exit == Exit::Terminated => Err(deleted(&status)),
+                        looked => looked.map(|run| Over::Ended(Box::new(run))),
+                    };
                 }
                 request = signals.next() => {
                     if let Some(over) = self.asked(request) {
@@ -378,10 +385,19 @@ fn view(run: &RunDescription, now: Timestamp) -> Vec<String> {
     lines
 }
 
+/// A run that has ended, and was deleted before it was looked at.
+fn deleted(status: &Status) -> Stop {
+    let name = status.name();
+    Stop {
+        exit: outcome::exit(status),
+        error: anyhow::anyhow!("the run has ended as {name} and was deleted at once"),
+    }
+}
+
 /// A run that was there and is not any more was deleted, which has terminated it before.
 fn gone(error: Error) -> Stop {
     match error {
-        Error::NotFound { .. } => Stop {
+        Error::NotFound { .. } | Error::Deleted(_) => Stop {
             exit: Exit::Terminated,
             error: anyhow::anyhow!("the run was terminated and deleted: {error}"),
         },

@@ -48,7 +48,7 @@ fn document(run: &RunDescription, exit: Exit) -> Value {
         "workflow_type": run.workflow_type,
         "status": run.status.name(),
         "exit_code": exit as u8,
-        "compensations_failed": run.uncompensated,
+        "uncompensated": run.uncompensated,
     });
     if let Value::Object(map) = &mut document {
         map.extend(outcome::fields(&run.status));

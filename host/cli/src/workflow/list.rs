@@ -123,8 +123,12 @@ fn find(
     limit: usize,
 ) -> Result<(Vec<Listed>, Vec<String>), Stop> {
     let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
-    // A server gives no more at a time.
-    let page = limit.min(PAGE);
+    // A server gives no more at a time. Where only some of them are wanted, no fewer are asked for.
+    let page = if wanted.is_all() {
+        limit.min(PAGE)
+    } else {
+        PAGE
+    };
     loop {
         let rows = place.list(&wanted.selected, page, after)?;
         let (is_last, before) = (is_last_page(&rows, page), after);

@@ -42,7 +42,8 @@ impl HistoryReader {
     /// again later, it goes on with what has come. Blocks while it reads.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Damaged`], after which it reads nothing more.
+    /// [`Error::Store`]; [`Error::Deleted`] if the run was deleted meanwhile; [`Error::Damaged`],
+    /// after which it reads nothing more.
     pub fn next_events(&mut self) -> Result<Vec<HistoryEvent>, Error> {
         while let Some(bytes) = self.next_frame()? {
             let file = || self.inner.read(|reader| Ok(reader.file().to_owned()));
@@ -84,13 +85,20 @@ impl HistoryReader {
         // first: a frame that is committed in between is then there.
         let row = self.inner.read(|reader| reader.run(key))?;
         let Some(row) = row else {
-            return Err(self.damaged("it is not in the store any more".into()));
+            // One whose start is not on disk yet has no events so far.
+            return match self.inner.open_run(key) {
+                Some(_) => Ok(None),
+                None => Err(Error::Deleted(self.run_id.clone())),
+            };
         };
         let file = self.inner.read(|reader| Ok(reader.file().to_owned()))?;
         let told = decode_summary(&file, &row).map(|summary| summary.next_event_id);
         match read()? {
             Some(frame) => Ok(Some(frame)),
             None if told.is_ok_and(|told| self.projector.next_event_id() < told) => {
+                if self.inner.read(|reader| reader.run(key))?.is_none() {
+                    return Err(Error::Deleted(self.run_id.clone()));
+                }
                 let reason = format!("its frame {next} is missing");
                 let error =
                     sandglass_store::Error::corrupt(&file, "frame", key, Some(next), reason);

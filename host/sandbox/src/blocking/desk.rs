@@ -10,6 +10,13 @@ use std::{
     time::Duration,
 };
 
+/// Most bytes of the answers to queries: they lie in the host's memory, and a guest may give ever
+/// more of them within one task.
+const ANSWERS_BYTES_MAX: usize = 4 << 20;
+
+/// What an entry of these maps takes beside its text and its payload.
+const ENTRY_BYTES: usize = 256;
+
 /// How an operation has ended.
 pub(super) type Outcome = Result<Option<Payload>, Failure>;
 
@@ -31,7 +38,8 @@ pub(super) struct Papers {
     /// Names of updates that are handled.
     pub(super) handled: BTreeSet<String>,
     /// What queries are answered.
-    pub(super) answers: BTreeMap<String, Payload>,
+    answers: BTreeMap<String, Payload>,
+    answers_bytes: usize,
     /// The task that the code is to go on with, and how long that may take.
     pub(super) go_on: Option<(Box<Task>, Option<Duration>)>,
     /// The task of code that rests.
@@ -104,7 +112,8 @@ impl Desk {
 
     /// About how many bytes of memory the guest holds.
     pub(super) fn resident_bytes(&self) -> usize {
-        self.lock().resident_bytes
+        let papers = self.lock();
+        papers.resident_bytes + papers.answers_bytes
     }
 }
 
@@ -120,6 +129,7 @@ impl Papers {
             .iter()
             .position(|(ended, _)| *ended == operation)?;
         self.open.remove(&operation);
+        self.started.remove(&operation);
         Some(self.ended.remove(place).1)
     }
 
@@ -127,6 +137,27 @@ impl Papers {
     pub(super) fn first(&self, of: &BTreeSet<OperationId>) -> Option<OperationId> {
         let mut ended = self.ended.iter().map(|(ended, _)| *ended);
         ended.find(|ended| of.contains(ended))
+    }
+
+    /// Says what queries of a name are answered from now on.
+    ///
+    /// # Errors
+    /// The answers are too large together.
+    pub(super) fn keep_answer(&mut self, name: String, answer: Payload) -> Result<(), String> {
+        let size = |(name, answer): (&String, &Payload)| {
+            ENTRY_BYTES * (1 + answer.metadata.len()) + name.len() + answer.size()
+        };
+        let before = self.answers.get_key_value(&name).map_or(0, size);
+        let bytes = self.answers_bytes - before + size((&name, &answer));
+        if bytes > ANSWERS_BYTES_MAX {
+            return Err(format!(
+                "the answers to queries have {bytes} bytes and may have {ANSWERS_BYTES_MAX}: say \
+                 less, or under fewer names"
+            ));
+        }
+        self.answers.insert(name, answer);
+        self.answers_bytes = bytes;
+        Ok(())
     }
 
     /// Takes the oldest signal of a name.

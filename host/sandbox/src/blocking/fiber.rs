@@ -196,11 +196,13 @@ pub(crate) fn definitions(
         let exports = guest.sandglass_workflow_blocking_guest();
         exports.call_definitions(&mut store).await
     };
-    let mut asked = std::pin::pin!(asked);
+    let mut asked = Box::pin(asked);
     let Poll::Ready(definitions) = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     else {
         unreachable!("what would rest without a task traps");
     };
-    let definitions = definitions.map_err(|error| trap::task_failure(&error, None))?;
+    drop(asked);
+    let last_error = store.data().last_error();
+    let definitions = definitions.map_err(|error| trap::task_failure(&error, last_error))?;
     Ok(definitions.into_iter().map(|of| of.name).collect())
 }

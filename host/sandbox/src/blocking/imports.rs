@@ -76,7 +76,9 @@ impl GuestState {
         label: String,
         look: impl Fn(&mut Papers) -> Option<T>,
     ) -> Result<Result<T, Failure>> {
-        if let Some(found) = look(&mut self.desk().lock()) {
+        // In a canceled scope the wait is refused, whatever has come.
+        let is_canceled = self.task()?.cancel_info(ScopeId(parent))?.is_some();
+        if !is_canceled && let Some(found) = look(&mut self.desk().lock()) {
             return Ok(Ok(found));
         }
         let scope = ScopeId(parent);
@@ -165,8 +167,8 @@ impl Host for GuestState {
 
     fn answer_queries(&mut self, name: String, answer: Payload) -> Result<()> {
         self.task()?;
-        self.desk().lock().answers.insert(name, answer.into());
-        Ok(())
+        let kept = self.desk().lock().keep_answer(name, answer.into());
+        Ok(kept.map_err(|message| BadCall::new("BadCall", message))?)
     }
 }
 

@@ -56,7 +56,8 @@ impl Projection {
         self.forget(over(event));
     }
 
-    fn begin(&mut self, event: &Event) {
+    /// What an event tells of those after it. Told twice it is as told once.
+    pub(super) fn begin(&mut self, event: &Event) {
         match &event.attributes {
             E::WorkflowExecutionStarted(start) => {
                 let mut start = start.clone();

@@ -206,23 +206,29 @@ impl Work for Newer {
             reading.ready.push_front(event);
             return true;
         }
-        let told = reading.projection.next(event.clone());
+        // It may not fit, and is then asked for again: what it ends is forgotten when it is told.
+        reading.projection.begin(&event);
+        let told = reading.projection.event(event.clone());
         self.bytes += told.encoded_len();
         if !self.page.is_empty() && self.bytes > PAGE_BYTES {
             reading.ready.push_front(event);
             return true;
         }
+        reading.projection.pass(&event);
         self.page.push(told);
         false
     }
 }
 
+/// A page of the events after one; `is_followed` if the client will ask on where it ends, also if
+/// there are no more so far.
 pub(super) async fn newer(
     door: &Door,
     run: &RunHandle,
     run_id: &str,
     after: EventId,
     wanted: i32,
+    is_followed: bool,
 ) -> Result<Page, Status> {
     let reading = match door.histories.take(run_id, after, true) {
         Some(Next::Newer(reading)) => reading,
@@ -237,7 +243,10 @@ pub(super) async fn newer(
     };
     let (reading, work) = read(door, reading, work).await?;
     let at = work.page.last().map_or(after, id);
-    door.histories.keep(run_id, at, Next::Newer(reading));
+    // Nobody asks for what comes after the last page.
+    if !work.is_whole || is_followed {
+        door.histories.keep(run_id, at, Next::Newer(reading));
+    }
     Ok((work.page, work.is_whole))
 }
 
@@ -296,6 +305,35 @@ pub(super) async fn older(
         door.histories.keep(run_id, at, Next::Older(found));
     }
     Ok((page, is_whole))
+}
+
+/// What all events make together.
+struct Fold<T, F>(T, F);
+
+impl<T, F> Work for Fold<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&mut T, Event) + Send + 'static,
+{
+    fn take(&mut self, _: &mut Reading, event: Option<Event>) -> bool {
+        let Some(event) = event else {
+            return true;
+        };
+        (self.1)(&mut self.0, event);
+        false
+    }
+}
+
+/// Reads a history to its end, and gives what was made of it.
+pub(crate) async fn fold<T: Send + 'static>(
+    door: &Door,
+    run: &RunHandle,
+    first: T,
+    see: impl FnMut(&mut T, Event) + Send + 'static,
+) -> Result<T, Status> {
+    let reading = Box::new(Reading::new(door, run).map_err(status::of)?);
+    let (_, Fold(made, _)) = read(door, reading, Fold(first, see)).await?;
+    Ok(made)
 }
 
 /// The last event.

@@ -16,6 +16,8 @@ from decimal import Decimal
 from sandglass import named_activity, signals, workflow
 
 echo = named_activity("Echo", list[str])
+EARLY = random.Random()
+"""Made while the component is built."""
 
 
 @workflow
@@ -31,6 +33,12 @@ async def observe(rounds: int) -> list[str]:
         await asyncio.sleep((1 + digest % 1000) / 1000)
         await signals("next").receive()
     return seen
+
+
+@workflow
+async def draws() -> list[float]:
+    """Draws a number of each generator."""
+    return [EARLY.random(), random.random()]
 
 
 def look(round: int) -> list[str]:
@@ -50,6 +58,7 @@ def look(round: int) -> list[str]:
         f"clocks {time.time()} {time.monotonic_ns()} {time.perf_counter()} {time.ctime()}",
         f"zone {now.astimezone().tzname()} {time.tzname}",
         f"random {random.random()} {random.sample(range(100), 5)} {random.Random().random()}",
+        f"early {EARLY.random()}",
         f"ids {uuid.uuid4()} {uuid.uuid1()} {secrets.token_hex(4)} {os.urandom(4).hex()}",
         f"floats {floats(round)}",
         f"environment {dict(os.environ)} {os.getpid()}",

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sandglass import shielded, signals, workflow
+from sandglass import ApplicationError, detached, shielded, signals, timeout, workflow
 
 
 @workflow
@@ -42,4 +42,33 @@ async def waits() -> list[str]:
             await event.wait()
     except asyncio.CancelledError:
         told.append("timeout")
+    async with detached():
+        await bounded_cleanup(told)
+        helper = asyncio.create_task(event.wait())
+    helper.cancel()
+    try:
+        await helper
+    except asyncio.CancelledError:
+        told.append("helper")
     return told
+
+
+async def bounded_cleanup(told: list[str]) -> None:
+    """What code does that cleans up, in time: each of these ends by itself."""
+    event = asyncio.Event()
+    try:
+        async with timeout(1):
+            await event.wait()
+    except TimeoutError:
+        told.append("cleanup timeout")
+
+    async def fails() -> None:
+        raise ApplicationError("no")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+    except* ApplicationError:
+        # Nothing is canceled here.
+        await asyncio.sleep(1)
+        told.append("cleanup of a failure")
