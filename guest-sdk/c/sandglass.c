@@ -279,6 +279,7 @@ static uint32_t enter(uint8_t kind, uint64_t milliseconds) {
   sandglass_workflow_cancellation_scope_kind_t wire = {.tag = kind, .val = {milliseconds}};
   around[depth++] = current;
   current = sandglass_workflow_cancellation_open_scope(current, &wire);
+  sandglass_workflow_blocking_call_in(current);
   return current;
 }
 
@@ -303,6 +304,7 @@ void sg_leave(uint32_t scope) {
     stop("sg_leave of a scope that is not the innermost: leave them in the reverse order");
   sandglass_workflow_cancellation_close_scope(scope);
   current = around[--depth];
+  sandglass_workflow_blocking_call_in(current);
 }
 
 void sg_cancel_scope(uint32_t scope, const char *reason) {

@@ -15,6 +15,10 @@
 //!   (`async fn charge(order: Order) -> Result<Receipt, Failure>;`) the activity is one of the
 //!   host's own functions or of another component.
 //!
+//! `#[activities("shop:payments/cards")]` on a trait does the same for the functions of an
+//! interface that another component serves by functions with types of their own; their values are
+//! those of [`crate::wit`].
+//!
 //! A body runs at least once for each call, and again after a failure, a timeout or a crash. What
 //! it does under [`Info::idempotency_key`] should be done once. It may block: reading files and
 //! sockets with the standard library is fine, within what the component was granted.

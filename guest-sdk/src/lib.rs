@@ -74,6 +74,7 @@ mod time;
 mod timer;
 mod update;
 mod wait;
+pub mod wit;
 
 #[cfg(test)]
 mod fake;
@@ -100,7 +101,7 @@ pub use patch::{deprecate_patch, patched};
 pub use payload::{Payload, decode, encode};
 pub use query::query;
 pub use runtime::{JoinHandle, spawn};
-pub use sandglass_guest_macros::{activity, workflow};
+pub use sandglass_guest_macros::{activities, activity, workflow};
 pub use scope::{CancelCause, CancelInfo, Scope};
 pub use signal::{Signals, signals};
 pub use time::{Timestamp, now};
@@ -115,9 +116,9 @@ pub mod prelude {
     pub use crate::{
         Activity, ActivityCall, ActivityOptions, CancellationType, Child, ChildCall,
         ChildCancellation, ChildOptions, ContinueAsNew, Failure, IdReusePolicy, ParentClosePolicy,
-        RetryPolicy, RunWhen, Scope, activity, all_handlers_finished, compensate, deprecate_patch,
-        external, info, log, now, patched, query, random, scope, signals, sleep, spawn, update,
-        wait_until, workflow,
+        RetryPolicy, RunWhen, Scope, activities, activity, all_handlers_finished, compensate,
+        deprecate_patch, external, info, log, now, patched, query, random, scope, signals, sleep,
+        spawn, update, wait_until, workflow,
     };
 }
 

@@ -1,7 +1,7 @@
 //! The native activities of the scenarios, and a probe that tells what their attempts saw.
 
 use sandglass::{ActivityContext, AttemptState, HostBuilder};
-use sandglass_engine::{Failure, Payload};
+use sandglass_engine::{Failure, FailureInfo, Payload};
 use std::{
     collections::HashMap,
     future::{Future, poll_fn},
@@ -140,6 +140,9 @@ pub(crate) fn serve(host: HostBuilder, probe: &Arc<Probe>) -> HostBuilder {
         "b",
         "c",
         "Echo",
+        "shop:payments/cards.balance",
+        "shop:payments/mirror.echo",
+        "work",
         "HugeResult",
         "HugeFailure",
     ];
@@ -160,7 +163,7 @@ async fn attempt(
     let name = context.info().activity_type.clone();
     probe.note(&name, |seen| seen.started += 1);
     match name.as_str() {
-        "Work" | "C" | "Swallow" => {
+        "Work" | "C" | "Swallow" | "work" => {
             let state = probe.beat(context).await;
             let accept = *probe
                 .on_cancel
@@ -189,7 +192,18 @@ async fn attempt(
         "Resume" => Ok(context.info().heartbeat_details[0].clone()),
         "HugeResult" => Ok(Payload::json(vec![b'1'; HUGE_BYTES])),
         "HugeFailure" => Err(Failure::application("Huge", "x".repeat(HUGE_BYTES))),
-        "Echo" => Ok(arguments.into_iter().next().unwrap_or_else(Payload::null)),
+        "shop:payments/cards.balance" => Err(Failure::new(
+            "there is no bank",
+            FailureInfo::Application {
+                failure_type: "NoBank".into(),
+                non_retryable: true,
+                details: Vec::new(),
+                next_retry_delay: None,
+            },
+        )),
+        "Echo" | "shop:payments/mirror.echo" => {
+            Ok(arguments.into_iter().next().unwrap_or_else(Payload::null))
+        }
         _ => Ok(Payload::null()),
     }
 }

@@ -9,7 +9,9 @@ use crate::{
     sweep::{invariants, prefixes},
 };
 use sandglass::store::{Reader, SqliteStore};
-use sandglass::{CancelOptions, CancelResponse, Host, HostBuilder, ManualClock, StartOptions};
+use sandglass::{
+    CancelOptions, CancelResponse, Grants, Host, HostBuilder, ManualClock, StartOptions,
+};
 use sandglass_engine::{
     Digest, EventAttributes, EventId, Frame, HistoryEvent, Limits, Record, Status, Timestamp,
     decode, shorthand, skeleton,
@@ -35,6 +37,7 @@ pub struct WorldBuilder {
     unserved: bool,
     activation_budget: Option<Duration>,
     worker_threads: Option<usize>,
+    activity_guest: Option<&'static str>,
 }
 
 impl WorldBuilder {
@@ -77,6 +80,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = Some(threads);
+        self
+    }
+
+    /// Serves the activities of a guest of `tests/guests` too.
+    #[must_use]
+    pub fn activity_guest(mut self, guest: &'static str) -> Self {
+        self.activity_guest = Some(guest);
         self
     }
 
@@ -126,6 +136,11 @@ impl WorldBuilder {
         }
         if !self.unserved {
             builder = activities::serve(builder, probe);
+        }
+        if let Some(guest) = self.activity_guest {
+            let file = format!("guest-{guest}-activities.wasm");
+            let bytes = component(&format!("tests/guests/{guest}"), &file);
+            builder = builder.activity_component(bytes, Grants::default());
         }
         builder
     }

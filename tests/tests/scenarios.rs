@@ -28,6 +28,8 @@ mod operators;
 mod python;
 #[path = "scenarios/relatives.rs"]
 mod relatives;
+#[path = "scenarios/typed.rs"]
+mod typed;
 
 use sandglass::Disposition;
 use sandglass_engine::{CancelState, EventAttributes, EventId, HistoryEvent, Signal, Status};

@@ -21,7 +21,57 @@ pub mod sandglass {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type Duration = super::super::super::__with_name0::Duration;
+            pub type Instant = super::super::super::__with_name0::Instant;
             pub type Payload = super::super::super::__with_name0::Payload;
+            /// What an attempt is told of itself, where its function has types of its own. `activity-task`
+            /// has the same.
+            #[derive(Clone, PartialEq)]
+            pub struct AttemptInfo {
+                /// The activity type.
+                pub activity_type: _rt::String,
+                /// Headers of the call.
+                pub header: _rt::Vec<(_rt::String, Payload)>,
+                /// Which attempt this is, from 1.
+                pub attempt: u32,
+                /// The same for every attempt of this activity and different for every other activity.
+                /// Effects made under it once are made once.
+                pub idempotency_key: _rt::String,
+                /// Details of the last heartbeat of an earlier attempt.
+                pub heartbeat_details: _rt::Vec<Payload>,
+                /// The workflow id of the run.
+                pub workflow_id: _rt::String,
+                /// The run id of the run.
+                pub run_id: _rt::String,
+                /// The activity id.
+                pub activity_id: _rt::String,
+                /// When the activity was scheduled.
+                pub scheduled_at: Instant,
+                /// When this attempt is given up, if ever.
+                pub deadline: ::core::option::Option<Instant>,
+                /// Longest silence between heartbeats.
+                pub heartbeat_timeout: ::core::option::Option<Duration>,
+            }
+            impl ::core::fmt::Debug for AttemptInfo {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("AttemptInfo")
+                        .field("activity-type", &self.activity_type)
+                        .field("header", &self.header)
+                        .field("attempt", &self.attempt)
+                        .field("idempotency-key", &self.idempotency_key)
+                        .field("heartbeat-details", &self.heartbeat_details)
+                        .field("workflow-id", &self.workflow_id)
+                        .field("run-id", &self.run_id)
+                        .field("activity-id", &self.activity_id)
+                        .field("scheduled-at", &self.scheduled_at)
+                        .field("deadline", &self.deadline)
+                        .field("heartbeat-timeout", &self.heartbeat_timeout)
+                        .finish()
+                }
+            }
             /// Whether the attempt should go on.
             #[derive(Clone, PartialEq)]
             pub enum AttemptState {
@@ -74,6 +124,296 @@ pub mod sandglass {
                             f.debug_tuple("AttemptState::Reset").finish()
                         }
                     }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says which attempt this is.
+            ///
+            /// Replay: activities are not replayed. Cancellation: no concern.
+            ///
+            /// Traps outside of an attempt, as when a component is asked for its definitions.
+            #[allow(async_fn_in_trait)]
+            pub fn get_attempt() -> AttemptInfo {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 48 + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 48
+                            + 14 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(
+                        wasm_import_module = "sandglass:workflow/activity-context@0.1.0"
+                    )]
+                    unsafe extern "C" {
+                        #[link_name = "get-attempt"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let l5 = *ptr0
+                        .add(2 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l6 = *ptr0
+                        .add(3 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base22 = l5;
+                    let len22 = l6;
+                    let mut result22 = _rt::Vec::with_capacity(len22);
+                    for i in 0..len22 {
+                        let base = base22
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        let e22 = {
+                            let l7 = *base.add(0).cast::<*mut u8>();
+                            let l8 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                            let l10 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l11 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let base18 = l10;
+                            let len18 = l11;
+                            let mut result18 = _rt::Vec::with_capacity(len18);
+                            for i in 0..len18 {
+                                let base = base18
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e18 = {
+                                    let l12 = *base.add(0).cast::<*mut u8>();
+                                    let l13 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len14 = l13;
+                                    let bytes14 = _rt::Vec::from_raw_parts(
+                                        l12.cast(),
+                                        len14,
+                                        len14,
+                                    );
+                                    let l15 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l16 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len17 = l16;
+                                    (
+                                        _rt::string_lift(bytes14),
+                                        <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l15.cast(), len17, len17)),
+                                    )
+                                };
+                                result18.push(e18);
+                            }
+                            _rt::cabi_dealloc(
+                                base18,
+                                len18 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let l19 = *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l20 = *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len21 = l20;
+                            (
+                                _rt::string_lift(bytes9),
+                                super::super::super::__with_name0::Payload {
+                                    metadata: result18,
+                                    data: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l19.cast(), len21, len21)),
+                                },
+                            )
+                        };
+                        result22.push(e22);
+                    }
+                    _rt::cabi_dealloc(
+                        base22,
+                        len22 * (6 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let l23 = *ptr0
+                        .add(4 * ::core::mem::size_of::<*const u8>())
+                        .cast::<i32>();
+                    let l24 = *ptr0
+                        .add(5 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l25 = *ptr0
+                        .add(6 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len26 = l25;
+                    let bytes26 = _rt::Vec::from_raw_parts(l24.cast(), len26, len26);
+                    let l27 = *ptr0
+                        .add(7 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l28 = *ptr0
+                        .add(8 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base41 = l27;
+                    let len41 = l28;
+                    let mut result41 = _rt::Vec::with_capacity(len41);
+                    for i in 0..len41 {
+                        let base = base41
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        let e41 = {
+                            let l29 = *base.add(0).cast::<*mut u8>();
+                            let l30 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let base37 = l29;
+                            let len37 = l30;
+                            let mut result37 = _rt::Vec::with_capacity(len37);
+                            for i in 0..len37 {
+                                let base = base37
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e37 = {
+                                    let l31 = *base.add(0).cast::<*mut u8>();
+                                    let l32 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len33 = l32;
+                                    let bytes33 = _rt::Vec::from_raw_parts(
+                                        l31.cast(),
+                                        len33,
+                                        len33,
+                                    );
+                                    let l34 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l35 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len36 = l35;
+                                    (
+                                        _rt::string_lift(bytes33),
+                                        <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l34.cast(), len36, len36)),
+                                    )
+                                };
+                                result37.push(e37);
+                            }
+                            _rt::cabi_dealloc(
+                                base37,
+                                len37 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let l38 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l39 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len40 = l39;
+                            super::super::super::__with_name0::Payload {
+                                metadata: result37,
+                                data: <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l38.cast(), len40, len40)),
+                            }
+                        };
+                        result41.push(e41);
+                    }
+                    _rt::cabi_dealloc(
+                        base41,
+                        len41 * (4 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let l42 = *ptr0
+                        .add(9 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l43 = *ptr0
+                        .add(10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len44 = l43;
+                    let bytes44 = _rt::Vec::from_raw_parts(l42.cast(), len44, len44);
+                    let l45 = *ptr0
+                        .add(11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l46 = *ptr0
+                        .add(12 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len47 = l46;
+                    let bytes47 = _rt::Vec::from_raw_parts(l45.cast(), len47, len47);
+                    let l48 = *ptr0
+                        .add(13 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>();
+                    let l49 = *ptr0
+                        .add(14 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len50 = l49;
+                    let bytes50 = _rt::Vec::from_raw_parts(l48.cast(), len50, len50);
+                    let l51 = *ptr0
+                        .add(8 + 14 * ::core::mem::size_of::<*const u8>())
+                        .cast::<i64>();
+                    let l52 = i32::from(
+                        *ptr0
+                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
+                    );
+                    let l54 = i32::from(
+                        *ptr0
+                            .add(32 + 14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
+                    );
+                    let result56 = AttemptInfo {
+                        activity_type: _rt::string_lift(bytes4),
+                        header: result22,
+                        attempt: l23 as u32,
+                        idempotency_key: _rt::string_lift(bytes26),
+                        heartbeat_details: result41,
+                        workflow_id: _rt::string_lift(bytes44),
+                        run_id: _rt::string_lift(bytes47),
+                        activity_id: _rt::string_lift(bytes50),
+                        scheduled_at: l51 as u64,
+                        deadline: match l52 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l53 = *ptr0
+                                        .add(24 + 14 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>();
+                                    l53 as u64
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                        heartbeat_timeout: match l54 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l55 = *ptr0
+                                        .add(40 + 14 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>();
+                                    l55 as u64
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                    };
+                    result56
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -2054,17 +2394,12 @@ mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
     pub use alloc_crate::string::String;
     pub use alloc_crate::vec::Vec;
-    pub use alloc_crate::alloc;
     pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
         if cfg!(debug_assertions) {
             String::from_utf8(bytes).unwrap()
         } else {
             unsafe { String::from_utf8_unchecked(bytes) }
         }
-    }
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
     }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
@@ -2081,6 +2416,11 @@ mod _rt {
         } else {
             unsafe { core::hint::unreachable_unchecked() }
         }
+    }
+    pub use alloc_crate::alloc;
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
     }
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
@@ -2139,9 +2479,9 @@ macro_rules! __export_activity_impl {
         #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:sandglass:workflow@0.1.0:activity:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2561] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2799] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x13\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf0\x14\x01A\x02\x01\
 A\x0d\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
 \0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
 on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
@@ -2171,27 +2511,32 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x0b\x02\x03\x02\
-\x01\x01\x04\0\x07payload\x03\0\0\x01q\x07\x06active\0\0\x10cancel-requested\x01\
-s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x06paused\0\0\x05re\
-set\0\0\x04\0\x0dattempt-state\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\
-\0\x09heartbeat\x01\x05\x01@\0\0\x03\x04\0\x09get-state\x01\x06\x01@\0\0s\x04\0\x0e\
-complete-later\x01\x07\x03\0)sandglass:workflow/activity-context@0.1.0\x05\x02\x01\
-B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x1csandglass:workflow/log@0.1.0\x05\x03\x02\x03\0\0\x0adefinition\x02\x03\0\0\
-\x08duration\x02\x03\0\0\x07failure\x02\x03\0\0\x07instant\x01B\x17\x02\x03\x02\x01\
-\x04\x04\0\x0adefinition\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08duration\x03\0\x02\
-\x02\x03\x02\x01\x06\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07ins\
-tant\x03\0\x06\x02\x03\x02\x01\x01\x04\0\x07payload\x03\0\x08\x01p\x09\x01o\x02s\
-\x09\x01p\x0b\x01k\x07\x01k\x03\x01r\x0c\x0dactivity-types\x09arguments\x0a\x06h\
-eader\x0c\x07attempty\x0fidempotency-keys\x11heartbeat-details\x0a\x0bworkflow-i\
-ds\x06run-ids\x0bactivity-ids\x0cscheduled-at\x07\x08deadline\x0d\x11heartbeat-t\
-imeout\x0e\x04\0\x0dactivity-task\x03\0\x0f\x01p\x01\x01@\0\0\x11\x04\0\x0bdefin\
-itions\x01\x12\x01j\x01\x09\x01\x05\x01@\x01\x04task\x10\0\x13\x04\0\x03run\x01\x14\
-\x04\0)sandglass:workflow/activity-handler@0.1.0\x05\x08\x04\0!sandglass:workflo\
-w/activity@0.1.0\x04\0\x0b\x0e\x01\0\x08activity\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x08duration\x02\x03\0\0\x07inst\
+ant\x02\x03\0\0\x07payload\x01B\x17\x02\x03\x02\x01\x01\x04\0\x08duration\x03\0\0\
+\x02\x03\x02\x01\x02\x04\0\x07instant\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07pay\
+load\x03\0\x04\x01o\x02s\x05\x01p\x06\x01p\x05\x01k\x03\x01k\x01\x01r\x0b\x0dact\
+ivity-types\x06header\x07\x07attempty\x0fidempotency-keys\x11heartbeat-details\x08\
+\x0bworkflow-ids\x06run-ids\x0bactivity-ids\x0cscheduled-at\x03\x08deadline\x09\x11\
+heartbeat-timeout\x0a\x04\0\x0cattempt-info\x03\0\x0b\x01q\x07\x06active\0\0\x10\
+cancel-requested\x01s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\
+\x06paused\0\0\x05reset\0\0\x04\0\x0dattempt-state\x03\0\x0d\x01@\0\0\x0c\x04\0\x0b\
+get-attempt\x01\x0f\x01@\x01\x07details\x08\0\x0e\x04\0\x09heartbeat\x01\x10\x01\
+@\0\0\x0e\x04\0\x09get-state\x01\x11\x01@\0\0s\x04\0\x0ecomplete-later\x01\x12\x03\
+\0)sandglass:workflow/activity-context@0.1.0\x05\x04\x01B\x04\x01m\x05\x05trace\x05\
+debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06\
+targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log\
+@0.1.0\x05\x05\x02\x03\0\0\x0adefinition\x02\x03\0\0\x07failure\x01B\x17\x02\x03\
+\x02\x01\x06\x04\0\x0adefinition\x03\0\0\x02\x03\x02\x01\x01\x04\0\x08duration\x03\
+\0\x02\x02\x03\x02\x01\x07\x04\0\x07failure\x03\0\x04\x02\x03\x02\x01\x02\x04\0\x07\
+instant\x03\0\x06\x02\x03\x02\x01\x03\x04\0\x07payload\x03\0\x08\x01p\x09\x01o\x02\
+s\x09\x01p\x0b\x01k\x07\x01k\x03\x01r\x0c\x0dactivity-types\x09arguments\x0a\x06\
+header\x0c\x07attempty\x0fidempotency-keys\x11heartbeat-details\x0a\x0bworkflow-\
+ids\x06run-ids\x0bactivity-ids\x0cscheduled-at\x07\x08deadline\x0d\x11heartbeat-\
+timeout\x0e\x04\0\x0dactivity-task\x03\0\x0f\x01p\x01\x01@\0\0\x11\x04\0\x0bdefi\
+nitions\x01\x12\x01j\x01\x09\x01\x05\x01@\x01\x04task\x10\0\x13\x04\0\x03run\x01\
+\x14\x04\0)sandglass:workflow/activity-handler@0.1.0\x05\x08\x04\0!sandglass:wor\
+kflow/activity@0.1.0\x04\0\x0b\x0e\x01\0\x08activity\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2204,9 +2549,9 @@ pub use __export_activity_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2186] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb\x0f\x01A\x02\x01\
-A\x07\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2449] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf2\x11\x01A\x02\x01\
+A\x09\x01B9\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01w\x04\
 \0\x09operation\x03\0\x04\x01y\x04\0\x05scope\x03\0\x06\x01y\x04\0\x0ccompensati\
 on\x03\0\x08\x01p}\x01o\x02s\x0a\x01p\x0b\x01r\x02\x08metadata\x0c\x04data\x0a\x04\
 \0\x07payload\x03\0\x0d\x01r\x01\x04names\x04\0\x0adefinition\x03\0\x0f\x01m\x04\
@@ -2235,18 +2580,24 @@ maximum-interval\x1b\x10maximum-attemptsy\x13non-retryable-types.\x04\0\x0cretry
 ity-types\x0bactivity-id3\x0atask-queue3\x09arguments\x1a\x06header5\x11schedule\
 -to-close\x1b\x11schedule-to-start\x1b\x0estart-to-close\x1b\x09heartbeat\x1b\x05\
 retry6\x0ccancellation2\x0cwait-timeout\x1b\x04\0\x0dactivity-call\x03\07\x03\0\x1e\
-sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x07payload\x01B\x0b\x02\x03\x02\
-\x01\x01\x04\0\x07payload\x03\0\0\x01q\x07\x06active\0\0\x10cancel-requested\x01\
-s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\x06paused\0\0\x05re\
-set\0\0\x04\0\x0dattempt-state\x03\0\x02\x01p\x01\x01@\x01\x07details\x04\0\x03\x04\
-\0\x09heartbeat\x01\x05\x01@\0\0\x03\x04\0\x09get-state\x01\x06\x01@\0\0s\x04\0\x0e\
-complete-later\x01\x07\x03\0)sandglass:workflow/activity-context@0.1.0\x05\x02\x01\
-B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x03\x08severity\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x1csandglass:workflow/log@0.1.0\x05\x03\x04\0Asandglass:workflow/activity-wit\
-h-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(activity-with-all-of-its-exp\
-orts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+sandglass:workflow/types@0.1.0\x05\0\x02\x03\0\0\x08duration\x02\x03\0\0\x07inst\
+ant\x02\x03\0\0\x07payload\x01B\x17\x02\x03\x02\x01\x01\x04\0\x08duration\x03\0\0\
+\x02\x03\x02\x01\x02\x04\0\x07instant\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x07pay\
+load\x03\0\x04\x01o\x02s\x05\x01p\x06\x01p\x05\x01k\x03\x01k\x01\x01r\x0b\x0dact\
+ivity-types\x06header\x07\x07attempty\x0fidempotency-keys\x11heartbeat-details\x08\
+\x0bworkflow-ids\x06run-ids\x0bactivity-ids\x0cscheduled-at\x03\x08deadline\x09\x11\
+heartbeat-timeout\x0a\x04\0\x0cattempt-info\x03\0\x0b\x01q\x07\x06active\0\0\x10\
+cancel-requested\x01s\0\x09not-found\0\0\x09timed-out\0\0\x0fworker-shutdown\0\0\
+\x06paused\0\0\x05reset\0\0\x04\0\x0dattempt-state\x03\0\x0d\x01@\0\0\x0c\x04\0\x0b\
+get-attempt\x01\x0f\x01@\x01\x07details\x08\0\x0e\x04\0\x09heartbeat\x01\x10\x01\
+@\0\0\x0e\x04\0\x09get-state\x01\x11\x01@\0\0s\x04\0\x0ecomplete-later\x01\x12\x03\
+\0)sandglass:workflow/activity-context@0.1.0\x05\x04\x01B\x04\x01m\x05\x05trace\x05\
+debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x03\x08severity\x01\x06\
+targets\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1csandglass:workflow/log\
+@0.1.0\x05\x05\x04\0Asandglass:workflow/activity-with-all-of-its-exports-removed\
+@0.1.0\x04\0\x0b.\x01\0(activity-with-all-of-its-exports-removed\x03\0\0\0G\x09p\
+roducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\
+\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

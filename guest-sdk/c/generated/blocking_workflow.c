@@ -69,6 +69,9 @@ extern void __wasm_import_sandglass_workflow_blocking_next_update(int32_t, uint8
 __attribute__((__import_module__("sandglass:workflow/blocking@0.1.0"), __import_name__("wait-canceled")))
 extern void __wasm_import_sandglass_workflow_blocking_wait_canceled(int32_t);
 
+__attribute__((__import_module__("sandglass:workflow/blocking@0.1.0"), __import_name__("call-in")))
+extern void __wasm_import_sandglass_workflow_blocking_call_in(int32_t);
+
 __attribute__((__import_module__("sandglass:workflow/blocking@0.1.0"), __import_name__("answer-queries")))
 extern void __wasm_import_sandglass_workflow_blocking_answer_queries(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t);
 
@@ -1921,6 +1924,10 @@ bool sandglass_workflow_blocking_next_update(sandglass_workflow_blocking_scope_t
 
 void sandglass_workflow_blocking_wait_canceled(sandglass_workflow_blocking_scope_t of) {
   __wasm_import_sandglass_workflow_blocking_wait_canceled((int32_t) (of));
+}
+
+void sandglass_workflow_blocking_call_in(sandglass_workflow_blocking_scope_t parent) {
+  __wasm_import_sandglass_workflow_blocking_call_in((int32_t) (parent));
 }
 
 void sandglass_workflow_blocking_answer_queries(blocking_workflow_string_t *name, sandglass_workflow_blocking_payload_t *answer) {

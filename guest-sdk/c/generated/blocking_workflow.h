@@ -1135,6 +1135,14 @@ extern bool sandglass_workflow_blocking_next_update(sandglass_workflow_blocking_
 // 
 // Replay: as `wait`. Traps if the scope is unknown.
 extern void sandglass_workflow_blocking_wait_canceled(sandglass_workflow_blocking_scope_t of);
+// Says which scope the calls of the component's own imports belong to from now on; at first it
+// is the root. Each of those calls runs an activity, which is canceled with its scope.
+// 
+// Replay: said again. Cancellation: in a canceled scope a call answers at once, as its type
+// can say it, or else ends the run.
+// 
+// Traps if the scope is unknown.
+extern void sandglass_workflow_blocking_call_in(sandglass_workflow_blocking_scope_t parent);
 // Says what queries of this name are answered from now on, until it is said anew. The code is
 // not asked when a query comes: it may be in the middle of a wait.
 // 

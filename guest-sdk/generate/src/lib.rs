@@ -41,7 +41,7 @@ const WORKFLOWS: &str = "any(not(target_os = \"wasi\"), sandglass_workflows)";
 const ACTIVITIES: &str = "all(target_os = \"wasi\", not(sandglass_workflows))";
 
 /// The worlds that have bindings.
-const WORLDS: [World; 3] = [
+const WORLDS: [World; 4] = [
     World {
         wit: "wit",
         file: "guest-sdk/bindings/src/workflow.rs",
@@ -64,10 +64,26 @@ const WORLDS: [World; 3] = [
         shared: &[],
         target: WORKFLOWS,
     },
+    // Activities that a test guest serves by functions of its own types.
+    World {
+        wit: "tests/guests/typed/wit",
+        file: "tests/guests/typed-activities/src/cards.rs",
+        name: "payments",
+        shared: &[],
+        target: ACTIVITIES,
+    },
 ];
 
-/// Where the C bindings of the world `blocking-workflow` belong.
-const C: &str = "guest-sdk/c/generated";
+/// Worlds that have bindings in C: the folder of the WIT package, its name, and where they belong.
+const C: [(&str, &str, &str); 2] = [
+    ("wit", "blocking-workflow", "guest-sdk/c/generated"),
+    // A test guest that calls activities of its own types, and has such workflows.
+    (
+        "tests/guests/typed/wit",
+        "orders",
+        "tests/guests/typed/generated",
+    ),
+];
 
 /// The package that holds the worlds.
 const PACKAGE: &str = "sandglass:workflow";
@@ -88,20 +104,22 @@ pub fn root() -> PathBuf {
 pub fn generate(root: &Path) -> Result<Vec<GeneratedFile>> {
     let rust = WORLDS.iter().map(|world| generate_world(root, world));
     let mut files: Vec<_> = rust.collect::<Result<_>>()?;
-    files.extend(generate_c(root)?);
+    for (wit, name, folder) in C {
+        files.extend(generate_c(root, wit, name, folder)?);
+    }
     Ok(files)
 }
 
 /// A source, a header, and the object that describes the world to whoever makes a component.
-fn generate_c(root: &Path) -> Result<Vec<GeneratedFile>> {
-    let (mut resolve, world) = world(root, "wit", "blocking-workflow")?;
+fn generate_c(root: &Path, wit: &str, name: &str, folder: &str) -> Result<Vec<GeneratedFile>> {
+    let (mut resolve, world) = world(root, wit, name)?;
     let mut files = Files::default();
     wit_bindgen_c::Opts::default()
         .build()
         .generate(&mut resolve, world, &mut files)
         .context("generating the C bindings")?;
     let files = files.iter().map(|(name, bytes)| GeneratedFile {
-        path: format!("{C}/{name}"),
+        path: format!("{folder}/{name}"),
         bytes: bytes.to_vec(),
     });
     Ok(files.collect())

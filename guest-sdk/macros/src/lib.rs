@@ -6,6 +6,7 @@
 
 mod expand;
 mod function;
+mod interface;
 mod options;
 
 use proc_macro::TokenStream;
@@ -21,6 +22,22 @@ pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
     syn::parse(attribute)
         .and_then(|options| Ok((options, syn::parse(item)?)))
         .and_then(|(options, function)| expand::workflow(&options, &function))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Makes a trait the activities of an interface that somebody else serves.
+///
+/// `#[activities("shop:payments/cards", start_to_close = "30s")]` takes the interface's name in WIT
+/// and the options that hold for all; `#[activity(..)]` on a function has those of its own. The
+/// trait becomes a type with the functions: `Cards::charge(order)` starts the activity
+/// `shop:payments/cards.charge`, `Cards::charge_call(order)` only describes it. A name with `_` has
+/// `-` in WIT.
+#[proc_macro_attribute]
+pub fn activities(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    syn::parse(attribute)
+        .and_then(|named| Ok((named, syn::parse(item)?)))
+        .map(|(named, interface)| interface::expand(&named, &interface))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

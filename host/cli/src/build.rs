@@ -175,7 +175,7 @@ impl Attempt {
         let core = fs::read(module)
             .with_context(|| format!("cannot read {}", module.display()))
             .or_host()?;
-        if !exports(&core, self.export).or_host()? {
+        if !self.is_there(&core).or_host()? {
             return Ok(None);
         }
         let component = sandglass_sandbox::to_component(&core)
@@ -186,6 +186,21 @@ impl Attempt {
             return Ok(None);
         }
         write(sandbox, &package.name, self.suffix, &component, out).map(Some)
+    }
+
+    /// Whether a core module has what this component would export: the SDK's interface or, for
+    /// activities, functions of interfaces of its own.
+    fn is_there(&self, core: &[u8]) -> anyhow::Result<bool> {
+        let is_own = |name: &str| {
+            let foreign = ["sandglass:", "wasi:", "cabi_"];
+            name.contains(':')
+                && name.contains('#')
+                && !foreign.iter().any(|of| name.starts_with(of))
+        };
+        let typed = self.kind == ComponentKind::Activities;
+        exports(core, |name| {
+            name.starts_with(self.export) || (typed && is_own(name))
+        })
     }
 
     fn load(&self, sandbox: &Sandbox, component: &[u8]) -> Result<(), Error> {
@@ -243,12 +258,12 @@ impl Built {
     }
 }
 
-/// Whether a core module has an export whose name begins like this.
-fn exports(core: &[u8], start: &str) -> anyhow::Result<bool> {
+/// Whether a core module has such an export.
+fn exports(core: &[u8], is_meant: impl Fn(&str) -> bool) -> anyhow::Result<bool> {
     for payload in wasmparser::Parser::new(0).parse_all(core) {
         if let wasmparser::Payload::ExportSection(section) = payload? {
             for export in section {
-                if export?.name.starts_with(start) {
+                if is_meant(export?.name) {
                     return Ok(true);
                 }
             }

@@ -7,7 +7,7 @@ use crate::{
     output::{self, size},
 };
 use anyhow::Context;
-use sandglass_sandbox::{ComponentKind, ImportVerdict, Inspection};
+use sandglass_sandbox::{ComponentKind, ImportVerdict, Inspection, TypedFunction};
 use serde_json::{Map, Value, json};
 
 /// Prints all about a component.
@@ -55,8 +55,18 @@ pub fn to_json(inspection: &Inspection) -> Value {
         "size_bytes": inspection.size_bytes,
         types_field(inspection.kind): inspection.types,
         "imports": inspection.imports.iter().map(import_json).collect::<Vec<_>>(),
+        "calls": inspection.typed.imports.iter().map(function_json).collect::<Vec<_>>(),
+        "functions": inspection.typed.exports.iter().map(function_json).collect::<Vec<_>>(),
         "settings": settings,
         "problem": inspection.problem,
+    })
+}
+
+fn function_json(function: &TypedFunction) -> Value {
+    json!({
+        "name": function.name,
+        "signature": function.signature,
+        "options": function.options,
     })
 }
 
@@ -81,6 +91,17 @@ fn text(inspection: &Inspection) -> String {
             ComponentKind::Activities => "activity type",
         };
         rows.push(row(label, name.clone()));
+    }
+    for function in &inspection.typed.exports {
+        let shown = format!("{}: {}", function.name, function.signature);
+        rows.push(row("function", shown));
+    }
+    for call in &inspection.typed.imports {
+        rows.push(row(
+            "calls activity",
+            format!("{}: {}", call.name, call.signature),
+        ));
+        rows.extend(call.options.clone().map(|options| row("", options)));
     }
     for import in &inspection.imports {
         let verdict = match &import.forbidden {

@@ -6,7 +6,7 @@ pub(crate) mod calendar;
 mod rfc3339;
 
 use serde::{Deserialize, Serialize};
-use std::{ops, time::Duration};
+use std::{ops, str::FromStr, time::Duration};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -25,6 +25,34 @@ impl Millis {
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
+    }
+}
+
+impl FromStr for Millis {
+    type Err = &'static str;
+
+    /// Reads a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`. Nothing is no length.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let number: u64 = number
+            .parse()
+            .map_err(|_| "expected a number and a unit, such as 30s")?;
+        let millis: u64 = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err("expected one of the units ms, s, m, h, d"),
+        };
+        match number.checked_mul(millis) {
+            None => Err("too long"),
+            Some(0) => Err("must be longer than nothing"),
+            Some(millis) => Ok(Self(millis)),
+        }
     }
 }
 

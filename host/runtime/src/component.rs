@@ -14,6 +14,21 @@ pub trait Component: Send + Sync + 'static {
     /// The workflow types it has.
     fn workflow_types(&self) -> &[String];
 
+    /// The activities that it calls by functions with types: activity types, with the function in
+    /// WIT. They are compared with those that are served.
+    fn typed_activities(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Checks the arguments of a run before it is started.
+    ///
+    /// # Errors
+    /// They do not fit the workflow type: in words.
+    fn check_arguments(&self, workflow_type: &str, arguments: &[Payload]) -> Result<(), String> {
+        let _any_fit = (workflow_type, arguments);
+        Ok(())
+    }
+
     /// Makes an instance for one run. Its code begins with the first event.
     fn instantiate(&self) -> Box<dyn GuestInstance>;
 }

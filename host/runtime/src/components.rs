@@ -1,6 +1,7 @@
 //! The components of a host: those loaded, and those that the store keeps for its runs.
 
 mod manage;
+mod typed;
 
 pub use manage::{ComponentInfo, PushedComponent, TaskQueueBinding};
 
@@ -43,6 +44,7 @@ pub(crate) struct Components {
     /// Which component new runs of a type begin with: the one that was loaded last.
     newest: Mutex<BTreeMap<String, Digest>>,
     managed: manage::Managed,
+    typed: typed::Typed,
 }
 
 impl Components {
@@ -53,6 +55,7 @@ impl Components {
             places: Mutex::new(BTreeMap::new()),
             newest: Mutex::default(),
             managed: manage::Managed::default(),
+            typed: typed::Typed::default(),
         }
     }
 
@@ -178,7 +181,8 @@ impl Host {
     /// Runs that waited for it go on at once, new runs of its types begin with it.
     ///
     /// # Errors
-    /// [`Error::Component`] if it cannot be used, [`Error::Store`] if it cannot be kept.
+    /// [`Error::Component`] if it cannot be used, or calls an activity by another type than the
+    /// loaded activity component has for it; [`Error::Store`] if it cannot be kept.
     pub async fn load_component(&self, bytes: impl Into<Vec<u8>>) -> Result<Digest, Error> {
         self.inner.load_component(bytes.into(), true).await
     }
@@ -194,7 +198,8 @@ impl Host {
     /// Loads an activity component and serves its activity types with these grants.
     ///
     /// # Errors
-    /// [`Error::Component`] if it cannot be used.
+    /// [`Error::Component`] if it cannot be used, or has a function of another type than a workflow
+    /// component that new runs begin with expects.
     pub async fn load_activities(
         &self,
         bytes: impl Into<Vec<u8>>,
@@ -213,6 +218,7 @@ impl Host {
             .await
             .map_err(|error| Error::Component(error.to_string()))??;
         let types = loaded.activity_types().to_vec();
+        self.inner.components.serve_typed(&loaded)?;
         let worker = Arc::new(WasmActivities(loaded));
         for name in &types {
             self.inner
@@ -242,6 +248,7 @@ impl Inner {
             .map_err(|error| Error::Component(error.to_string()))??;
         let digest = loaded.digest();
         let component = Arc::new(WasmComponent(loaded));
+        self.components.check_typed(&*component)?;
         if !keep {
             self.components.hold(component);
             return Ok(digest);

@@ -87,7 +87,7 @@ pub use recovery::stored_frames;
 pub use reset::ResetOptions;
 pub use sandglass_engine as engine;
 pub use sandglass_engine::{IdReusePolicy, LimitSetting, Limits, RetryPolicy};
-pub use sandglass_sandbox::{Access, ComponentKind, Grants, Inspection};
+pub use sandglass_sandbox::{Access, ComponentKind, Grants, Inspection, TypedFunction};
 pub use sandglass_store as store;
 #[cfg(feature = "crash-points")]
 pub use sandglass_store::crash;

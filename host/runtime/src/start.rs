@@ -329,6 +329,11 @@ fn checked(inner: &Arc<Inner>, options: &StartOptions) -> Result<Digest, StartEr
         let known = component.workflow_types().iter().cloned();
         return Err(unknown_type(&options.workflow_type, known));
     }
+    component
+        .check_arguments(&options.workflow_type, &options.arguments)
+        .map_err(|reason| StartError::Invalid {
+            reason: format!("the input of {}: {reason}", options.workflow_type),
+        })?;
     Ok(digest)
 }
 

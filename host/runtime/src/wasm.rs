@@ -4,7 +4,7 @@ use crate::component::{Component, GuestInstance, Interrupt};
 use sandglass_engine::{
     Digest, Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailure, Update,
 };
-use sandglass_sandbox::{Instance, Level, WorkflowComponent};
+use sandglass_sandbox::{Instance, Level, TypedFunction, WorkflowComponent};
 use std::{sync::Arc, time::Duration};
 
 /// A compiled wasm component with workflows.
@@ -19,9 +19,24 @@ impl Component for WasmComponent {
         self.0.workflow_types()
     }
 
+    fn typed_activities(&self) -> Vec<(String, String)> {
+        functions(&self.0.typed().imports)
+    }
+
+    fn check_arguments(&self, workflow_type: &str, arguments: &[Payload]) -> Result<(), String> {
+        self.0.check_arguments(workflow_type, arguments)
+    }
+
     fn instantiate(&self) -> Box<dyn GuestInstance> {
         Box::new(WasmInstance(self.0.instantiate(Arc::new(log_line))))
     }
+}
+
+/// Functions by their types, in WIT.
+pub(crate) fn functions(of: &[TypedFunction]) -> Vec<(String, String)> {
+    let all = of.iter();
+    all.map(|function| (function.name.clone(), function.signature.clone()))
+        .collect()
 }
 
 struct WasmInstance(Instance);

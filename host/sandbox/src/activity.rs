@@ -9,7 +9,10 @@ mod grants;
 mod output;
 mod wasi;
 
-use crate::{Error, Level, SandboxConfig, bindings::activity::ActivityPre, component::check_types};
+use crate::{
+    Error, Level, SandboxConfig, Typed, bindings::activity::ActivityPre, component::check_types,
+    typed::TypedExports,
+};
 use grants::GrantedHosts;
 use sandglass_engine::{Digest, Failure, HeartbeatAnswer, Millis, Payload, Timestamp};
 use std::{fmt, sync::Arc};
@@ -110,7 +113,11 @@ pub struct ActivityComponent {
 /// What the attempts of a component have in common.
 struct Loaded {
     engine: Engine,
-    pre: ActivityPre<AttemptData>,
+    pre: InstancePre<AttemptData>,
+    /// Whether it exports `activity-handler`.
+    has_handler: bool,
+    /// Its functions of its own types.
+    typed: TypedExports,
     grants: Grants,
     hosts: Arc<GrantedHosts>,
     memory_bytes_max: usize,
@@ -123,13 +130,21 @@ impl ActivityComponent {
         digest: Digest,
         engine: Engine,
         pre: InstancePre<AttemptData>,
+        has_handler: bool,
         grants: Grants,
         config: &SandboxConfig,
     ) -> Result<Self, Error> {
         let hosts = Arc::new(grants.check()?);
+        if has_handler {
+            // It must be as the world has it.
+            ActivityPre::new(pre.clone()).map_err(Error::invalid)?;
+        }
+        let typed = TypedExports::activities(pre.component(), &engine)?;
         let inner = Arc::new(Loaded {
             engine,
-            pre: ActivityPre::new(pre).map_err(Error::invalid)?,
+            pre,
+            has_handler,
+            typed,
             grants,
             hosts,
             memory_bytes_max: config.memory_bytes_max,
@@ -154,6 +169,15 @@ impl ActivityComponent {
     #[must_use]
     pub fn activity_types(&self) -> &[String] {
         &self.activity_types
+    }
+
+    /// The functions of its author's own types, each an activity type.
+    #[must_use]
+    pub fn typed(&self) -> Typed {
+        Typed {
+            imports: Vec::new(),
+            exports: self.inner.typed.functions(),
+        }
     }
 
     /// Makes one attempt. The future is to be polled on a tokio runtime with time and I/O enabled;

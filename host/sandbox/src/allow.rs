@@ -103,6 +103,13 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
             }
             ComponentKind::Activities => "not an interface that activities have",
         },
+        None if is_authors(name) && kind == ComponentKind::Workflow => match shape.is_blocking() {
+            true => return None,
+            false => {
+                "a call of it would wait, and this component is called for each event: schedule \
+                 its functions as activities by their names, or export `blocking-guest`"
+            }
+        },
         None if is_served(kind, interface(name)) && is_wasi_0_2(name) => return None,
         None if is_served(kind, interface(name)) => "this host serves version 0.2 of it",
         None => match kind {
@@ -114,6 +121,12 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
         name: name.to_owned(),
         advice,
     })
+}
+
+/// Whether an import or export is neither ours nor WASI's. Straight-line workflows may have any
+/// such import: its functions are activities.
+pub(crate) fn is_authors(name: &str) -> bool {
+    !name.starts_with("sandglass:") && !name.starts_with("wasi:")
 }
 
 /// Checks all imports of a component.

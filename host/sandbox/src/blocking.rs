@@ -15,7 +15,7 @@ use wasmtime::{
 };
 
 pub(crate) use desk::Desk;
-pub(crate) use fiber::{Fiber, definitions};
+pub(crate) use fiber::{Fiber, RunEnded, StraightLine, definitions};
 
 /// Makes every import of the world available.
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {

@@ -1,14 +1,39 @@
 //! A loaded workflow component.
 
-use crate::{Error, Instance, LogSink, instance::Template};
-use sandglass_engine::Digest;
+use crate::{
+    Error, Instance, LogSink,
+    instance::{Template, World},
+    typed::TypedImports,
+};
+use sandglass_engine::{Digest, Payload};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// A workflow component that is compiled and checked. Cheap to instantiate from.
 pub struct WorkflowComponent {
     digest: Digest,
     workflow_types: Vec<String>,
+    typed: Typed,
     template: Template,
+}
+
+/// What a component has of its author's own types, with functions in WIT.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Typed {
+    /// Functions that it imports: activity types, with how each is run.
+    pub imports: Vec<TypedFunction>,
+    /// Functions that it exports: workflow or activity types.
+    pub exports: Vec<TypedFunction>,
+}
+
+/// One function of a component's own types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedFunction {
+    /// The workflow or activity type.
+    pub name: String,
+    /// The function in WIT: `func(order: string) -> result<u32, string>`.
+    pub signature: String,
+    /// Of an activity that is called: limits and retries, in words.
+    pub options: Option<String>,
 }
 
 impl WorkflowComponent {
@@ -16,17 +41,55 @@ impl WorkflowComponent {
     ///
     /// # Errors
     /// [`Error::Definitions`]
-    pub(crate) fn new(digest: Digest, template: Template) -> Result<Self, Error> {
+    pub(crate) fn new(
+        digest: Digest,
+        template: Template,
+        imports: &TypedImports,
+    ) -> Result<Self, Error> {
         let silent: LogSink = Arc::new(|_, _, _| ());
         let workflow_types = template
             .definitions(silent)
             .map_err(|failure| Error::Definitions(failure.to_string()))?;
         check_types(&workflow_types)?;
+        let exports = match &template.world {
+            World::Blocking(code) => code.typed.functions(),
+            World::Activation(_) => Vec::new(),
+        };
         Ok(Self {
             digest,
             workflow_types,
+            typed: Typed {
+                imports: imports.functions(),
+                exports,
+            },
             template,
         })
+    }
+
+    /// The functions of its author's own types: activities that it calls, and workflow types.
+    #[must_use]
+    pub fn typed(&self) -> &Typed {
+        &self.typed
+    }
+
+    /// Checks the arguments of a run of a typed workflow. Of other workflow types all fit.
+    ///
+    /// # Errors
+    /// They do not fit: in words, with the place in the value.
+    pub fn check_arguments(
+        &self,
+        workflow_type: &str,
+        arguments: &[Payload],
+    ) -> Result<(), String> {
+        match &self.template.world {
+            World::Blocking(code) => match code.typed.get(workflow_type) {
+                Some(function) => function
+                    .check(arguments)
+                    .map_err(|misfit| misfit.to_string()),
+                None => Ok(()),
+            },
+            World::Activation(_) => Ok(()),
+        }
     }
 
     /// The SHA-256 digest of the component's bytes.

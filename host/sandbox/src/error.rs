@@ -32,8 +32,8 @@ pub enum Error {
     /// The component exports neither workflows nor activities.
     #[error(
         "the component exports neither sandglass:workflow/guest nor \
-         sandglass:workflow/activity-handler at version 0.1: add `sandglass_guest::export!` to its \
-         crate and build it with `sandglass build`"
+         sandglass:workflow/activity-handler at version 0.1, nor functions of its own: add \
+         `sandglass_guest::export!` to its crate and build it with `sandglass build`"
     )]
     NoExports,
     /// The component asks for more than its world has.
@@ -42,6 +42,12 @@ pub enum Error {
     /// The component does not validate, or differs from its world.
     #[error("invalid component: {0}")]
     Invalid(String),
+    /// Its own functions cannot be workflows or activities.
+    #[error("{0}")]
+    Typed(String),
+    /// What it says of how activities are run is wrong.
+    #[error("options of activities: {0}")]
+    Options(String),
     /// The list of its types could not be read.
     #[error("the component's definitions cannot be read: {0}")]
     Definitions(String),

@@ -1,6 +1,6 @@
 //! What can be told of a component to people.
 
-use crate::{ComponentKind, Error, ForbiddenImport, allow, shape::Shape};
+use crate::{ComponentKind, Error, ForbiddenImport, Typed, allow, shape::Shape};
 use sandglass_engine::Digest;
 
 /// All about one component.
@@ -14,6 +14,8 @@ pub struct Inspection {
     pub size_bytes: usize,
     /// Its workflow or activity types; empty if it cannot be loaded.
     pub types: Vec<String>,
+    /// Its functions of its author's own types; none if it cannot be loaded.
+    pub typed: Typed,
     /// Its imports, each with whether it may have it.
     pub imports: Vec<ImportVerdict>,
     /// Settings of the engine it runs on, as names and values.
@@ -37,7 +39,7 @@ pub(crate) fn inspection(
     digest: Digest,
     size_bytes: usize,
     shape: &Shape,
-    types: Result<Vec<String>, Error>,
+    types: Result<(Vec<String>, Typed), Error>,
     mut settings: Vec<(&'static str, String)>,
 ) -> Inspection {
     if kind == ComponentKind::Activities {
@@ -49,15 +51,16 @@ pub(crate) fn inspection(
         forbidden: allow::verdict(kind, shape, name),
     });
     let imports = imports.collect();
-    let (types, problem) = match types {
+    let ((types, typed), problem) = match types {
         Ok(types) => (types, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
+        Err(error) => (Default::default(), Some(error.to_string())),
     };
     Inspection {
         kind,
         digest,
         size_bytes,
         types,
+        typed,
         imports,
         settings,
         problem,

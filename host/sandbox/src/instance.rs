@@ -4,8 +4,8 @@
 
 use crate::{
     activation::Activation,
-    bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
-    blocking::{self, Fiber},
+    bindings::workflow::WorkflowPre,
+    blocking::{self, Fiber, StraightLine},
     config::Pace,
     limits::Limits,
     log::LogSink,
@@ -43,7 +43,7 @@ pub(crate) enum World {
     /// For each event.
     Activation(WorkflowPre<GuestState>),
     /// Once, on a fiber.
-    Blocking(BlockingWorkflowPre<GuestState>),
+    Blocking(Arc<StraightLine>),
 }
 
 /// One run's guest code in memory. The guest is started with the first event, so that all it learns
@@ -83,7 +83,7 @@ impl Template {
             World::Activation(pre) => {
                 Code::Activation(Box::new(Activation::new(store, pre.clone())))
             }
-            World::Blocking(pre) => Code::Blocking(Box::new(Fiber::new(store, pre.clone()))),
+            World::Blocking(code) => Code::Blocking(Box::new(Fiber::new(store, Arc::clone(code)))),
         };
         Instance {
             code,
@@ -100,7 +100,7 @@ impl Template {
         let store = self.store(log, Arc::default());
         match &self.world {
             World::Activation(pre) => Activation::new(store, pre.clone()).definitions(),
-            World::Blocking(pre) => blocking::definitions(store, pre),
+            World::Blocking(code) => blocking::definitions(store, code),
         }
     }
 

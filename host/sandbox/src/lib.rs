@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`SandboxConfig`] and [`Sandbox`] load components, [`WorkflowComponent`] makes an
 //! [`Instance`] for each run in memory, which is the engine's driver, and [`ActivityComponent`]
-//! makes the attempts of activities. [`to_component`] is for build tools.
+//! makes the attempts of activities. `typed` has the functions of a component's own types.
+//! [`to_component`] is for build tools.
 
 mod activation;
 mod activity;
@@ -30,13 +31,14 @@ mod sandbox;
 mod shape;
 mod state;
 mod trap;
+mod typed;
 mod wasi;
 
 pub use activity::{
     Access, ActivityComponent, ActivityHost, ActivityOutcome, ActivityTask, AttemptState, Grants,
 };
 pub use allow::ForbiddenImport;
-pub use component::WorkflowComponent;
+pub use component::{Typed, TypedFunction, WorkflowComponent};
 pub use componentize::{ComponentizeError, to_component};
 pub use config::{Pace, SandboxConfig};
 pub use error::Error;
@@ -45,3 +47,4 @@ pub use instance::{Instance, Interrupter};
 pub use log::{Level, LogSink};
 pub use sandbox::Sandbox;
 pub use shape::ComponentKind;
+pub use typed::{ActivityOptions, Cancellation, Length, RetryOptions, TypedOptions};

@@ -4,14 +4,15 @@ use crate::{
     ActivityComponent, ComponentKind, Error, Grants, Inspection, Pace, SandboxConfig,
     WorkflowComponent, activity, allow,
     bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
-    blocking,
+    blocking::{self, StraightLine},
     cache::Cache,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
     engine::Engines,
     host, inspect,
     instance::{Template, World},
-    shape::Shape,
+    shape::{self, Shape},
     state::GuestState,
+    typed::{TypedExports, TypedImports, TypedOptions},
 };
 use sandglass_engine::Digest;
 use sha2::{Digest as _, Sha256};
@@ -103,19 +104,21 @@ impl Sandbox {
         allow::check(ComponentKind::Workflow, &shape)?;
         let profile = workflow_profile(&shape);
         let component = self.compile(profile, digest, bytes)?;
+        let options = TypedOptions::read(shape.options.as_deref())?;
+        let imports = TypedImports::of(&component, self.engines.get(profile), &options)?;
         let world = match shape.is_blocking() {
-            true => {
-                let pre = self.blocking.of(profile).instantiate_pre(&component);
-                pre.and_then(BlockingWorkflowPre::new).map(World::Blocking)
-            }
+            true => World::Blocking(Arc::new(
+                self.straight_line(profile, &component, &shape, &imports)?,
+            )),
             false => {
                 let pre = self.workflow.of(profile).instantiate_pre(&component);
-                pre.and_then(WorkflowPre::new).map(World::Activation)
+                let pre = pre.and_then(WorkflowPre::new);
+                World::Activation(pre.map_err(Error::invalid)?)
             }
         };
         let template = Template {
             engine: self.engines.get(profile).clone(),
-            world: world.map_err(Error::invalid)?,
+            world,
             data_bytes: shape.data_bytes,
             memory_bytes_max: self.config.memory_bytes_max,
             table_elements_max: self.config.table_elements_max,
@@ -123,7 +126,31 @@ impl Sandbox {
             budget_ticks: self.config.budget_ticks(),
             pace: self.pace,
         };
-        Ok(Arc::new(WorkflowComponent::new(digest, template)?))
+        Ok(Arc::new(WorkflowComponent::new(
+            digest, template, &imports,
+        )?))
+    }
+
+    fn straight_line(
+        &self,
+        profile: Profile,
+        component: &Component,
+        shape: &Shape,
+        imports: &TypedImports,
+    ) -> Result<StraightLine, Error> {
+        let mut linker = self.blocking.of(profile).clone();
+        imports.link(&mut linker).map_err(Error::invalid)?;
+        let pre = linker.instantiate_pre(component).map_err(Error::invalid)?;
+        let has_guest = shape.has_export(shape::BLOCKING);
+        if has_guest {
+            // It must be as the world has it.
+            BlockingWorkflowPre::new(pre.clone()).map_err(Error::invalid)?;
+        }
+        Ok(StraightLine {
+            pre,
+            has_guest,
+            typed: TypedExports::workflows(component, self.engines.get(profile))?,
+        })
     }
 
     /// Loads an activity component with what its attempts may use.
@@ -149,6 +176,7 @@ impl Sandbox {
             digest,
             engine,
             pre,
+            shape.has_export(shape::HANDLER),
             grants,
             &self.config,
         )?))
@@ -165,10 +193,10 @@ impl Sandbox {
         let types = match kind {
             ComponentKind::Workflow => self
                 .load_workflow(bytes)
-                .map(|loaded| loaded.workflow_types().to_vec()),
+                .map(|loaded| (loaded.workflow_types().to_vec(), loaded.typed().clone())),
             ComponentKind::Activities => self
                 .load_activities(bytes, Grants::default())
-                .map(|loaded| loaded.activity_types().to_vec()),
+                .map(|loaded| (loaded.activity_types().to_vec(), loaded.typed().clone())),
         };
         let profile = match kind {
             ComponentKind::Workflow => workflow_profile(&shape),

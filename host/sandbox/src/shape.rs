@@ -1,8 +1,8 @@
 //! What can be told of a component by reading it, before anything is compiled.
 
-use crate::Error;
+use crate::{Error, allow, typed};
 use std::fmt;
-use wasmparser::{Data, Encoding, Parser, Payload};
+use wasmparser::{ComponentExternalKind, Data, Encoding, Parser, Payload};
 
 /// Which world a component is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,14 @@ pub enum ComponentKind {
     Activities,
 }
 
+/// What a component of workflows exports that are called for each event.
+const ACTIVATION: &str = "sandglass:workflow/guest";
+
 /// What a component of straight-line workflows exports.
-const BLOCKING: &str = "sandglass:workflow/blocking-guest";
+pub(crate) const BLOCKING: &str = "sandglass:workflow/blocking-guest";
+
+/// What a component of activities exports.
+pub(crate) const HANDLER: &str = "sandglass:workflow/activity-handler";
 
 impl fmt::Display for ComponentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,8 +35,8 @@ impl ComponentKind {
     /// The interfaces of which a component of this kind exports one.
     fn exports(self) -> &'static [&'static str] {
         match self {
-            Self::Workflow => &["sandglass:workflow/guest", BLOCKING],
-            Self::Activities => &["sandglass:workflow/activity-handler"],
+            Self::Workflow => &[ACTIVATION, BLOCKING],
+            Self::Activities => &[HANDLER],
         }
     }
 }
@@ -42,6 +48,12 @@ pub(crate) struct Shape {
     pub(crate) imports: Vec<String>,
     /// Names of its exports.
     pub(crate) exports: Vec<String>,
+    /// Whether it exports functions by themselves, each of them a workflow type.
+    has_functions: bool,
+    /// Whether it exports interfaces of its author's, whose functions are activity types.
+    has_interfaces: bool,
+    /// How the activities of its typed imports are run, as its manifest has said.
+    pub(crate) options: Option<Vec<u8>>,
     /// Bytes of initial memory in all its modules.
     pub(crate) data_bytes: usize,
 }
@@ -78,10 +90,14 @@ impl Shape {
                 }
                 Payload::ComponentExportSection(exports) if depth == 1 => {
                     for export in exports {
-                        shape
-                            .exports
-                            .push(export.map_err(not_wasm)?.name.name.to_owned());
+                        let export = export.map_err(not_wasm)?;
+                        shape.export(export.name.name, export.kind);
                     }
+                }
+                Payload::CustomSection(section)
+                    if depth == 1 && section.name() == typed::SECTION =>
+                {
+                    shape.options = Some(section.data().to_vec());
                 }
                 Payload::DataSection(segments) => {
                     for segment in segments {
@@ -95,7 +111,19 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Which world it is made for, by its exports.
+    fn export(&mut self, name: &str, kind: ComponentExternalKind) {
+        match kind {
+            ComponentExternalKind::Func => self.has_functions = true,
+            ComponentExternalKind::Instance if allow::is_authors(name) => {
+                self.has_interfaces = true;
+            }
+            _ => {}
+        }
+        self.exports.push(name.to_owned());
+    }
+
+    /// Which world it is made for, by its exports. Of those that are its author's, functions that
+    /// stand by themselves are workflows and those of interfaces are activities.
     ///
     /// # Errors
     /// [`Error::NoExports`] if for none.
@@ -105,15 +133,23 @@ impl Shape {
                 .iter()
                 .any(|name| kind.exports().contains(&interface(name)) && served(name))
         };
-        [ComponentKind::Workflow, ComponentKind::Activities]
-            .into_iter()
-            .find(|kind| exports(*kind))
-            .ok_or(Error::NoExports)
+        let kinds = [ComponentKind::Workflow, ComponentKind::Activities];
+        match kinds.into_iter().find(|kind| exports(*kind)) {
+            Some(kind) => Ok(kind),
+            None if self.has_functions => Ok(ComponentKind::Workflow),
+            None if self.has_interfaces => Ok(ComponentKind::Activities),
+            None => Err(Error::NoExports),
+        }
     }
 
     /// Whether its workflows run straight ahead and wait.
     pub(crate) fn is_blocking(&self) -> bool {
-        self.exports.iter().any(|name| interface(name) == BLOCKING)
+        self.has_export(BLOCKING) || (self.has_functions && !self.has_export(ACTIVATION))
+    }
+
+    /// Whether it exports this interface of ours.
+    pub(crate) fn has_export(&self, wanted: &str) -> bool {
+        self.exports.iter().any(|name| interface(name) == wanted)
     }
 
     /// Checks which world it is made for.

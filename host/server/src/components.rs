@@ -5,7 +5,7 @@ use crate::{
     door::Door,
     status,
 };
-use sandglass::{ComponentInfo, Error, Inspection, UpgradeOptions, UpgradeReport};
+use sandglass::{ComponentInfo, Error, Inspection, TypedFunction, UpgradeOptions, UpgradeReport};
 use sandglass_engine::Digest;
 use serde_json::{Map, Value, json};
 use std::{
@@ -209,10 +209,22 @@ fn contents(inspected: &Inspection) -> Value {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
         .collect();
+    let functions = |of: &[TypedFunction]| -> Vec<Value> {
+        let functions = of.iter().map(|function| {
+            json!({
+                "name": function.name,
+                "signature": function.signature,
+                "options": function.options,
+            })
+        });
+        functions.collect()
+    };
     json!({
         "kind": inspected.kind.to_string(),
         "workflow_types": inspected.types,
         "imports": imports.collect::<Vec<_>>(),
+        "calls": functions(&inspected.typed.imports),
+        "functions": functions(&inspected.typed.exports),
         "settings": settings,
         "problem": inspected.problem,
     })

@@ -66,10 +66,14 @@ const OWNERS: [(&str, &[&str], &[&str]); 7] = [
         &["sandglass-store", "sandglass-tests"],
         &["sandglass", "sandglass-cli"],
     ),
-    // One guest imports what no workflow may.
+    // One guest imports what no workflow may, one has functions of its own types.
     (
         "wit-bindgen",
-        &["sandglass-guest-bindings", "guest-forbidden-import"],
+        &[
+            "sandglass-guest-bindings",
+            "guest-forbidden-import",
+            "guest-typed-activities",
+        ],
         &[],
     ),
 ];

@@ -15,7 +15,7 @@ const GUESTS: [&str; 3] = ["scenarios-python", "scenarios-js", "scenarios-c"];
 
 /// How exactly two histories are compared.
 #[derive(Clone, Copy, PartialEq)]
-enum Mode {
+pub(super) enum Mode {
     /// All events with their numbers.
     Full,
     /// Without workflow tasks and starts of activities, where two executions race each other.
@@ -106,7 +106,7 @@ async fn compare(mode: Mode, scenario: impl AsyncFn(&World)) {
 }
 
 /// The histories of a world as lines, without what differs from run to run.
-async fn told(world: &World, mode: Mode) -> String {
+pub(super) async fn told(world: &World, mode: Mode) -> String {
     let histories = world.histories().await;
     let mut text = String::new();
     for events in &histories {

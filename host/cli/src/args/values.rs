@@ -1,6 +1,6 @@
 //! Values of arguments that are more than words.
 
-use sandglass_engine::{Digest, LimitUnit, Limits};
+use sandglass_engine::{Digest, LimitUnit, Limits, Millis};
 use std::{path::PathBuf, time::Duration};
 
 /// A folder granted to activities.
@@ -42,26 +42,8 @@ pub(super) fn parse_host(text: &str) -> Result<String, String> {
 
 /// Parses a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number
-        .parse()
-        .map_err(|_| "expected a number and a unit, such as 30s")?;
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err("expected one of the units ms, s, m, h, d".into()),
-    };
-    let millis = number.checked_mul(millis).ok_or("too long")?;
-    if millis == 0 {
-        return Err("must be longer than nothing".into());
-    }
-    Ok(Duration::from_millis(millis))
+    let length: Millis = text.parse()?;
+    Ok(length.into())
 }
 
 /// Parses a key and a value in JSON: `note=\"urgent\"`.

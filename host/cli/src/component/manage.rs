@@ -141,6 +141,13 @@ fn inspected(component: &Value) -> String {
             .into_iter()
             .map(|line| row("serves", line)),
     );
+    let functions = |of: &str| component[of].as_array().into_iter().flatten();
+    let shown = |one: &Value| format!("{}: {}", text(&one["name"]), text(&one["signature"]));
+    rows.extend(functions("functions").map(|one| row("function", shown(one))));
+    for call in functions("calls") {
+        rows.push(row("calls activity", shown(call)));
+        rows.push(row("", text(&call["options"])));
+    }
     for import in component["imports"].as_array().into_iter().flatten() {
         let verdict = match import["allowed"].as_bool() {
             Some(true) => "allowed".to_owned(),

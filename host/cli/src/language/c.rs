@@ -6,6 +6,7 @@
 use super::{Made, Scratch, folder, manifest, run, toolchain_folders};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
+use sandglass_sandbox::TypedOptions;
 use serde::Deserialize;
 use std::{
     fs,
@@ -47,6 +48,9 @@ struct Manifest {
     project: Project,
     #[serde(default)]
     c: Settings,
+    /// How the activities of interfaces of its own are run.
+    #[serde(default)]
+    activities: TypedOptions,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +79,11 @@ struct Settings {
 pub fn build(project: &Path) -> Result<Made, Stop> {
     let folder = folder(project)?;
     let file = folder.join("sandglass.toml");
-    let Manifest { project, c } = manifest(&file, |text| toml::from_str(text))?;
+    let Manifest {
+        project,
+        c,
+        activities,
+    } = manifest(&file, |text| toml::from_str(text))?;
     check_language(&project, &file)?;
     let scratch = Scratch::new()?;
     let sdk = scratch.path().join("sdk");
@@ -96,8 +104,12 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
     run(&mut command, &format!("the C compiler of {}", project.name))?;
     let module = fs::read(&module).context("the C compiler has made no module");
     let component = sandglass_sandbox::to_component(&module.map_err(Stop::failed)?);
+    let component = component.map_err(Stop::failed)?;
     Ok(Made {
-        component: component.map_err(Stop::failed)?,
+        component: match activities == TypedOptions::default() {
+            true => component,
+            false => activities.embed(&component),
+        },
         name: project.name,
     })
 }

@@ -6,6 +6,7 @@
 use crate::{
     cell::Phase,
     clock::lock,
+    component::Component as _,
     components::{Components, component_error},
     error::Error,
     host::{Host, Inner, component_loaded},
@@ -159,6 +160,8 @@ impl Host {
         let (loaded, bytes) = compiled
             .await
             .map_err(|error| Error::Component(error.to_string()))??;
+        let loaded = WasmComponent(loaded);
+        self.inner.components.check_typed(&loaded)?;
         let (digest, types) = (loaded.digest(), loaded.workflow_types().to_vec());
         let inner = Arc::clone(&self.inner);
         // On a task of its own: whoever asked may go away, and what is on disk is then known here.
@@ -185,7 +188,7 @@ impl Host {
                 })
                 .await?;
             *lock(&components.managed.bindings) = bindings;
-            components.add(Arc::new(WasmComponent(loaded)));
+            components.add(Arc::new(loaded));
             component_loaded(&inner, digest);
             Ok::<_, Error>(is_new)
         });

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     Error, Level,
-    bindings::activity::exports::sandglass::workflow::activity_handler as wit,
+    bindings::activity::{Activity, exports::sandglass::workflow::activity_handler as wit},
     convert::{failure_in, header, list},
     limits::Limits,
     trap,
 };
-use sandglass_engine::Payload;
+use sandglass_engine::{Failure, Payload};
 use std::{sync::Arc, thread, time::Duration};
 use wasmtime::{Result, Store};
 
@@ -23,12 +23,9 @@ pub(super) async fn run(
     host: Arc<dyn ActivityHost>,
 ) -> ActivityOutcome {
     let log = Arc::new(AttemptLog::new(host));
-    match call(&loaded, task.into(), Arc::clone(&log)).await {
-        Ok(Ok(result)) => ActivityOutcome::Completed(result.into()),
-        Ok(Err(links)) => match failure_in(links) {
-            Ok(failure) => ActivityOutcome::Failed(failure),
-            Err(bad) => trapped(&bad.into(), &log),
-        },
+    match call(&loaded, task, Arc::clone(&log)).await {
+        Ok(Ok(result)) => ActivityOutcome::Completed(result),
+        Ok(Err(failure)) => ActivityOutcome::Failed(failure),
         Err(error) => trapped(&error, &log),
     }
 }
@@ -37,22 +34,34 @@ fn trapped(error: &wasmtime::Error, log: &AttemptLog) -> ActivityOutcome {
     ActivityOutcome::Trapped(trap::failure(error, log.last_error().as_deref()))
 }
 
-type WitResult =
-    std::result::Result<crate::bindings::types::Payload, crate::bindings::types::Failure>;
-
-async fn call(loaded: &Loaded, task: wit::ActivityTask, log: Arc<AttemptLog>) -> Result<WitResult> {
-    let mut store = store(loaded, log)?;
-    let guest = loaded.pre.instantiate_async(&mut store).await?;
-    guest
-        .sandglass_workflow_activity_handler()
-        .call_run(&mut store, &task)
-        .await
+async fn call(
+    loaded: &Loaded,
+    task: ActivityTask,
+    log: Arc<AttemptLog>,
+) -> Result<Result<Payload, Failure>> {
+    let task = Arc::new(task);
+    let mut store = store(loaded, log, Some(Arc::clone(&task)))?;
+    let instance = loaded.pre.instantiate_async(&mut store).await?;
+    if let Some(function) = loaded.typed.get(&task.activity_type) {
+        return function.call(&mut store, &instance, &task.arguments).await;
+    }
+    let guest = Activity::new(&mut store, &instance)?;
+    let handler = guest.sandglass_workflow_activity_handler();
+    let task = wit::ActivityTask::from(Arc::unwrap_or_clone(task));
+    match handler.call_run(&mut store, &task).await? {
+        Ok(result) => Ok(Ok(result.into())),
+        Err(links) => Ok(Err(failure_in(links)?)),
+    }
 }
 
-fn store(loaded: &Loaded, log: Arc<AttemptLog>) -> Result<Store<AttemptData>> {
+fn store(
+    loaded: &Loaded,
+    log: Arc<AttemptLog>,
+    task: Option<Arc<ActivityTask>>,
+) -> Result<Store<AttemptData>> {
     let limits = Limits::new(loaded.memory_bytes_max, loaded.table_elements_max, 0);
     let wasi = wasi::context(&loaded.grants, &loaded.hosts, &log)?;
-    let data = AttemptData::new(limits, wasi, Arc::clone(&loaded.hosts), log);
+    let data = AttemptData::new(limits, wasi, Arc::clone(&loaded.hosts), log, task);
     let mut store = Store::new(&loaded.engine, data);
     store.limiter(|data| &mut data.limits);
     // Each tick the guest gives its thread back, and can be dropped.
@@ -66,6 +75,10 @@ fn store(loaded: &Loaded, log: Arc<AttemptLog>) -> Result<Store<AttemptData>> {
 /// # Errors
 /// [`Error::Definitions`]
 pub(super) fn definitions(loaded: &Loaded, budget: Duration) -> Result<Vec<String>, Error> {
+    let typed = loaded.typed.names();
+    if !loaded.has_handler {
+        return Ok(typed.collect());
+    }
     // A thread of its own, because the caller may be in the middle of another async runtime.
     let on_thread = || -> Result<Vec<String>, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -84,14 +97,16 @@ pub(super) fn definitions(loaded: &Loaded, budget: Duration) -> Result<Vec<Strin
             }
         })
     };
-    thread::scope(|scope| scope.spawn(on_thread).join())
+    let told = thread::scope(|scope| scope.spawn(on_thread).join())
         .expect("the thread only runs the guest, whose traps are errors")
-        .map_err(Error::Definitions)
+        .map_err(Error::Definitions)?;
+    Ok(typed.chain(told).collect())
 }
 
 async fn ask(loaded: &Loaded, log: Arc<AttemptLog>) -> Result<Vec<String>> {
-    let mut store = store(loaded, log)?;
-    let guest = loaded.pre.instantiate_async(&mut store).await?;
+    let mut store = store(loaded, log, None)?;
+    let instance = loaded.pre.instantiate_async(&mut store).await?;
+    let guest = Activity::new(&mut store, &instance)?;
     let handler = guest.sandglass_workflow_activity_handler();
     let definitions = handler.call_definitions(&mut store).await?;
     Ok(definitions

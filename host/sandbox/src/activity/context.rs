@@ -1,6 +1,6 @@
 //! What an attempt's store holds, and the imports of ours that attempts have.
 
-use super::{ActivityHost, AttemptState, grants::GrantedHosts, wasi};
+use super::{ActivityHost, ActivityTask, AttemptState, grants::GrantedHosts, wasi};
 use crate::{
     Level,
     bindings::{
@@ -8,10 +8,11 @@ use crate::{
         types,
         workflow::sandglass::workflow::log as wit_log,
     },
-    convert::list,
+    convert::{header, list},
     host::level,
     limits::Limits,
     log::{LogBudget, MESSAGE_BYTES_MAX, cut},
+    trap::BadCall,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime::{
@@ -27,6 +28,8 @@ pub(crate) struct AttemptData {
     table: ResourceTable,
     pub(super) hosts: Arc<GrantedHosts>,
     log: Arc<AttemptLog>,
+    /// Which attempt it is, if it is one.
+    task: Option<Arc<ActivityTask>>,
 }
 
 impl AttemptData {
@@ -35,6 +38,7 @@ impl AttemptData {
         wasi: WasiCtx,
         hosts: Arc<GrantedHosts>,
         log: Arc<AttemptLog>,
+        task: Option<Arc<ActivityTask>>,
     ) -> Self {
         Self {
             limits,
@@ -42,6 +46,7 @@ impl AttemptData {
             table: ResourceTable::new(),
             hosts,
             log,
+            task,
         }
     }
 }
@@ -114,6 +119,27 @@ impl wit_log::Host for AttemptData {
 }
 
 impl wit::Host for AttemptData {
+    fn get_attempt(&mut self) -> Result<wit::AttemptInfo> {
+        let Some(task) = self.task.as_deref() else {
+            let message = "there is no attempt: `get-attempt` is for activities";
+            return Err(BadCall::new("BadCall", message).into());
+        };
+        let task = task.clone();
+        Ok(wit::AttemptInfo {
+            activity_type: task.activity_type,
+            header: header(task.header),
+            attempt: task.attempt,
+            idempotency_key: task.idempotency_key,
+            heartbeat_details: list(task.heartbeat_details),
+            workflow_id: task.workflow_id,
+            run_id: task.run_id,
+            activity_id: task.activity_id,
+            scheduled_at: task.scheduled_at.0,
+            deadline: task.deadline.map(|deadline| deadline.0),
+            heartbeat_timeout: task.heartbeat_timeout.map(|timeout| timeout.0),
+        })
+    }
+
     fn heartbeat(&mut self, details: Vec<types::Payload>) -> Result<wit::AttemptState> {
         Ok(self.log.host.heartbeat(list(details)).into())
     }

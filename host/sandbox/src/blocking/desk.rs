@@ -3,7 +3,7 @@
 //!
 //! The fiber holds the whole store while it rests, so that all of this lies beside the store.
 
-use sandglass_engine::{Failure, GuestEvent, OperationId, Payload, Signal, Task, Update};
+use sandglass_engine::{Failure, GuestEvent, OperationId, Payload, ScopeId, Signal, Task, Update};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -40,6 +40,8 @@ pub(super) struct Papers {
     /// What queries are answered.
     answers: BTreeMap<String, Payload>,
     answers_bytes: usize,
+    /// The scope that calls of typed imports belong to.
+    pub(super) scope: ScopeId,
     /// The task that the code is to go on with, and how long that may take.
     pub(super) go_on: Option<(Box<Task>, Option<Duration>)>,
     /// The task of code that rests.

@@ -2,13 +2,11 @@
 
 use super::desk::Desk;
 use crate::{
-    bindings::{
-        blocking::{BlockingWorkflow, BlockingWorkflowPre},
-        types,
-    },
+    bindings::blocking::BlockingWorkflow,
     convert::{failure_in, list},
     state::GuestState,
     trap,
+    typed::TypedExports,
     wasi::Birth,
 };
 use sandglass_engine::{
@@ -16,19 +14,34 @@ use sandglass_engine::{
 };
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use wasmtime::{Result, Store};
+use wasmtime::{
+    Result, Store,
+    component::{Instance, InstancePre},
+};
 
 /// Touched parts of a stack, counted for each.
 const STACK_BYTES: usize = 16 << 10;
 
-/// What the workflow function has returned.
-type Returned = Result<std::result::Result<types::Payload, types::Failure>>;
+/// The call of the workflow function, with the store that it runs in and what it returns.
+type Call = Pin<Box<dyn Future<Output = (Store<GuestState>, Result<Outcome>)> + Send>>;
 
-/// The call of the workflow function, with the store that it runs in.
-type Call = Pin<Box<dyn Future<Output = (Store<GuestState>, Returned)> + Send>>;
+/// A component's workflows.
+pub(crate) struct StraightLine {
+    pub(crate) pre: InstancePre<GuestState>,
+    /// Whether it exports `blocking-guest`.
+    pub(crate) has_guest: bool,
+    /// Its functions of its own types.
+    pub(crate) typed: TypedExports,
+}
+
+/// The run has ended within a call that does not return to the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the run has ended")]
+pub(crate) struct RunEnded;
 
 /// A run of a blocking workflow in memory.
 pub(crate) struct Fiber {
@@ -40,7 +53,7 @@ pub(crate) struct Fiber {
 
 enum Code {
     /// The run's start has not come yet.
-    Before(Box<Store<GuestState>>, BlockingWorkflowPre<GuestState>),
+    Before(Box<Store<GuestState>>, Arc<StraightLine>),
     /// It runs, or rests.
     Begun(Call),
     /// It has returned or trapped.
@@ -48,12 +61,12 @@ enum Code {
 }
 
 impl Fiber {
-    pub(crate) fn new(mut store: Store<GuestState>, pre: BlockingWorkflowPre<GuestState>) -> Self {
+    pub(crate) fn new(mut store: Store<GuestState>, code: Arc<StraightLine>) -> Self {
         let desk = Desk::default();
         store.data_mut().desk = Some(desk.clone());
         Self {
             desk,
-            code: Code::Before(Box::new(store), pre),
+            code: Code::Before(Box::new(store), code),
             left: None,
         }
     }
@@ -85,7 +98,7 @@ impl Fiber {
             GuestEvent::Initialize {
                 workflow_type,
                 arguments,
-            } => self.begin(&task, workflow_type, list(arguments)),
+            } => self.begin(&task, workflow_type, arguments),
             other => self.desk.put(other),
         }
         match &mut self.code {
@@ -95,14 +108,14 @@ impl Fiber {
         }
     }
 
-    fn begin(&mut self, task: &Task, workflow_type: String, arguments: Vec<types::Payload>) {
+    fn begin(&mut self, task: &Task, workflow_type: String, arguments: Vec<Payload>) {
         let birth = Birth::of(task);
-        let Code::Before(store, pre) = std::mem::replace(&mut self.code, Code::Over) else {
+        let Code::Before(store, code) = std::mem::replace(&mut self.code, Code::Over) else {
             unreachable!("a run starts once");
         };
         self.code = Code::Begun(Box::pin(async move {
             let mut store = *store;
-            let returned = run(&mut store, &pre, birth, &workflow_type, &arguments).await;
+            let returned = run(&mut store, &code, birth, &workflow_type, arguments).await;
             (store, returned)
         }));
     }
@@ -124,7 +137,11 @@ impl Fiber {
             };
         self.code = Code::Over;
         let state = store.data_mut();
-        let ended = returned.and_then(|returned| state.end(returned));
+        let ended = match returned {
+            Ok(outcome) => state.command(Command::Complete { outcome }).map(drop),
+            Err(error) if error.downcast_ref::<RunEnded>().is_some() => Ok(()),
+            Err(error) => Err(error),
+        };
         // One that trapped while it was started has not taken its task.
         let untaken = self.desk.lock().go_on.take();
         let (task, last_error) = match untaken {
@@ -136,26 +153,15 @@ impl Fiber {
     }
 }
 
-impl GuestState {
-    /// Ends the run with what its function has returned; nothing if it was ended before.
-    fn end(&mut self, returned: std::result::Result<types::Payload, types::Failure>) -> Result<()> {
-        let outcome = match returned {
-            Ok(result) => Outcome::Completed(result.into()),
-            Err(failure) => Outcome::Failed(failure_in(failure)?),
-        };
-        self.command(Command::Complete { outcome })?;
-        Ok(())
-    }
-}
-
+/// Runs the workflow function. What it returns ends the run, unless it was ended before.
 async fn run(
     store: &mut Store<GuestState>,
-    pre: &BlockingWorkflowPre<GuestState>,
+    code: &StraightLine,
     birth: Birth,
     workflow_type: &str,
-    arguments: &[types::Payload],
-) -> Returned {
-    let guest = start(store, pre, birth).await?;
+    arguments: Vec<Payload>,
+) -> Result<Outcome> {
+    let instance = start(store, code, birth).await?;
     let state = store.data_mut();
     let desk = state.desk.clone().expect("a fiber has a desk");
     let (task, left) = desk.lock().go_on.take().expect("it begins with a task");
@@ -164,22 +170,35 @@ async fn run(
     }
     state.enter(task);
     store.set_epoch_deadline(1);
+    if let Some(function) = code.typed.get(workflow_type) {
+        let returned = function.call(store, &instance, &arguments).await?;
+        return Ok(match returned {
+            Ok(result) => Outcome::Completed(result),
+            Err(failure) => Outcome::Failed(failure),
+        });
+    }
+    let guest = BlockingWorkflow::new(&mut *store, &instance)?;
     let exports = guest.sandglass_workflow_blocking_guest();
-    exports.call_run(store, workflow_type, arguments).await
+    let arguments = list(arguments);
+    let returned = exports.call_run(store, workflow_type, &arguments).await?;
+    Ok(match returned {
+        Ok(result) => Outcome::Completed(result.into()),
+        Err(failure) => Outcome::Failed(failure_in(failure)?),
+    })
 }
 
 /// Runs the guest's start functions.
 async fn start(
     store: &mut Store<GuestState>,
-    pre: &BlockingWorkflowPre<GuestState>,
+    code: &StraightLine,
     birth: Birth,
-) -> Result<BlockingWorkflow> {
+) -> Result<Instance> {
     store.data_mut().be_born(birth);
     store.data_mut().watch.begin()?;
     store.set_epoch_deadline(1);
-    let guest = pre.instantiate_async(&mut *store).await?;
+    let instance = code.pre.instantiate_async(&mut *store).await?;
     store.data_mut().end_lines();
-    Ok(guest)
+    Ok(instance)
 }
 
 /// Asks a throw-away instance for its workflow types.
@@ -188,11 +207,16 @@ async fn start(
 /// It trapped or overran its time.
 pub(crate) fn definitions(
     mut store: Store<GuestState>,
-    pre: &BlockingWorkflowPre<GuestState>,
+    code: &StraightLine,
 ) -> std::result::Result<Vec<String>, TaskFailure> {
+    let typed = code.typed.names();
+    if !code.has_guest {
+        return Ok(typed.collect());
+    }
     store.data_mut().desk = Some(Desk::default());
     let asked = async {
-        let guest = start(&mut store, pre, Birth::default()).await?;
+        let instance = start(&mut store, code, Birth::default()).await?;
+        let guest = BlockingWorkflow::new(&mut store, &instance)?;
         let exports = guest.sandglass_workflow_blocking_guest();
         exports.call_definitions(&mut store).await
     };
@@ -204,5 +228,7 @@ pub(crate) fn definitions(
     drop(asked);
     let last_error = store.data().last_error();
     let definitions = definitions.map_err(|error| trap::task_failure(&error, last_error))?;
-    Ok(definitions.into_iter().map(|of| of.name).collect())
+    Ok(typed
+        .chain(definitions.into_iter().map(|of| of.name))
+        .collect())
 }

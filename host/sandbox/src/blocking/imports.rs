@@ -10,7 +10,10 @@ use crate::{
     state::GuestState,
     trap::BadCall,
 };
-use sandglass_engine::{Answer, Command, OperationId, ScopeId};
+use sandglass_engine::{
+    ActivityCall, Answer, Command, Failure as EngineFailure, OperationId, Payload as EnginePayload,
+    ScopeId,
+};
 use std::{collections::BTreeSet, future::poll_fn, task::Poll};
 use wasmtime::Result;
 
@@ -57,6 +60,25 @@ impl GuestState {
         }
         self.enter(task);
         Ok(self.watch.begin()?)
+    }
+
+    /// Runs an activity of a typed import, and rests until it has ended.
+    ///
+    /// # Errors
+    /// The call is refused by the rules. The inner failure is that of the activity.
+    pub(crate) async fn run_activity(
+        &mut self,
+        call: ActivityCall,
+    ) -> Result<std::result::Result<EnginePayload, EngineFailure>> {
+        self.task()?;
+        let scope = self.desk().lock().scope;
+        let operation = match self.command(Command::ScheduleActivity { scope, call })? {
+            Answer::Operation(operation) => operation,
+            Answer::Refused(failure) => return Ok(Err(failure)),
+            _ => unreachable!("the engine answers an activity with an operation or a refusal"),
+        };
+        let outcome = self.until_there(|papers| papers.take(operation)).await?;
+        Ok(outcome.map(|result| result.unwrap_or_else(EnginePayload::null)))
     }
 
     /// Checks that the outcome of an operation can come, or be there.
@@ -163,6 +185,13 @@ impl Host for GuestState {
             Ok(info.map(|_| ()))
         };
         self.until(is_canceled).await
+    }
+
+    fn call_in(&mut self, parent: u32) -> Result<()> {
+        // A scope that is not there traps.
+        self.task()?.cancel_info(ScopeId(parent))?;
+        self.desk().lock().scope = ScopeId(parent);
+        Ok(())
     }
 
     fn answer_queries(&mut self, name: String, answer: Payload) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What is loaded and what is not, with what the errors say.
 
 use crate::{guests, runs};
-use sandglass_sandbox::{ComponentKind, Error, Grants};
+use sandglass_sandbox::{ComponentKind, Error, Grants, TypedOptions};
 
 /// A component of which only the outside matters. `imports` are names of interfaces.
 fn outside(imports: &[&str], export: &str) -> Vec<u8> {
@@ -37,8 +37,8 @@ fn a_forbidden_import_is_named_with_what_to_use_instead() {
          \n  wasi:http/types@0.2.3: a workflow has no network; use it in an activity\
          \n  wasi:random/random@0.3.0: this host serves version 0.2 of it\
          \n  wasi:sockets/tcp@0.2.3: a workflow has no network; use it in an activity\
-         \n  evil:clock/now@1.0.0: not an interface of sandglass:workflow@0.1.0; \
-         do what needs it in an activity"
+         \n  evil:clock/now@1.0.0: a call of it would wait, and this component is called for each \
+         event: schedule its functions as activities by their names, or export `blocking-guest`"
     );
 }
 
@@ -82,7 +82,7 @@ fn what_is_no_component_is_told_apart() {
         Error::CoreModule
     ));
     assert!(matches!(
-        load(&outside(&[], "other:world/thing@1.0.0")),
+        load(&outside(&[], "wasi:cli/run@0.2.3")),
         Error::NoExports
     ));
     let found = load(&guests::activity("", "(unreachable)"));
@@ -94,6 +94,70 @@ fn what_is_no_component_is_told_apart() {
     let expected = (ComponentKind::Activities, ComponentKind::Workflow);
     assert!(
         matches!(activities, Err(Error::WrongKind { expected: e, found: f }) if (e, f) == expected)
+    );
+}
+
+#[test]
+fn functions_with_types_of_their_own_must_have_values() {
+    let workflow = |item: &str| {
+        let text = format!(
+            "(component
+               (import \"shop:payments/cards\" (instance {item}))
+               (core module $m (func (export \"f\")))
+               (core instance $m (instantiate $m))
+               (func $f (canon lift (core func $m \"f\")))
+               (export \"run\" (func $f)))"
+        );
+        runs::sandbox().load_workflow(&wat::parse_str(text).unwrap())
+    };
+    let charge = |ty: &str| workflow(&format!("(export \"charge\" (func (param \"a\" {ty})))"));
+    assert_eq!(charge("string").unwrap().workflow_types(), ["run"]);
+    let refused = charge("(stream u8)").unwrap_err().to_string();
+    assert!(
+        refused.contains("`stream` requires the component model async feature"),
+        "{refused}"
+    );
+    let resource = workflow("(export \"card\" (type (sub resource)))");
+    let refused = resource.unwrap_err().to_string();
+    assert!(
+        refused.contains("shop:payments/cards: the resource card is no value"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn options_must_name_what_is_imported() {
+    let with = |json: &str| {
+        let text = "(component
+            (import \"shop:payments/cards@1.2.0\" (instance (export \"charge\" (func))))
+            (core module $m (func (export \"f\")))
+            (core instance $m (instantiate $m))
+            (func $f (canon lift (core func $m \"f\")))
+            (export \"run\" (func $f)))";
+        let options: TypedOptions = serde_json::from_str(json).unwrap();
+        let loaded = runs::sandbox().load_workflow(&options.embed(&wat::parse_str(text).unwrap()));
+        loaded.map(|loaded| loaded.typed().imports[0].options.clone().unwrap())
+    };
+    let all = "{\"default\": {\"start-to-close\": \"30s\", \"retry\": {\"maximum-attempts\": 2}},
+        \"shop:payments/cards\": {\"start-to-close\": \"20s\", \"heartbeat\": \"1500ms\"},
+        \"shop:payments/cards.charge\": {\"start-to-close\": \"10s\"}}";
+    assert_eq!(
+        with(all).unwrap(),
+        "start-to-close 10s, heartbeat 1500ms, waits if canceled, 2 attempts"
+    );
+    let refused = with("{\"shop:payments/card\": {}}")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        "options of activities: \"shop:payments/card\" is not imported; imported are \
+         shop:payments/cards, shop:payments/cards.charge"
+    );
+    let retry = "{\"default\": {\"retry\": {\"backoff-coefficient\": 0.5}}}";
+    let refused = with(retry).unwrap_err().to_string();
+    assert!(
+        refused.contains("backoff coefficient 0.5 is not at least 1"),
+        "{refused}"
     );
 }
 

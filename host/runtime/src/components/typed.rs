@@ -1,0 +1,80 @@
+//! Whether workflows and the activity components that serve them have the same types.
+//!
+//! Compared when either is loaded, for the workflow components that new runs begin with. Those of
+//! old runs go on: what does not fit them is told where it is read.
+
+use super::Components;
+use crate::{clock::lock, component::Component, error::Error, wasm::functions};
+use sandglass_engine::Digest;
+use sandglass_sandbox::ActivityComponent;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+/// The activity types that are served by functions with types: those in WIT, and their components.
+#[derive(Default)]
+pub(super) struct Typed(Mutex<BTreeMap<String, (String, Digest)>>);
+
+impl Components {
+    /// Checks a workflow component against the activities that are served.
+    pub(super) fn check_typed(&self, component: &dyn Component) -> Result<(), Error> {
+        let served = lock(&self.typed.0);
+        for (name, imported) in component.typed_activities() {
+            if let Some((exported, exporter)) = served.get(&name) {
+                fits(
+                    &name,
+                    (&imported, component.digest()),
+                    (exported, *exporter),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks an activity component against the workflows that new runs begin with, and remembers
+    /// what it serves.
+    pub(super) fn serve_typed(&self, activities: &ActivityComponent) -> Result<(), Error> {
+        let serves: BTreeMap<_, _> = functions(&activities.typed().exports)
+            .into_iter()
+            .map(|(name, signature)| (name, (signature, activities.digest())))
+            .collect();
+        let current: BTreeSet<Digest> = lock(&self.newest).values().copied().collect();
+        let loaded = self.loaded();
+        let current = loaded.iter().filter(|one| current.contains(&one.digest()));
+        for component in current {
+            for (name, imported) in component.typed_activities() {
+                if let Some((exported, exporter)) = serves.get(&name) {
+                    fits(
+                        &name,
+                        (&imported, component.digest()),
+                        (exported, *exporter),
+                    )?;
+                }
+            }
+        }
+        let mut served = lock(&self.typed.0);
+        for name in activities.activity_types() {
+            // One that is served in another way from now on has no type any more.
+            served.remove(name);
+        }
+        served.extend(serves);
+        Ok(())
+    }
+}
+
+/// Compares the types of a function in WIT.
+fn fits(
+    name: &str,
+    (imported, importer): (&str, Digest),
+    (exported, exporter): (&str, Digest),
+) -> Result<(), Error> {
+    if imported == exported {
+        return Ok(());
+    }
+    Err(Error::Component(format!(
+        "the two sides of {name} differ:\n  \
+         workflow component {importer} imports\n    {imported}\n  \
+         activity component {exporter} exports\n    {exported}"
+    )))
+}

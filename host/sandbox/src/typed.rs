@@ -1,0 +1,39 @@
+//! Functions of a component's own WIT types: activities that it calls, workflows and activities
+//! that it has.
+//!
+//! What is passed goes through payloads like everything else. The rule by which values are written
+//! and read is in `guest-sdk/typed.md`, whose examples are those of the tests: [`write`](mod@write)
+//! and [`read`](mod@read) are its two directions, pure functions of a value and its type.
+//! [`outcome`] has what a `result<T, E>` has to do with failures, [`imports`] and [`exports`] what
+//! wasmtime calls and is asked for.
+
+mod exports;
+mod imports;
+mod misfit;
+mod options;
+mod outcome;
+mod read;
+mod signature;
+mod text;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use exports::TypedExports;
+pub(crate) use imports::TypedImports;
+pub(crate) use options::SECTION;
+pub use options::{ActivityOptions, Cancellation, Length, RetryOptions, TypedOptions};
+use outcome::mismatch;
+use signature::Signature;
+
+use wasmtime::component::types::Type;
+
+/// Whether a JSON `null` can stand for a value of this type, so that an option of it needs another
+/// form.
+fn may_be_null(ty: &Type) -> bool {
+    matches!(ty, Type::Option(_))
+}
+
+/// Largest whole number up to which each is exact in JavaScript.
+const EXACT_MAX: u64 = (1 << 53) - 1;

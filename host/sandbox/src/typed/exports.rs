@@ -1,0 +1,159 @@
+//! Functions of a component's own types that it exports: workflows, where the world exports them by
+//! themselves, and activities, where an interface has them.
+
+use super::{
+    Signature,
+    imports::{func, type_name},
+    misfit::Misfit,
+    mismatch,
+    outcome::failure_of,
+    signature::write_maybe,
+};
+use crate::{Error, TypedFunction, allow};
+use sandglass_engine::{Failure, Payload};
+use std::collections::BTreeMap;
+use wasmtime::{
+    Engine, Result, Store,
+    component::{
+        Component, ComponentExportIndex, Instance, Val,
+        types::{ComponentFunc, ComponentItem},
+    },
+};
+
+/// The exported functions of a component, by the workflow or activity types that they are.
+#[derive(Default)]
+pub(crate) struct TypedExports(BTreeMap<String, TypedExport>);
+
+/// One of them.
+pub(crate) struct TypedExport {
+    name: String,
+    place: ComponentExportIndex,
+    signature: Signature,
+}
+
+impl TypedExports {
+    /// The functions that a component exports by themselves: workflow types.
+    ///
+    /// # Errors
+    /// [`Error::Typed`] if one has something that cannot be stored.
+    pub(crate) fn workflows(component: &Component, engine: &Engine) -> Result<Self, Error> {
+        let outside = component.component_type();
+        let mut all = Self::default();
+        for (name, item) in outside.exports(engine) {
+            if let ComponentItem::ComponentFunc(ty) = item.ty {
+                let place = component.get_export_index(None, name);
+                all.add(None, name, &ty, place)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The functions of the interfaces that a component exports, but for those of ours and of
+    /// WASI: activity types.
+    ///
+    /// # Errors
+    /// [`Error::Typed`] if one has something that cannot be stored.
+    pub(crate) fn activities(component: &Component, engine: &Engine) -> Result<Self, Error> {
+        let outside = component.component_type();
+        let mut all = Self::default();
+        for (name, item) in outside.exports(engine) {
+            let ComponentItem::ComponentInstance(instance) = item.ty else {
+                continue;
+            };
+            if !allow::is_authors(name) {
+                continue;
+            }
+            let place = component.get_export_index(None, name);
+            for (function, item) in instance.exports(engine) {
+                if let Some(ty) = func(name, function, item.ty)? {
+                    let place = component.get_export_index(place.as_ref(), function);
+                    all.add(Some(name), function, &ty, place)?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        interface: Option<&str>,
+        function: &str,
+        ty: &ComponentFunc,
+        place: Option<ComponentExportIndex>,
+    ) -> Result<(), Error> {
+        let name = type_name(interface, function);
+        let signature =
+            Signature::of(ty).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+        let place = place.expect("what a component's type has can be found in it");
+        let export = TypedExport {
+            name: name.clone(),
+            place,
+            signature,
+        };
+        self.0.insert(name, export);
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&TypedExport> {
+        self.0.get(name)
+    }
+
+    /// The types, in the order of their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.keys().cloned()
+    }
+
+    /// All about them, for people and for comparisons.
+    pub(crate) fn functions(&self) -> Vec<TypedFunction> {
+        let all = self.0.iter();
+        all.map(|(name, export)| TypedFunction {
+            name: name.clone(),
+            signature: export.signature.text().to_owned(),
+            options: None,
+        })
+        .collect()
+    }
+}
+
+impl TypedExport {
+    /// Checks arguments.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub(crate) fn check(&self, arguments: &[Payload]) -> Result<(), Misfit> {
+        self.signature.read_arguments(arguments).map(drop)
+    }
+
+    /// Calls the function. The inner error is its own, or that of arguments that do not fit.
+    ///
+    /// # Errors
+    /// It trapped.
+    pub(crate) async fn call<T: Send>(
+        &self,
+        store: &mut Store<T>,
+        instance: &Instance,
+        arguments: &[Payload],
+    ) -> Result<Result<Payload, Failure>> {
+        let arguments = match self.signature.read_arguments(arguments) {
+            Ok(arguments) => arguments,
+            Err(misfit) => {
+                let what = format!("the input of {}", self.name);
+                return Ok(Err(mismatch(&what, &misfit)));
+            }
+        };
+        let function = instance.get_func(&mut *store, self.place);
+        let function = function.expect("an instance has what its component exports");
+        let mut results = vec![Val::Bool(false); usize::from(self.signature.has_result())];
+        function.call_async(store, &arguments, &mut results).await?;
+        let (ok, err) = self.signature.returns();
+        Ok(match (results.pop(), err) {
+            (Some(Val::Result(Ok(value))), Some(_)) => {
+                Ok(write_maybe(value.as_deref(), ok.as_ref()))
+            }
+            (Some(Val::Result(Err(value))), Some(err)) => {
+                Err(failure_of(value.as_deref(), err.as_ref()))
+            }
+            (value, _) => Ok(write_maybe(value.as_ref(), ok.as_ref())),
+        })
+    }
+}

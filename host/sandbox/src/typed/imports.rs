@@ -1,0 +1,217 @@
+//! Functions that a component imports from its author's own interfaces: each is an activity.
+//!
+//! A call schedules the activity and rests until it has ended, in the scope that the code has said
+//! last. Its commands and events are those of `schedule-activity` and `wait`. The activity type is
+//! the name of the interface, without its version, and that of the function:
+//! `shop:payments/cards.charge`. A function that the world imports by itself is the activity of its
+//! own name.
+
+use super::{
+    Signature, TypedOptions, mismatch,
+    options::in_words,
+    outcome::{answers, carried},
+    read,
+};
+use crate::{Error, TypedFunction, allow, blocking::RunEnded, shape::interface, state::GuestState};
+use sandglass_engine::{ActivityCall, Command, Failure, Outcome, Payload};
+use std::{collections::BTreeSet, sync::Arc};
+use wasmtime::{
+    Engine, Result, StoreContextMut,
+    component::{
+        Component, Linker, Val,
+        types::{ComponentFunc, ComponentItem},
+    },
+};
+
+/// What a component imports of its author's.
+#[derive(Default)]
+pub(crate) struct TypedImports {
+    /// Interfaces, by the names under which they are imported.
+    interfaces: BTreeSet<String>,
+    functions: Vec<Arc<TypedImport>>,
+}
+
+/// One imported function.
+struct TypedImport {
+    /// The interface, as it is imported.
+    interface: Option<String>,
+    function: String,
+    signature: Signature,
+    /// The call that it makes, without arguments.
+    call: ActivityCall,
+}
+
+impl TypedImports {
+    /// Those of a component, with the options that hold for them.
+    ///
+    /// # Errors
+    /// [`Error::Typed`] if there is something whose values cannot be stored, [`Error::Options`] if
+    /// the options name what is not imported.
+    pub(crate) fn of(
+        component: &Component,
+        engine: &Engine,
+        options: &TypedOptions,
+    ) -> Result<Self, Error> {
+        let outside = component.component_type();
+        let own = outside
+            .imports(engine)
+            .filter(|(name, _)| allow::is_authors(name));
+        let mut imports = Self::default();
+        let mut found = Vec::new();
+        for (name, item) in own {
+            match item.ty {
+                ComponentItem::ComponentInstance(instance) => {
+                    imports.interfaces.insert(name.to_owned());
+                    for (function, item) in instance.exports(engine) {
+                        found.extend(
+                            func(name, function, item.ty)?
+                                .map(|ty| (Some(name.to_owned()), function.to_owned(), ty)),
+                        );
+                    }
+                }
+                item => found.extend(func("", name, item)?.map(|ty| (None, name.to_owned(), ty))),
+            }
+        }
+        imports.functions = found
+            .into_iter()
+            .map(|(interface, function, ty)| {
+                TypedImport::new(interface, function, &ty, options).map(Arc::new)
+            })
+            .collect::<Result<_, _>>()?;
+        let named = imports.interfaces.iter().map(|name| self::interface(name));
+        let types = imports.functions.iter();
+        let types = types.map(|import| import.call.activity_type.as_str());
+        options.check(named.chain(types))?;
+        Ok(imports)
+    }
+
+    /// All about them, for people and for comparisons.
+    pub(crate) fn functions(&self) -> Vec<TypedFunction> {
+        let all = self.functions.iter().map(|import| TypedFunction {
+            name: import.call.activity_type.clone(),
+            signature: import.signature.text().to_owned(),
+            options: Some(in_words(&import.call)),
+        });
+        all.collect()
+    }
+
+    /// Makes them available.
+    pub(crate) fn link(&self, linker: &mut Linker<GuestState>) -> Result<()> {
+        for name in &self.interfaces {
+            linker.instance(name)?;
+        }
+        for import in &self.functions {
+            let mut place = match &import.interface {
+                Some(name) => linker.instance(name)?,
+                None => linker.root(),
+            };
+            let called = Arc::clone(import);
+            place.func_new_async(&import.function, move |store, _, arguments, results| {
+                let import = Arc::clone(&called);
+                Box::new(async move { call(store, &import, arguments, results).await })
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A function of an interface; nothing if it is a type.
+pub(super) fn func(
+    interface: &str,
+    name: &str,
+    item: ComponentItem,
+) -> Result<Option<ComponentFunc>, Error> {
+    match item {
+        ComponentItem::ComponentFunc(func) => Ok(Some(func)),
+        ComponentItem::Type(_) => Ok(None),
+        ComponentItem::Resource(_) => Err(Error::Typed(format!(
+            "{}: the resource {name} is no value: it cannot be stored and given again in a replay",
+            interface
+        ))),
+        _ => Err(Error::Typed(format!(
+            "{name} is neither a function nor an interface of functions"
+        ))),
+    }
+}
+
+/// The activity type of a function, or the workflow type if it is of no interface.
+pub(super) fn type_name(interface: Option<&str>, function: &str) -> String {
+    match interface {
+        Some(name) => format!("{}.{function}", self::interface(name)),
+        None => function.to_owned(),
+    }
+}
+
+impl TypedImport {
+    fn new(
+        interface: Option<String>,
+        function: String,
+        ty: &ComponentFunc,
+        options: &TypedOptions,
+    ) -> Result<Self, Error> {
+        let name = type_name(interface.as_deref(), &function);
+        let signature =
+            Signature::of(ty).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+        let (_, err) = signature.returns();
+        let options = options.for_activity(interface.as_deref().map(self::interface), &name);
+        Ok(Self {
+            call: options.call(&name, answers(err.as_ref()))?,
+            interface,
+            function,
+            signature,
+        })
+    }
+
+    /// What the code is told of how the activity has ended.
+    ///
+    /// # Errors
+    /// Its type cannot say it: the run ends with this failure.
+    fn answer(&self, ended: Result<Payload, Failure>) -> Result<Option<Val>, Failure> {
+        let (ok, err) = self.signature.returns();
+        let failure = match (ended, &ok) {
+            (Ok(_), None) => return Ok(err.map(|_| Val::Result(Ok(None)))),
+            (Ok(payload), Some(ty)) => match read::payload(&payload, ty) {
+                Ok(value) if err.is_some() => {
+                    return Ok(Some(Val::Result(Ok(Some(Box::new(value))))));
+                }
+                Ok(value) => return Ok(Some(value)),
+                Err(misfit) => {
+                    let what = format!("the result of {}", self.call.activity_type);
+                    mismatch(&what, &misfit)
+                }
+            },
+            (Err(failure), _) => failure,
+        };
+        match err.and_then(|err| carried(&failure, err.as_ref())) {
+            Some(value) => Ok(Some(Val::Result(Err(value.map(Box::new))))),
+            None => Err(failure),
+        }
+    }
+}
+
+async fn call(
+    mut store: StoreContextMut<'_, GuestState>,
+    import: &TypedImport,
+    arguments: &[Val],
+    results: &mut [Val],
+) -> Result<()> {
+    let call = ActivityCall {
+        arguments: import.signature.write_arguments(arguments),
+        ..import.call.clone()
+    };
+    let state = store.data_mut();
+    let ended = state.run_activity(call).await?;
+    match import.answer(ended) {
+        Ok(value) => {
+            if let (Some(place), Some(value)) = (results.first_mut(), value) {
+                *place = value;
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            let outcome = Outcome::Failed(failure);
+            state.command(Command::Complete { outcome })?;
+            Err(RunEnded.into())
+        }
+    }
+}
