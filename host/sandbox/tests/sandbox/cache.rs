@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 fn sandbox(dir: &Path) -> Arc<Sandbox> {
@@ -87,6 +88,35 @@ fn a_damaged_file_is_compiled_again() {
         2,
         "no temporary file stays"
     );
+}
+
+/// What was compared once is not compared again, until somebody has written to it.
+#[test]
+fn a_file_that_was_compared_is_compared_again_when_it_was_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = guests::workflow("");
+    let load = || sandbox(dir.path()).load_workflow(&component).unwrap();
+    let [code, proof] = files(dir.path(), load().digest());
+    let whole = fs::read(&code).unwrap();
+    let told = || fs::read_to_string(&proof).unwrap();
+    // Not while it is so new that a change might not show.
+    let patience = Instant::now();
+    while told().lines().nth(1).is_none_or(str::is_empty) {
+        assert!(patience.elapsed() < Duration::from_secs(60), "{}", told());
+        load();
+    }
+    let known = told();
+    // A checksum that fails every file: nobody asks.
+    let (_, stamp) = known.split_once('\n').unwrap();
+    fs::write(&proof, format!("none\n{stamp}")).unwrap();
+    load();
+    assert!(told().starts_with("none"), "{}", told());
+    fs::write(&proof, &known).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&code, flipped).unwrap();
+    load();
+    assert_eq!(fs::read(&code).unwrap(), whole);
 }
 
 #[test]
