@@ -112,6 +112,11 @@ static const link_t *cause(const sg_failure *failure) {
   return &chain->ptr[names && chain->len > 1];
 }
 
+char *sg_cause_message(const sg_failure *failure) {
+  const link_t *link = cause(failure);
+  return link ? text_of(link->message.ptr, link->message.len) : text_of((uint8_t *)"", 0);
+}
+
 bool sg_is_canceled(const sg_failure *failure) {
   const link_t *link = cause(failure);
   return link && link->info.tag == SANDGLASS_WORKFLOW_TYPES_FAILURE_INFO_CANCELED;
@@ -331,6 +336,11 @@ void sg_compensate(sg_operation undoes, const sg_call *undo) {
   sandglass_workflow_compensation_push_compensation(
       current, &undoes.number, &wire, SANDGLASS_WORKFLOW_COMPENSATION_RUN_WHEN_EFFECTIVE);
   free_arguments(wire.arguments);
+}
+
+sg_failure *sg_undo(void) {
+  sg_operation undoing = {.number = sandglass_workflow_compensation_compensate(current)};
+  return sg_wait(undoing, NULL);
 }
 
 /* ---- Messages ---- */

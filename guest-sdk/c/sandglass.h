@@ -65,6 +65,8 @@ sg_failure *sg_fail(const char *type, const char *message);
 const char *sg_message(const sg_failure *failure);
 /* Whether it is a cancellation, bare or as the cause of an activity's or child's failure. */
 bool sg_is_canceled(const sg_failure *failure);
+/* What the activity or child said that failed; the failure's own message if it is none's. malloc()ed. */
+char *sg_cause_message(const sg_failure *failure);
 /* The activity whose failure it is, malloc()ed; NULL if it is no activity's. */
 char *sg_failed_activity(const sg_failure *failure);
 /* JSON text of the first detail that came with the failure or cancellation, or with the cause of an
@@ -156,6 +158,10 @@ void sg_wait_canceled(uint32_t scope);
 /* Has an activity undo an operation if the run does not complete: in reverse order, each once,
  * also if the code is never entered again. */
 void sg_compensate(sg_operation undoes, const sg_call *undo);
+
+/* Undoes now what the current scope and those below it have registered, and waits until that is done. The
+ * failure is that of an undoing that failed; the others are done nevertheless. */
+sg_failure *sg_undo(void);
 
 /* ---- Messages ---- */
 

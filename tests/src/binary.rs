@@ -11,13 +11,14 @@ use std::{
 
 /// Languages whose toolchain the project's scripts install: the file that a project of theirs has,
 /// the variable that names the toolchain, and the script.
-const TOOLCHAINS: [(&str, &str, &str); 2] = [
+const TOOLCHAINS: [(&str, &str, &str); 3] = [
     (
         "pyproject.toml",
         "SANDGLASS_PYTHON",
         "scripts/python-toolchain.sh",
     ),
     ("sandglass.toml", "SANDGLASS_C", "scripts/c-toolchain.sh"),
+    ("go.mod", "SANDGLASS_GO", "scripts/go-toolchain.sh"),
 ];
 
 /// The root of the repository.

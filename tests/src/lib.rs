@@ -18,7 +18,7 @@ pub use host::{HandleUnderTest, HostUnderTest};
 pub use patience::{PATIENCE, Patience};
 pub use server::{Server, with_scenarios};
 pub use temporal::{
-    DevServer, clients, javascript, javascript_toolchain, python_toolchain, script, script_with,
-    temporal, texts,
+    DevServer, clients, javascript, javascript_toolchain, script, script_with, temporal, texts,
+    toolchain,
 };
 pub use world::{RunUnderTest, World, WorldBuilder};

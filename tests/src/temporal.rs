@@ -16,9 +16,10 @@ pub fn clients() -> PathBuf {
     installed("scripts/temporal-clients.sh", &[])
 }
 
-/// The folder of the toolchain for Python workflows, installed if it is not.
-pub fn python_toolchain() -> PathBuf {
-    installed("scripts/python-toolchain.sh", &[])
+/// The folder of the toolchain for workflows in a language whose script has this name, installed if it
+/// is not.
+pub fn toolchain(script: &str) -> PathBuf {
+    installed(&format!("scripts/{script}-toolchain.sh"), &[])
 }
 
 /// The folder of what makes components of TypeScript and JavaScript, installed if it is not, as are

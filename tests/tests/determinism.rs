@@ -130,6 +130,26 @@ async fn nor_does_javascript_tell_them_apart() {
     gives_the_same("scenarios-js", &all).await;
 }
 
+/// The same in Go: maps, `select`, goroutines that the garbage collector comes between, package time,
+/// four sources of random numbers, floating point, addresses.
+#[tokio::test]
+async fn nor_does_go_tell_them_apart() {
+    let all = [
+        "words {",
+        "order [",
+        "select [",
+        "goroutines [",
+        "now 1970-01-01 00:16:4",
+        "took 0s",
+        "random ",
+        "hash ",
+        "floats 7ff8000000000000 ",
+        "address 0x",
+        "environment [] [] ",
+    ];
+    gives_the_same("scenarios-go", &all).await;
+}
+
 /// What the standard library asks of WASI is the run's, or nothing.
 #[tokio::test]
 async fn nor_does_the_standard_library_tell_them_apart() {

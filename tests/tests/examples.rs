@@ -7,7 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{javascript_toolchain, python_toolchain, repository, sandglass};
+use sandglass_tests::{javascript_toolchain, repository, sandglass, toolchain};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -233,6 +233,18 @@ fn embed_prints_what_its_readme_says() {
 
 #[test]
 fn order_saga_in_python_prints_what_its_readme_says() {
-    python_toolchain();
+    toolchain("python");
     run_example("order-saga-python");
+}
+
+#[test]
+fn order_saga_in_go_prints_what_its_readme_says() {
+    toolchain("go");
+    run_example("order-saga-go");
+}
+
+#[test]
+fn order_saga_in_c_prints_what_its_readme_says() {
+    toolchain("c");
+    run_example("order-saga-c");
 }

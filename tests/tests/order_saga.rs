@@ -196,6 +196,33 @@ fn nor_do_ten_of_the_workflow_in_typescript() {
 }
 
 #[test]
+fn nor_do_ten_of_the_workflow_in_go() {
+    let shop = || Shop::of("order-saga-go", "order-saga-go.wasm");
+    kill_at_random_moments(10, shop);
+}
+
+#[test]
+fn nor_do_ten_of_the_workflow_in_c() {
+    let shop = || Shop::of("order-saga-c", "order-saga-c.wasm");
+    kill_at_random_moments(10, shop);
+}
+
+#[test]
+fn ctrl_c_undoes_everything_in_go_and_c_too() {
+    for (example, workflows) in [
+        ("order-saga-go", "order-saga-go.wasm"),
+        ("order-saga-c", "order-saga-c.wasm"),
+    ] {
+        let shop = Shop::of(example, workflows);
+        let child = shop.run_half_way();
+        signal(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        shop.assert_ended(&output, 3);
+        shop.check("canceled");
+    }
+}
+
+#[test]
 fn ctrl_c_undoes_everything_in_typescript_too() {
     let shop = Shop::of("order-saga-ts", "order-saga-ts.wasm");
     let child = shop.run_half_way();

@@ -16,6 +16,8 @@ mod chains;
 mod components;
 #[path = "scenarios/force.rs"]
 mod force;
+#[path = "scenarios/go.rs"]
+mod go;
 #[path = "scenarios/languages.rs"]
 mod languages;
 #[path = "scenarios/local.rs"]

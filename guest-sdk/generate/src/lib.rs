@@ -1,4 +1,4 @@
-//! Generates the checked-in bindings of the worlds in `wit/`: in Rust, and in C.
+//! Generates the checked-in bindings of the worlds in `wit/`: in Rust, in C and in Go.
 //!
 //! Running the generator when a guest is built would compile a WIT parser and a syntax-tree
 //! library for every workflow, which takes fifty times as long as the guest itself. So its output
@@ -12,6 +12,7 @@ use wit_bindgen_core::{
     wit_parser::{Resolve, WorldId},
 };
 use wit_bindgen_rust::{Opts, WithOption};
+use wit_component::StringEncoding;
 
 /// One generated source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,18 @@ const C: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// Where the Go bindings of the world `workflow` belong, and the package path of that folder.
+const GO: &str = "guest-sdk/go/internal/wit";
+const GO_PACKAGE: &str = "sandglass/internal/wit";
+
+/// Where they look for the functions that the world exports.
+const GO_EXPORTS: &str = "sandglass/internal/guest";
+
+/// The module that the generator's output uses for what WIT's generic types are. The SDK has its own
+/// packages in place of those: what it needs of them, and memory that crosses without a garbage
+/// collection.
+const GO_SHARED: &str = "\"go.bytecodealliance.org/pkg/wit/";
+
 /// The package that holds the worlds.
 const PACKAGE: &str = "sandglass:workflow";
 
@@ -107,6 +120,7 @@ pub fn generate(root: &Path) -> Result<Vec<GeneratedFile>> {
     for (wit, name, folder) in C {
         files.extend(generate_c(root, wit, name, folder)?);
     }
+    files.extend(generate_go(root)?);
     Ok(files)
 }
 
@@ -123,6 +137,41 @@ fn generate_c(root: &Path, wit: &str, name: &str, folder: &str) -> Result<Vec<Ge
         bytes: bytes.to_vec(),
     });
     Ok(files.collect())
+}
+
+/// One package for each interface, one with what is exported, and the description of the world, which
+/// has to be put into the module that Go's linker makes.
+fn generate_go(root: &Path) -> Result<Vec<GeneratedFile>> {
+    let (mut resolve, world) = world(root, "wit", "workflow")?;
+    let described = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)
+        .context("describing the world")?;
+    let mut files = Files::default();
+    let options = wit_bindgen_go::Opts {
+        // Whoever generates need not have Go.
+        format: wit_bindgen_go::Format::False,
+        pkg_name: Some(GO_PACKAGE.to_owned()),
+        export_pkg_name: Some(GO_EXPORTS.to_owned()),
+        ..Default::default()
+    };
+    options
+        .build()
+        .generate(&mut resolve, world, &mut files)
+        .context("generating the Go bindings")?;
+    let mut made = vec![GeneratedFile {
+        path: format!("{GO}/workflow.world"),
+        bytes: described,
+    }];
+    for (name, bytes) in files.iter() {
+        let text = std::str::from_utf8(bytes).context("the generator's output is not UTF-8")?;
+        // Only WebAssembly has exports.
+        let name = name.replace("wit_exports.go", "wit_exports_wasip1.go");
+        let own = format!("\"{GO_PACKAGE}/");
+        made.push(GeneratedFile {
+            path: format!("{GO}/{name}"),
+            bytes: text.replace(GO_SHARED, &own).into_bytes(),
+        });
+    }
+    Ok(made)
 }
 
 fn world(root: &Path, wit: &str, name: &str) -> Result<(Resolve, WorldId)> {

@@ -6,6 +6,7 @@
 //! function `build`, an arm in [`Language::build`].
 
 pub mod c;
+pub mod go;
 pub mod javascript;
 pub mod python;
 mod wit;
@@ -33,16 +34,19 @@ pub enum Language {
     Python,
     /// A project with `sandglass.toml`.
     C,
+    /// A module with `go.mod`.
+    Go,
     /// A package with `package.json`, in TypeScript or JavaScript.
     #[value(name = "typescript", alias = "javascript")]
     JavaScript,
 }
 
 /// The file that describes a project, by language.
-const MANIFESTS: [(&str, Language); 4] = [
+const MANIFESTS: [(&str, Language); 5] = [
     ("Cargo.toml", Language::Rust),
     ("pyproject.toml", Language::Python),
     ("package.json", Language::JavaScript),
+    ("go.mod", Language::Go),
     ("sandglass.toml", Language::C),
 ];
 
@@ -86,6 +90,7 @@ impl Language {
             Self::Rust => Err(usage!("crates are built by cargo")),
             Self::Python => python::build(project),
             Self::C => c::build(project),
+            Self::Go => go::build(project),
             Self::JavaScript => javascript::build(project),
         }?;
         match is_file_name(&made.name) {
@@ -229,7 +234,9 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let none = Language::of(scratch.path()).unwrap_err().to_string();
         assert!(
-            none.contains("Cargo.toml or pyproject.toml or package.json or sandglass.toml"),
+            none.contains(
+                "Cargo.toml or pyproject.toml or package.json or go.mod or sandglass.toml"
+            ),
             "{none}"
         );
         let file = scratch.path().join("pyproject.toml");

@@ -111,6 +111,23 @@ const C: Template = Template {
            sandglass run {{name}}.wasm --input '\"World\"'\n",
 };
 
+const GO: Template = Template {
+    files: &[
+        ("go.mod", include_str!("../templates/go/go.mod.txt")),
+        (
+            "workflows.go",
+            include_str!("../templates/go/workflows.go.txt"),
+        ),
+        ("README.md", include_str!("../templates/go/README.md.txt")),
+        (".gitignore", include_str!("../templates/go/gitignore.txt")),
+    ],
+    dependency: go_folder,
+    made: "two workflows and a README\n\n\
+           cd {{folder}}\n\
+           sandglass build\n\
+           sandglass run {{name}}.wasm --type hello --input '\"World\"'\n",
+};
+
 /// The SDKs of the checkout that this program was built in. They may have moved since.
 const OWN_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-sdk");
 
@@ -124,6 +141,7 @@ pub fn new(args: &NewArgs, form: OutputForm) -> Outcome {
         Language::JavaScript => TYPESCRIPT,
         Language::Python => PYTHON,
         Language::C => C,
+        Language::Go => GO,
     };
     let name = crate_name(&args.name)?;
     if args.name.exists() {
@@ -204,6 +222,18 @@ fn npm_dependency(sdk: Option<&str>) -> Result<String, Stop> {
 fn python_folder(sdk: Option<&str>) -> Result<String, Stop> {
     let (module, line) = ("sandglass/component.py", "class Guest");
     let path = sdk_folder(sdk, "python", module, line, "the guest SDK for Python")?;
+    Ok(quoted(&path))
+}
+
+/// The folder of the SDK's module.
+fn go_folder(sdk: Option<&str>) -> Result<String, Stop> {
+    let path = sdk_folder(
+        sdk,
+        "go",
+        "go.mod",
+        "module sandglass",
+        "the module sandglass",
+    )?;
     Ok(quoted(&path))
 }
 

@@ -75,6 +75,7 @@ impl GuestState {
             self.log = LogBudget::default();
         }
         self.watch.ticks = 0;
+        self.wasi.begin_event();
         self.task = Some(task);
     }
 

@@ -4,7 +4,8 @@
 //! Clocks read the time of the workflow, which stands still while its code computes. Random bytes
 //! come from a generator seeded by the run's start. Standard output and error are the run's log,
 //! silent in replay. There is no environment, no argument, no input, no terminal and no directory.
-//! What would wait for a clock traps and names what to use instead: nothing blocks in a workflow.
+//! What would wait for a clock traps and names what to use instead: nothing blocks in a workflow. A
+//! wait of less than a millisecond, which the clock does not tell from none, ends at once.
 //! Sockets and HTTP are refused when a component is loaded.
 //!
 //! The code that starts the guest, before a run's first event, is served the same: its time is that
@@ -44,6 +45,8 @@ pub(crate) struct Wasi {
     pub(crate) birth: Birth,
     random: Option<ChaCha8Rng>,
     pollables: clocks::Pollables,
+    /// How far waits have moved the monotonic clock in this event, in nanoseconds.
+    waited_ns: u64,
     output: streams::Output,
 }
 
@@ -73,6 +76,11 @@ impl Wasi {
             random.set_stream(STREAM);
             random
         })
+    }
+
+    /// A new event begins: the clock shows the time of its task.
+    pub(crate) fn begin_event(&mut self) {
+        self.waited_ns = 0;
     }
 
     fn random_u64(&mut self) -> u64 {

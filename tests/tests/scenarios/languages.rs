@@ -11,7 +11,12 @@ use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
 
 /// The guests of `tests/guests` that are not in Rust.
-const GUESTS: [&str; 3] = ["scenarios-python", "scenarios-js", "scenarios-c"];
+const GUESTS: [&str; 4] = [
+    "scenarios-python",
+    "scenarios-js",
+    "scenarios-go",
+    "scenarios-c",
+];
 
 /// How exactly two histories are compared.
 #[derive(Clone, Copy, PartialEq)]
@@ -57,7 +62,7 @@ const ROUNDS: usize = 15;
 
 /// Those of them with `observe`, whose commands depend on the order of collections, random numbers,
 /// dates, JSON, floating point.
-const OBSERVERS: [&str; 1] = ["scenarios-python"];
+const OBSERVERS: [&str; 2] = ["scenarios-python", "scenarios-go"];
 
 #[tokio::test]
 async fn two_hundred_tasks_that_begin_with_a_replay() {

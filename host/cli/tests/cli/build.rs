@@ -90,9 +90,13 @@ fn a_new_package_in_typescript_builds_and_runs() {
 }
 
 #[test]
-fn new_projects_in_python_and_c_build_and_run() {
+fn new_projects_in_python_go_and_c_build_and_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (lang, greeting) in [("python", "\"Hello, World!\""), ("c", "\"Hello, World\"")] {
+    for (lang, greeting) in [
+        ("python", "\"Hello, World!\""),
+        ("go", "\"Hello, World!\""),
+        ("c", "\"Hello, World\""),
+    ] {
         let script = root.join(format!("scripts/{lang}-toolchain.sh"));
         assert!(Command::new(script).status().unwrap().success());
         let folder = Folder::new();
@@ -111,6 +115,17 @@ fn new_projects_in_python_and_c_build_and_run() {
         let ran = folder.sandglass(&run);
         assert_eq!(ran.stdout.trim(), greeting, "{ran:#?}");
     }
+    let folder = Folder::new();
+    folder.sandglass(&["new", "greeter", "--lang", "go"]);
+    folder.write("greeter/more.go", "package main\n\nvar no int = \"text\"\n");
+    let built = folder.sandglass(&["build", "greeter"]);
+    built.refused(1, "more.go:3");
+    let missing = folder
+        .command(&["build", "greeter"])
+        .env("SANDGLASS_GO", folder.path())
+        .output()
+        .unwrap();
+    Ended::of(missing).refused(2, "run `scripts/go-toolchain.sh`");
     let folder = Folder::new();
     folder.sandglass(&["new", "greeter", "--lang", "c"]);
     folder.write("greeter/workflow.c", "int no;");

@@ -55,8 +55,22 @@ impl Pollables {
 }
 
 impl GuestState {
+    /// The monotonic clock. It never shows 0, which Go's runtime takes for a broken one.
     fn now_ns(&self) -> Instant {
-        self.wasi_now().0.saturating_mul(u64::from(RESOLUTION_NS))
+        let now = self.wasi_now().0.saturating_mul(u64::from(RESOLUTION_NS));
+        now.saturating_add(self.wasi.waited_ns).max(1)
+    }
+
+    /// Waits for the first of these pollables, if that is ready within what the clock does not
+    /// tell apart. The clock shows its time up to the end of the event: for a runtime with threads
+    /// of its own such a wait is how it learns that none of them has anything to do.
+    fn pass(&mut self, pollables: &[Resource<Pollable>]) {
+        let first = pollables.iter().map(|one| self.wasi.pollables.due(one));
+        let Some(first) = first.min() else { return };
+        let wait = first.saturating_sub(self.now_ns());
+        if self.wasi.waited_ns.saturating_add(wait) < RESOLUTION_NS.into() {
+            self.wasi.waited_ns += wait;
+        }
     }
 
     fn is_ready(&self, pollable: &Resource<Pollable>) -> bool {
@@ -110,6 +124,7 @@ impl wall_clock::Host for GuestState {
 
 impl poll::Host for GuestState {
     fn poll(&mut self, pollables: Vec<Resource<Pollable>>) -> Result<Vec<u32>> {
+        self.pass(&pollables);
         let ready = pollables.iter().zip(0..);
         let ready: Vec<u32> = ready
             .filter(|(pollable, _)| self.is_ready(pollable))
@@ -128,6 +143,7 @@ impl poll::HostPollable for GuestState {
     }
 
     fn block(&mut self, pollable: Resource<Pollable>) -> Result<()> {
+        self.pass(std::slice::from_ref(&pollable));
         match self.is_ready(&pollable) {
             true => Ok(()),
             false => Err(would_wait()),

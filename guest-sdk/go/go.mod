@@ -1,0 +1,3 @@
+module sandglass
+
+go 1.25
