@@ -77,7 +77,8 @@ async fn clocks_of_the_standard_library_are_durable() {
 async fn each_wait_is_told_by_its_context() {
     in_go(async |w| {
         let run = w.start("contexts").await;
-        let waits = async || run.history().await.matches("TS").count() == 2;
+        // The timer in the scope that is closed at once was never sent.
+        let waits = async || run.history().await.matches("TF").count() == 1;
         w.advance_until(waits).await;
         w.host.idle().await;
         run.cancel().await;
@@ -89,7 +90,7 @@ async fn each_wait_is_told_by_its_context() {
             "timeout",
             "closed",
             "signal",
-            "test by 0",
+            "r1 by 0",
             "again",
             "slept in the shield",
         ];
