@@ -93,8 +93,8 @@ const GO_PACKAGE: &str = "sandglass/internal/wit";
 /// Where they look for the functions that the world exports.
 const GO_EXPORTS: &str = "sandglass/internal/guest";
 
-/// The module that the generator's output uses for what WIT's generic types are. The SDK has its own
-/// packages in place of those: what it needs of them, and memory that crosses without a garbage
+/// The module that the generator's output uses for what WIT's generic types are. The SDK has its
+/// own packages in place of those: what it needs of them, and memory that crosses without a garbage
 /// collection.
 const GO_SHARED: &str = "\"go.bytecodealliance.org/pkg/wit/";
 
@@ -139,8 +139,8 @@ fn generate_c(root: &Path, wit: &str, name: &str, folder: &str) -> Result<Vec<Ge
     Ok(files.collect())
 }
 
-/// One package for each interface, one with what is exported, and the description of the world, which
-/// has to be put into the module that Go's linker makes.
+/// One package for each interface, one with what is exported, and the description of the world,
+/// which has to be put into the module that Go's linker makes.
 fn generate_go(root: &Path) -> Result<Vec<GeneratedFile>> {
     let (mut resolve, world) = world(root, "wit", "workflow")?;
     let described = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)

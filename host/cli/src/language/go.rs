@@ -1,9 +1,9 @@
-//! Go workflows, by Go's own compiler for wasip1: the program, its modules and the SDK in one module,
-//! which becomes a component in this process.
+//! Go workflows, by Go's own compiler for wasip1: the program, its modules and the SDK in one
+//! module, which becomes a component in this process.
 //!
 //! It gets WASI as this host serves it to workflows: Go's runtime asks it for the time, for random
-//! bytes, and to wait when no goroutine can run. Nothing is fetched: modules that the program requires
-//! are in its folder `vendor`, in the cache of modules, or where a `replace` says.
+//! bytes, and to wait when no goroutine can run. Nothing is fetched: modules that the program
+//! requires are in its folder `vendor`, in the cache of modules, or where a `replace` says.
 
 use super::{Made, Scratch, folder, manifest, run, toolchain_folders};
 use crate::exit::{Stop, usage};
