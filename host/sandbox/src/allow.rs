@@ -106,8 +106,8 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
         None if is_authors(name) && kind == ComponentKind::Workflow => match shape.is_blocking() {
             true => return None,
             false => {
-                "a call of it would wait, and this component is called for each event: schedule \
-                 its functions as activities by their names, or export `blocking-guest`"
+                "a call of it would wait, and this component is called for each event; do what \
+                 needs it in an activity that is scheduled by its name"
             }
         },
         None if is_served(kind, interface(name)) && is_wasi_0_2(name) => return None,

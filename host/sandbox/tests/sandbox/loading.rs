@@ -38,7 +38,7 @@ fn a_forbidden_import_is_named_with_what_to_use_instead() {
          \n  wasi:random/random@0.3.0: this host serves version 0.2 of it\
          \n  wasi:sockets/tcp@0.2.3: a workflow has no network; use it in an activity\
          \n  evil:clock/now@1.0.0: a call of it would wait, and this component is called for each \
-         event: schedule its functions as activities by their names, or export `blocking-guest`"
+         event; do what needs it in an activity that is scheduled by its name"
     );
 }
 
