@@ -11,6 +11,8 @@ mod faults;
 mod fuzz;
 #[path = "door/idle.rs"]
 mod idle;
+#[path = "door/idle_runs.rs"]
+mod idle_runs;
 #[path = "door/kills.rs"]
 mod kills;
 #[path = "door/lists.rs"]
@@ -21,6 +23,8 @@ mod returns;
 mod roles;
 #[path = "door/secrets.rs"]
 mod secrets;
+#[path = "door/stop.rs"]
+mod stop;
 #[path = "door/tls.rs"]
 mod tls;
 #[path = "door/traps.rs"]

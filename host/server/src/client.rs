@@ -5,6 +5,7 @@ use crate::{
     commands::{OfComponent, REQUEST_BYTES_MAX},
     proto::generated::commands::{CommandRequest, commands_client::CommandsClient},
     tls::{ClientTls, Connector},
+    working,
 };
 use hyper::{
     body::Incoming,
@@ -186,8 +187,8 @@ impl Client {
 
     /// Asks, and waits for the document that is answered. Blocks; not for a thread of a runtime.
     ///
-    /// A server that is not there is tried for twenty seconds, and asked again what can be asked
-    /// twice if it went away before it answered: it may be started again meanwhile.
+    /// A server that is not there, or is stopping, is tried for twenty seconds, and asked again what
+    /// can be asked twice if it went away before it answered: it may be started again meanwhile.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`], [`ClientError::Refused`].
@@ -201,18 +202,23 @@ impl Client {
                 true => TRIES,
                 false => 1,
             };
+            let end = tokio::time::Instant::now() + TRIED_FOR;
             loop {
-                tries -= 1;
                 match self.try_once(call.clone()).await {
-                    Err(Broken(_)) if tries > 0 => {}
-                    Err(Broken(error)) | Ok(Err(error)) => return Err(error),
+                    Err(Again::Broken(_)) if tries > 1 => tries -= 1,
+                    Err(Again::Later(_)) if tokio::time::Instant::now() < end => {
+                        tokio::time::sleep(PAUSE_MIN).await;
+                    }
+                    Err(Again::Broken(error) | Again::Later(error)) | Ok(Err(error)) => {
+                        return Err(error);
+                    }
                     Ok(answered) => return answered,
                 }
             }
         })
     }
 
-    async fn try_once(&self, call: Call) -> Result<Result<Vec<u8>, ClientError>, Broken> {
+    async fn try_once(&self, call: Call) -> Result<Result<Vec<u8>, ClientError>, Again> {
         let unreachable = |reason: String| {
             let address = self.address();
             ClientError::Unreachable(format!("ask the server at {address}: {reason}"))
@@ -224,8 +230,11 @@ impl Client {
         match tokio::time::timeout(ANSWER_MAX, self.call(connection, call)).await {
             Ok(Ok(document)) => Ok(Ok(document)),
             Ok(Err(status)) => match foreign(&status) {
-                Some(reason) if status.source().is_some() => Err(Broken(unreachable(reason))),
+                Some(reason) if status.source().is_some() => {
+                    Err(Again::Broken(unreachable(reason)))
+                }
                 Some(reason) => Ok(Err(unreachable(reason))),
+                None if is_stopping(&status) => Err(Again::Later(refused(&status))),
                 None => Ok(Err(refused(&status))),
             },
             Err(_) => Ok(Err(unreachable(format!("no answer within {ANSWER_MAX:?}")))),
@@ -336,8 +345,13 @@ enum Absent {
     Always(String),
 }
 
-/// A connection broke before its call was answered.
-struct Broken(ClientError);
+/// Why a call may be made again.
+enum Again {
+    /// Its connection broke before it was answered.
+    Broken(ClientError),
+    /// The server is stopping.
+    Later(ClientError),
+}
 
 /// Begins with HTTP/2.
 async fn begin<S>(stream: S) -> Result<Connection, String>
@@ -385,6 +399,11 @@ fn foreign(status: &Status) -> Option<String> {
     }
     (status.code() == Code::Unimplemented)
         .then(|| "it is no Sandglass server of this version".to_owned())
+}
+
+/// Whether the server has done nothing of it, as it is stopping.
+fn is_stopping(status: &Status) -> bool {
+    status.code() == Code::Unavailable && status.message() == working::STOPPING
 }
 
 fn refused(status: &Status) -> ClientError {

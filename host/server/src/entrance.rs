@@ -1,5 +1,6 @@
-//! What every call over gRPC passes, in this order: who asks, whether it is served, the bounds of
-//! what is read; and on the way out what could not be read, and what must not be lost with it.
+//! What every call over gRPC passes, in this order: who asks, whether it is served, and still; the
+//! bounds of what is read; and on the way out what could not be read, and what must not be lost
+//! with it.
 //!
 //! One middleware for all of it: each more would take memory for each of the thousands of polls
 //! that wait.
@@ -8,7 +9,10 @@ use crate::{
     access,
     body::{self, Held},
     keys::Callers,
-    named, unsent,
+    named,
+    served::Needs,
+    unsent,
+    working::{AtWork, Working},
 };
 use axum::{
     extract::{Request, State},
@@ -23,6 +27,7 @@ use tonic::Status;
 pub(crate) struct Entrance {
     pub(crate) callers: Arc<Callers>,
     pub(crate) held: Held,
+    pub(crate) working: Working,
 }
 
 /// Lets a call in, or answers it here.
@@ -33,21 +38,25 @@ pub(crate) fn pass(
     mut request: Request,
     next: Next,
 ) -> impl Future<Output = Response> {
-    let call = admit(&entrance, &mut request).map(|()| {
+    let call = admit(&entrance, &mut request).map(|work| {
         let request = body::bound(&entrance.held, request);
-        Box::pin(next.run(request))
+        (work, Box::pin(next.run(request)))
     });
     async move {
         match call {
-            Ok(call) => leave(call.await),
+            Ok((_work, call)) => leave(call.await),
             Err(status) => status.into_http(),
         }
     }
 }
 
-fn admit(entrance: &Entrance, request: &mut Request) -> Result<(), Status> {
+/// A call that is let in; nothing where the server is only asked how it is.
+fn admit(entrance: &Entrance, request: &mut Request) -> Result<Option<AtWork>, Status> {
     access::guard(&entrance.callers, request)?;
-    named::check(request.uri().path())
+    match named::check(request.uri().path())? {
+        Needs::Nothing => Ok(None),
+        _ => entrance.working.begin().map(Some),
+    }
 }
 
 fn leave(response: Response) -> Response {

@@ -1,7 +1,9 @@
 //! All namespaces: each is a house of its own behind one front, with its own host, store,
 //! components, task queues and workers.
 
-use crate::{access::Access, body::Held, bounds, components::Places, door::Door, status};
+use crate::{
+    access::Access, body::Held, bounds, components::Places, door::Door, status, working::Working,
+};
 use sandglass::Host;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
@@ -16,6 +18,8 @@ pub(crate) struct Front {
     pub(crate) pushes: Places,
     /// What all bodies hold that are being read.
     pub(crate) held: Held,
+    /// What is being answered.
+    pub(crate) working: Working,
     /// True once no new work is to be begun.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -30,6 +34,7 @@ impl Front {
             doors: hosts.into_iter().map(door).collect(),
             pushes: Places::default(),
             held: Held::default(),
+            working: Working::new(closing.clone()),
             closing,
         }
     }

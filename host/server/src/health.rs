@@ -22,7 +22,7 @@ impl Health for Front {
                 "there is no service {service:?}"
             )));
         }
-        let status = match *self.closing.borrow() {
+        let status = match self.working.is_closing() {
             true => ServingStatus::NotServing,
             false => ServingStatus::Serving,
         };

@@ -20,6 +20,7 @@ use crate::{
     keys::Callers,
     listen::{Connection, Incoming as Connections},
     served::Needs,
+    working,
 };
 use answer::{Answer, Refusal};
 pub(crate) use calls::dispatch;
@@ -68,27 +69,34 @@ pub(crate) struct Shared {
     front: Arc<Front>,
     callers: Arc<Callers>,
     address: Address,
+    /// True once no connections are taken any more.
+    over: watch::Receiver<bool>,
 }
 
 impl Shared {
-    pub(crate) fn new(front: Arc<Front>, callers: Arc<Callers>, address: Address) -> Self {
+    pub(crate) fn new(
+        front: Arc<Front>,
+        callers: Arc<Callers>,
+        address: Address,
+        over: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             front,
             callers,
             address,
+            over,
         }
     }
 }
 
-/// Answers on these connections until the front closes; requests that are being answered are
-/// finished.
+/// Answers on these connections until it is over; requests that are being answered are finished.
 pub(crate) async fn serve(mut incoming: Connections, shared: Shared) {
-    let mut closing = shared.front.closing.clone();
+    let mut over = shared.over.clone();
     let shared = Arc::new(shared);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = closed(&mut closing) => break,
+            () = closed(&mut over) => break,
             accepted = incoming.next() => accepted,
         };
         // Those that have ended are forgotten.
@@ -103,14 +111,14 @@ pub(crate) async fn serve(mut incoming: Connections, shared: Shared) {
     while connections.join_next().await.is_some() {}
 }
 
-/// Returns when no new work is to be begun.
-pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
+/// Returns when this has become true.
+pub(crate) async fn closed(told: &mut watch::Receiver<bool>) {
     // Who could tell is gone: then it is over too.
-    let _closed = closing.wait_for(|closing| *closing).await;
+    let _closed = told.wait_for(|told| *told).await;
 }
 
 async fn connection(stream: Connection, shared: Arc<Shared>) {
-    let mut closing = shared.front.closing.clone();
+    let mut over = shared.over.clone();
     let peer = stream.connect_info();
     let is_spare = stream.is_spare();
     let is_sending = Arc::new(AtomicBool::new(false));
@@ -136,7 +144,7 @@ async fn connection(stream: Connection, shared: Arc<Shared>) {
     tokio::pin!(connection);
     let mut ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = closed(&mut closing) => None,
+        () = closed(&mut over) => None,
     };
     if ended.is_none() {
         connection.as_mut().graceful_shutdown();
@@ -204,6 +212,11 @@ async fn route(
             Some(Access::new(caller.inspect_err(refused)?, route.name, needs))
         }
     };
+    // Whether the server is up is told to the last.
+    let _work = access
+        .is_some()
+        .then(|| front.working.begin())
+        .transpose()?;
     let asked = Asked::new(request, values, front, access.as_ref())?;
     let Some(access) = access else {
         return match route.target {
@@ -239,9 +252,8 @@ async fn route(
 
 /// Whether requests should be sent here.
 fn ready(front: &Front) -> Result<Answer, Refusal> {
-    if *front.closing.borrow() {
-        let status = tonic::Status::unavailable("the server is stopping");
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, status));
+    if front.working.is_closing() {
+        return Err(working::stopping().into());
     }
     Ok(Answer::json(json!({ "status": "ready" })))
 }

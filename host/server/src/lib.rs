@@ -50,6 +50,7 @@ mod unsent;
 mod update;
 mod visibility;
 mod workers;
+mod working;
 
 pub use client::{Call, Client, ClientError, ClientSettings, Component, Reason};
 pub use keys::{ApiKey, CertificateName, ClientCertificate, Role, Roles, digest_of};

@@ -27,13 +27,13 @@ pub(crate) fn served(path: &str) -> Option<(&'static str, Needs)> {
     calls.iter().find(|(name, _)| *name == call).copied()
 }
 
-/// Refuses calls that no service has.
+/// Refuses calls that no service has; what those need that one has.
 ///
 /// # Errors
 /// `UNIMPLEMENTED`, with the path.
-pub(crate) fn check(path: &str) -> Result<(), Status> {
-    if served(path).is_some() {
-        return Ok(());
+pub(crate) fn check(path: &str) -> Result<Needs, Status> {
+    if let Some((_, needs)) = served(path) {
+        return Ok(needs);
     }
     tracing::debug!(path, "a call that is not served");
     let message = format!("unknown method {path}: Sandglass does not serve it");

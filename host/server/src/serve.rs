@@ -187,8 +187,9 @@ impl Server {
         Ok((digest, types))
     }
 
-    /// Answers until `stop` resolves. Then nothing new is taken, polls are told that there is
-    /// nothing, and calls that are being answered are finished. The hosts go on.
+    /// Answers until `stop` resolves. Then nothing new is begun, polls are told that there is
+    /// nothing, and calls that are being answered are finished; until they are, whoever asks for
+    /// something else hears that the server is stopping. The hosts go on.
     ///
     /// # Errors
     /// [`ServeError::Transport`].
@@ -200,6 +201,7 @@ impl Server {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(message.max(MESSAGE_BYTES_MIN))
             .max_encoding_message_size(ANSWER_BYTES_MAX);
+        let (over, ended) = watch::channel(false);
         let http = http::Shared::new(
             Arc::clone(&self.front),
             Arc::clone(&self.callers),
@@ -207,6 +209,7 @@ impl Server {
                 is_local: self.http.address.ip().is_loopback(),
                 has_tls: self.http.tls.is_some(),
             },
+            ended,
         );
         let connections = self.connections;
         let room = |spare| Room { connections, spare };
@@ -223,7 +226,9 @@ impl Server {
         let entrance = Entrance {
             callers: self.callers,
             held: Arc::clone(&self.front.held),
+            working: self.front.working.clone(),
         };
+        let working = self.front.working.clone();
         let health = HealthServer::from_arc(self.front)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
@@ -237,7 +242,7 @@ impl Server {
                 entrance::pass,
             ));
         let closing = self.closing;
-        let over = closing.clone();
+        let closed = closing.clone();
         let http = tokio::spawn(http);
         transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -251,11 +256,13 @@ impl Server {
                 listen::accept(self.grpc.listener, self.grpc.tls, room(0)),
                 async move {
                     stop.await;
-                    // Nobody may be left who listens.
                     closing.send_replace(true);
+                    working.ended().await;
                 },
             )
             .await?;
+        // Serving may have ended by itself.
+        closed.send_replace(true);
         over.send_replace(true);
         // It ends when all that it answers is answered.
         let _ended = http.await;

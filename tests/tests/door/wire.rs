@@ -1,6 +1,9 @@
 //! A client that speaks HTTP/2 and gRPC by hand, so that it can also speak them wrongly.
 
-use h2::client::SendRequest;
+use h2::{
+    SendStream,
+    client::{ResponseFuture, SendRequest},
+};
 use http::{HeaderMap, Request};
 use std::{io::Cursor, time::Duration};
 use tokio::net::TcpStream;
@@ -10,6 +13,46 @@ pub(crate) const SERVICE: &str = "/temporal.api.workflowservice.v1.WorkflowServi
 /// One connection.
 #[derive(Clone)]
 pub(crate) struct Wire(SendRequest<Cursor<Vec<u8>>>);
+
+/// A call of which only a part was sent.
+pub(crate) struct Begun {
+    stream: SendStream<Cursor<Vec<u8>>>,
+    response: ResponseFuture,
+}
+
+impl Begun {
+    /// Sends the rest of it.
+    pub(crate) async fn finish(mut self, rest: &[u8]) -> Answer {
+        self.stream
+            .send_data(Cursor::new(rest.to_vec()), true)
+            .unwrap();
+        answer(self.response).await.unwrap()
+    }
+}
+
+async fn answer(response: ResponseFuture) -> Result<Answer, h2::Error> {
+    let (head, mut body) = response.await?.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        body.flow_control().release_capacity(chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
+    let trailers = body.trailers().await?.unwrap_or_default();
+    let said = |headers: &HeaderMap, name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some(value.to_owned())
+    };
+    let of = |name| said(&trailers, name).or_else(|| said(&head.headers, name));
+    Ok(Answer {
+        status: of("grpc-status").and_then(|code| code.parse().ok()),
+        message: of("grpc-message")
+            .unwrap_or_default()
+            .replace("%20", " ")
+            .replace("%22", "\""),
+        bytes: bytes.split_off(bytes.len().min(5)),
+    })
+}
 
 /// What a call was answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,27 +167,18 @@ impl Wire {
         let (response, mut stream) = send.send_request(request.body(()).unwrap(), false)?;
         // It may be refused before it is read.
         let _sent = stream.send_data(Cursor::new(body), end);
-        let (head, mut body) = response.await?.into_parts();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.data().await {
-            let chunk = chunk?;
-            body.flow_control().release_capacity(chunk.len())?;
-            bytes.extend_from_slice(&chunk);
-        }
-        let trailers = body.trailers().await?.unwrap_or_default();
-        let said = |headers: &HeaderMap, name| {
-            let value = headers.get(name)?.to_str().ok()?;
-            Some(value.to_owned())
-        };
-        let of = |name| said(&trailers, name).or_else(|| said(&head.headers, name));
-        Ok(Answer {
-            status: of("grpc-status").and_then(|code| code.parse().ok()),
-            message: of("grpc-message")
-                .unwrap_or_default()
-                .replace("%20", " ")
-                .replace("%22", "\""),
-            bytes: bytes.split_off(bytes.len().min(5)),
-        })
+        answer(response).await
+    }
+
+    /// Begins a call of Temporal's service with these bytes, and sends no more of it yet.
+    pub(crate) async fn begin(&self, call: &str, part: &[u8]) -> Begun {
+        let request = Request::post(format!("http://server{SERVICE}/{call}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        let mut send = self.0.clone().ready().await.unwrap();
+        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
+        stream.send_data(Cursor::new(part.to_vec()), false).unwrap();
+        Begun { stream, response }
     }
 
     /// Makes a call of Temporal's service.
