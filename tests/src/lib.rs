@@ -3,6 +3,7 @@
 
 mod activities;
 mod binary;
+mod certificates;
 mod host;
 mod lives;
 mod log;
@@ -14,6 +15,7 @@ mod world;
 
 pub use activities::{OnCancel, Probe};
 pub use binary::{compiled, component, repository, sandglass};
+pub use certificates::certified;
 pub use host::{HandleUnderTest, HostUnderTest};
 pub use patience::{PATIENCE, Patience};
 pub use server::{Server, with_scenarios};

@@ -5,6 +5,8 @@
 
 mod clients {
     mod command;
+    mod flags;
+    mod secure;
     mod twins;
 }
 

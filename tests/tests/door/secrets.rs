@@ -2,10 +2,10 @@
 //! private key of TLS, and the tokens of attempts in what others are told.
 
 use super::{
-    tls::{TLS, certified},
+    tls::TLS,
     wire::{Wire, field, framed, start},
 };
-use sandglass_tests::{component, sandglass, texts};
+use sandglass_tests::{certified, component, sandglass, texts};
 use serde_json::Value;
 use std::{
     fs,
@@ -135,14 +135,14 @@ async fn session(server: &Logged, seen: &mut Vec<(String, String)>) -> String {
                 "start",
                 "--type",
                 "a10",
-                "-q",
+                "-t",
                 "scenarios",
                 "-w",
                 "own",
             ],
             &["workflow", "show", "own"],
             &["workflow", "terminate", "nobody"],
-            &["component", "push", &pushed, "-q", "scenarios"],
+            &["component", "push", &pushed, "-t", "scenarios"],
         ] {
             let output = sandglass()
                 .args(command)
