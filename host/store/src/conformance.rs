@@ -18,10 +18,10 @@ pub use refusals::{
     a_workflow_id_has_one_open_run, one_bad_write_among_64_fails_alone, unknown_runs_are_refused,
 };
 pub use round_trips::{
-    a_clean_stop_is_remembered, a_deleted_run_leaves_nothing, any_bytes_and_names_are_kept,
-    clear_deletes_what_waits, components_are_kept_by_digest, components_change_together,
-    empty_commits_are_nothing, new_stores_are_empty, puts_replace_and_deletes_repeat,
-    the_outbox_crosses_runs, what_was_committed_is_there,
+    a_clean_stop_is_remembered, a_deleted_run_has_no_stand_in, a_deleted_run_leaves_nothing,
+    any_bytes_and_names_are_kept, clear_deletes_what_waits, components_are_kept_by_digest,
+    components_change_together, empty_commits_are_nothing, new_stores_are_empty,
+    puts_replace_and_deletes_repeat, the_outbox_crosses_runs, what_was_committed_is_there,
 };
 pub use selections::{
     a_reader_sees_each_commit, find_gives_the_newest_run, frames_are_read_from_any_number,
@@ -42,6 +42,7 @@ macro_rules! conformance_tests {
     ($place:expr) => {
         $crate::conformance_tests! { @ $place;
             a_clean_stop_is_remembered
+            a_deleted_run_has_no_stand_in
             a_deleted_run_leaves_nothing
             a_frame_must_follow_the_last
             a_needed_run_is_not_deleted

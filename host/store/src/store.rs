@@ -83,7 +83,9 @@ pub trait Reader: Send {
     /// One more than the highest key in use, 1 in an empty store.
     fn next_run_key(&self) -> Result<RunKey, Error>;
 
-    /// The run of this workflow id with this run id, or the newest one of the workflow id.
+    /// The run of this workflow id with this run id, or the current one of the workflow id: the
+    /// newest. If that is deleted there is none until another one comes; older ones have their run
+    /// ids, and are listed.
     fn find(&self, workflow_id: &str, run_id: Option<&str>) -> Result<Option<RunRow>, Error>;
 
     /// A run by its key.

@@ -4,7 +4,9 @@ use super::{
     Open,
     sample::{closed, commit, first, frame, next, run},
 };
-use crate::{ActivityRow, ComponentChange, OutboxRow, RunKey, RunRow, RunStatus, TimerRow, Write};
+use crate::{
+    ActivityRow, ComponentChange, OutboxRow, RunKey, RunRow, RunStatus, Store, TimerRow, Write,
+};
 use sandglass_engine::{Digest, EventId, Timestamp};
 
 /// A new store has nothing in it, and answers so.
@@ -144,6 +146,53 @@ pub fn a_deleted_run_leaves_nothing(open: Open<'_>) {
         assert_eq!(reader.frames(RunKey(key)).expect("reads"), [frame(key, 1)]);
     }
     commit(&mut *store, &[ended]);
+}
+
+/// The newest run of a workflow id is its current one. When that is deleted no older one takes its
+/// place, but the next one that comes does, also when the store is opened again.
+pub fn a_deleted_run_has_no_stand_in(open: Open<'_>) {
+    let mut store = open();
+    let of_one_id = |key| RunRow {
+        workflow_id: "w".into(),
+        ..closed(run(key), RunStatus::Completed)
+    };
+    let start = |key| Write {
+        row: Some(of_one_id(key)),
+        ..next(key, 1)
+    };
+    let delete = |key| Write {
+        delete: true,
+        ..Write::new(RunKey(key))
+    };
+    fn found(store: &mut dyn Store) -> Option<u64> {
+        let reader = store.reader().expect("a reader opens");
+        let found = reader.find("w", None).expect("reads");
+        found.map(|row| row.key.0)
+    }
+    commit(&mut *store, &[start(1), start(2), start(4), first(5)]);
+    assert_eq!(found(&mut *store), Some(4));
+    // One that is not the newest makes no difference.
+    commit(&mut *store, &[delete(1)]);
+    assert_eq!(found(&mut *store), Some(4));
+    commit(&mut *store, &[delete(4), delete(4)]);
+    assert_eq!(found(&mut *store), None);
+    drop(store);
+    let mut store = open();
+    assert_eq!(found(&mut *store), None);
+    let reader = store.reader().expect("a reader opens");
+    let older = of_one_id(2);
+    let by_run_id = reader.find("w", Some(&older.run_id)).expect("reads");
+    assert_eq!(by_run_id, Some(older));
+    let other = reader.find(&run(5).workflow_id, None).expect("reads");
+    assert_eq!(other, Some(run(5)));
+    drop(reader);
+    commit(&mut *store, &[start(6)]);
+    assert_eq!(found(&mut *store), Some(6));
+    // Keys begin anew where none is left of the id.
+    commit(&mut *store, &[delete(6), delete(2)]);
+    assert_eq!(found(&mut *store), None);
+    commit(&mut *store, &[start(1)]);
+    assert_eq!(found(&mut *store), Some(1));
 }
 
 /// Closing a run deletes its activities and timers, and nobody else's; its frames stay.

@@ -2,7 +2,9 @@
 
 use super::failure::failed;
 use crate::{Error, Place, RunRow, Write, crash};
-use rusqlite::{Connection, ErrorCode, Params, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
+};
 use std::path::Path;
 
 /// SQLite's integers are signed. Ids never come near the end, and a time that does means "never".
@@ -314,7 +316,21 @@ impl Storing<'_> {
         }
         self.clear()?;
         self.execute(Place::of("frame", run), DELETE_FRAMES, [integer(run.0)])?;
-        self.execute(place, DELETE_RUN, [integer(run.0)])?;
+        let workflow_id: Option<String> = self
+            .sql
+            .prepare_cached(DELETE_RUN)
+            .and_then(|mut statement| {
+                statement
+                    .query_row([integer(run.0)], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(|error| self.sqlite(place, error))?;
+        if let Some(workflow_id) = workflow_id {
+            let note = format!("{GONE}{workflow_id}");
+            let values = params![workflow_id, integer(run.0), note];
+            self.execute(place, NOTE_GONE, values)?;
+            self.execute(place, FORGET_GONE, params![workflow_id, note])?;
+        }
         Ok(())
     }
 
@@ -379,5 +395,17 @@ const PUT_OUTBOX: &str = "
 const NEEDED: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE key = ?1 AND status = 0),
     EXISTS (SELECT 1 FROM outbox WHERE source = ?1)";
 const DELETE_FRAMES: &str = "DELETE FROM frame WHERE run = ?1";
-const DELETE_RUN: &str = "DELETE FROM run WHERE key = ?1";
+const DELETE_RUN: &str = "DELETE FROM run WHERE key = ?1 RETURNING workflow_id";
+
+/// A row of `meta` for each workflow id whose newest run was deleted and that has older ones: the
+/// key of the newest of them. None of these is the current run of the id any more. Without such a
+/// row, as in files of before, the newest run is.
+pub(super) const GONE: &str = "gone:";
+const NOTE_GONE: &str = "
+    INSERT INTO meta (key, value)
+    SELECT ?3, CAST(max(key) AS TEXT) FROM run WHERE workflow_id = ?1 HAVING max(key) < ?2
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+/// Keys are used again once no larger one is left.
+const FORGET_GONE: &str = "
+    DELETE FROM meta WHERE key = ?2 AND NOT EXISTS (SELECT 1 FROM run WHERE workflow_id = ?1)";
 const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE source = ?1 AND source_event_id = ?2";

@@ -1,6 +1,11 @@
 //! Reading, on a connection of its own: a reader never waits for the writer, nor it for readers.
 
-use super::{commit::integer, components, connect, failure::failed, schema};
+use super::{
+    commit::{GONE, integer},
+    components, connect,
+    failure::failed,
+    schema,
+};
 use crate::{
     ActivityRow, ComponentRow, Error, LIST_BYTES, ListFilter, OutboxRow, Place, Reader, Rows,
     RunKey, RunRow, RunStatus, TimerRow,
@@ -135,10 +140,12 @@ impl Reader for SqliteReader {
     }
 
     fn find(&self, workflow_id: &str, run_id: Option<&str>) -> Result<Option<RunRow>, Error> {
-        let newest = "WHERE workflow_id = ?1 ORDER BY key DESC LIMIT 1";
+        let newest = "WHERE workflow_id = ?1 AND key > coalesce(
+                (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?2), 0)
+            ORDER BY key DESC LIMIT 1";
         let this = "WHERE run_id = ?2 AND workflow_id = ?1";
         let rows = match run_id {
-            None => self.runs(newest, [workflow_id]),
+            None => self.runs(newest, [workflow_id, &format!("{GONE}{workflow_id}")]),
             Some(run_id) => self.runs(this, [workflow_id, run_id]),
         };
         rows?.into_iter().next().transpose()
