@@ -66,7 +66,7 @@ show() {
 title "build"
 # --workspace, as `make test` does: otherwise features differ and wasmtime is compiled again.
 (cd "$root" && cargo build --locked --workspace --bin sandglass)
-"$sandglass" build "$here" -o "$work"
+"$sandglass" build "$here" --out "$work"
 
 title "1. $(wc -l <"$here/orders.jsonl") orders, to the end"
 open_shop completed

@@ -218,6 +218,24 @@ async def deleted(x):
         h = await x.start('a13', x.name + '-c'); c = x.run(x.name + '-c'); await x.until(h, 'CS'); await x.until(c, 'TS')
         await s.delete_workflow_execution(of(c.id)); await x.end(h); x.say('child', await gone(c))
 @scenario
+async def deleted_with_older(x):
+    """The newest of three runs of an id: no older one is meant by the id alone afterwards, also if it is asked again."""
+    s, of = x.c.workflow_service, lambda run='': DeleteWorkflowExecutionRequest(namespace='default', workflow_execution=WorkflowExecution(workflow_id=x.name, run_id=run))
+    async def gone(h):
+        for _ in range(600):
+            found = await tried(h.describe())
+            if found.startswith('RPCError NOT_FOUND'): return found
+            await asyncio.sleep(.05)
+    async with x.worker():
+        runs = []
+        for _ in '123':
+            h = await x.start('a01'); await x.until(h, 'TS'); await h.terminate(reason='t'); runs.append(x.run(h.id, h.first_execution_run_id))
+        await s.delete_workflow_execution(of()); x.say('current', await gone(h))
+        x.say('again', [await tried(s.delete_workflow_execution(of())), await tried(h.terminate()), await tried(h.fetch_history())])
+        x.say('older', [(await run.describe()).status.name for run in runs[:2]])
+        await s.delete_workflow_execution(of(runs[1].run_id)); await gone(runs[1]); x.say('older deleted', [(await runs[0].describe()).status.name, await tried(h.describe())])
+        h = await x.start('a01', id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE); x.say('new', (await h.describe()).status.name); await h.terminate(reason='t')
+@scenario
 async def update_with_start(x):
     async def both(update, policy, **options):
         start = WithStartWorkflowOperation('holder', id=x.name, task_queue=x.tq, id_conflict_policy=policy)

@@ -3,7 +3,7 @@
 Arguments: the server's address. The component of tests/guests/scenarios serves the task queue `scenarios`; this
 process serves its activities. With `crash` as a second argument: a worker that is to be killed during an attempt.
 """
-import asyncio, os, sys
+import asyncio, os, sys, time
 from datetime import timedelta
 from temporalio import activity
 from temporalio.api.enums.v1 import TaskQueueType
@@ -17,7 +17,7 @@ from client import QUEUE, say, tried, types
 
 class State:
     """How activities behave, and what they saw."""
-    work, begun, seen, token = 'beat', asyncio.Event(), [], None
+    work, begun, seen, times, token = 'beat', asyncio.Event(), [], [], None
 
 async def beat_until_canceled():
     State.begun.set()
@@ -30,6 +30,7 @@ async def work() -> int:
     info = activity.info()
     State.seen.append(f'{info.activity_type} {info.activity_id} {info.attempt} {info.workflow_type} {info.task_queue} '
         f'{info.heartbeat_timeout} {info.start_to_close_timeout} {info.schedule_to_close_timeout}')
+    State.times.append(time.monotonic())
     if State.work == 'quick': return 3
     if State.work == 'fail': raise ApplicationError('no good', 'why', type='Bad', non_retryable=True)
     if State.work == 'elsewhere':
@@ -55,7 +56,10 @@ async def resume() -> int:
     activity.heartbeat(3)
     await asyncio.sleep(60)
 
-ACTIVITIES = [work, swallow, silent, resume]
+@activity.defn(name='Soon')
+async def soon() -> int: return 5
+
+ACTIVITIES = [work, swallow, silent, resume, soon]
 
 class Checks:
     def __init__(self, client): self.c, self.s = client, client.workflow_service
@@ -139,12 +143,42 @@ class Checks:
         async with self.worker():
             say('the next worker has it', await asyncio.wait_for(tried(h.result()), 10))
 
+    def polls(self): return self.s.describe_task_queue(DescribeTaskQueueRequest(namespace='default', task_queue=TaskQueue(name=QUEUE), task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY))
+    async def timed_out(self, id):
+        h = await self.start('soon', id)
+        result = await tried(h.result())
+        return f'{result}: {types((await h.fetch_history()).events)}'
+    async def nobody(self):
+        """An activity that no worker begins in time."""
+        say('no worker', await self.timed_out('nobody'))
+        other = await asyncio.create_subprocess_exec(sys.executable, __file__, sys.argv[1], 'idle')
+        while 'idle' not in [p.identity for p in (await self.polls()).pollers]: await asyncio.sleep(.05)
+        # With its polls open, which must get nothing.
+        other.kill()
+        await other.wait()
+        say('a worker that vanished', await self.timed_out('vanished'))
+        async with self.worker(): say('a worker', await self.timed_out('served'))
+
+    async def rate(self):
+        """No more than four in a second, whoever asks, also of several workers."""
+        State.work, many = 'quick', 14
+        State.times.clear()
+        slow = dict(max_task_queue_activities_per_second=4)
+        async with self.worker(**slow), self.worker(**slow):
+            handles = [await self.start('a08', f'rate-{i}') for i in range(many)]
+            say('all done', [await h.result() for h in handles] == [3] * many)
+        at = sorted(State.times)
+        # What had gathered before the first may come with it.
+        say('in time', (len(at), at[-1] - at[0] >= (many - 2) / 4 - .3))
+
 async def main(address, *parts):
     client = await Client.connect(address, runtime=Runtime(telemetry=TelemetryConfig(logging=None), worker_heartbeat_interval=timedelta(seconds=1)))
     checks = Checks(client)
     if parts == ('crash',):
         async with checks.worker(): await asyncio.sleep(60)
-    for part in parts or ('ends', 'cancel', 'crash', 'shutdown'):
+    if parts == ('idle',):
+        async with checks.worker(identity='idle'): await asyncio.sleep(60)
+    for part in parts or ('ends', 'cancel', 'crash', 'shutdown', 'nobody', 'rate'):
         say('#', part)
         await getattr(checks, part)()
 

@@ -7,6 +7,7 @@ mod http {
     mod components;
     mod fuzz;
     mod openapi;
+    mod options;
     mod runs;
     mod strangers;
     mod wire;

@@ -1,10 +1,13 @@
 //! The command line: every argument with its help text.
 
 mod component;
+mod input;
+mod messages;
 mod operators;
 mod place;
 mod server;
 mod start;
+mod update;
 mod upgrade;
 mod values;
 
@@ -18,6 +21,8 @@ pub use component::{
     ComponentCommand, InspectComponentArgs, ListComponentsArgs, PushArgs, ReachArgs, RemoveArgs,
     ServedArgs,
 };
+pub use input::{DetailArgs, HeaderArgs, InputArgs, ResultArgs, SignalInputArgs};
+pub use messages::{QueryArgs, RejectCondition, SignalArgs};
 pub use operators::{
     ActivityCommand, CancelActivityArgs, CompleteArgs, FailArgs, HeartbeatArgs, OneActivityArgs,
     PauseArgs, ReasonArgs, ResetActivityArgs, ResetArgs, ResetType,
@@ -25,6 +30,7 @@ pub use operators::{
 pub use place::PlaceArgs;
 pub use server::ServerArgs;
 pub use start::{Conflict, Reuse, SignalWithStartArgs, StartArgs, StartWorkflowArgs};
+pub use update::{AskedUpdateArgs, OneUpdateArgs, Stage, StartUpdateArgs, UpdateCommand};
 pub use upgrade::UpgradeArgs;
 pub use values::DirGrant;
 pub(crate) use values::parse_digest;
@@ -48,7 +54,14 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// What stdout shows: text for people, or one JSON document
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM"
+    )]
     pub output: OutputForm,
     /// How log lines on stderr look; SANDGLASS_LOG says which appear [default: warn,guest=info]
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
@@ -109,7 +122,7 @@ pub struct BuildArgs {
     #[arg(default_value = ".", value_name = "CRATE")]
     pub krate: PathBuf,
     /// Folder for NAME.wasm and NAME-activities.wasm
-    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    #[arg(long, default_value = ".", value_name = "DIR")]
     pub out: PathBuf,
     /// Build only one of the two
     #[arg(long, value_enum, value_name = "PART")]
@@ -162,11 +175,11 @@ pub struct RunArgs {
     /// The workflow component
     pub component: PathBuf,
     /// The workflow type; may be left out if the component has only one
-    #[arg(short = 't', long = "type", value_name = "T")]
+    #[arg(long = "type", value_name = "T")]
     pub workflow_type: Option<String>,
-    /// An argument in JSON, or @FILE to read it; once for each argument of the workflow
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
+    /// Its arguments
+    #[command(flatten)]
+    pub input: InputArgs,
     /// The workflow id [default: the type with a random suffix]
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -254,7 +267,7 @@ pub enum WorkflowCommand {
     /// Show the state of a run and what it waits for
     Describe(TargetArgs),
     /// Show the history of a run, one line for each event
-    Show(TargetArgs),
+    Show(ShowArgs),
     /// Ask a run to stop: its code may clean up first (like SIGTERM)
     Cancel(CancelArgs),
     /// Stop a run at once, without entering its code (like SIGKILL): for what is stuck
@@ -267,8 +280,9 @@ pub enum WorkflowCommand {
     SignalWithStart(SignalWithStartArgs),
     /// Ask a run a question; nothing in it changes
     Query(QueryArgs),
-    /// Ask a run to do something, and wait for its answer
-    Update(UpdateArgs),
+    /// Ask a run to do something, and hear what became of that
+    #[command(subcommand)]
+    Update(UpdateCommand),
     /// Hold a run: its code is not entered until it is unpaused; cancel and terminate still work
     Pause(PauseArgs),
     /// Let a paused run go on
@@ -289,7 +303,7 @@ pub struct TargetArgs {
     #[arg(short = 'w', long, value_name = "ID", conflicts_with = "id")]
     workflow_id: Option<String>,
     /// The run id [default: the newest run of the id]
-    #[arg(long, value_name = "ID")]
+    #[arg(short, long, value_name = "ID")]
     pub run_id: Option<String>,
     /// Where it is
     #[command(flatten)]
@@ -345,8 +359,11 @@ pub struct ListArgs {
     #[arg(short, long, value_name = "FILTER")]
     pub query: Option<String>,
     /// At most this many
-    #[arg(short = 'n', long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub limit: usize,
+    /// How many to ask for at a time [default: as many as are asked for, but no more than 1,000]
+    #[arg(long, value_name = "COUNT")]
+    pub page_size: Option<usize>,
 }
 
 /// `sandglass workflow count`.
@@ -409,6 +426,23 @@ impl From<CancelStateFilter> for CancelState {
             CancelStateFilter::KillRequested => Self::KillRequested,
         }
     }
+}
+
+/// `sandglass workflow show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Go on with what happens, until the run has ended; not with --output json
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The newest event first
+    #[arg(long, conflicts_with = "follow")]
+    pub reverse: bool,
+    /// All that an event says, below its line; --output json has all in any case
+    #[arg(long)]
+    pub detailed: bool,
 }
 
 /// `sandglass workflow cancel`.
@@ -494,89 +528,6 @@ pub struct TerminateArgs {
     /// Why
     #[arg(long, default_value = "")]
     pub reason: String,
-}
-
-/// `sandglass workflow signal`.
-#[derive(Debug, Args)]
-pub struct SignalArgs {
-    /// The run
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// The name of the signal
-    #[arg(long, value_name = "NAME")]
-    pub name: String,
-    /// An argument in JSON, or @FILE to read it; may be repeated
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
-}
-
-/// `sandglass workflow query`.
-#[derive(Debug, Args)]
-pub struct QueryArgs {
-    /// The run
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// The name of the query
-    #[arg(
-        short = 't',
-        long = "type",
-        visible_alias = "name",
-        value_name = "NAME"
-    )]
-    pub query_type: String,
-    /// An argument in JSON, or @FILE to read it; may be repeated
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
-    /// Do not ask a run that stands like this
-    #[arg(long, value_enum, value_name = "CONDITION")]
-    pub reject_condition: Option<RejectCondition>,
-    /// How long to wait for the answer
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
-    pub timeout: Duration,
-}
-
-/// Runs that a query is not put to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RejectCondition {
-    /// It has ended.
-    NotOpen,
-    /// It has ended otherwise than by returning a value.
-    NotCompletedCleanly,
-}
-
-/// `sandglass workflow update`.
-#[derive(Debug, Args)]
-pub struct UpdateArgs {
-    /// The run
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// The name of the update
-    #[arg(long, value_name = "NAME")]
-    pub name: String,
-    /// An argument in JSON, or @FILE to read it; may be repeated
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
-    /// The id of the update: asked again, it is the same one [default: random]
-    #[arg(long, value_name = "ID")]
-    pub update_id: Option<String>,
-    /// How far it must have come
-    #[arg(long, value_enum, default_value_t, value_name = "STAGE")]
-    pub wait_for_stage: Stage,
-    /// How long to wait for that; the update goes on afterwards
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
-    pub timeout: Duration,
-}
-
-/// How far an update has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Stage {
-    /// The host has it.
-    Admitted,
-    /// The run's code has it, and it is on disk.
-    Accepted,
-    /// The run's code has answered it.
-    #[default]
-    Completed,
 }
 
 #[cfg(test)]

@@ -17,6 +17,12 @@ const ROOM: usize = 160;
 /// The lines of a history, in columns: event id, time since the start, event type, description.
 #[must_use]
 pub fn text(events: &[HistoryEvent]) -> String {
+    lines(events).concat()
+}
+
+/// The same, line by line.
+#[must_use]
+pub fn lines(events: &[HistoryEvent]) -> Vec<String> {
     let start = events
         .first()
         .map(|event| event.event_time)
@@ -24,13 +30,11 @@ pub fn text(events: &[HistoryEvent]) -> String {
     let digits = events
         .last()
         .map_or(1, |event| event.event_id.to_string().len());
-    events
-        .iter()
-        .map(|event| {
-            let line = line(event, start, events);
-            format!("{:>digits$}  {line}\n", event.event_id)
-        })
-        .collect()
+    let lines = events.iter().map(|event| {
+        let line = line(event, start, events);
+        format!("{:>digits$}  {line}\n", event.event_id)
+    });
+    lines.collect()
 }
 
 /// One event without its id.

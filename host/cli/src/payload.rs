@@ -2,9 +2,11 @@
 
 use crate::{output, time};
 use anyhow::Context;
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use sandglass_engine::{Fields, Payload, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
 
 /// A payload as the value that it stands for.
 ///
@@ -71,39 +73,100 @@ pub fn short(payloads: &[Payload]) -> String {
     texts.join(", ")
 }
 
-/// Reads arguments from the command line: JSON, or `@FILE` with JSON in it.
-///
-/// # Errors
-/// Names the argument or file that is not JSON, and where.
-pub fn read(arguments: &[String]) -> anyhow::Result<Vec<Payload>> {
-    read_as("--input", arguments)
+/// Values as the command line has them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// The option, for errors.
+    pub option: &'a str,
+    /// What was said: JSON, or `@FILE` to read it.
+    pub texts: &'a [String],
+    /// Files with further values.
+    pub files: &'a [PathBuf],
+    /// Entries of their metadata; one that is repeated is for one value after another.
+    pub metadata: &'a [(String, String)],
+    /// Whether what was given is base64.
+    pub is_base64: bool,
 }
 
-/// The same, for another option.
+/// Reads values from the command line.
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_as(option: &str, arguments: &[String]) -> anyhow::Result<Vec<Payload>> {
-    arguments
-        .iter()
-        .map(|argument| {
-            let (text, name) = match argument.strip_prefix('@') {
-                None => (argument.clone(), format!("{option} {argument}")),
-                Some(path) => {
-                    let text = std::fs::read_to_string(path);
-                    (
-                        text.with_context(|| format!("cannot read {path}"))?,
-                        path.to_owned(),
-                    )
-                }
-            };
-            let value: Value = serde_json::from_str(&text).with_context(|| {
-                format!("{name} is not JSON (a text needs quotes: {option} '\"text\"')")
-            })?;
-            // Written anew: what is recorded does not depend on somebody's spaces.
-            Ok(Payload::json(value.to_string()))
-        })
+/// Names the option or file that cannot be read, or is not what it is said to be, and where.
+pub fn read(given: &Given<'_>) -> anyhow::Result<Vec<Payload>> {
+    let texts = given.texts.iter().map(|text| match text.strip_prefix('@') {
+        Some(path) => from_file(Path::new(path)),
+        None => Ok((
+            format!("{} {text}", given.option),
+            text.clone().into_bytes(),
+        )),
+    });
+    let files = given.files.iter().map(|path| from_file(path));
+    let values = texts.chain(files).enumerate();
+    values
+        .map(|(place, found)| found.and_then(|(name, bytes)| one(given, place, &name, bytes)))
         .collect()
+}
+
+/// As [`read`], for what is JSON only.
+///
+/// # Errors
+/// As there.
+pub fn read_as(option: &str, texts: &[String]) -> anyhow::Result<Vec<Payload>> {
+    read(&Given {
+        option,
+        texts,
+        ..Given::default()
+    })
+}
+
+fn from_file(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    Ok((name, bytes))
+}
+
+/// One value: what is said of it, and its bytes.
+fn one(given: &Given<'_>, place: usize, name: &str, bytes: Vec<u8>) -> anyhow::Result<Payload> {
+    let option = given.option;
+    let data = match given.is_base64 {
+        true => BASE64
+            .decode(bytes.trim_ascii())
+            .with_context(|| format!("{name} is not base64"))?,
+        false => bytes,
+    };
+    let mut payload = Payload {
+        metadata: metadata(given.metadata, place),
+        data,
+    };
+    let encoding = payload.encoding().unwrap_or_default();
+    if encoding.starts_with("json/") {
+        let value: Value = serde_json::from_slice(&payload.data).with_context(|| {
+            format!("{name} is not JSON (a text needs quotes: {option} '\"text\"')")
+        })?;
+        // Written anew: what is recorded does not depend on somebody's spaces.
+        if encoding == "json/plain" && !given.is_base64 {
+            payload.data = value.to_string().into_bytes();
+        }
+    }
+    Ok(payload)
+}
+
+/// What is said of the value at this place: of a key that is repeated the entry for it, else the
+/// first. Without an encoding it is JSON.
+fn metadata(entries: &[(String, String)], place: usize) -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<(String, Vec<u8>)> = Vec::new();
+    for (key, value) in entries {
+        if all.iter().any(|(known, _)| known == key) {
+            continue;
+        }
+        let mut of_key = entries.iter().filter(|(other, _)| other == key);
+        let value = of_key.nth(place).map_or(value, |(_, own)| own);
+        all.push((key.clone(), value.clone().into_bytes()));
+    }
+    if !all.iter().any(|(key, _)| key == "encoding") {
+        all.insert(0, ("encoding".into(), b"json/plain".to_vec()));
+    }
+    all
 }
 
 /// Whether two lists of arguments mean the same.
@@ -205,7 +268,7 @@ mod tests {
 
     #[test]
     fn arguments_are_json_and_compared_by_meaning() {
-        let read_one = |text: &str| read(&[text.to_owned()]);
+        let read_one = |text: &str| read_as("--input", &[text.to_owned()]);
         assert!(same(
             &read_one("{\"a\": 1}").unwrap(),
             &read_one("{\"a\":1}").unwrap()
@@ -213,5 +276,51 @@ mod tests {
         assert!(!same(&read_one("1").unwrap(), &[]));
         let error = format!("{:#}", read_one("World").unwrap_err());
         assert!(error.contains("--input World is not JSON"), "{error}");
+    }
+    #[test]
+    fn arguments_are_what_their_metadata_says() {
+        let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let read = |texts: &[&str], metadata: &[(String, String)], is_base64| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            read(&Given {
+                option: "--input",
+                texts: &texts,
+                metadata,
+                is_base64,
+                ..Given::default()
+            })
+        };
+        let plain = entry("encoding", "binary/plain");
+        let found = read(&["/wA=", "AQ=="], std::slice::from_ref(&plain), true).unwrap();
+        let data: Vec<&[u8]> = found.iter().map(|one| one.data.as_slice()).collect();
+        assert_eq!(data, [&[255, 0][..], &[1]]);
+        assert!(
+            found
+                .iter()
+                .all(|one| one.encoding() == Some("binary/plain"))
+        );
+        // One after another; the first where there are no more.
+        let both = [entry("encoding", "json/plain"), plain, entry("of", "all")];
+        let found = read(&["1", "no JSON", "3"], &both, false).unwrap();
+        let said: Vec<_> = found.iter().map(|one| one.encoding().unwrap()).collect();
+        assert_eq!(said, ["json/plain", "binary/plain", "json/plain"]);
+        assert!(
+            found
+                .iter()
+                .all(|one| one.metadata[1] == ("of".into(), b"all".to_vec()))
+        );
+        for (texts, metadata, is_base64, wrong) in [
+            ("x y", &[][..], true, "is not base64"),
+            ("no JSON", &both[..1], false, "is not JSON"),
+            (
+                "bm8=",
+                &[entry("encoding", "json/protobuf")][..],
+                true,
+                "is not JSON",
+            ),
+        ] {
+            let error = format!("{:#}", read(&[texts], metadata, is_base64).unwrap_err());
+            assert!(error.contains(wrong), "{texts}: {error}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod show;
 mod signal_start;
 mod start;
 pub mod stored;
+mod update;
 mod upgrade;
 
 use crate::{
@@ -41,7 +42,7 @@ pub fn workflow(command: &WorkflowCommand, form: OutputForm) -> Outcome {
         WorkflowCommand::SignalWithStart(args) => signal_start::signal_with_start(args, form),
         WorkflowCommand::Query(args) => message::query(args, form),
         WorkflowCommand::Upgrade(args) => upgrade::upgrade(args, form),
-        WorkflowCommand::Update(args) => message::update(args, form),
+        WorkflowCommand::Update(args) => update::update(args, form),
         WorkflowCommand::Pause(args) => operate::pause(args, form),
         WorkflowCommand::Reset(args) => operate::reset(args, form),
         WorkflowCommand::Unpause(args) => operate::unpause(args, form),

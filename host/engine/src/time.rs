@@ -31,27 +31,38 @@ impl Millis {
 impl FromStr for Millis {
     type Err = &'static str;
 
-    /// Reads a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`. Nothing is no length.
+    /// Reads whole numbers with units: `250ms`, `30s`, `5m`, `2h`, `1d`, or several: `1h30m`. Nothing
+    /// is no length.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let split = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let number: u64 = number
-            .parse()
-            .map_err(|_| "expected a number and a unit, such as 30s")?;
-        let millis: u64 = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err("expected one of the units ms, s, m, h, d"),
-        };
-        match number.checked_mul(millis) {
-            None => Err("too long"),
-            Some(0) => Err("must be longer than nothing"),
-            Some(millis) => Ok(Self(millis)),
+        let (mut rest, mut all) = (text, 0_u64);
+        loop {
+            let unit_at = rest.find(|c: char| !c.is_ascii_digit());
+            let (number, after) = rest.split_at(unit_at.unwrap_or(rest.len()));
+            let next_at = after.find(|c: char| c.is_ascii_digit());
+            let (unit, next) = after.split_at(next_at.unwrap_or(after.len()));
+            let number: u64 = number
+                .parse()
+                .map_err(|_| "expected a number and a unit, such as 30s")?;
+            let millis: u64 = match unit {
+                "ms" => 1,
+                "s" => 1000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return Err("expected one of the units ms, s, m, h, d"),
+            };
+            let millis = number.checked_mul(millis);
+            all = millis
+                .and_then(|millis| all.checked_add(millis))
+                .ok_or("too long")?;
+            rest = next;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        match all {
+            0 => Err("must be longer than nothing"),
+            all => Ok(Self(all)),
         }
     }
 }

@@ -52,6 +52,7 @@ mod reset;
 mod shutdown;
 mod side;
 mod start;
+mod starts;
 mod stats;
 mod task;
 mod timers;
@@ -94,6 +95,7 @@ pub use sandglass_store::crash;
 #[cfg(not(feature = "crash-points"))]
 use sandglass_store::crash;
 pub use start::{IdConflictPolicy, StartOptions};
+pub use starts::RunStart;
 pub use stats::Stats;
 pub use update::{UpdateOptions, UpdateResponse, UpdateStage};
 pub use upgrade::{Obstacle, RunUpgrade, UpgradeOptions, UpgradeOutcome, UpgradeReport};

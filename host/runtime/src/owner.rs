@@ -7,6 +7,7 @@ use crate::{
     host::{Host, Inner},
     protocol::{Listed, Op, Refusal, Request, Response, Row},
     start::{Companion, StartOptions, start_with},
+    starts::starts,
     upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::Signal;
@@ -221,10 +222,10 @@ impl CommandRequest {
         self.0.op.is_read()
     }
 
-    /// Whether it waits for the end of a run, however long that takes.
+    /// Whether it waits for something that a run does, however long that takes.
     #[must_use]
     pub fn waits(&self) -> bool {
-        matches!(self.0.op, Op::Result)
+        matches!(self.0.op, Op::Result | Op::Wait { .. })
     }
 
     /// Carries it out. What is returned is what [`crate::remote::Client`] reads.
@@ -312,6 +313,18 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
         Op::Result => run.result().await.map(Response::Ended),
         Op::Frames { first } => run.stored_frames(first).map(Response::Frames),
         Op::List(listed) => list(host, listed).map(Response::Rows),
+        Op::PollUpdate {
+            update_id,
+            wait_for,
+            timeout,
+        } => {
+            return run
+                .poll_update(&update_id, wait_for, timeout)
+                .await
+                .map_or_else(Into::into, Response::Polled);
+        }
+        Op::Wait { after } => run.wait_after(after).await.map(|()| Response::Done),
+        Op::Starts(asked) => starts(host, asked).await.map(Response::Starts),
     };
     answered.unwrap_or_else(|error| Response::Refused(error.into()))
 }

@@ -9,15 +9,16 @@ use crate::{
     query::QueryOptions,
     reset::ResetOptions,
     start::StartOptions,
-    update::{UpdateOptions, UpdateResponse},
+    starts::{Asked, RunStart},
+    update::{UpdateOptions, UpdateResponse, UpdateStage},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::{
-    Digest, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, Timestamp,
+    Digest, EventId, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, Timestamp,
 };
 use sandglass_store::{RunKey, RunRow, RunStatus};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// A request to the owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,18 @@ pub(crate) enum Op {
     },
     /// Runs of the store; the run of the request does not matter.
     List(Listed),
+    /// How far an update has come that was asked for before.
+    PollUpdate {
+        update_id: String,
+        wait_for: UpdateStage,
+        timeout: Option<Duration>,
+    },
+    /// Answered when the run has an event after this one, or has ended.
+    Wait {
+        after: EventId,
+    },
+    /// How these runs were started; the run of the request does not matter.
+    Starts(Vec<Asked>),
 }
 
 impl Op {
@@ -82,7 +95,14 @@ impl Op {
     pub(crate) fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Query(_) | Self::Describe | Self::Result | Self::Frames { .. } | Self::List(_)
+            Self::Query(_)
+                | Self::Describe
+                | Self::Result
+                | Self::Frames { .. }
+                | Self::List(_)
+                | Self::PollUpdate { .. }
+                | Self::Wait { .. }
+                | Self::Starts(_)
         )
     }
 }
@@ -161,6 +181,8 @@ pub(crate) enum Response {
     Description(Box<RunDescription>),
     Answer(Payload),
     Updated(UpdateResponse),
+    /// How far an update has come, if there is one.
+    Polled(Option<UpdateResponse>),
     /// What became of a query or update.
     Unanswered(Unanswered),
     Ended(Status),
@@ -171,6 +193,8 @@ pub(crate) enum Response {
     Frames(Vec<Vec<u8>>),
     /// Rows, or why one cannot be read.
     Rows(Vec<Result<Row, String>>),
+    /// Of each run that was asked about.
+    Starts(Vec<RunStart>),
     Refused(Refusal),
 }
 

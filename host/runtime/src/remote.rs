@@ -10,11 +10,12 @@ use crate::{
     query::QueryOptions,
     reset::ResetOptions,
     start::StartOptions,
-    update::{UpdateOptions, UpdateResponse},
+    starts::RunStart,
+    update::{UpdateOptions, UpdateResponse, UpdateStage},
     upgrade::{UpgradeOptions, UpgradeReport},
 };
 use sandglass_engine::{
-    Frame, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, decode,
+    EventId, Frame, HeartbeatAnswer, OperatorRequest, Payload, ScopeId, Signal, Status, decode,
 };
 use sandglass_store::{ListFilter, Owner, RunKey, RunRow};
 use std::{
@@ -100,9 +101,22 @@ impl Client {
     /// # Errors
     /// As [`crate::RunHandle::history`], and [`Error::System`] if the connection breaks.
     pub fn frames(&mut self, workflow_id: &str, run_id: Option<&str>) -> Result<Vec<Frame>, Error> {
+        self.frames_from(workflow_id, run_id, 1)
+    }
+
+    /// The run's stored frames from this number on; the first has the number 1.
+    ///
+    /// # Errors
+    /// As [`Client::frames`].
+    pub fn frames_from(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        number: u64,
+    ) -> Result<Vec<Frame>, Error> {
         let mut all = Vec::new();
         loop {
-            let first = all.len() as u64 + 1;
+            let first = number + all.len() as u64;
             let page = match self.ask(workflow_id, run_id, Op::Frames { first })? {
                 Response::Frames(page) => page,
                 other => return Err(unexpected(&other)),
@@ -365,6 +379,58 @@ impl Client {
             Response::Updated(response) => Ok(response),
             Response::Unanswered(error) => Err(error.0),
             other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// As [`crate::RunHandle::poll_update`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn poll_update(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        update_id: &str,
+        wait_for: UpdateStage,
+        timeout: Option<Duration>,
+    ) -> Result<Option<UpdateResponse>, MessageError> {
+        let op = Op::PollUpdate {
+            update_id: update_id.into(),
+            wait_for,
+            timeout,
+        };
+        match self.ask(workflow_id, run_id, op)? {
+            Response::Polled(response) => Ok(response),
+            Response::Unanswered(error) => Err(error.0),
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// As [`crate::RunHandle::wait_after`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::System`] if the connection breaks.
+    pub fn wait_after(
+        &mut self,
+        workflow_id: &str,
+        run_id: Option<&str>,
+        after: EventId,
+    ) -> Result<(), Error> {
+        self.done(workflow_id, run_id, Op::Wait { after })
+    }
+
+    /// How runs were started that were listed, at most 1,000 at a time, in their order.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the connection breaks.
+    pub fn starts(&mut self, rows: &[&RunRow]) -> Result<Vec<RunStart>, Error> {
+        let asked = rows.iter().map(|row| {
+            let ids = (row.workflow_id.clone(), row.run_id.clone());
+            (ids.0, ids.1, row.started_at)
+        });
+        match self.ask("", None, Op::Starts(asked.collect()))? {
+            Response::Starts(starts) => Ok(starts),
+            other => Err(unexpected(&other)),
         }
     }
 

@@ -86,6 +86,10 @@ pub const NOT_PLAYED: &[(&str, &str)] = &[
         "its child ends by the request or with it, whichever is first",
     ),
     (
+        "tests/guests/scenarios::soon",
+        "its activity is for workers, and is over when none begins it in time",
+    ),
+    (
         "tests/guests/scenarios::GreetingWorkflow",
         "its activities are those of Temporal's page, at workers of its SDKs",
     ),

@@ -7,22 +7,22 @@ use std::fs;
 
 /// The two ways: with the server's address, and with its store file.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+pub(super) enum Way {
     Served,
     Direct,
 }
 
-const WAYS: [Way; 2] = [Way::Served, Way::Direct];
+pub(super) const WAYS: [Way; 2] = [Way::Served, Way::Direct];
 
-struct Both {
-    server: Server,
+pub(super) struct Both {
+    pub(super) server: Server,
 }
 
 /// A command's exit code and document, but for what must differ.
-type Said = (i32, Value);
+pub(super) type Said = (i32, Value);
 
 impl Both {
-    fn command(&self, way: Way, arguments: &[&str]) -> Said {
+    pub(super) fn command(&self, way: Way, arguments: &[&str]) -> Said {
         let store = self.server.file("store.db");
         let place = match way {
             Way::Served => ["--address", &self.server.address],
@@ -38,7 +38,7 @@ impl Both {
 
     /// Runs a command on a run of its own in each way, and compares. Returns what the first said.
     #[track_caller]
-    fn same(&self, arguments: &[&str]) -> Said {
+    pub(super) fn same(&self, arguments: &[&str]) -> Said {
         let said = WAYS.map(|way| {
             let id = id_of(way);
             let of = |text: &&str| text.replace("{id}", id);
@@ -86,7 +86,7 @@ impl Both {
     }
 
     /// Starts a run for each way, and waits until each waits.
-    fn start(&self, workflow_type: &str) {
+    pub(super) fn start(&self, workflow_type: &str) {
         for way in WAYS {
             let (exit, started) = self.command(
                 Way::Served,
@@ -95,7 +95,7 @@ impl Both {
                     "start",
                     "--type",
                     workflow_type,
-                    "-q",
+                    "-t",
                     "scenarios",
                     "-w",
                     id_of(way),
@@ -109,7 +109,7 @@ impl Both {
     }
 
     /// Waits until no workflow task is pending.
-    fn settled(&self) {
+    pub(super) fn settled(&self) {
         for way in WAYS {
             loop {
                 let (_, run) = self.command(way, &["workflow", "describe", id_of(way)]);
@@ -121,7 +121,7 @@ impl Both {
     }
 }
 
-fn id_of(way: Way) -> &'static str {
+pub(super) fn id_of(way: Way) -> &'static str {
     match way {
         Way::Served => "by-server",
         Way::Direct => "by-file",
@@ -141,7 +141,7 @@ fn a_server_and_its_file_are_told_and_tell_the_same() {
     let query = |name| both.same(&["workflow", "query", "{id}", "--type", name]);
     assert_eq!(query("notes").1["answer"], json!(["a"]));
     assert_eq!(query("fails").0, 1);
-    let update = |name| both.same(&["workflow", "update", "{id}", "--name", name]);
+    let update = |name| both.same(&["workflow", "update", "execute", "{id}", "--name", name]);
     assert_eq!(update("quick").1["result"], "u");
     assert_eq!(update("refused").0, 1);
     // More than a history is to keep of why, whichever way it comes.
@@ -181,16 +181,26 @@ fn a_server_and_its_file_are_told_and_tell_the_same() {
         assert_eq!(both.same(&["workflow", closed, "{id}"]).0, 1);
     }
     assert_eq!(signal("\"b\"").0, 1);
-    // The newest run goes, then the one that it was made of.
+    // The newest run goes; the id alone does not mean the one that it was made of.
     let deleted = both.same(&["workflow", "delete", "{id}"]);
     assert_eq!(
         (deleted.0, &deleted.1["disposition"]),
         (0, &json!("deleted"))
     );
-    let left = both.same(&["workflow", "describe", "{id}"]).1;
-    assert_eq!(left["status"], "terminated", "{left}");
-    assert_eq!(both.same(&["workflow", "delete", "{id}"]).0, 0);
-    assert_eq!(both.same(&["workflow", "delete", "{id}"]).0, 2);
+    for verb in ["describe", "delete"] {
+        assert_eq!(both.same(&["workflow", verb, "{id}"]).0, 2, "{verb}");
+    }
+    let left = both.same(&["workflow", "list", "--id", "{id}"]).1;
+    assert_eq!(left["workflows"][0]["status"], "terminated", "{left}");
+    for way in WAYS {
+        let list = ["workflow", "list", "--id", id_of(way)];
+        let (_, left) = both.command(way, &list);
+        let run_id = left["workflows"][0]["run_id"].as_str().unwrap();
+        let delete = ["workflow", "delete", id_of(way), "--run-id", run_id];
+        assert_eq!(both.command(way, &delete).0, 0);
+        let (_, left) = both.command(way, &list);
+        assert_eq!(left["workflows"], json!([]));
+    }
     assert_eq!(both.same(&["workflow", "show", "{id}"]).0, 2);
     let missing = both.same(&["workflow", "describe", "nobody"]);
     assert_eq!(missing.0, 2);
@@ -270,7 +280,7 @@ fn runs_are_started_and_waited_for_at_a_server() {
         let start = [
             "workflow",
             command,
-            "-q",
+            "-t",
             "scenarios",
             "-w",
             "x/1",
@@ -286,10 +296,19 @@ fn runs_are_started_and_waited_for_at_a_server() {
     assert_eq!(exit, 1);
     let (exit, first) = begin("start", &["a01"]);
     assert_eq!(exit, 0);
-    let (exit, _) = begin("start", &["a01"]);
-    assert_eq!(exit, 1);
-    let (exit, same) = begin("start", &["a01", "--id-conflict-policy", "UseExisting"]);
+    assert_eq!(first["started"], true);
+    for refuses in [
+        &["a01", "--fail-existing"][..],
+        &["a01", "--id-conflict-policy", "Fail"],
+    ] {
+        assert_eq!(begin("start", refuses).0, 1, "{refuses:?}");
+    }
+    let (exit, same) = begin("start", &["a01"]);
     assert_eq!((exit, &same["run_id"]), (0, &first["run_id"]));
+    assert_eq!(same["started"], false);
+    let (exit, other) = begin("start", &["a01", "--id-reuse-policy", "TerminateIfRunning"]);
+    assert_eq!((exit, &other["started"]), (0, &json!(true)));
+    assert_ne!(other["run_id"], first["run_id"]);
     let cron = [
         "a01",
         "--cron",
@@ -325,7 +344,7 @@ fn a_signal_starts_a_run_and_runs_are_upgraded_at_a_server() {
             "signal-with-start",
             "-w",
             "s",
-            "-t",
+            "--type",
             "holder",
             "--task-queue",
             queue,

@@ -30,7 +30,7 @@ fn digests(list: &Value) -> Vec<&str> {
 fn a_component_comes_serves_stays_and_goes_without_a_restart() {
     let server = Server::empty();
     let path = file(&server, "tests/guests/scenarios", "guest-scenarios.wasm");
-    let push = ["component", "push", &path, "-q", "scenarios", "-q", "other"];
+    let push = ["component", "push", &path, "-t", "scenarios", "-t", "other"];
     let (exit, pushed) = server.json(&push);
     assert_eq!((exit, &pushed["disposition"]), (0, &json!("added")));
     assert_eq!(pushed["task_queues"], json!(["scenarios", "other"]));
@@ -168,7 +168,7 @@ fn the_newest_version_takes_the_new_runs() {
         "tests/guests/scenarios-fixed",
         "guest-scenarios-fixed.wasm",
     );
-    let (exit, pushed) = server.json(&["component", "push", &path, "-q", "scenarios"]);
+    let (exit, pushed) = server.json(&["component", "push", &path, "-t", "scenarios"]);
     assert_eq!(exit, 0, "{pushed}");
     let new = pushed["digest"].as_str().unwrap();
     server.start("new", "a20");
@@ -199,7 +199,7 @@ fn children_begin_with_what_was_pushed() {
         "component",
         "push",
         path.to_str().unwrap(),
-        "-q",
+        "-t",
         "scenarios",
     ];
     let (exit, pushed) = server.json(&push);
@@ -235,7 +235,7 @@ fn a_reset_needs_the_component() {
     let server = Server::with_scenarios();
     let fixed = "tests/guests/scenarios-fixed";
     let path = file(&server, fixed, "guest-scenarios-fixed.wasm");
-    let (_, pushed) = server.json(&["component", "push", &path, "-q", "fixed"]);
+    let (_, pushed) = server.json(&["component", "push", &path, "-t", "fixed"]);
     let of = "/api/v1/namespaces/default/workflows/w";
     let start = |queue: &str| {
         let start = json!({

@@ -48,6 +48,7 @@ const SERVER: &str = "At a server";
 pub struct ReachArgs {
     /// The namespace of the server
     #[arg(
+        short,
         long,
         help_heading = SERVER,
         default_value = "default",
@@ -167,7 +168,7 @@ pub struct PushArgs {
     /// The component file
     pub component: PathBuf,
     /// A task queue in which new runs of its types begin with it; may be repeated
-    #[arg(short = 'q', long, default_value = "default", value_name = "QUEUE")]
+    #[arg(short, long, default_value = "default", value_name = "QUEUE")]
     pub task_queue: Vec<String>,
     /// The server
     #[command(flatten)]

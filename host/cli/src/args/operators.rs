@@ -1,6 +1,6 @@
 //! What operators do to runs and activities: `workflow pause|unpause|reset` and `activity ...`.
 
-use super::{PlaceArgs, TargetArgs};
+use super::{DetailArgs, PlaceArgs, ResultArgs, TargetArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use sandglass::{ActivityRef, TaskToken};
 
@@ -15,10 +15,10 @@ pub struct ResetArgs {
     #[arg(long, default_value = "")]
     pub reason: String,
     /// Go back to the workflow task that this event is of
-    #[arg(long, value_name = "N", group = "point")]
+    #[arg(short, long, value_name = "N", group = "point")]
     pub event_id: Option<u64>,
     /// Go back to this workflow task
-    #[arg(long = "type", value_enum, group = "point")]
+    #[arg(short = 't', long = "type", value_enum, group = "point")]
     pub to: Option<ResetType>,
     /// Go back to before the request to cancel the run; nothing that was done is done again
     #[arg(long, group = "point")]
@@ -79,10 +79,10 @@ pub struct OneActivityArgs {
     )]
     workflow_id: Option<String>,
     /// The run id [default: the newest run of the workflow id]
-    #[arg(long, value_name = "ID")]
+    #[arg(short, long, value_name = "ID")]
     run_id: Option<String>,
     /// The activity id, which `workflow describe` shows in brackets
-    #[arg(long, value_name = "ID", required_unless_present = "token")]
+    #[arg(short, long, value_name = "ID", required_unless_present = "token")]
     activity_id: Option<String>,
     /// The token of the attempt, in place of the ids: of an attempt that is over, nothing is done
     #[arg(
@@ -102,9 +102,9 @@ pub struct CompleteArgs {
     /// The activity
     #[command(flatten)]
     pub activity: OneActivityArgs,
-    /// Its result in JSON, or @FILE to read it
-    #[arg(long, default_value = "null", value_name = "JSON|@FILE")]
-    pub result: String,
+    /// Its result
+    #[command(flatten)]
+    pub result: ResultArgs,
 }
 
 /// `sandglass activity fail`.
@@ -122,6 +122,9 @@ pub struct FailArgs {
     /// Do not try again
     #[arg(long)]
     pub non_retryable: bool,
+    /// What is told beside why
+    #[command(flatten)]
+    pub detail: DetailArgs,
 }
 
 /// `sandglass activity cancel`.
@@ -168,7 +171,7 @@ pub struct ResetActivityArgs {
     #[command(flatten)]
     pub activity: OneActivityArgs,
     /// Forget the details of its heartbeats
-    #[arg(long)]
+    #[arg(long, visible_alias = "clear-heartbeat-details")]
     pub reset_heartbeats: bool,
     /// If it is paused, leave it so
     #[arg(long)]

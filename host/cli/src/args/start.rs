@@ -1,7 +1,7 @@
 //! How a run is started, beyond what runs: the options of Temporal's command line, by its names.
 
 use super::{
-    PlaceArgs, ServedArgs,
+    HeaderArgs, InputArgs, PlaceArgs, ServedArgs, SignalInputArgs,
     values::{parse_duration, parse_entry},
 };
 use clap::{Args, ValueEnum};
@@ -54,8 +54,8 @@ pub struct StartArgs {
         ignore_case = true
     )]
     pub id_reuse_policy: Reuse,
-    /// What to do if a run of the id is open [default: Fail for `workflow start` and `execute`,
-    /// else UseExisting, for which `signal-with-start` takes Fail as well]
+    /// What to do if a run of the id is open [default: UseExisting; `signal-with-start` takes Fail
+    /// for it as well]
     #[arg(long, value_enum, value_name = "POLICY", ignore_case = true)]
     pub id_conflict_policy: Option<Conflict>,
     /// A value that is shown with the run, in JSON; may be repeated
@@ -78,13 +78,16 @@ pub enum Reuse {
     AllowDuplicateFailedOnly,
     /// It may not.
     RejectDuplicate,
+    /// It may, also if a run of it is open: that is terminated, as with the conflict policy
+    /// TerminateExisting.
+    TerminateIfRunning,
 }
 
 /// What to do if a run of the id is open, by Temporal's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub enum Conflict {
-    /// Take it up, as `run` does. Temporal's command would refuse.
+    /// Take it up.
     #[default]
     UseExisting,
     /// Refuse.
@@ -97,20 +100,26 @@ pub enum Conflict {
 #[derive(Debug, Args)]
 pub struct StartWorkflowArgs {
     /// The workflow type
-    #[arg(short = 't', long = "type", value_name = "T")]
+    #[arg(long = "type", visible_alias = "name", value_name = "T")]
     pub workflow_type: String,
     /// The task queue, which says which component the run begins with
-    #[arg(short = 'q', long, default_value = "default", value_name = "QUEUE")]
+    #[arg(short, long, default_value = "default", value_name = "QUEUE")]
     pub task_queue: String,
-    /// The workflow id
-    #[arg(short = 'w', long, visible_alias = "id", value_name = "ID")]
-    pub workflow_id: String,
-    /// An argument in JSON, or @FILE to read it; once for each argument of the workflow
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
+    /// The workflow id [default: random]
+    #[arg(short, long, visible_alias = "id", value_name = "ID")]
+    pub workflow_id: Option<String>,
+    /// Its arguments
+    #[command(flatten)]
+    pub input: InputArgs,
     /// How it is started
     #[command(flatten)]
     pub start: StartArgs,
+    /// Its headers
+    #[command(flatten)]
+    pub headers: HeaderArgs,
+    /// Exit with code 1 if a run of the id is open [default: that run is taken for it]
+    #[arg(long, conflicts_with = "id_conflict_policy")]
+    pub fail_existing: bool,
     /// The server
     #[command(flatten)]
     pub server: ServedArgs,
@@ -123,23 +132,26 @@ pub struct SignalWithStartArgs {
     #[arg(short = 'w', long, value_name = "ID")]
     pub workflow_id: String,
     /// The workflow type, of a component that the host has loaded
-    #[arg(short = 't', long = "type", value_name = "T")]
+    #[arg(long = "type", visible_alias = "name", value_name = "T")]
     pub workflow_type: String,
     /// The task queue
-    #[arg(long, default_value = "default", value_name = "QUEUE")]
+    #[arg(short, long, default_value = "default", value_name = "QUEUE")]
     pub task_queue: String,
-    /// An argument of the workflow in JSON, or @FILE to read it; may be repeated
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub input: Vec<String>,
+    /// Arguments of the workflow
+    #[command(flatten)]
+    pub input: InputArgs,
     /// The name of the signal
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "signal-type", value_name = "NAME")]
     pub signal_name: String,
-    /// An argument of the signal in JSON, or @FILE to read it; may be repeated
-    #[arg(long, value_name = "JSON|@FILE")]
-    pub signal_input: Vec<String>,
+    /// Arguments of the signal
+    #[command(flatten)]
+    pub signal_input: SignalInputArgs,
     /// How a new run is started
     #[command(flatten)]
     pub start: StartArgs,
+    /// Headers, of the start and of the signal
+    #[command(flatten)]
+    pub headers: HeaderArgs,
     /// Where it is
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -155,16 +167,25 @@ impl StartArgs {
         options.cron.clone_from(&self.cron);
         options.retry = self.retry();
         options.id_reuse = match self.id_reuse_policy {
-            Reuse::AllowDuplicate => IdReusePolicy::AllowDuplicate,
+            Reuse::AllowDuplicate | Reuse::TerminateIfRunning => IdReusePolicy::AllowDuplicate,
             Reuse::AllowDuplicateFailedOnly => IdReusePolicy::AllowDuplicateFailedOnly,
             Reuse::RejectDuplicate => IdReusePolicy::RejectDuplicate,
         };
-        options.id_conflict = match self.id_conflict_policy {
+        options.id_conflict = match self.conflict() {
             Some(Conflict::TerminateExisting) => IdConflictPolicy::TerminateExisting,
             None | Some(Conflict::Fail | Conflict::UseExisting) => IdConflictPolicy::Fail,
         };
         options.memo = fields(&self.memo);
         options.search_attributes = fields(&self.search_attribute);
+    }
+
+    /// What to do if a run of the id is open, where that was said.
+    #[must_use]
+    pub fn conflict(&self) -> Option<Conflict> {
+        match self.id_reuse_policy {
+            Reuse::TerminateIfRunning => Some(Conflict::TerminateExisting),
+            _ => self.id_conflict_policy,
+        }
     }
 
     /// Whether anything was given that a run that is taken up cannot follow any more.

@@ -40,7 +40,7 @@ pub(super) fn parse_host(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// Parses a whole number with a unit: `250ms`, `30s`, `5m`, `2h` or `1d`.
+/// Parses whole numbers with units: `250ms`, `30s`, `5m`, `2h`, `1d`, or several: `1h30m`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let length: Millis = text.parse()?;
     Ok(length.into())
@@ -56,6 +56,15 @@ pub(super) fn parse_entry(text: &str) -> Result<(String, String), String> {
         Ok(_) => Ok((key.into(), json.into())),
         Err(error) => Err(format!("the value is not JSON: {error}")),
     }
+}
+
+/// Parses an entry of the metadata of values: `encoding=binary/plain`.
+pub(super) fn parse_metadata(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or("expected KEY=VALUE, such as encoding=binary/plain")?;
+    Ok((key.into(), value.into()))
 }
 
 /// Parses a SHA-256 digest, such as names a component.
@@ -115,7 +124,19 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
         assert_eq!(parse_duration("2h").unwrap(), Duration::from_secs(7200));
-        for wrong in ["", "5", "s", "-1s", "0s", "1w", "99999999999999999999d"] {
+        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "0s",
+            "1w",
+            "1h30",
+            "h1",
+            "1h 2m",
+            "99999999999999999999d",
+        ] {
             assert!(parse_duration(wrong).is_err(), "{wrong} was taken");
         }
     }

@@ -54,7 +54,7 @@ pub(super) enum Step {
 /// # Errors
 /// With exit code 2, saying what is wrong. Nothing was started or written.
 pub(super) fn plan(args: &RunArgs) -> Result<Plan, Stop> {
-    let arguments = payload::read(&args.input).or_usage()?;
+    let arguments = args.input.read().or_usage()?;
     stored::check_place(&args.db.db)?;
     let sandbox = component::sandbox()?;
     let component = component::read(&args.component)?;
@@ -66,7 +66,7 @@ pub(super) fn plan(args: &RunArgs) -> Result<Plan, Stop> {
     let step = match existing(args)? {
         None => start(args, &loaded, arguments)?,
         Some(row) if row.status == RunStatus::Running => {
-            match args.start.id_conflict_policy.unwrap_or_default() {
+            match args.start.conflict().unwrap_or_default() {
                 Conflict::UseExisting => resume(args, row, &loaded, &arguments)?,
                 Conflict::TerminateExisting => start(args, &loaded, arguments)?,
                 Conflict::Fail => {

@@ -11,16 +11,14 @@ use crate::{
     run::IDENTITY,
 };
 use sandglass::{ActivityOp, ActivityRef, ActivityReset, offline};
-use sandglass_engine::{Failure, FailureInfo, HeartbeatAnswer, Payload};
+use sandglass_engine::{Failure, FailureInfo, HeartbeatAnswer};
 use serde_json::{Value, json};
 
 pub(super) fn activity(command: &ActivityCommand, form: OutputForm) -> Outcome {
     let identity = IDENTITY.to_owned();
     let (of, op, word) = match command {
         ActivityCommand::Complete(args) => {
-            let result =
-                payload::read_as("--result", std::slice::from_ref(&args.result)).or_usage()?;
-            let result = result.into_iter().next().unwrap_or_else(Payload::null);
+            let result = args.result.read().or_usage()?;
             let op = ActivityOp::Complete { result, identity };
             (&args.activity, op, "completed")
         }
@@ -28,7 +26,7 @@ pub(super) fn activity(command: &ActivityCommand, form: OutputForm) -> Outcome {
             let info = FailureInfo::Application {
                 failure_type: args.failure_type.clone(),
                 non_retryable: args.non_retryable,
-                details: Vec::new(),
+                details: args.detail.read().or_usage()?,
                 next_retry_delay: None,
             };
             let failure = Failure::new(args.reason.clone(), info);

@@ -3,16 +3,17 @@
 use super::{place::Place, stored};
 use crate::{
     args::{CountArgs, ListArgs, OutputForm, StatusFilter},
-    exit::{Exit, Outcome, Stop},
+    exit::{Exit, Outcome, Stop, usage},
     output, payload,
     time::{length, rfc3339},
 };
 use anyhow::anyhow;
-use sandglass::RunListing;
+use sandglass::{RunListing, RunStart};
 use sandglass_engine::{CancelState, Fields, Timestamp};
 use sandglass_server::RunFilter;
 use sandglass_store::{ListFilter, RunRow, RunStatus, is_last_page};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Runs that are counted at a time.
 const PAGE: usize = 1000;
@@ -25,7 +26,10 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
         args.cancel_state.map(CancelState::from),
         args.query.as_deref(),
     )?;
-    let (runs, damaged) = find(&mut place, &wanted, args.limit)?;
+    if wanted.is_grouped() {
+        return Err(usage!("--query: GROUP BY is for `workflow count` only"));
+    }
+    let (runs, damaged) = find(&mut place, &wanted, args)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
             "workflows": runs.iter().map(Listed::to_json).collect::<Vec<_>>(),
@@ -47,23 +51,42 @@ pub(super) fn list(args: &ListArgs, form: OutputForm) -> Outcome {
 pub(super) fn count(args: &CountArgs, form: OutputForm) -> Outcome {
     let mut place = Place::open(&args.place)?;
     let wanted = Wanted::new(args.id.as_ref(), args.status, None, args.query.as_deref())?;
-    let (mut count, mut after) = (0_u64, None);
+    let (mut groups, mut after) = (BTreeMap::<&str, u64>::new(), None);
     loop {
         let rows = place.list(&wanted.selected, PAGE, after)?;
         let is_last = is_last_page(&rows, PAGE);
-        for row in rows {
-            // One that cannot be read is one of them, but nobody knows of which status.
-            let row = row.map_err(|error| Stop::host(anyhow!("{error}")))?;
+        // One that cannot be read is one of them, but nobody knows of which status.
+        let rows: Vec<RunRow> = rows
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|error| Stop::host(anyhow!("{error}")))?;
+        let starts = wanted.starts(&mut place, &rows)?;
+        for (row, start) in rows.into_iter().zip(starts) {
             after = Some(row.key);
-            count += u64::from(wanted.is_all() || wanted.has(&Listed::new(row)));
+            let listed = Listed::new(row);
+            if wanted.is_all() || wanted.has(&listed, &start) {
+                *groups.entry(listed.group()).or_default() += 1;
+            }
         }
         if is_last {
             break;
         }
     }
+    let count: u64 = groups.values().sum();
+    if !wanted.is_grouped() {
+        groups.clear();
+    }
     match form {
+        OutputForm::Json if wanted.is_grouped() => {
+            output::print_json(&json!({ "count": count, "groups": groups }))?;
+        }
         OutputForm::Json => output::print_json(&json!({ "count": count }))?,
-        OutputForm::Text => output::print(&format!("{count}\n"))?,
+        OutputForm::Text => {
+            let groups = groups
+                .iter()
+                .map(|(name, count)| format!("{name}: {count}\n"));
+            output::print(&format!("{count}\n{}", groups.collect::<String>()))?;
+        }
     }
     Ok(Exit::Completed)
 }
@@ -105,12 +128,24 @@ impl Wanted {
         self.cancel_state.is_none() && self.filter.is_none()
     }
 
+    fn is_grouped(&self) -> bool {
+        self.filter.as_ref().is_some_and(RunFilter::is_grouped)
+    }
+
+    /// How these runs were started, where that matters.
+    fn starts(&self, place: &mut Place<'_>, rows: &[RunRow]) -> Result<Vec<RunStart>, Stop> {
+        match self.filter.as_ref().is_some_and(RunFilter::is_about_start) {
+            true => place.starts(rows),
+            false => Ok(vec![RunStart::default(); rows.len()]),
+        }
+    }
+
     /// Whether a run that the store has selected is asked for.
-    fn has(&self, listed: &Listed) -> bool {
+    fn has(&self, listed: &Listed, start: &RunStart) -> bool {
         let state = |state| listed.listing.as_ref().map(|l| l.cancel_state) == Some(state);
         let holds = |filter: &RunFilter| {
             let listing = listed.listing.as_ref();
-            listing.is_some_and(|listing| filter.holds(listing))
+            listing.is_some_and(|listing| filter.holds(listing, start))
         };
         self.cancel_state.is_none_or(state) && self.filter.as_ref().is_none_or(holds)
     }
@@ -120,28 +155,29 @@ impl Wanted {
 fn find(
     place: &mut Place<'_>,
     wanted: &Wanted,
-    limit: usize,
+    args: &ListArgs,
 ) -> Result<(Vec<Listed>, Vec<String>), Stop> {
     let (mut runs, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
+    let limit = args.limit;
     // A server gives no more at a time. Where only some of them are wanted, no fewer are asked for.
-    let page = if wanted.is_all() {
-        limit.min(PAGE)
-    } else {
-        PAGE
-    };
+    let most = if wanted.is_all() { limit } else { PAGE };
+    let page = args.page_size.unwrap_or(most).clamp(1, PAGE);
     loop {
         let rows = place.list(&wanted.selected, page, after)?;
         let (is_last, before) = (is_last_page(&rows, page), after);
+        let mut readable = Vec::new();
         for row in rows {
             match row {
-                Ok(row) => {
-                    after = Some(row.key);
-                    let listed = Listed::new(row);
-                    if wanted.has(&listed) {
-                        runs.push(listed);
-                    }
-                }
+                Ok(row) => readable.push(row),
                 Err(error) => damaged.push(error),
+            }
+        }
+        let starts = wanted.starts(place, &readable)?;
+        for (row, start) in readable.into_iter().zip(starts) {
+            after = Some(row.key);
+            let listed = Listed::new(row);
+            if wanted.has(&listed, &start) {
+                runs.push(listed);
             }
         }
         // The store cannot select by all that may be asked for; it is asked for more until there
@@ -166,6 +202,11 @@ impl Listed {
     fn new(row: RunRow) -> Self {
         let listing = RunListing::from_row(&row).ok();
         Self { row, listing }
+    }
+
+    /// The status as groups are named by it.
+    fn group(&self) -> &'static str {
+        self.listing.as_ref().map_or("?", RunFilter::group)
     }
 
     fn is_paused(&self) -> bool {

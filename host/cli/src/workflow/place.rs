@@ -6,7 +6,7 @@ use crate::{
     exit::{OrStop as _, Stop},
     run::stop,
 };
-use sandglass::{Error, RunDescription, open_scopes, remote::Client, stored_frames};
+use sandglass::{Error, RunDescription, RunStart, open_scopes, remote::Client, stored_frames};
 use sandglass_engine::{Frame, HistoryEvent, OpenScopeView, Status};
 use sandglass_store::{ListFilter, Owner, Reader as _, RunKey, RunRow, RunStatus, SqliteReader};
 
@@ -124,9 +124,35 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// A run's frames from this number on.
+    pub(super) fn frames_from(&mut self, run: &Found, number: u64) -> Result<Vec<Frame>, Stop> {
+        let (id, run_id) = (&run.workflow_id, &run.run_id);
+        match self {
+            Self::Server(client, _) => client.frames_from(id, Some(run_id), number).map_err(stop),
+            Self::File(..) => {
+                let skipped = usize::try_from(number - 1).unwrap_or(usize::MAX);
+                Ok(self.frames(id, run_id)?.into_iter().skip(skipped).collect())
+            }
+        }
+    }
+
     pub(super) fn history(&mut self, run: &Found) -> Result<Vec<HistoryEvent>, Stop> {
         let frames = self.frames(&run.workflow_id, &run.run_id)?;
         sandglass_engine::history(frames).or_host()
+    }
+
+    /// How runs were started.
+    pub(super) fn starts(&mut self, rows: &[RunRow]) -> Result<Vec<RunStart>, Stop> {
+        match self {
+            Self::Server(client, _) => {
+                let rows: Vec<&RunRow> = rows.iter().collect();
+                client.starts(&rows).map_err(stop)
+            }
+            Self::File(reader, _) => {
+                let starts = rows.iter().map(|row| RunStart::from_store(reader, row));
+                Ok(starts.collect())
+            }
+        }
     }
 
     /// Runs, newest first; of those that cannot be read, why.

@@ -7,19 +7,22 @@ use super::{place::Place, stored};
 use crate::{
     args::{CancelArgs, OutputForm, PlaceArgs, SignalArgs, TargetArgs, TerminateArgs},
     exit::{Exit, OrStop, Outcome, Stop},
-    outcome, output, payload,
+    outcome, output,
     run::{IDENTITY, stop},
 };
 use sandglass::{
     CancelOptions, CancelResponse, Disposition, Error, ForceOptions, MessageError,
     TerminateOptions, offline, remote::Client,
 };
-use sandglass_engine::{Signal, Status};
+use sandglass_engine::{EventId, Signal, Status};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
 /// How often a request is made again because the owner went away.
 const TRIES: u32 = 3;
+
+/// How often it is looked whether a store without a host has got one.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) fn cancel(args: &CancelArgs, form: OutputForm) -> Outcome {
     if let Some(scope) = args.scope {
@@ -94,10 +97,10 @@ pub(super) fn terminate(args: &TerminateArgs, form: OutputForm) -> Outcome {
 pub(super) fn signal(args: &SignalArgs, form: OutputForm) -> Outcome {
     let signal = Signal {
         name: args.name.clone(),
-        arguments: payload::read(&args.input).or_usage()?,
+        arguments: args.input.read().or_usage()?,
+        header: args.headers.all(),
         identity: IDENTITY.into(),
         request_id: super::operate::request_id(),
-        ..Signal::default()
     };
     let mut target = Target::find(&args.target, None)?;
     target.signal(&signal).map_err(closed_is_not_found)?;
@@ -320,6 +323,21 @@ impl<'a> Target<'a> {
                 Err(error) => return Err(stop(error)),
             }
             self.connect().map_err(stop)?;
+        }
+    }
+
+    /// Waits until the run that was found has an event after this one, or has ended; a moment if
+    /// no host runs it.
+    pub(super) fn wait_after(&mut self, event_id: EventId) -> Result<(), Stop> {
+        let Some(owner) = &mut self.owner else {
+            thread::sleep(LOOK_AGAIN);
+            return self.connect().map_err(stop);
+        };
+        match owner.wait_after(&self.id, Some(&self.found), event_id) {
+            Ok(()) => Ok(()),
+            // Nothing has come so far, or the host has gone away: it is looked at anew.
+            Err(Error::ShutDown | Error::System { .. }) => self.connect().map_err(stop),
+            Err(error) => Err(stop(error)),
         }
     }
 

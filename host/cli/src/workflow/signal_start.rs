@@ -5,7 +5,7 @@ use super::{operate::request_id, start};
 use crate::{
     args::{Conflict, OutputForm, SignalWithStartArgs},
     exit::{Exit, OrStop as _, Outcome, usage},
-    output, payload,
+    output,
     run::{IDENTITY, stop},
     served::Served,
 };
@@ -16,7 +16,8 @@ use serde_json::json;
 
 pub(super) fn signal_with_start(args: &SignalWithStartArgs, form: OutputForm) -> Outcome {
     let mut options = StartOptions {
-        arguments: payload::read(&args.input).or_usage()?,
+        arguments: args.input.read().or_usage()?,
+        header: args.headers.all(),
         task_queue: args.task_queue.clone(),
         identity: IDENTITY.into(),
         ..StartOptions::new(&args.workflow_type, &args.workflow_id)
@@ -27,10 +28,10 @@ pub(super) fn signal_with_start(args: &SignalWithStartArgs, form: OutputForm) ->
     }
     let signal = Signal {
         name: args.signal_name.clone(),
-        arguments: payload::read_as("--signal-input", &args.signal_input).or_usage()?,
+        arguments: args.signal_input.read().or_usage()?,
+        header: args.headers.all(),
         identity: IDENTITY.into(),
         request_id: request_id(),
-        ..Signal::default()
     };
     let db = args.place.file();
     let Some(mut owner) = Client::connect(db).map_err(stop)? else {
@@ -50,15 +51,15 @@ fn at_server(
     options: &StartOptions,
     form: OutputForm,
 ) -> Outcome {
-    let conflict = match args.start.id_conflict_policy {
+    let conflict = match args.start.conflict() {
         Some(Conflict::TerminateExisting) => Conflict::TerminateExisting,
         _ => Conflict::UseExisting,
     };
     let mut document = start::document(options, args.start.id_reuse_policy, conflict);
     document["signalName"] = args.signal_name.as_str().into();
-    let arguments = payload::read_as("--signal-input", &args.signal_input).or_usage()?;
+    let arguments = args.signal_input.read().or_usage()?;
     document["signalInput"] = start::payloads(&arguments);
-    let run_id = start::run_id_of(server, Call::SignalWithStart(document))?;
+    let run_id = start::run_id_of(&server.document(Call::SignalWithStart(document))?)?;
     answer(args, &run_id, None, form)
 }
 

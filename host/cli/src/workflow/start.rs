@@ -4,57 +4,86 @@ use super::request;
 use crate::{
     args::{Conflict, OutputForm, PlaceArgs, Reuse, StartWorkflowArgs, TargetArgs},
     exit::{Exit, OrStop as _, Outcome, Stop},
-    output, payload,
+    output,
     run::IDENTITY,
-    served::Served,
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use sandglass::StartOptions;
-use sandglass_engine::{Fields, Payload};
+use sandglass_engine::Payload;
 use sandglass_server::Call;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 pub(super) fn start(args: &StartWorkflowArgs, form: OutputForm) -> Outcome {
-    let run_id = begin(args)?;
+    let Begun {
+        workflow_id,
+        run_id,
+        is_new,
+    } = begin(args)?;
     match form {
         OutputForm::Json => output::print_json(&json!({
-            "workflow_id": args.workflow_id,
+            "workflow_id": workflow_id,
             "run_id": run_id,
             "workflow_type": args.workflow_type,
             "task_queue": args.task_queue,
+            "started": is_new,
         }))?,
-        OutputForm::Text => output::print(&format!(
-            "workflow {}: started as run {run_id}\n",
-            args.workflow_id
-        ))?,
+        OutputForm::Text if is_new => {
+            output::print(&format!(
+                "workflow {workflow_id}: started as run {run_id}\n"
+            ))?;
+        }
+        OutputForm::Text => {
+            output::print(&format!(
+                "workflow {workflow_id}: open before, as run {run_id}\n"
+            ))?;
+        }
     }
     Ok(Exit::Completed)
 }
 
 pub(super) fn execute(args: &StartWorkflowArgs, form: OutputForm) -> Outcome {
-    let run_id = begin(args)?;
+    let begun = begin(args)?;
     let place = PlaceArgs::at(&args.server);
     request::result(
-        &TargetArgs::of(&args.workflow_id, Some(run_id), place),
+        &TargetArgs::of(&begun.workflow_id, Some(begun.run_id), place),
         form,
     )
 }
 
-/// Starts it, and returns its run id.
-fn begin(args: &StartWorkflowArgs) -> Result<String, Stop> {
-    let server = args.server.server()?;
-    let mut options = StartOptions::new(&args.workflow_type, &args.workflow_id);
-    options.arguments = payload::read(&args.input).or_usage()?;
-    options.task_queue.clone_from(&args.task_queue);
-    args.start.apply(&mut options);
-    let conflict = args.start.id_conflict_policy.unwrap_or(Conflict::Fail);
-    let document = document(&options, args.start.id_reuse_policy, conflict);
-    run_id_of(&server, Call::Start(document))
+/// The run that a start has given.
+struct Begun {
+    workflow_id: String,
+    run_id: String,
+    is_new: bool,
 }
 
-/// Makes a call that gives a run, and returns its id.
-pub(super) fn run_id_of(server: &Served, call: Call) -> Result<String, Stop> {
-    let answer = server.document(call)?;
+fn begin(args: &StartWorkflowArgs) -> Result<Begun, Stop> {
+    let server = args.server.server()?;
+    let workflow_id = match &args.workflow_id {
+        Some(id) => id.clone(),
+        None => format!("{}-{}", args.workflow_type, super::operate::request_id()),
+    };
+    let mut options = StartOptions::new(&args.workflow_type, &workflow_id);
+    options.arguments = args.input.read().or_usage()?;
+    options.header = args.headers.all();
+    options.task_queue.clone_from(&args.task_queue);
+    args.start.apply(&mut options);
+    let conflict = match args.fail_existing {
+        true => Conflict::Fail,
+        false => args.start.conflict().unwrap_or_default(),
+    };
+    let document = document(&options, args.start.id_reuse_policy, conflict);
+    let answer = server.document(Call::Start(document))?;
+    Ok(Begun {
+        workflow_id,
+        run_id: run_id_of(&answer)?,
+        is_new: answer["started"] == true,
+    })
+}
+
+/// The run that an answer names.
+pub(super) fn run_id_of(answer: &Value) -> Result<String, Stop> {
     let run_id = answer["runId"].as_str();
     let run_id = run_id.ok_or_else(|| Stop::host(anyhow::anyhow!("it gave no run id")))?;
     Ok(run_id.to_owned())
@@ -69,7 +98,7 @@ pub(super) fn payloads(all: &[Payload]) -> Value {
 /// Temporal's request for a start.
 pub(super) fn document(options: &StartOptions, reuse: Reuse, conflict: Conflict) -> Value {
     let reuse = match reuse {
-        Reuse::AllowDuplicate => "ALLOW_DUPLICATE",
+        Reuse::AllowDuplicate | Reuse::TerminateIfRunning => "ALLOW_DUPLICATE",
         Reuse::AllowDuplicateFailedOnly => "ALLOW_DUPLICATE_FAILED_ONLY",
         Reuse::RejectDuplicate => "REJECT_DUPLICATE",
     };
@@ -87,6 +116,7 @@ pub(super) fn document(options: &StartOptions, reuse: Reuse, conflict: Conflict)
         "requestId": super::operate::request_id(),
         "workflowIdReusePolicy": format!("WORKFLOW_ID_REUSE_POLICY_{reuse}"),
         "workflowIdConflictPolicy": format!("WORKFLOW_ID_CONFLICT_POLICY_{conflict}"),
+        "header": { "fields": fields(options.header.iter().map(|(name, value)| (name, value))) },
         "memo": { "fields": fields(&options.memo) },
         "searchAttributes": { "indexedFields": fields(&options.search_attributes) },
         "cronSchedule": options.cron.as_deref().unwrap_or_default(),
@@ -119,14 +149,14 @@ pub(super) fn document(options: &StartOptions, reuse: Reuse, conflict: Conflict)
 fn full(payload: &Payload) -> Value {
     let metadata = payload.metadata.iter();
     let metadata: Map<String, Value> = metadata
-        .map(|(name, value)| (name.clone(), base64(value).into()))
+        .map(|(name, value)| (name.clone(), BASE64.encode(value).into()))
         .collect();
-    json!({ "metadata": metadata, "data": base64(&payload.data) })
+    json!({ "metadata": metadata, "data": BASE64.encode(&payload.data) })
 }
 
-fn fields(fields: &Fields) -> Map<String, Value> {
-    let entries = fields.iter();
-    entries
+fn fields<'a>(fields: impl IntoIterator<Item = (&'a String, &'a Payload)>) -> Map<String, Value> {
+    fields
+        .into_iter()
         .map(|(name, payload)| (name.clone(), full(payload)))
         .collect()
 }
@@ -136,34 +166,12 @@ fn length(length: Duration) -> Value {
     format!("{}.{:09}s", length.as_secs(), length.subsec_nanos()).into()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |place| u32::from(three.get(place).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place > three.len() {
-                '='
-            } else {
-                char::from(digit)
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_written_in_base64() {
-        let of = |text: &str| base64(text.as_bytes());
-        let written = ["", "f", "fo", "foo", "foob"].map(of);
-        assert_eq!(written, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
-        assert_eq!(base64(&[255, 254, 253]), "//79");
+    fn lengths_are_those_of_protobuf() {
         assert_eq!(length(Duration::from_millis(1500)), "1.500000000s");
     }
 }

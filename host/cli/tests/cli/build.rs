@@ -23,7 +23,7 @@ fn a_new_crate_builds_outside_the_repository() {
         "first-steps",
         "--target-dir",
         &target,
-        "-o",
+        "--out",
         "out",
         "--output",
         "json",
@@ -223,7 +223,7 @@ fn a_crate_with_the_sdk_from_git_builds() {
         "from-git",
         "--target-dir",
         &guest_target(),
-        "-o",
+        "--out",
         "out",
     ];
     let mut command = folder.command(&args);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// A run in a shield, whose activity is running.
 fn stubborn(folder: &Folder) -> Running {
     let args = [
-        "run", WORKFLOWS, "-a", ACTIVITIES, "-t", "stubborn", "--id", "s",
+        "run", WORKFLOWS, "-a", ACTIVITIES, "--type", "stubborn", "--id", "s",
     ];
     let run = Running::start(folder, &args);
     wait_until(folder, "s", "the activity to run", |run| {

@@ -68,7 +68,7 @@ fn a_host_goes_by_the_limits_that_it_was_given() {
     let args = [
         "run",
         WORKFLOWS,
-        "-t",
+        "--type",
         "hello",
         "-i",
         &large,

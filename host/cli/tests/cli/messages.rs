@@ -15,7 +15,7 @@ fn asked(folder: &Folder, args: &[&str]) -> Ended {
 #[test]
 fn queries_and_updates_reach_the_process_that_owns_the_store() {
     let folder = folder();
-    let args = ["run", WORKFLOWS, "-t", "sums", "--id", "s"];
+    let args = ["run", WORKFLOWS, "--type", "sums", "--id", "s"];
     let run = Running::start(&folder, &args);
     wait_until(&folder, "s", "the run to rest", |run| {
         run["history_events"] == json!(6)
@@ -24,6 +24,7 @@ fn queries_and_updates_reach_the_process_that_owns_the_store() {
     assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), "0\n"));
     let add = [
         "update",
+        "execute",
         "s",
         "--name",
         "add",
@@ -37,7 +38,10 @@ fn queries_and_updates_reach_the_process_that_owns_the_store() {
         let added = asked(&folder, &add);
         assert_eq!((added.code, added.stdout.as_str()), (Some(0), "5\n"));
     }
-    let refused = asked(&folder, &["update", "s", "--name", "add", "--input", "0"]);
+    let refused = asked(
+        &folder,
+        &["update", "execute", "s", "--name", "add", "--input", "0"],
+    );
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(refused.stderr.contains("nothing to add"), "{refused:#?}");
     let unknown = asked(&folder, &["query", "s", "--type", "total"]);
@@ -71,7 +75,10 @@ fn without_a_host(folder: &Folder) {
     let rejected = asked(folder, &rejected);
     assert_eq!(rejected.code, Some(1), "{rejected:#?}");
     assert!(rejected.stderr.contains("rejected"), "{rejected:#?}");
-    let update = asked(folder, &["update", "s", "--name", "add", "--input", "1"]);
+    let update = asked(
+        folder,
+        &["update", "execute", "s", "--name", "add", "--input", "1"],
+    );
     assert_eq!(update.code, Some(1), "{update:#?}");
     assert!(update.stderr.contains("no host runs on"), "{update:#?}");
     let shown = asked(folder, &["show", "s"]);
@@ -83,7 +90,7 @@ fn without_a_host(folder: &Folder) {
 fn a_signal_starts_the_run_that_it_is_for_or_reaches_the_open_one() {
     let folder = folder();
     let args = [
-        "run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "open",
+        "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "open",
     ];
     let run = Running::start(&folder, &args);
     wait_until(&folder, "open", "the run to rest", |run| {
@@ -94,7 +101,7 @@ fn a_signal_starts_the_run_that_it_is_for_or_reaches_the_open_one() {
             "signal-with-start",
             "-w",
             id,
-            "-t",
+            "--type",
             "waits",
             "--input",
             "\"b\"",

@@ -12,7 +12,7 @@ fn run(folder: &Folder, workflow_type: &str) -> Running {
         WORKFLOWS,
         "-a",
         ACTIVITIES,
-        "-t",
+        "--type",
         workflow_type,
         "--id",
         "w",
@@ -35,7 +35,9 @@ fn s52_the_help_says_what_cancel_and_terminate_are_like() {
 #[test]
 fn r40_a_run_is_paused_and_unpaused() {
     let folder = folder();
-    let args = ["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"];
+    let args = [
+        "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+    ];
     let waiting = Running::start(&folder, &args);
     wait_until(&folder, "w", "the first task", |run| {
         run["history_events"].as_u64() >= Some(4)

@@ -8,22 +8,26 @@ use crate::{
 #[test]
 fn a_killed_run_is_taken_up_where_it_was() {
     let folder = folder();
-    let args = ["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"];
+    let args = [
+        "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+    ];
     let run = Running::start(&folder, &args);
     wait_until(&folder, "w", "the run to wait", |run| {
         run["history_events"] == 4
     });
     folder
-        .sandglass(&["run", WORKFLOWS, "-t", "fails"])
+        .sandglass(&["run", WORKFLOWS, "--type", "fails"])
         .refused(2, "is in use by process");
     run.signal("-KILL");
     drop(run);
 
     folder
-        .sandglass(&["run", WORKFLOWS, "-t", "waits", "-i", "\"b\"", "--id", "w"])
+        .sandglass(&[
+            "run", WORKFLOWS, "--type", "waits", "-i", "\"b\"", "--id", "w",
+        ])
         .refused(2, "open with another input: (\"a\")");
     folder
-        .sandglass(&["run", WORKFLOWS, "-t", "hello", "--id", "w"])
+        .sandglass(&["run", WORKFLOWS, "--type", "hello", "--id", "w"])
         .refused(2, "open with type 'waits', not 'hello'");
 
     let signaled = folder.sandglass(&["workflow", "signal", "w", "--name", "go", "-i", "\"b\""]);
@@ -41,7 +45,7 @@ fn a_killed_run_is_taken_up_where_it_was() {
 #[test]
 fn a_run_that_cannot_go_on_stays_open() {
     let folder = folder();
-    let run = Running::start(&folder, &["run", WORKFLOWS, "-t", "traps", "--id", "t"]);
+    let run = Running::start(&folder, &["run", WORKFLOWS, "--type", "traps", "--id", "t"]);
     wait_until(&folder, "t", "the failure", |run| {
         run["workflow_task"]["last_failure"]["message"].is_string()
     });
@@ -59,7 +63,7 @@ fn a_run_that_cannot_go_on_stays_open() {
 fn a_run_whose_task_failed_too_often_can_be_taken_up() {
     let folder = folder();
     changed().copy_to(&folder);
-    let given_up = folder.sandglass(&["run", WORKFLOWS, "-t", "traps", "--id", "t"]);
+    let given_up = folder.sandglass(&["run", WORKFLOWS, "--type", "traps", "--id", "t"]);
     given_up.refused(6, "its workflow task failed 5 times");
 
     let again = folder.sandglass(&["run", WORKFLOWS, "--id", "t"]);
@@ -84,7 +88,9 @@ fn another_component_needs_an_upgrade_that_fits() {
     changed().copy_to(&folder);
     let run = Running::start(
         &folder,
-        &["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"],
+        &[
+            "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+        ],
     );
     // Two events of its own task: the guest waits for a signal.
     wait_until(&folder, "w", "the run to wait", |run| {
@@ -113,7 +119,9 @@ fn another_component_needs_an_upgrade_that_fits() {
 #[test]
 fn a_damaged_run_is_named_by_file_and_row() {
     let folder = folder();
-    let args = ["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"];
+    let args = [
+        "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+    ];
     let run = Running::start(&folder, &args);
     wait_until(&folder, "w", "the run to wait", |run| {
         run["history_events"] == 4

@@ -14,7 +14,7 @@ fn a_run_prints_its_result_and_is_kept() {
         WORKFLOWS,
         "-a",
         ACTIVITIES,
-        "-t",
+        "--type",
         "hello",
         "-i",
         "\"World\"",
@@ -61,7 +61,7 @@ fn a_history_is_shown_in_lines_and_in_json() {
         WORKFLOWS,
         "-a",
         ACTIVITIES,
-        "-t",
+        "--type",
         "hello",
         "-i",
         "\"World\"",
@@ -116,7 +116,7 @@ fn a_history_is_shown_in_lines_and_in_json() {
 #[test]
 fn a_failed_run_exits_with_1() {
     let folder = folder();
-    let ended = folder.sandglass(&["run", WORKFLOWS, "-t", "fails", "--output", "json"]);
+    let ended = folder.sandglass(&["run", WORKFLOWS, "--type", "fails", "--output", "json"]);
     let document = ended.json(1);
     assert_eq!(
         (&document["status"], &document["message"]),
@@ -135,16 +135,17 @@ fn wrong_arguments_start_nothing() {
     };
     run(&["nothing.wasm"]).refused(2, "cannot read nothing.wasm");
     run(&[ACTIVITIES]).refused(2, "expected workflows");
-    run(&[WORKFLOWS, "-t", "hello", "-a", WORKFLOWS]).refused(2, "expected activities");
+    run(&[WORKFLOWS, "--type", "hello", "-a", WORKFLOWS]).refused(2, "expected activities");
     run(&[WORKFLOWS]).refused(2, "choose a workflow type with --type: hello, fails");
-    run(&[WORKFLOWS, "-t", "nope"]).refused(2, "no workflow type 'nope'; it has hello, fails");
-    run(&[WORKFLOWS, "-t", "hello", "-i", "World"]).refused(2, "--input World is not JSON");
-    run(&[WORKFLOWS, "-t", "hello", "-i", "@none.json"]).refused(2, "cannot read none.json");
-    run(&[WORKFLOWS, "-t", "hello", "--db", "no/such.db"]).refused(2, "there is no such folder");
-    run(&[WORKFLOWS, "-t", "hello", "--timeout", "5"]).refused(2, "expected one of the units");
-    run(&[WORKFLOWS, "-t", "hello", "--no-trial"]).refused(2, "--upgrade");
+    run(&[WORKFLOWS, "--type", "nope"]).refused(2, "no workflow type 'nope'; it has hello, fails");
+    run(&[WORKFLOWS, "--type", "hello", "-i", "World"]).refused(2, "--input World is not JSON");
+    run(&[WORKFLOWS, "--type", "hello", "-i", "@none.json"]).refused(2, "cannot read none.json");
+    run(&[WORKFLOWS, "--type", "hello", "--db", "no/such.db"])
+        .refused(2, "there is no such folder");
+    run(&[WORKFLOWS, "--type", "hello", "--timeout", "5"]).refused(2, "expected one of the units");
+    run(&[WORKFLOWS, "--type", "hello", "--no-trial"]).refused(2, "--upgrade");
     run(&[
-        WORKFLOWS, "-t", "hello", "-a", ACTIVITIES, "--dir", "gone::/x",
+        WORKFLOWS, "--type", "hello", "-a", ACTIVITIES, "--dir", "gone::/x",
     ])
     .refused(2, "gone");
     for (place, why) in [
@@ -156,12 +157,12 @@ fn wrong_arguments_start_nothing() {
         ),
         ("/proc/such.db", "no file can be made there"),
     ] {
-        run(&[WORKFLOWS, "-t", "hello", "--db", place]).refused(2, why);
+        run(&[WORKFLOWS, "--type", "hello", "--db", place]).refused(2, why);
     }
     folder
         .sandglass(&["workflow", "list", "--db", "."])
         .refused(2, "it is a folder");
-    run(&[WORKFLOWS, "-t", "nope", "--output", "json"]).refused_in_json(
+    run(&[WORKFLOWS, "--type", "nope", "--output", "json"]).refused_in_json(
         2,
         "run-tests.wasm has no workflow type 'nope'; it has hello",
     );
@@ -177,7 +178,10 @@ fn wrong_arguments_start_nothing() {
         "other.db",
         "not a store, but long enough to look like a file of something",
     );
-    run(&[WORKFLOWS, "-t", "hello", "--id", "x", "--db", "other.db"]).refused(2, "other.db");
+    run(&[
+        WORKFLOWS, "--type", "hello", "--id", "x", "--db", "other.db",
+    ])
+    .refused(2, "other.db");
     assert!(
         !folder.path().join("sandglass.db").exists(),
         "a store was made"
@@ -191,7 +195,9 @@ fn what_is_not_there_is_named() {
         .sandglass(&["workflow", "list"])
         .refused(2, "there is no store at sandglass.db");
     assert_eq!(
-        folder.sandglass(&["run", WORKFLOWS, "-t", "fails"]).code,
+        folder
+            .sandglass(&["run", WORKFLOWS, "--type", "fails"])
+            .code,
         Some(1)
     );
     for verb in [
@@ -216,7 +222,7 @@ fn ctrl_c_cancels_and_the_exit_code_says_so() {
     let run = Running::start(
         &folder,
         &[
-            "run", WORKFLOWS, "-t", "works", "-a", ACTIVITIES, "--id", "w",
+            "run", WORKFLOWS, "--type", "works", "-a", ACTIVITIES, "--id", "w",
         ],
     );
     wait_until(&folder, "w", "a heartbeat", |run| {
@@ -236,7 +242,7 @@ fn a_second_ctrl_c_terminates() {
     let run = Running::start(
         &folder,
         &[
-            "run", WORKFLOWS, "-t", "stubborn", "-a", ACTIVITIES, "--id", "s",
+            "run", WORKFLOWS, "--type", "stubborn", "-a", ACTIVITIES, "--id", "s",
         ],
     );
     wait_until(&folder, "s", "the activity to run", |run| {
@@ -257,7 +263,7 @@ fn requests_reach_the_process_that_owns_the_store() {
     let run = Running::start(
         &folder,
         &[
-            "run", WORKFLOWS, "-t", "works", "-a", ACTIVITIES, "--id", "w",
+            "run", WORKFLOWS, "--type", "works", "-a", ACTIVITIES, "--id", "w",
         ],
     );
     wait_until(&folder, "w", "the activity to run", |run| {
@@ -288,7 +294,9 @@ fn terminate_and_time_out_have_their_own_exit_codes() {
     let folder = folder();
     let run = Running::start(
         &folder,
-        &["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"],
+        &[
+            "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+        ],
     );
     wait_until(&folder, "w", "the run to wait", |run| {
         run["history_events"] == 4
@@ -304,7 +312,7 @@ fn terminate_and_time_out_have_their_own_exit_codes() {
     let timed = folder.sandglass(&[
         "run",
         WORKFLOWS,
-        "-t",
+        "--type",
         "waits",
         "-i",
         "\"a\"",
@@ -322,7 +330,7 @@ fn an_activity_that_nobody_serves_is_warned_about() {
     let ended = folder.sandglass(&[
         "run",
         WORKFLOWS,
-        "-t",
+        "--type",
         "hello",
         "-i",
         "\"World\"",
@@ -336,14 +344,14 @@ fn an_activity_that_nobody_serves_is_warned_about() {
 #[test]
 fn a_missing_argument_is_told_as_such() {
     let folder = folder();
-    let ended = folder.sandglass(&["run", WORKFLOWS, "-t", "hello"]);
+    let ended = folder.sandglass(&["run", WORKFLOWS, "--type", "hello"]);
     ended.refused(1, "argument 1 of 1 is missing: `name`");
 }
 
 #[test]
 fn failed_attempts_of_an_activity_are_told_of() {
     let folder = folder();
-    let ended = folder.sandglass(&["run", WORKFLOWS, "-t", "tries", "-a", ACTIVITIES]);
+    let ended = folder.sandglass(&["run", WORKFLOWS, "--type", "tries", "-a", ACTIVITIES]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
         (Some(0), "3\n"),
@@ -365,7 +373,7 @@ fn log_lines_are_json_if_asked_for() {
     let mut command = folder.command(&[
         "run",
         WORKFLOWS,
-        "-t",
+        "--type",
         "traps",
         "--log-format",
         "json",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Runs the workflow type `kind` under the id `w`.
 fn run(folder: &Folder, kind: &str, more: &[&str]) -> Ended {
     let args = [
-        "run", WORKFLOWS, "-a", ACTIVITIES, "-t", kind, "--id", "w", "--output", "json",
+        "run", WORKFLOWS, "-a", ACTIVITIES, "--type", kind, "--id", "w", "--output", "json",
     ];
     folder.sandglass(&[&args, more].concat())
 }
@@ -59,7 +59,7 @@ fn a_schedule_starts_one_run_after_another_until_it_is_canceled() {
         WORKFLOWS,
         "-a",
         ACTIVITIES,
-        "-t",
+        "--type",
         "hello",
         "-i",
         "\"you\"",
@@ -100,7 +100,7 @@ fn a_delayed_run_waits_and_can_be_canceled_meanwhile() {
     let args = [
         "run",
         WORKFLOWS,
-        "-t",
+        "--type",
         "waits",
         "-i",
         "\"a\"",
@@ -160,7 +160,9 @@ fn an_open_run_is_taken_up_refused_or_replaced() {
     let waits = ["-i", "\"a\""];
     let running = Running::start(
         &folder,
-        &["run", WORKFLOWS, "-t", "waits", "-i", "\"a\"", "--id", "w"],
+        &[
+            "run", WORKFLOWS, "--type", "waits", "-i", "\"a\"", "--id", "w",
+        ],
     );
     wait_until(&folder, "w", "the run to wait", |run| {
         run["history_events"] == 4

@@ -145,7 +145,14 @@ impl Guest {
         folder.pin_versions(name);
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let path = out.to_str().unwrap();
-        let built = folder.sandglass(&["build", name, "--target-dir", &guest_target(), "-o", path]);
+        let built = folder.sandglass(&[
+            "build",
+            name,
+            "--target-dir",
+            &guest_target(),
+            "--out",
+            path,
+        ]);
         assert_eq!(built.code, Some(0), "{built:#?}");
         Self { out }
     }

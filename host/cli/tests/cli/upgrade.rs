@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Two open runs of one store: `w` waits for a signal, `t` fails its workflow tasks.
 fn two_open(folder: &Folder) {
     for (id, kind, args) in [("w", "waits", vec!["-i", "\"a\""]), ("t", "traps", vec![])] {
-        let mut all = vec!["run", WORKFLOWS, "-t", kind, "--id", id];
+        let mut all = vec!["run", WORKFLOWS, "--type", kind, "--id", id];
         all.extend(args);
         let run = Running::start(folder, &all);
         wait_until(folder, id, "the run to rest", |run| {
@@ -103,7 +103,7 @@ fn runs_move_or_are_told_why_they_cannot() {
 fn the_process_that_owns_the_store_moves_its_runs() {
     let folder = folder();
     changed().copy_to(&folder);
-    let run = Running::start(&folder, &["run", WORKFLOWS, "-t", "traps", "--id", "t"]);
+    let run = Running::start(&folder, &["run", WORKFLOWS, "--type", "traps", "--id", "t"]);
     wait_until(&folder, "t", "the failure", |run| {
         run["workflow_task"]["last_failure"]["message"].is_string()
     });

@@ -1,12 +1,11 @@
-//! The same filters for whoever reads runs without a server.
+//! The same filters for whoever reads runs' rows: the command line.
 
 use super::{
     eval::{self, Candidate},
     filter, is_about_start,
     parse::{self, Query},
 };
-use sandglass::{RunListing, store::ListFilter};
-use sandglass_engine::Timestamp;
+use sandglass::{RunListing, RunStart, store::ListFilter};
 
 /// A filter of runs in the language of `temporal workflow list --query`: comparisons of attributes
 /// with `AND`, `OR`, `NOT` and parentheses.
@@ -14,23 +13,35 @@ use sandglass_engine::Timestamp;
 pub struct RunFilter(Query);
 
 impl RunFilter {
-    /// Reads a filter. It may not be about what only the start of a run tells, its task queue and
-    /// the time of its first workflow task: those are a server's to look up.
+    /// Reads a filter.
     ///
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(text: &str) -> Result<Self, String> {
         let query = parse::parse(text)?;
-        if query.by_status {
-            return Err("GROUP BY is for the API of a server only".into());
-        }
         if let Some(condition) = &query.condition {
             eval::check(condition)?;
-            if is_about_start(condition) {
-                return Err("TaskQueue and ExecutionTime are for the API of a server only".into());
-            }
         }
         Ok(Self(query))
+    }
+
+    /// Whether it ends with `GROUP BY ExecutionStatus`: runs are to be counted by their status.
+    #[must_use]
+    pub fn is_grouped(&self) -> bool {
+        self.0.by_status
+    }
+
+    /// The status of a run as groups are named by it.
+    #[must_use]
+    pub fn group(listing: &RunListing) -> &'static str {
+        eval::status_name(listing)
+    }
+
+    /// Whether it is about what only the start of a run tells: its task queue, or when its first
+    /// workflow task was due.
+    #[must_use]
+    pub fn is_about_start(&self) -> bool {
+        self.0.condition.as_ref().is_some_and(is_about_start)
     }
 
     /// What a store can select by: at least the runs that are asked for.
@@ -39,13 +50,14 @@ impl RunFilter {
         filter(self.0.condition.as_ref())
     }
 
-    /// Whether a run is asked for.
+    /// Whether a run is asked for that was started so. Without [`RunFilter::is_about_start`] it does
+    /// not matter how.
     #[must_use]
-    pub fn holds(&self, listing: &RunListing) -> bool {
+    pub fn holds(&self, listing: &RunListing, start: &RunStart) -> bool {
         let candidate = Candidate {
             listing,
-            task_queue: "",
-            execution_time: Timestamp(0),
+            task_queue: &start.task_queue,
+            execution_time: start.execution_time,
         };
         let condition = self.0.condition.as_ref();
         condition.is_none_or(|condition| eval::holds(condition, &candidate) == Some(true))

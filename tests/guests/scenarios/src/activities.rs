@@ -26,6 +26,10 @@ pub(crate) async fn cleanup() -> Result<(), Failure>;
 #[activity(name = "Resume", heartbeat = "2s", retry(maximum_attempts = 2))]
 pub(crate) async fn resume() -> Result<u32, Failure>;
 
+/// A worker must begin it within two seconds.
+#[activity(name = "Soon", schedule_to_start = "2s", retry(maximum_attempts = 1))]
+pub(crate) async fn begun_soon() -> Result<u32, Failure>;
+
 /// A step of the saga that is done at once.
 #[activity(name = "A", retry(maximum_attempts = 1))]
 pub(crate) async fn step_a() -> Result<(), Failure>;

@@ -2,7 +2,7 @@
 
 use sandglass_guest::prelude::*;
 
-use crate::activities::{deaf, resume, stubborn, swallow, work};
+use crate::activities::{begun_soon, deaf, resume, stubborn, swallow, work};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -75,6 +75,12 @@ pub(crate) async fn a18() -> Result<(), Failure> {
         // Opaque, or the compiler would be free to drop the loop's body.
         turns = std::hint::black_box(turns.wrapping_add(1));
     }
+}
+
+/// An activity that a worker must begin in time.
+#[workflow]
+pub(crate) async fn soon() -> Result<u32, Failure> {
+    begun_soon().await
 }
 
 /// An activity whose second attempt goes on where the first stopped.
