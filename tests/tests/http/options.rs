@@ -255,13 +255,7 @@ fn an_activity_ends_with_a_result_of_a_file_or_a_failure_with_a_detail() {
     );
     assert_eq!(both.same(&["workflow", "result", "{id}"]).1["result"], 8);
     both.start("a08");
-    let detail = [
-        "--detail",
-        "\"seven\"",
-        "--reason",
-        "no",
-        "--non-retryable",
-    ];
+    let detail = ["--detail", "\"seven\"", "--reason", "no", "--non-retryable"];
     assert_eq!(end("fail", &detail).0, 0);
     let (exit, failed) = both.same(&["workflow", "result", "{id}"]);
     assert_eq!(exit, 1);

@@ -111,11 +111,7 @@ impl ResultArgs {
         let read = payload::read(&Given {
             option: "--result",
             texts: text.map(slice::from_ref).unwrap_or_default(),
-            files: self
-                .result_file
-                .as_ref()
-                .map(slice::from_ref)
-                .unwrap_or_default(),
+            files: self.result_file.as_slice(),
             metadata: &self.result_meta,
             is_base64: self.result_base64,
         })?;
@@ -148,16 +144,8 @@ impl DetailArgs {
     pub fn read(&self) -> anyhow::Result<Vec<Payload>> {
         payload::read(&Given {
             option: "--detail",
-            texts: self
-                .detail
-                .as_ref()
-                .map(slice::from_ref)
-                .unwrap_or_default(),
-            files: self
-                .detail_file
-                .as_ref()
-                .map(slice::from_ref)
-                .unwrap_or_default(),
+            texts: self.detail.as_slice(),
+            files: self.detail_file.as_slice(),
             metadata: &self.detail_meta,
             is_base64: self.detail_base64,
         })
