@@ -345,6 +345,12 @@ sg_failure *sg_undo(void) {
 
 /* ---- Messages ---- */
 
+/* Frees a signal but for its argument. */
+static void taken(sandglass_workflow_blocking_signal_t *signal, char **argument) {
+  if (argument && signal->arguments.len) *argument = json_of(&signal->arguments.ptr[0]);
+  sandglass_workflow_blocking_signal_free(signal);
+}
+
 sg_failure *sg_signal(const char *name, char **argument) {
   if (argument) *argument = NULL;
   string_t text = lent(name);
@@ -352,9 +358,17 @@ sg_failure *sg_signal(const char *name, char **argument) {
   failure_t failure;
   if (!sandglass_workflow_blocking_next_signal(current, &text, &signal, &failure))
     return failed(failure);
-  if (argument && signal.arguments.len) *argument = json_of(&signal.arguments.ptr[0]);
-  sandglass_workflow_blocking_signal_free(&signal);
+  taken(&signal, argument);
   return NULL;
+}
+
+bool sg_try_signal(const char *name, char **argument) {
+  if (argument) *argument = NULL;
+  string_t text = lent(name);
+  sandglass_workflow_blocking_signal_t signal;
+  if (!sandglass_workflow_blocking_try_signal(&text, &signal)) return false;
+  taken(&signal, argument);
+  return true;
 }
 
 void sg_answer(const char *query, const char *json) {

@@ -167,6 +167,9 @@ sg_failure *sg_undo(void);
 
 /* Waits for a signal of this name; the JSON text of its first argument, or NULL. */
 sg_failure *sg_signal(const char *name, char **argument);
+/* Takes a signal of this name if there is one, without waiting. Before a run is continued as a new one
+ * it takes what has come: the new run is not given it. */
+bool sg_try_signal(const char *name, char **argument);
 /* What queries of this name are answered from now on: a JSON text. */
 void sg_answer(const char *query, const char *json);
 /* An update that waits for its answer. */

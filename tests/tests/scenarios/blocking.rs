@@ -57,11 +57,19 @@ async fn signals_are_taken_in_order_and_a_run_goes_on_as_new() {
         let first = w.start("collector").await;
         // Whichever run is open.
         let run = w.child(first.handle.workflow_id());
-        for text in ["one", "two", "three", "four", "end"] {
+        let note = async |text| {
             let note = vec![Payload::json(format!("\"{text}\""))];
             run.handle.signal_named("note", note).await.unwrap();
+        };
+        let current = async || run.handle.describe().await.unwrap().run_id;
+        let begun = current().await;
+        for text in ["one", "two", "three"] {
+            note(text).await;
         }
         // The next run of a chain begins a second after the one before.
+        w.advance_until(async || current().await != begun).await;
+        note("four").await;
+        note("end").await;
         let ended = async || run.handle.describe().await.unwrap().status.name() == "completed";
         w.advance_until(ended).await;
         assert_eq!(run.result().await, "4");

@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
         assert_eq!(parse_duration("2h").unwrap(), Duration::from_secs(7200));
         assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
         for wrong in [
             "",
             "5",
@@ -132,6 +133,7 @@ mod tests {
             "-1s",
             "0s",
             "1w",
+            "1h5",
             "1h30",
             "h1",
             "1h 2m",
