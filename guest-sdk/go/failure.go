@@ -54,6 +54,9 @@ func (f *Failure) RetryAfter(delay time.Duration) *Failure {
 
 // CausedBy returns the same failure with its cause.
 func (f *Failure) CausedBy(cause error) *Failure {
+	if cause == nil {
+		return f
+	}
 	return &Failure{links: append(f.links[:1:1], toLinks(cause)...), by: f.by}
 }
 

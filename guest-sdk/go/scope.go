@@ -88,7 +88,13 @@ func open(ctx context.Context, kind sandglass_workflow_cancellation.ScopeKind, l
 	if info := scope.Cancellation(); info != nil {
 		scope.cancel(info)
 	} else if isOther(ctx, parent) {
-		scope.unwatch = context.AfterFunc(ctx, func() { scope.Cancel(context.Cause(ctx).Error()) })
+		cancel := func() { scope.Cancel(context.Cause(ctx).Error()) }
+		if ctx.Err() != nil {
+			// At once: nothing is to begin in it.
+			cancel()
+		} else {
+			scope.unwatch = context.AfterFunc(ctx, cancel)
+		}
 	}
 	return scope.ctx, scope
 }

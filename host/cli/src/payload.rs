@@ -1,7 +1,7 @@
 //! Payloads and events as JSON and as short text.
 
 use crate::{output, time};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use sandglass_engine::{Fields, Payload, Timestamp};
 use serde::Serialize;
@@ -101,6 +101,14 @@ pub fn read(given: &Given<'_>) -> anyhow::Result<Vec<Payload>> {
         )),
     });
     let files = given.files.iter().map(|path| from_file(path));
+    let is_described = given.is_base64 || !given.metadata.is_empty();
+    if is_described && given.texts.is_empty() && given.files.is_empty() {
+        let option = given.option;
+        bail!(
+            "{option}-meta and {option}-base64 say what {option} and {option}-file give, and \
+             nothing was given"
+        );
+    }
     let values = texts.chain(files).enumerate();
     values
         .map(|(place, found)| found.and_then(|(name, bytes)| one(given, place, &name, bytes)))

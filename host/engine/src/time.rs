@@ -31,8 +31,8 @@ impl Millis {
 impl FromStr for Millis {
     type Err = &'static str;
 
-    /// Reads whole numbers with units: `250ms`, `30s`, `5m`, `2h`, `1d`, or several: `1h30m`. Nothing
-    /// is no length.
+    /// Reads whole numbers with units: `250ms`, `30s`, `5m`, `2h`, `1d`, or several: `1h30m`.
+    /// Nothing is no length.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (mut rest, mut all) = (text, 0_u64);
         loop {

@@ -247,6 +247,13 @@ async fn signal_with_start(host: &Arc<Inner>, options: StartOptions, signal: Sig
     }
 }
 
+fn performed(answer: ActivityAnswer) -> Response {
+    match answer {
+        ActivityAnswer::Done => Response::Done,
+        ActivityAnswer::Told(answer) => Response::Told(answer),
+    }
+}
+
 async fn answer(host: &Arc<Inner>, request: Request) -> Response {
     let run = RunHandle::new(host, request.workflow_id, request.run_id);
     let run = match request.first_run_id {
@@ -259,10 +266,10 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
         Op::Terminate(options) => run.terminate_with(options).await.map(|()| Response::Done),
         Op::Pause(request) => run.pause(request).await.map(|()| Response::Done),
         Op::Unpause(request) => run.unpause(request).await.map(|()| Response::Done),
-        Op::CancelScope { scope, request } => run
-            .cancel_scope(scope, request)
-            .await
-            .map(|()| Response::Done),
+        Op::CancelScope { scope, request } => {
+            let canceled = run.cancel_scope(scope, request).await;
+            canceled.map(|()| Response::Done)
+        }
         Op::Reset(options) => run.reset(options).await.map(|made| {
             let run_id = made.run_id().unwrap_or_default();
             Response::Made(run_id.to_owned())
@@ -281,26 +288,19 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
                 }
                 Some(Err(bad)) => return Response::Refused(Refusal::Usage(bad_token(&bad))),
             };
-            activity.perform(op).await.map(|answer| match answer {
-                ActivityAnswer::Done => Response::Done,
-                ActivityAnswer::Told(answer) => Response::Told(answer),
-            })
+            activity.perform(op).await.map(performed)
         }
         Op::SignalWithStart { options, signal } => {
             return signal_with_start(host, *options, signal).await;
         }
         Op::Signal(signal) => run.signal(signal).await.map(|()| Response::Done),
         Op::Query(options) => {
-            return run
-                .query(options)
-                .await
-                .map_or_else(Into::into, Response::Answer);
+            let answered = run.query(options).await;
+            return answered.map_or_else(Into::into, Response::Answer);
         }
         Op::Update(options) => {
-            return run
-                .update(options)
-                .await
-                .map_or_else(Into::into, Response::Updated);
+            let answered = run.update(options).await;
+            return answered.map_or_else(Into::into, Response::Updated);
         }
         Op::Upgrade { component, options } => upgrade(host, component, options)
             .await
@@ -318,10 +318,8 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
             wait_for,
             timeout,
         } => {
-            return run
-                .poll_update(&update_id, wait_for, timeout)
-                .await
-                .map_or_else(Into::into, Response::Polled);
+            let polled = run.poll_update(&update_id, wait_for, timeout).await;
+            return polled.map_or_else(Into::into, Response::Polled);
         }
         Op::Wait { after } => run.wait_after(after).await.map(|()| Response::Done),
         Op::Starts(asked) => starts(host, asked).await.map(Response::Starts),

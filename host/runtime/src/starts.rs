@@ -16,7 +16,8 @@ pub struct RunStart {
 }
 
 impl RunStart {
-    /// What a store has of the start of this run. Of one that cannot be read there is no task queue.
+    /// What a store has of the start of this run. Of one that cannot be read there is no task
+    /// queue.
     #[must_use]
     pub fn from_store(reader: &dyn Reader, row: &RunRow) -> Self {
         let first = reader.frame(row.key, 1).ok().flatten();

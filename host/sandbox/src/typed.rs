@@ -14,13 +14,14 @@ mod options;
 mod outcome;
 mod read;
 mod signature;
+mod size;
 mod text;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use exports::TypedExports;
+pub(crate) use exports::{TypedExport, TypedExports};
 pub(crate) use imports::TypedImports;
 pub(crate) use options::SECTION;
 pub use options::{ActivityOptions, Cancellation, Length, RetryOptions, TypedOptions};

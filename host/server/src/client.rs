@@ -187,8 +187,9 @@ impl Client {
 
     /// Asks, and waits for the document that is answered. Blocks; not for a thread of a runtime.
     ///
-    /// A server that is not there, or is stopping, is tried for twenty seconds, and asked again what
-    /// can be asked twice if it went away before it answered: it may be started again meanwhile.
+    /// A server that is not there, or is stopping, is tried for twenty seconds, and asked again
+    /// what can be asked twice if it went away before it answered: it may be started again
+    /// meanwhile.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`], [`ClientError::Refused`].

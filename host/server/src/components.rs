@@ -264,7 +264,7 @@ mod tests {
         let large = COMPONENT_BYTES_MAX;
         let two = [places.take(large), places.take(large)];
         assert!(two.iter().all(Result::is_ok));
-        let refused = places.take(1).map(drop).map_err(|status| status.code());
+        let refused = places.take(large).map(drop).map_err(|status| status.code());
         assert_eq!(refused, Err(tonic::Code::ResourceExhausted));
         drop(two);
         let all: Vec<_> = (0..PUSHES_MAX + WAITING_MAX)

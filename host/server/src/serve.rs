@@ -244,13 +244,7 @@ impl Server {
         let closing = self.closing;
         let closed = closing.clone();
         let http = tokio::spawn(http);
-        transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEP_ALIVE))
-            .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-            .max_concurrent_streams(STREAMS_PER_CONNECTION)
-            .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING))
-            .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS))
+        transport()
             .add_routes(Routes::from(routes))
             .serve_with_incoming_shutdown(
                 listen::accept(self.grpc.listener, self.grpc.tls, room(0)),
@@ -268,4 +262,15 @@ impl Server {
         let _ended = http.await;
         Ok(())
     }
+}
+
+/// How connections are served.
+fn transport() -> transport::Server {
+    transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING))
+        .http2_max_local_error_reset_streams(Some(RESETS_OF_OURS))
 }

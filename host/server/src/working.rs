@@ -1,5 +1,6 @@
 //! What is being answered, on both ports. A server that stops begins nothing new and says so, and
-//! listens on until what it had begun is answered: whoever asks meanwhile is told where things stand.
+//! listens on until what it had begun is answered: whoever asks meanwhile is told where things
+//! stand.
 
 use std::sync::{
     Arc,

@@ -72,6 +72,10 @@ pub const STUBBORN: &[&str] = &["Stubborn"];
 /// Crates of guests, and workflow types, that are no programs of the sweep, with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[
     ("tests/guests/forbidden-import", "no host loads it"),
+    (
+        "tests/guests/typed-activities",
+        "activities, which the typed workflows in C call",
+    ),
     ("examples/embed", "a host, which runs the example hello"),
     (
         "tests/guests/determinism::misbehave",

@@ -57,7 +57,11 @@ const FOR_TESTS: &str = "sandglass-semantics";
 const OWNERS: [(&str, &[&str], &[&str]); 7] = [
     ("wasmtime", &["sandglass-sandbox"], &[]),
     ("wasmtime-wasi", &["sandglass-sandbox"], &[]),
-    ("wit-component", &["sandglass-sandbox"], &[]),
+    (
+        "wit-component",
+        &["sandglass-sandbox", "sandglass-guest-generate"],
+        &[],
+    ),
     ("temporalio-protos", &["sandglass-server"], &[]),
     ("tonic", &["sandglass-server"], &[]),
     // Tests damage files behind the host's back; the benchmark packs one before it weighs it.

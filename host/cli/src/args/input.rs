@@ -1,11 +1,11 @@
-//! Values that go with a request, and how they are given: the options of Temporal's command line for
-//! arguments, results and details, by its names.
+//! Values that go with a request, and how they are given: the options of Temporal's command line
+//! for arguments, results and details, by its names.
 
 use super::values::{parse_entry, parse_metadata};
 use crate::payload::{self, Given};
 use clap::Args;
 use sandglass_engine::Payload;
-use std::{path::PathBuf, slice};
+use std::path::PathBuf;
 
 /// Arguments, one for each time that an option is given.
 #[derive(Debug, Clone, Default, Args)]
@@ -16,8 +16,8 @@ pub struct InputArgs {
     /// A file with an argument; once for each argument
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     input_file: Vec<PathBuf>,
-    /// What is said of the arguments, such as encoding=binary/plain for what is not JSON; a key that
-    /// is repeated is for one argument after another
+    /// What is said of the arguments, such as encoding=binary/plain for what is not JSON; a key
+    /// that is repeated is for one argument after another
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_metadata)]
     input_meta: Vec<(String, String)>,
     /// What is given of the arguments is base64
@@ -103,19 +103,17 @@ impl ResultArgs {
     /// # Errors
     /// As [`InputArgs::read`].
     pub fn read(&self) -> anyhow::Result<Payload> {
-        let null = "null".to_owned();
-        let text = match (&self.result, &self.result_file) {
-            (None, None) => Some(&null),
-            (text, _) => text.as_ref(),
-        };
         let read = payload::read(&Given {
             option: "--result",
-            texts: text.map(slice::from_ref).unwrap_or_default(),
+            texts: self.result.as_slice(),
             files: self.result_file.as_slice(),
             metadata: &self.result_meta,
             is_base64: self.result_base64,
         })?;
-        Ok(read.into_iter().next().expect("one was given"))
+        Ok(read
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Payload::json("null")))
     }
 }
 

@@ -183,7 +183,10 @@ impl StartArgs {
     #[must_use]
     pub fn conflict(&self) -> Option<Conflict> {
         match self.id_reuse_policy {
-            Reuse::TerminateIfRunning => Some(Conflict::TerminateExisting),
+            // What was said of open runs themselves goes before.
+            Reuse::TerminateIfRunning => self
+                .id_conflict_policy
+                .or(Some(Conflict::TerminateExisting)),
             _ => self.id_conflict_policy,
         }
     }

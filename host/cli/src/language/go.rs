@@ -52,6 +52,16 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         ("GOWORK", "off"),
     ];
     command.envs(settings);
+    // What would make another component of the same sources.
+    for name in [
+        "GOEXPERIMENT",
+        "GOWASM",
+        "GO111MODULE",
+        "GODEBUG",
+        "GOFIPS140",
+    ] {
+        command.env_remove(name);
+    }
     run(&mut command, &format!("the Go compiler of {name}"))?;
     let module = fs::read(&module).context("the Go compiler has made no module");
     let module = with_world(module.map_err(Stop::failed)?);

@@ -110,8 +110,7 @@ fn a_canceling_run_is_listed_and_described_as_one() {
     }
     for (query, reason) in [
         ("WorkflowId = ", "--query: "),
-        ("TaskQueue = 'q'", "for the API of a server only"),
-        ("GROUP BY ExecutionStatus", "for the API of a server only"),
+        ("GROUP BY ExecutionStatus", "GROUP BY"),
     ] {
         let refused = folder.sandglass(&["workflow", "list", "--query", query]);
         refused.refused(2, reason);

@@ -1,7 +1,12 @@
 //! The guests of the tests of `run`, and runs of them in the background.
 
 use crate::support::{Ended, Folder, Guest, wait_for};
-use std::process::{Child, Stdio};
+use std::{
+    io::Read as _,
+    process::{Child, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
 
 /// Workflows for these tests: one that ends by itself, one that fails, one that traps, one that
 /// waits for a signal, and two that run an activity without end.
@@ -191,40 +196,64 @@ pub(crate) fn folder() -> Folder {
 }
 
 /// `sandglass run` in the background, until dropped.
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    /// What it has said so far beside its result.
+    said: Arc<Mutex<Vec<u8>>>,
+    listener: Option<JoinHandle<()>>,
+}
 
 impl Running {
     pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
         let mut command = folder.command(args);
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (mut errors, all) = (child.stderr.take().unwrap(), Arc::clone(&said));
+        let listener = std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            loop {
+                match errors.read(&mut some).unwrap() {
+                    0 => return,
+                    count => all.lock().unwrap().extend_from_slice(&some[..count]),
+                }
+            }
+        });
+        Self {
+            child,
+            said,
+            listener: Some(listener),
+        }
+    }
+
+    /// What it has said so far beside its result.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
         let status = std::process::Command::new("kill")
-            .args([signal, &self.0.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status();
         assert!(status.unwrap().success());
     }
 
     pub(crate) fn end(mut self) -> Ended {
         let child = std::mem::replace(
-            &mut self.0,
+            &mut self.child,
             std::process::Command::new("true").spawn().unwrap(),
         );
-        Ended::of(child.wait_with_output().unwrap())
+        let mut output = child.wait_with_output().unwrap();
+        self.listener.take().unwrap().join().unwrap();
+        output.stderr = self.said.lock().unwrap().clone();
+        Ended::of(output)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     guests::{ACTIVITIES, Running, WORKFLOWS, folder, wait_until},
-    support::Folder,
+    support::{Folder, wait_for},
 };
 use serde_json::json;
 
@@ -138,6 +138,8 @@ fn b15_an_activity_and_a_scope_are_canceled_and_s57_silent_ones_are_warned_about
     assert!(described.stdout.contains(scope), "{described:#?}");
     let warning = "without a heartbeat timeout nobody notices if it is stuck";
     assert!(described.stdout.contains(warning), "{described:#?}");
+
+    wait_for("the warning", || running.said().contains(warning));
 
     let cancel = [
         "workflow", "cancel", "w", "--scope", "1", "--reason", "enough",

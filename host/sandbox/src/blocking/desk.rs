@@ -40,6 +40,8 @@ pub(super) struct Papers {
     /// What queries are answered.
     answers: BTreeMap<String, Payload>,
     answers_bytes: usize,
+    /// Bytes of values that are passed in a call while the code rests in it.
+    pub(super) values_bytes: usize,
     /// The scope that calls of typed imports belong to.
     pub(super) scope: ScopeId,
     /// The task that the code is to go on with, and how long that may take.
@@ -115,7 +117,7 @@ impl Desk {
     /// About how many bytes of memory the guest holds.
     pub(super) fn resident_bytes(&self) -> usize {
         let papers = self.lock();
-        papers.resident_bytes + papers.answers_bytes
+        papers.resident_bytes + papers.answers_bytes + papers.values_bytes
     }
 }
 

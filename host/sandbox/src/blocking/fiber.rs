@@ -6,7 +6,7 @@ use crate::{
     convert::{failure_in, list},
     state::GuestState,
     trap,
-    typed::TypedExports,
+    typed::{TypedExport, TypedExports},
     wasi::Birth,
 };
 use sandglass_engine::{
@@ -171,6 +171,7 @@ async fn run(
     state.enter(task);
     store.set_epoch_deadline(1);
     if let Some(function) = code.typed.get(workflow_type) {
+        desk.lock().values_bytes = TypedExport::values_bytes(&arguments);
         let returned = function.call(store, &instance, &arguments).await?;
         return Ok(match returned {
             Ok(result) => Outcome::Completed(result),

@@ -23,6 +23,16 @@ impl GuestState {
         desk.expect("these imports are linked to guests that have a desk")
     }
 
+    /// Counts bytes of the host that a call takes while the guest rests in it.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.desk().lock().values_bytes += bytes;
+    }
+
+    /// The call has returned.
+    pub(crate) fn let_go(&mut self, bytes: usize) {
+        self.desk().lock().values_bytes -= bytes;
+    }
+
     /// Rests until the next event, unless there is what is looked for.
     async fn until<T>(&mut self, look: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
         let mut look = look;

@@ -90,8 +90,14 @@ impl TypedExports {
             place,
             signature,
         };
-        self.0.insert(name, export);
-        Ok(())
+        match self.0.insert(name, export) {
+            None => Ok(()),
+            Some(other) => Err(Error::Typed(format!(
+                "{} is exported twice: an activity type has no version, so that only one version \
+                 of an interface can be served",
+                other.name
+            ))),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&TypedExport> {
@@ -122,6 +128,13 @@ impl TypedExport {
     /// They do not fit.
     pub(crate) fn check(&self, arguments: &[Payload]) -> Result<(), Misfit> {
         self.signature.read_arguments(arguments).map(drop)
+    }
+
+    /// About how many bytes of the host the values of arguments take, while the function runs.
+    pub(crate) fn values_bytes(arguments: &[Payload]) -> usize {
+        // A list of bytes takes most: each is a value.
+        let bytes: usize = arguments.iter().map(Payload::size).sum();
+        bytes * size_of::<Val>()
     }
 
     /// Calls the function. The inner error is its own, or that of arguments that do not fit.

@@ -10,7 +10,7 @@ use super::{
     Signature, TypedOptions, mismatch,
     options::in_words,
     outcome::{answers, carried},
-    read,
+    read, size,
 };
 use crate::{Error, TypedFunction, allow, blocking::RunEnded, shape::interface, state::GuestState};
 use sandglass_engine::{ActivityCall, Command, Failure, Outcome, Payload};
@@ -200,7 +200,12 @@ async fn call(
         ..import.call.clone()
     };
     let state = store.data_mut();
-    let ended = state.run_activity(call).await?;
+    // They are here as long as this waits.
+    let held = arguments.iter().map(size::held).sum();
+    state.hold(held);
+    let ended = state.run_activity(call).await;
+    state.let_go(held);
+    let ended = ended?;
     match import.answer(ended) {
         Ok(value) => {
             if let (Some(place), Some(value)) = (results.first_mut(), value) {

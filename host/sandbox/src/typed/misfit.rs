@@ -45,18 +45,27 @@ impl fmt::Display for Misfit {
 
 impl std::error::Error for Misfit {}
 
+/// A text that somebody else has written, in quotes and no longer than errors are.
+pub(super) fn short(text: &str) -> String {
+    match crate::log::cut(text, SHOWN_BYTES_MAX) {
+        whole if whole.len() == text.len() => format!("{text:?}"),
+        cut => format!("{cut:?}..."),
+    }
+}
+
 /// A JSON value in few words.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(fields) => match fields.keys().next() {
             None => "an object without fields".into(),
-            Some(first) if fields.len() == 1 => format!("an object with {first:?}"),
-            Some(first) => format!("an object with {first:?} and {} more", fields.len() - 1),
+            Some(first) if fields.len() == 1 => format!("an object with {}", short(first)),
+            Some(first) => {
+                let more = fields.len() - 1;
+                format!("an object with {} and {more} more", short(first))
+            }
         },
-        Value::String(text) if text.len() > SHOWN_BYTES_MAX => {
-            format!("{:?}...", crate::log::cut(text, SHOWN_BYTES_MAX))
-        }
+        Value::String(text) => short(text),
         scalar => scalar.to_string(),
     }
 }

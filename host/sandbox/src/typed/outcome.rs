@@ -105,15 +105,21 @@ pub(super) fn carried(failure: &Failure, err: Option<&Type>) -> Option<Option<Va
     let has_cases = matches!(err, Type::Variant(_) | Type::Enum(_));
     if let Some(detail) = detail.filter(|_| has_cases || name == ERROR)
         && let Ok(value) = read::payload(detail, err)
+        && !is_canceled(&value)
     {
         return Some(Some(value));
     }
     // Rules 3 to 5.
     let words = cause.to_string();
-    let named = case(err, &name, &cause.message, detail);
+    // What is no cancellation is not told as one.
+    let named = || case(err, &name, &cause.message, detail).filter(|value| !is_canceled(value));
     let other = || case(err, "other", &words, None);
     let text = || (*err == Type::String).then(|| Val::String(words.clone()));
-    named.or_else(other).or_else(text).map(Some)
+    named().or_else(other).or_else(text).map(Some)
+}
+
+fn is_canceled(value: &Val) -> bool {
+    matches!(value, Val::Variant(case, _) | Val::Enum(case) if case == CANCELED)
 }
 
 /// Why something was canceled, in words.

@@ -2,7 +2,8 @@
 
 use super::{
     may_be_null,
-    misfit::{Misfit, names, shown},
+    misfit::{Misfit, names, short, shown},
+    size,
     text::type_text,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -19,7 +20,7 @@ use wasmtime::component::{
 /// It is not of this type, or in an encoding that is not read.
 pub(crate) fn payload(payload: &Payload, ty: &Type) -> Result<Val, Misfit> {
     let parsed = match payload.encoding() {
-        Some("json/plain") => serde_json::from_slice(&payload.data)
+        Some("json/plain") => serde_json::from_slice::<Value>(&payload.data)
             .map_err(|error| Misfit::new("a JSON text", format!("something else ({error})")))?,
         Some("binary/null") => Value::Null,
         Some("binary/plain") if is_bytes(ty) => {
@@ -31,6 +32,13 @@ pub(crate) fn payload(payload: &Payload, ty: &Type) -> Result<Val, Misfit> {
             return Err(Misfit::new("a payload with the encoding json/plain", found));
         }
     };
+    size::fits(&parsed, ty).map_err(|most| {
+        let expected = format!("a value of no more than {most} bytes in memory");
+        Misfit::new(
+            expected,
+            format!("a larger one in {} bytes", payload.size()),
+        )
+    })?;
     read(&parsed, ty)
 }
 
@@ -239,7 +247,10 @@ fn record(json: &Map<String, Value>, of: &types::Record) -> Result<Val, Misfit> 
     let all = || of.fields().map(|field| field.name);
     if let Some(unknown) = json.keys().find(|name| !has(all(), name)) {
         let expected = format!("the fields {}", names(all()));
-        return Err(Misfit::new(expected, format!("the field {unknown}")));
+        return Err(Misfit::new(
+            expected,
+            format!("the field {}", short(unknown)),
+        ));
     }
     let fields = of.fields().map(|field| {
         let at = |misfit: Misfit| misfit.at(format!(".{}", field.name));
@@ -285,7 +296,7 @@ fn variant(json: &Value, of: &types::Variant) -> Result<Val, Misfit> {
 }
 
 /// The field of an object that has one.
-fn only_field(json: &Value) -> Option<(&str, &Value)> {
+pub(super) fn only_field(json: &Value) -> Option<(&str, &Value)> {
     let fields = json.as_object().filter(|fields| fields.len() == 1)?;
     let (name, value) = fields.iter().next()?;
     Some((name, value))

@@ -2,7 +2,7 @@
 
 use super::{
     misfit::Misfit,
-    read,
+    read, size,
     text::{func_text, type_text},
     write,
 };
@@ -26,6 +26,7 @@ impl Signature {
     /// # Errors
     /// It is asynchronous, or has something that is no value; the text says which.
     pub(crate) fn of(func: &ComponentFunc) -> Result<Self, String> {
+        size::check(func)?;
         let text = func_text(func);
         if func.async_() {
             return Err(format!(

@@ -9,7 +9,7 @@ use wasmtime::{
     Config, Engine,
     component::{
         Component, Val,
-        types::{ComponentItem, Type},
+        types::{ComponentFunc, ComponentItem, Type},
     },
 };
 
@@ -33,6 +33,11 @@ pub(super) enum Wit {
 impl Wit {
     /// Wasmtime's type.
     pub(super) fn load(&self) -> Type {
+        self.function().params().next().unwrap().1
+    }
+
+    /// A function that takes a value of this type.
+    fn function(&self) -> ComponentFunc {
         let mut config = Config::new();
         config
             .wasm_component_model_map(true)
@@ -46,7 +51,7 @@ impl Wit {
         let component = Component::new(&engine, bytes).unwrap();
         let outside = component.component_type();
         match outside.get_import(&engine, "f").unwrap().ty {
-            ComponentItem::ComponentFunc(of) => of.params().next().unwrap().1,
+            ComponentItem::ComponentFunc(of) => of,
             other => panic!("{other:?} is no function"),
         }
     }
@@ -423,7 +428,7 @@ fn what_does_not_fit_is_named_with_its_place() {
         (
             order.clone(),
             "{\"items\":[],\"itmes\":[]}",
-            "expected the fields items, found the field itmes",
+            "expected the fields items, found the field \"itmes\"",
         ),
         (
             pay.clone(),
@@ -503,4 +508,37 @@ fn scalars_that_do_not_fit_are_shown() {
             "expected bytes as base64, found \"3q2+7/t=\"",
         ),
     ]);
+}
+
+/// What an author of a component may do to the host by types alone, in few bytes.
+#[test]
+fn large_types_and_large_values_are_refused() {
+    let fields = |count: usize, ty: Wit| -> Vec<(String, Wit)> {
+        (0..count).map(|n| (format!("f{n}"), ty.clone())).collect()
+    };
+    let check = |wit: &Wit| super::size::check(&wit.function());
+    let wide = Wit::Record(fields(200, option(plain("u8"))));
+    check(&wide).unwrap();
+    let error = check(&Wit::Record(fields(257, plain("u8")))).unwrap_err();
+    assert!(error.contains("257 fields"), "{error}");
+    // Each record twice in the next one: the text doubles.
+    let mut deep = wide.clone();
+    for _ in 0..12 {
+        deep = Wit::Tuple(vec![deep.clone(), deep]);
+    }
+    let error = check(&deep).unwrap_err();
+    assert!(error.contains("65536 bytes in WIT"), "{error}");
+    // An empty object stands for 200 options.
+    let ty = list(wide).load();
+    let payload = |records: usize| {
+        let json = format!("[{}]", vec!["{}"; records].join(","));
+        read::payload(&sandglass_engine::Payload::json(json), &ty)
+    };
+    payload(100).unwrap();
+    let error = payload(20_000).unwrap_err().to_string();
+    assert!(error.contains("67108864 bytes in memory"), "{error}");
+    let long = "x".repeat(1 << 20);
+    let json = serde_json::json!([{ long: 1 }]).to_string();
+    let error = parsed(&json, &ty).unwrap_err();
+    assert!(error.len() < 4000 && error.contains("xxx\"..."), "{error}");
 }

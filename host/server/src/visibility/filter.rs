@@ -50,8 +50,8 @@ impl RunFilter {
         filter(self.0.condition.as_ref())
     }
 
-    /// Whether a run is asked for that was started so. Without [`RunFilter::is_about_start`] it does
-    /// not matter how.
+    /// Whether a run is asked for that was started so. Without [`RunFilter::is_about_start`] it
+    /// does not matter how.
     #[must_use]
     pub fn holds(&self, listing: &RunListing, start: &RunStart) -> bool {
         let candidate = Candidate {

@@ -162,3 +162,28 @@ fn declared_errors_are_answers() {
     assert_eq!(answers(Some(&None)), ["error"]);
     assert!(answers(None).is_empty());
 }
+
+/// Only a cancellation is told as one, whatever a failure calls itself.
+#[test]
+fn nothing_else_is_told_as_a_cancellation() {
+    let e = all_cases().load();
+    let fails = |failure_type: &str, details: Vec<Payload>| {
+        let info = FailureInfo::Application {
+            failure_type: failure_type.into(),
+            non_retryable: false,
+            details,
+            next_retry_delay: None,
+        };
+        of_activity(Failure::new("no", info))
+    };
+    for failure in [
+        fails("Canceled", Vec::new()),
+        fails("Odd", vec![Payload::json("{\"canceled\":\"x\"}")]),
+    ] {
+        let told = carried(&failure, Some(&e)).flatten();
+        assert!(
+            matches!(&told, Some(Val::Variant(case, _)) if case == "other"),
+            "{told:?}"
+        );
+    }
+}
