@@ -222,7 +222,8 @@ async def deleted_with_older(x):
     """The newest of three runs of an id: no older one is meant by the id alone afterwards, also if it is asked again."""
     s, of = x.c.workflow_service, lambda run='': DeleteWorkflowExecutionRequest(namespace='default', workflow_execution=WorkflowExecution(workflow_id=x.name, run_id=run))
     async def gone(h):
-        for _ in range(600):
+        # Half a minute there.
+        for _ in range(1800):
             found = await tried(h.describe())
             if found.startswith('RPCError NOT_FOUND'): return found
             await asyncio.sleep(.05)

@@ -2,6 +2,7 @@
 
 use crate::{
     activity::{ActivityAnswer, BadToken, TaskToken},
+    describe::RunDescription,
     error::{Error, StartError},
     handle::RunHandle,
     host::{Host, Inner},
@@ -247,6 +248,10 @@ async fn signal_with_start(host: &Arc<Inner>, options: StartOptions, signal: Sig
     }
 }
 
+fn described(run: RunDescription) -> Response {
+    Response::Description(Box::new(run))
+}
+
 fn performed(answer: ActivityAnswer) -> Response {
     match answer {
         ActivityAnswer::Done => Response::Done,
@@ -305,10 +310,7 @@ async fn answer(host: &Arc<Inner>, request: Request) -> Response {
         Op::Upgrade { component, options } => upgrade(host, component, options)
             .await
             .map(Response::Upgraded),
-        Op::Describe => run
-            .describe()
-            .await
-            .map(|run| Response::Description(Box::new(run))),
+        Op::Describe => run.describe().await.map(described),
         Op::Delete => run.delete().await.map(|()| Response::Done),
         Op::Result => run.result().await.map(Response::Ended),
         Op::Frames { first } => run.stored_frames(first).map(Response::Frames),

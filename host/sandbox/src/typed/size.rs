@@ -8,7 +8,8 @@ use wasmtime::component::{
     types::{Case, ComponentFunc, Type},
 };
 
-/// Most bytes of the types of one function in WIT, where a type that is used twice is written twice.
+/// Most bytes of the types of one function in WIT, where a type that is used twice is written
+/// twice.
 const TYPES_BYTES_MAX: usize = 64 << 10;
 
 /// Most fields, cases or names of one type: they are looked for one by one.
