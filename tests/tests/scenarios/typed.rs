@@ -303,7 +303,7 @@ async fn the_manifest_says_how_activities_are_run() {
     assert_eq!(call.start_to_close, Some(Millis::from_secs(30)));
     assert_eq!(call.heartbeat, Some(Millis::from_secs(2)));
     assert_eq!(call.retry.unwrap().non_retryable_types, ["error"]);
-    w.probe.started("Work", 1).await;
+    w.probe.started("work", 1).await;
     w.probe.finish();
     let ended = async || run.handle.describe().await.unwrap().status.name() != "running";
     w.advance_until(ended).await;
