@@ -80,7 +80,8 @@ pub(crate) async fn get(
                 // Who waits for new events goes on waiting where the page ends.
                 let follows = is_open && wait;
                 let read = reading::newer(door, &run, &place.run_id, place.after, wanted, follows);
-                let (page, is_whole) = read.await?;
+                // Not within the call, which would have room for it all the time it waits.
+                let (page, is_whole) = Box::pin(read).await?;
                 (page, !is_whole || follows)
             }
         };
@@ -115,7 +116,7 @@ async fn close_event(
         let token = if wait { place.token() } else { Vec::new() };
         return Ok((Vec::new(), token));
     }
-    let last = reading::close_event(door, run, &place.run_id).await?;
+    let last = Box::pin(reading::close_event(door, run, &place.run_id)).await?;
     Ok((last.into_iter().collect(), Vec::new()))
 }
 

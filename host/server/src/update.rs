@@ -164,8 +164,8 @@ pub(crate) async fn poll(
     let asked = door.poll(run.poll_update(&update_id, wanted, Some(LONG_POLL)));
     let found = match asked.await {
         None | Some(Err(MessageError::DeadlineExceeded(_))) => {
-            run.poll_update(&update_id, UpdateStage::Admitted, None)
-                .await
+            // Not within the call, which would have room for it all the time it waits.
+            Box::pin(run.poll_update(&update_id, UpdateStage::Admitted, None)).await
         }
         Some(found) => found,
     };

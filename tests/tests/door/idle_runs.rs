@@ -9,7 +9,7 @@ use sandglass_tests::{Patience, Server};
 use tokio::task::JoinSet;
 
 /// They are answered after 20 s, and it must be quiet for some seconds before.
-const CALLS: usize = 3_000;
+const CALLS: usize = 10_000;
 const CONNECTIONS: usize = 10;
 const QUIET_SECONDS: usize = 4;
 
