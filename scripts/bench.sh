@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All figures: throughput, CPU, commits, syncs, latency, replay, memory. Prints a table, writes
-# target/bench/summary.json and fails if a bound is missed. Needs WASM_RUSTC, as
+# All figures: throughput, CPU, commits, syncs, latency, replay, recovery, memory, full stores. Prints a
+# table, writes target/bench/summary.json and fails if a bound that must hold is missed. Needs WASM_RUSTC, as
 # scripts/wasm-toolchain.sh prints it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,7 +19,10 @@ command -v strace >/dev/null || install strace # counts the syncs
 # Optimized: figures of a debug build say nothing. Always the same packages, so that nothing is built twice.
 packages=(--package sandglass-cli --package sandglass-tests)
 cargo build --release --locked "${packages[@]}" --bins
-for guest in bench hostile; do
+SANDGLASS_PYTHON=$(scripts/python-toolchain.sh)
+SANDGLASS_JAVASCRIPT=$(scripts/javascript-toolchain.sh)
+export SANDGLASS_PYTHON SANDGLASS_JAVASCRIPT
+for guest in bench bench-python bench-javascript hostile; do
   "$target/release/sandglass" build "tests/guests/$guest" --only workflows --out target/bench >&2
 done
 export CRITERION_HOME=$PWD/target/bench/criterion

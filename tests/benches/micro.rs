@@ -9,12 +9,17 @@ use sandglass_engine::{
 use sandglass_sandbox::{Instance, LogSink, Sandbox, SandboxConfig, WorkflowComponent};
 use std::{fs, hint::black_box, sync::Arc};
 
-/// The component whose workflow `sequence` runs so many activities one after another.
-fn component() -> Arc<WorkflowComponent> {
-    let file = sandglass_tests::repository().join("target/bench/guest-bench.wasm");
+/// The component of this name whose workflow `sequence` runs so many activities one after another.
+fn component(name: &str) -> Arc<WorkflowComponent> {
+    let folder = sandglass_tests::repository().join("target/bench");
+    let file = folder.join(format!("{name}.wasm"));
     let bytes = fs::read(&file)
         .unwrap_or_else(|error| panic!("{}: {error}; run `make bench`", file.display()));
-    let sandbox = Sandbox::new(SandboxConfig::default()).expect("the defaults are right");
+    let config = SandboxConfig {
+        cache_dir: Some(folder.join("compiled")),
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::new(config).expect("the folder can be written");
     sandbox
         .load_workflow(&bytes)
         .expect("the guest is a workflow")
@@ -66,28 +71,41 @@ fn decoded(frames: &[Vec<u8>]) -> impl Iterator<Item = Frame> {
     decoded.map(|frame| frame.expect("it was encoded above"))
 }
 
-/// From the bytes of the frames to a guest that stands where it stood.
+/// From the bytes of the frames to a guest that stands where it stood: each language's component,
+/// with as many activities.
+const REPLAYS: [(&str, &str, &[usize]); 3] = [
+    ("replay", "guest-bench", &[1000, 10_000, 100_000]),
+    ("replay-python", "guest-bench-python", &[1000, 10_000]),
+    (
+        "replay-javascript",
+        "guest-bench-javascript",
+        &[1000, 10_000],
+    ),
+];
+
 fn replays(criterion: &mut Criterion) {
-    let component = component();
-    let mut group = criterion.benchmark_group("replay");
-    group.sample_size(10);
-    for activities in [1000, 10_000, 100_000] {
-        let frames = record(&component, activities);
-        group.throughput(Throughput::Elements(activities as u64));
-        let id = BenchmarkId::from_parameter(activities);
-        group.bench_with_input(id, &frames, |bencher, frames| {
-            bencher.iter(|| {
-                let mut guest = instance(&component);
-                let run = replay(decoded(frames), Some(&mut guest)).expect("it replays");
-                assert_ne!(run.status(), &Status::Running);
+    for (name, guest, lengths) in REPLAYS {
+        let component = component(guest);
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10);
+        for activities in lengths {
+            let frames = record(&component, *activities);
+            group.throughput(Throughput::Elements(*activities as u64));
+            let id = BenchmarkId::from_parameter(activities);
+            group.bench_with_input(id, &frames, |bencher, frames| {
+                bencher.iter(|| {
+                    let mut guest = instance(&component);
+                    let run = replay(decoded(frames), Some(&mut guest)).expect("it replays");
+                    assert_ne!(run.status(), &Status::Running);
+                });
             });
-        });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 fn instances(criterion: &mut Criterion) {
-    let component = component();
+    let component = component("guest-bench");
     let first = record(&component, 1).swap_remove(0);
     let first: Frame = decode(&first).expect("it was encoded");
     criterion.bench_function("instantiate", |bencher| {
@@ -102,7 +120,7 @@ fn instances(criterion: &mut Criterion) {
 
 /// The frame of one activity of many: its end, the task, the next activity.
 fn frames(criterion: &mut Criterion) {
-    let bytes = record(&component(), 3).swap_remove(1);
+    let bytes = record(&component("guest-bench"), 3).swap_remove(1);
     let frame: Frame = decode(&bytes).expect("it was encoded");
     let mut group = criterion.benchmark_group("frame");
     group.bench_function("encode", |bencher| {

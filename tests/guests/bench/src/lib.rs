@@ -16,6 +16,24 @@ async fn sequence(count: u64) -> Result<u64, Failure> {
     Ok(last)
 }
 
+/// So many activities at once; returns how many there were.
+#[workflow]
+async fn parallel(count: u64) -> Result<u64, Failure> {
+    let all: Vec<_> = (0..count).map(|value| spawn(echo(value))).collect();
+    let mut ended = 0;
+    for activity in all {
+        activity.await??;
+        ended += 1;
+    }
+    Ok(ended)
+}
+
+/// Sleeps until a time, in milliseconds since 1970.
+#[workflow]
+async fn alarm(due: u64) -> Result<(), Failure> {
+    sleep(Duration::from_millis(due.saturating_sub(now().as_millis()))).await
+}
+
 /// Waits for longer than anybody measures.
 #[workflow]
 async fn sleeper() -> Result<(), Failure> {
@@ -42,4 +60,4 @@ async fn cleaner() -> Result<(), Failure> {
     slept
 }
 
-sandglass_guest::export! { workflows: [sequence, sleeper, waiter, cleaner] }
+sandglass_guest::export! { workflows: [sequence, parallel, alarm, sleeper, waiter, cleaner] }

@@ -17,6 +17,8 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 /// What the request may take beside two syncs, in microseconds.
 const BESIDE_SYNCS_US: f64 = 2000.0;
+/// What it is to take beside one sync at most.
+const BESIDE_A_SYNC_US: f64 = 5000.0;
 
 /// A host whose activity `Wait` says when it has begun, and notes when it was told to stop.
 struct Stand {
@@ -126,6 +128,7 @@ pub(crate) async fn alone(runs: usize) -> Result<Value> {
         "cancel_push_syncs_p50": part(&mut pushes, 0.5) / sync,
         "cancel_push_syncs_p99": push / sync,
         "cancel_push_bound_p99": push / (2.0 * sync + BESIDE_SYNCS_US),
+        "cancel_push_aim_p99": push / (sync + BESIDE_A_SYNC_US),
         "cancel_close_syncs_p50": part(&mut closes, 0.5) / sync,
         "cancel_close_syncs_p99": part(&mut closes, 0.99) / sync,
     }))
@@ -170,7 +173,7 @@ pub(crate) async fn at_once(runs: usize) -> Result<Value> {
 }
 
 /// The value that this part of all is not above.
-fn part(values: &mut [f64], part: f64) -> f64 {
+pub(crate) fn part(values: &mut [f64], part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = (values.len() as f64 * part).ceil() as usize;
     values[place.clamp(1, values.len()) - 1]

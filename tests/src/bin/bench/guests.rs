@@ -94,7 +94,7 @@ fn begin(component: &WorkflowComponent, workflow_type: &str) -> Result<(Instance
     Ok((instance, task.finish()?))
 }
 
-fn median(all: &mut [Duration]) -> Duration {
+pub(crate) fn median(all: &mut [Duration]) -> Duration {
     all.sort();
     all[all.len() / 2]
 }
@@ -115,7 +115,7 @@ fn private() -> Result<u64> {
 }
 
 /// Processor time of this thread: what else the machine does is not counted.
-fn computed() -> Result<Duration> {
+pub(crate) fn computed() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanos = stat.split(' ').next().context("it has a first field")?;
     Ok(Duration::from_nanos(nanos.parse()?))

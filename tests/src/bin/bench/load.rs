@@ -1,6 +1,7 @@
-//! Workloads W1 (runs of one activity, one after another) and W2 (runs of ten, many in flight).
+//! Workloads W1 (runs of one activity, one after another), W2 (runs of ten, many in flight) and W3 (a
+//! thousand activities at once from one run).
 
-use crate::{bench_folder, cpu_time, guest};
+use crate::{bench_folder, guest, system::cpu_time};
 use anyhow::{Result, bail, ensure};
 use sandglass::{Host, StartOptions};
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Instant,
 };
 use tempfile::TempDir;
@@ -49,8 +51,10 @@ pub(crate) async fn sequences(in_flight: usize, runs: usize) -> Result<Value> {
     let commits = host.stats().commits - commits;
     host.shutdown().await?;
     let activities = (runs * ACTIVITIES) as f64;
+    let cores = thread::available_parallelism()?.get() as f64;
     Ok(json!({
         "activities_per_s": activities / wall.as_secs_f64(),
+        "cores_busy": cpu.as_secs_f64() / wall.as_secs_f64() / cores,
         "cpu_us_per_activity": cpu.as_secs_f64() * 1e6 / activities,
         "commits_per_activity": commits as f64 / activities,
         "disk_bytes_per_activity": packed(&file)? as f64 / activities,
@@ -63,13 +67,18 @@ async fn client(host: Host, next: Arc<AtomicUsize>, runs: usize) -> Result<()> {
         if number >= runs {
             return Ok(());
         }
-        one(&host, &format!("bench-{number}"), ACTIVITIES).await?;
+        one(&host, "sequence", &format!("bench-{number}"), ACTIVITIES).await?;
     }
 }
 
 /// One run from the client's call to its result.
-async fn one(host: &Host, id: &str, activities: usize) -> Result<()> {
-    let options = StartOptions::new("sequence", id).json(activities.to_string());
+pub(crate) async fn one(
+    host: &Host,
+    workflow_type: &str,
+    id: &str,
+    activities: usize,
+) -> Result<()> {
+    let options = StartOptions::new(workflow_type, id).json(activities.to_string());
     let status = host.start(options).await?.result().await?;
     let sandglass::engine::Status::Completed { result } = status else {
         bail!("a run ended as {status:?}");
@@ -100,12 +109,12 @@ pub(crate) async fn lone(runs: usize, interleaved: bool) -> Result<Value> {
         .create(true)
         .append(true)
         .open(store.path().join("other"))?;
-    one(&host, "warm", 1).await?;
+    one(&host, "sequence", "warm", 1).await?;
     let commits = host.stats().commits;
     let (mut latencies, mut syncs) = (Vec::new(), Vec::new());
     for number in 0..runs {
         let begun = Instant::now();
-        one(&host, &format!("bench-{number}"), 1).await?;
+        one(&host, "sequence", &format!("bench-{number}"), 1).await?;
         latencies.push(begun.elapsed().as_secs_f64() * 1e6);
         if interleaved {
             syncs.push(sync_once(&mut other)?);
@@ -118,9 +127,37 @@ pub(crate) async fn lone(runs: usize, interleaved: bool) -> Result<Value> {
         let (latency, sync) = (middle(latencies), middle(syncs));
         figures["w1_latency_us"] = json!(latency);
         figures["w1_latency_syncs"] = json!(latency / sync);
+        figures["w1_latency_aim"] = json!(latency / (2.5 * sync + 300.0));
         figures["disk_sync_us"] = json!(sync);
     }
     Ok(figures)
+}
+
+/// W3: one run after another, each with so many activities at once.
+pub(crate) async fn parallel(activities: usize) -> Result<Value> {
+    let store = TempDir::new_in(bench_folder()?)?;
+    let host = host(&store.path().join("bench.db"), 1 << 30).await?;
+    one(&host, "parallel", "warm", activities).await?;
+    let mut rates = Vec::new();
+    for number in 0..10 {
+        let begun = Instant::now();
+        one(&host, "parallel", &format!("bench-{number}"), activities).await?;
+        rates.push(activities as f64 / begun.elapsed().as_secs_f64());
+    }
+    host.shutdown().await?;
+    Ok(json!({ "w3_activities_per_s": middle(rates) }))
+}
+
+/// What the disk can do beside nothing else: one write of 4 KiB with a sync after another.
+pub(crate) fn disk(syncs: usize) -> Result<Value> {
+    let folder = TempDir::new_in(bench_folder()?)?;
+    let mut file = File::create(folder.path().join("other"))?;
+    sync_once(&mut file)?;
+    let begun = Instant::now();
+    for _ in 0..syncs {
+        sync_once(&mut file)?;
+    }
+    Ok(json!({ "disk_syncs_per_s": syncs as f64 / begun.elapsed().as_secs_f64() }))
 }
 
 /// Writes 4 KiB and syncs them; how long that took, in microseconds.
@@ -131,7 +168,8 @@ pub(crate) fn sync_once(file: &mut File) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
+/// The median.
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -4,17 +4,20 @@ use crate::{bench_folder, load::host};
 use anyhow::{Context, Result};
 use sandglass::{Host, StartOptions};
 use serde_json::{Value, json};
-use std::{ffi::c_int, fs};
+use std::fs;
 use tempfile::TempDir;
 
 #[expect(
     unsafe_code,
-    reason = "the standard library has no name for this function of the C library it links"
+    reason = "the crate of this program's allocator has no safe name for its function"
 )]
 unsafe extern "C" {
-    /// Gives free memory back to the system.
-    safe fn malloc_trim(pad: usize) -> c_int;
+    /// Gives free memory of the allocator back to the system.
+    safe fn mi_collect(force: bool);
 }
+
+/// Runs that are started at the same time: each holds memory of its own until it sleeps.
+const STARTS: usize = 1000;
 
 /// Bytes for each of `runs` runs that sleep: what the process has more with them than before.
 pub(crate) async fn open_runs(cached: bool, runs: usize) -> Result<Value> {
@@ -22,7 +25,7 @@ pub(crate) async fn open_runs(cached: bool, runs: usize) -> Result<Value> {
     // Larger than needed, or none.
     let cache_bytes = if cached { 16 << 30 } else { 0 };
     let host = host(&store.path().join("bench.db"), cache_bytes).await?;
-    start(&host, "warm", 200).await?;
+    start(&host, "warm", STARTS).await?;
     let before = resident()?;
     start(&host, "run", runs).await?;
     let after = resident()?;
@@ -33,20 +36,23 @@ pub(crate) async fn open_runs(cached: bool, runs: usize) -> Result<Value> {
 }
 
 async fn start(host: &Host, name: &str, runs: usize) -> Result<()> {
-    let starts = (0..runs).map(|number| {
-        let (host, id) = (host.clone(), format!("{name}-{number}"));
-        tokio::spawn(async move { host.start(StartOptions::new("sleeper", id)).await.map(drop) })
-    });
-    for start in starts.collect::<Vec<_>>() {
-        start.await??;
+    for first in (0..runs).step_by(STARTS) {
+        let starts = (first..runs.min(first + STARTS)).map(|number| {
+            let (host, id) = (host.clone(), format!("{name}-{number}"));
+            let options = StartOptions::new("sleeper", id);
+            tokio::spawn(async move { host.start(options).await.map(drop) })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await??;
+        }
+        host.idle().await;
     }
-    host.idle().await;
     Ok(())
 }
 
 /// Memory of this process, with what is free given back.
 fn resident() -> Result<u64> {
-    malloc_trim(0);
+    mi_collect(true);
     let pages = fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = pages
         .split(' ')

@@ -2,14 +2,18 @@
 //! Temporal's development server with its SQLite file in the mode that suits it best. In turns, so
 //! that whatever else the machine does falls on both.
 
-use crate::{bench_folder, cpu_time_of, guest, summary::Summary};
-use anyhow::{Context, Result, ensure};
+use crate::{
+    bench_folder, guest,
+    summary::Summary,
+    system::{Running, cpu_time_of},
+};
+use anyhow::{Context, Result, bail, ensure};
 use sandglass_tests::{DevServer, clients, javascript, repository};
 use std::{
     collections::BTreeMap,
     env, fs,
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -21,16 +25,6 @@ type Load = (usize, usize, usize);
 const WARM: Load = (20, 20, 5);
 const LONE: Load = (50, 1, 1);
 const FULL: Load = (150, 64, 10);
-
-/// Ends a process where it goes.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _killed = self.0.kill();
-        let _waited = self.0.wait();
-    }
-}
 
 /// A server under load, with the folder of its store.
 struct Server {
@@ -157,6 +151,16 @@ pub(crate) fn compare(summary: &mut Summary) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Figures of one turn, with a worker of one of the SDKs at our server.
+pub(crate) fn alone(sdk: &str) -> Result<serde_json::Value> {
+    let figures = match sdk {
+        "python" => python_load(&Server::ours()?)?,
+        "typescript" => javascript_load(&Server::ours()?)?,
+        other => bail!("there is no worker of an SDK for {other}"),
+    };
+    Ok(serde_json::json!(figures))
 }
 
 /// With one worker of the Python SDK.
