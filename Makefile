@@ -4,13 +4,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test sweep bench oracle coverage breakers fmt clippy doc toolchain
+.PHONY: help demo test sweep bench bench-peers oracle coverage breakers fmt clippy doc toolchain
 
 # The guests' compiler. The second call answers from the cache in a moment.
 WASM = wasm="$$(scripts/wasm-toolchain.sh)"; eval "$$wasm"
 
 help: ## list the goals
-	@sed -nE 's/^([a-z]+): ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+): ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: ## the main job: real orders to the end, through kill -9, and canceled
 	@$(WASM); examples/order-saga/demo.sh
@@ -23,6 +23,9 @@ sweep: ## all that make test samples, in full, and the scenarios in the release 
 
 bench: ## all figures and their bounds, written to target/bench/summary.json
 	@$(WASM); scripts/bench.sh
+
+bench-peers: ## the same workloads at other systems: PEERS="restate dbos temporal obelisk"
+	@$(WASM); scripts/bench-peers.sh
 
 oracle: ## record Temporal's histories of our scenarios anew and compare
 	@scripts/oracle.sh
