@@ -380,6 +380,18 @@ impl RunUnderTest {
         self.handle.cancel(options).await.expect("the run is known")
     }
 
+    /// Why its last workflow task has failed, as soon as one has.
+    pub async fn task_failure(&self) -> String {
+        let patience = crate::Patience::default();
+        loop {
+            let described = self.handle.describe().await;
+            match described.expect("the run is known").task_failure() {
+                Some(failure) => return failure,
+                None => patience.paused("no workflow task fails").await,
+            }
+        }
+    }
+
     /// Its events so far.
     pub async fn events(&self) -> Vec<HistoryEvent> {
         self.handle

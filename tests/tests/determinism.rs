@@ -183,13 +183,7 @@ async fn what_would_wait_or_end_the_process_traps_and_names_what_to_use() {
         let run = w
             .start_with("misbehave", |options| options.json(argument))
             .await;
-        let failure = loop {
-            let described = run.handle.describe().await.unwrap();
-            if let Some(failure) = described.task_failure() {
-                break failure;
-            }
-            tokio::task::yield_now().await;
-        };
+        let failure = run.task_failure().await;
         assert!(failure.contains(told), "{failure}");
         run.handle.terminate("seen", "test").await.unwrap();
     }

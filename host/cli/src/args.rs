@@ -118,7 +118,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// Folder of the crate, or of a project in another language (with its pyproject.toml,
-    /// package.json or sandglass.toml), or that file
+    /// package.json, go.mod or sandglass.toml), or that file
     #[arg(default_value = ".", value_name = "CRATE")]
     pub krate: PathBuf,
     /// Folder for NAME.wasm and NAME-activities.wasm

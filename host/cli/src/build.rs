@@ -192,10 +192,10 @@ impl Attempt {
     /// activities, functions of interfaces of its own.
     fn is_there(&self, core: &[u8]) -> anyhow::Result<bool> {
         let is_own = |name: &str| {
-            let foreign = ["sandglass:", "wasi:", "cabi_"];
             name.contains(':')
                 && name.contains('#')
-                && !foreign.iter().any(|of| name.starts_with(of))
+                && !name.starts_with("cabi_")
+                && sandglass_sandbox::is_authors(name)
         };
         let typed = self.kind == ComponentKind::Activities;
         exports(core, |name| {

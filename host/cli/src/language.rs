@@ -2,7 +2,7 @@
 //!
 //! Rust is compiled by cargo and made a component in this process (`build`). Each other language
 //! has a module here that runs its own toolchain, pinned, and gives back a finished component,
-//! which is then checked like any other. To add one: a line in [`Language::of`], a module with a
+//! which is then checked like any other. To add one: a line in `MANIFESTS`, a module with a
 //! function `build`, an arm in [`Language::build`].
 
 pub mod c;
@@ -160,6 +160,33 @@ pub(crate) fn toolchain_folders(variable: &str, cached: &str) -> Vec<PathBuf> {
     let base = base.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
     let cache = base.map(|base| base.join("sandglass").join(cached));
     cache.into_iter().collect()
+}
+
+/// The first of some folders whose program says that it is the right one. None is: what each said,
+/// a line each.
+pub(crate) fn versioned(
+    folders: &[PathBuf],
+    program: &str,
+    ask: impl Fn(&mut Command),
+    is_right: impl Fn(&str) -> bool,
+) -> Result<PathBuf, String> {
+    let mut looked = String::new();
+    for folder in folders {
+        let mut command = Command::new(folder.join(program));
+        ask(&mut command);
+        let said = match command.output() {
+            Err(error) => format!("{program} cannot be run: {error}"),
+            Ok(answer) => {
+                let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+                if is_right(&version) {
+                    return Ok(folder.clone());
+                }
+                format!("it is {version}")
+            }
+        };
+        looked.push_str(&format!("\n  {}: {said}", folder.display()));
+    }
+    Err(looked)
 }
 
 /// Runs a step of a toolchain and shows what it says only if it fails.

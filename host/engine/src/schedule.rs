@@ -53,9 +53,8 @@ impl CronSchedule {
             return Err(error(reason.into()));
         }
         if let Some(interval) = trimmed.strip_prefix("@every") {
-            let length = interval_secs(interval.trim());
-            return match length {
-                Some(secs) if secs > 0 => Ok(Self(Kind::Every(secs))),
+            return match interval.trim().parse::<Millis>() {
+                Ok(Millis(length)) if length % 1000 == 0 => Ok(Self(Kind::Every(length / 1000))),
                 _ => Err(error("write an interval as in `@every 1h30m5s`".into())),
             };
         }
@@ -106,26 +105,6 @@ impl CronSchedule {
             }
         }
     }
-}
-
-/// An interval like `1h30m` in seconds.
-fn interval_secs(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit = match rest[digits..].chars().next()? {
-            'd' => 86_400,
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        total = total.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[digits + 1..];
-    }
-    Some(total)
 }
 
 /// Seconds since 1970, as the cron search wants them.

@@ -125,7 +125,8 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
 
 /// Whether an import or export is neither ours nor WASI's. Straight-line workflows may have any
 /// such import: its functions are activities.
-pub(crate) fn is_authors(name: &str) -> bool {
+#[must_use]
+pub fn is_authors(name: &str) -> bool {
     !name.starts_with("sandglass:") && !name.starts_with("wasi:")
 }
 

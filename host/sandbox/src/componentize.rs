@@ -3,6 +3,7 @@
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
+use wasm_encoder::{CustomSection, Section as _};
 use wasmparser::{Encoding, Parser, Payload};
 use wit_component::ComponentEncoder;
 
@@ -44,6 +45,16 @@ pub fn to_component(core: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
         .module(core)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| ComponentizeError::Encode(format!("{error:#}")))
+}
+
+/// Adds to a core module what says which world it is for: a custom section, `component-type:` and
+/// a name. For compilers whose bindings cannot put it there.
+pub fn add_world(core: &mut Vec<u8>, section: &str, world: &[u8]) {
+    let section = CustomSection {
+        name: section.into(),
+        data: world.into(),
+    };
+    section.append_to(core);
 }
 
 /// What can be told of a module by reading it.

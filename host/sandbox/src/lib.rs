@@ -6,7 +6,7 @@
 //! Reading order: [`SandboxConfig`] and [`Sandbox`] load components, [`WorkflowComponent`] makes an
 //! [`Instance`] for each run in memory, which is the engine's driver, and [`ActivityComponent`]
 //! makes the attempts of activities. `typed` has the functions of a component's own types.
-//! [`to_component`] is for build tools.
+//! [`to_component`], [`add_world`] and [`is_authors`] are for build tools.
 
 mod activation;
 mod activity;
@@ -37,9 +37,9 @@ mod wasi;
 pub use activity::{
     Access, ActivityComponent, ActivityHost, ActivityOutcome, ActivityTask, AttemptState, Grants,
 };
-pub use allow::ForbiddenImport;
+pub use allow::{ForbiddenImport, is_authors};
 pub use component::{Typed, TypedFunction, WorkflowComponent};
-pub use componentize::{ComponentizeError, to_component};
+pub use componentize::{ComponentizeError, add_world, to_component};
 pub use config::{Pace, SandboxConfig};
 pub use error::Error;
 pub use inspect::{ImportVerdict, Inspection};

@@ -36,5 +36,20 @@ fn may_be_null(ty: &Type) -> bool {
     matches!(ty, Type::Option(_))
 }
 
+/// The types that a type is made of.
+fn parts(ty: &Type) -> Vec<Type> {
+    match ty {
+        Type::List(of) => vec![of.ty()],
+        Type::FixedLengthList(of) => vec![of.ty()],
+        Type::Option(of) => vec![of.ty()],
+        Type::Map(of) => vec![of.key(), of.value()],
+        Type::Tuple(of) => of.types().collect(),
+        Type::Record(of) => of.fields().map(|field| field.ty).collect(),
+        Type::Variant(of) => of.cases().filter_map(|case| case.ty).collect(),
+        Type::Result(of) => [of.ok(), of.err()].into_iter().flatten().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Largest whole number up to which each is exact in JavaScript.
 const EXACT_MAX: u64 = (1 << 53) - 1;

@@ -1,6 +1,9 @@
 //! Ten thousand polls that wait: what they cost, and who is woken.
 
-use super::wire::{Wire, field, start};
+use super::{
+    wire::{Wire, field, start},
+    workers::poll,
+};
 use sandglass_tests::{Patience, Server};
 use std::{fs, time::Duration};
 use tokio::task::JoinSet;
@@ -56,15 +59,6 @@ pub(super) async fn small_and_quiet(pid: u32, before: usize, calls: usize, secon
         is_quiet(&ticks),
         "no {seconds} seconds without work: {ticks:?}"
     );
-}
-
-fn poll(identity: &str) -> Vec<u8> {
-    [
-        field(1, b"default"),
-        field(2, &field(1, b"scenarios")),
-        field(3, identity.as_bytes()),
-    ]
-    .concat()
 }
 
 #[tokio::test]

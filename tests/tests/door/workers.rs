@@ -7,7 +7,7 @@ use std::time::Duration;
 const NAMESPACE: &[u8] = b"default";
 
 /// A poll for activities that names no control queue.
-fn poll(identity: &str) -> Vec<u8> {
+pub(super) fn poll(identity: &str) -> Vec<u8> {
     let queue = field(2, &field(1, b"scenarios"));
     [field(1, NAMESPACE), queue, field(3, identity.as_bytes())].concat()
 }

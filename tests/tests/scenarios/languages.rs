@@ -5,10 +5,11 @@
 //! below plays. Guests are built here like all others; what their toolchain lacks is installed.
 
 use super::{activities, each_way, relatives};
-use sandglass_engine::{EventAttributes, HistoryEvent};
+use sandglass_engine::{EventAttributes, HistoryEvent, Status};
 use sandglass_semantics::scenario;
 use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The guests of `tests/guests` that are not in Rust.
 const GUESTS: [&str; 4] = [
@@ -55,6 +56,24 @@ in_each_language! {
     a21_completed, Full, super::a21_completed;
     a21_noticed_later, Full, super::a21_noticed_later;
     a24, Full, super::a24;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_never_waits_is_ended_by_force() {
+    for guest in ["scenarios-c", "scenarios-go"] {
+        let settings = WorldBuilder::default().activation_budget(Duration::from_secs(30));
+        let world = settings.build().await;
+        world.load(guest).await;
+        let run = world.start("spins").await;
+        run.until("WES,Ts").await;
+        run.handle.terminate("enough", "test").await.unwrap();
+        let described = run.handle.describe().await.unwrap();
+        let status = described.status;
+        assert!(
+            matches!(status, Status::Terminated { .. }),
+            "{guest}: {status:?}"
+        );
+    }
 }
 
 /// Rounds of a run of `observe`, each of three workflow tasks at least.

@@ -38,7 +38,7 @@ pub struct AskedUpdateArgs {
     /// The id of the update: asked again, it is the same one [default: random]
     #[arg(long, value_name = "ID")]
     pub update_id: Option<String>,
-    /// How long to wait for that; the update goes on afterwards
+    /// How long to wait; the update goes on afterwards
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     pub timeout: Duration,
 }

@@ -5,7 +5,7 @@
 //! bytes, and to wait when no goroutine can run. Nothing is fetched: modules that the program
 //! requires are in its folder `vendor`, in the cache of modules, or where a `replace` says.
 
-use super::{Made, Scratch, folder, manifest, run, toolchain_folders};
+use super::{Made, Scratch, folder, manifest, run, toolchain_folders, versioned};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use std::{
@@ -64,7 +64,8 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
     }
     run(&mut command, &format!("the Go compiler of {name}"))?;
     let module = fs::read(&module).context("the Go compiler has made no module");
-    let module = with_world(module.map_err(Stop::failed)?);
+    let mut module = module.map_err(Stop::failed)?;
+    sandglass_sandbox::add_world(&mut module, SECTION, WORLD);
     let component = sandglass_sandbox::to_component(&module);
     Ok(Made {
         component: component.map_err(Stop::failed)?,
@@ -86,57 +87,20 @@ fn module_name(text: &str) -> Option<String> {
     parts.next().map(str::to_owned)
 }
 
-/// The module with a custom section that describes its world.
-fn with_world(mut module: Vec<u8>) -> Vec<u8> {
-    let name = SECTION.as_bytes();
-    let mut section = leb128(name.len());
-    section.extend(name);
-    section.extend(WORLD);
-    module.push(0);
-    module.extend(leb128(section.len()));
-    module.extend(section);
-    module
-}
-
-fn leb128(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return bytes;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
 /// A Go of the right release.
 fn toolchain() -> Result<PathBuf, Stop> {
-    let mut looked = Vec::new();
-    for folder in toolchain_folders("SANDGLASS_GO", "go/bin") {
-        let program = folder.join("go");
-        let asked = Command::new(&program)
-            .env("GOTOOLCHAIN", "local")
-            .arg("version")
-            .output();
-        let shown = folder.display();
-        match asked {
-            Err(error) => looked.push(format!("{shown}: go cannot be run: {error}")),
-            Ok(answer) => {
-                let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-                if version.contains(&format!(" {GO}.")) {
-                    return Ok(program);
-                }
-                looked.push(format!("{shown}: it is {version}"));
-            }
-        }
-    }
-    Err(usage!(
-        "{GO} was not found\n  {}\nrun `scripts/go-toolchain.sh` of the sandglass repository, or \
-         install it and name the folder with the program `go` by SANDGLASS_GO",
-        looked.join("\n  ")
-    ))
+    let folders = toolchain_folders("SANDGLASS_GO", "go/bin");
+    let ask = |go: &mut Command| {
+        go.env("GOTOOLCHAIN", "local").arg("version");
+    };
+    let is_right = |version: &str| version.contains(&format!(" {GO}."));
+    let found = versioned(&folders, "go", ask, is_right);
+    found.map(|folder| folder.join("go")).map_err(|looked| {
+        usage!(
+            "{GO} was not found{looked}\nrun `scripts/go-toolchain.sh` of the sandglass \
+             repository, or install it and name the folder with the program `go` by SANDGLASS_GO"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -151,12 +115,5 @@ mod tests {
         let path = "// orders\nmodule example.com/shop/orders/v2 // second\n";
         assert_eq!(name(path), some("orders"));
         assert_eq!(name("go 1.27\n"), None);
-    }
-
-    #[test]
-    fn lengths_are_written_as_webassembly_has_them() {
-        assert_eq!(leb128(0), [0]);
-        assert_eq!(leb128(127), [127]);
-        assert_eq!(leb128(624_485), [0xe5, 0x8e, 0x26]);
     }
 }

@@ -4,7 +4,7 @@
 //! It is built without WASI (`--stub-wasi`): CPython would ask for sockets, which no workflow may
 //! have. The SDK puts the run's clock, random bytes and log in place of what is missing.
 
-use super::{Made, Scratch, folder, manifest, run, toolchain_folders, write_wit};
+use super::{Made, Scratch, folder, manifest, run, toolchain_folders, versioned, write_wit};
 use crate::exit::{Stop, usage};
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -173,27 +173,17 @@ fn install(bin: &Path, requirements: &Path, packages: &Path) -> Result<(), Stop>
 
 /// The folder of a componentize-py of the right version, and of its Python.
 fn toolchain() -> Result<PathBuf, Stop> {
-    let mut looked = Vec::new();
-    for folder in toolchain_folders("SANDGLASS_PYTHON", "python/bin") {
-        let asked = Command::new(folder.join("componentize-py"))
-            .arg("--version")
-            .output();
-        let shown = folder.display();
-        match asked {
-            Err(error) => looked.push(format!("{shown}: componentize-py cannot be run: {error}")),
-            Ok(answer) => {
-                let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-                if version.ends_with(&format!(" {COMPONENTIZE_PY}")) {
-                    return Ok(folder);
-                }
-                looked.push(format!("{shown}: it is {version}"));
-            }
-        }
-    }
-    Err(usage!(
-        "componentize-py {COMPONENTIZE_PY} was not found\n  {}\nrun \
-         `scripts/python-toolchain.sh` of the sandglass repository, or `python3 -m venv DIR && \
-         DIR/bin/pip install componentize-py=={COMPONENTIZE_PY}` and set SANDGLASS_PYTHON=DIR/bin",
-        looked.join("\n  ")
-    ))
+    let folders = toolchain_folders("SANDGLASS_PYTHON", "python/bin");
+    let ask = |program: &mut Command| {
+        program.arg("--version");
+    };
+    let is_right = |version: &str| version.ends_with(&format!(" {COMPONENTIZE_PY}"));
+    versioned(&folders, "componentize-py", ask, is_right).map_err(|looked| {
+        usage!(
+            "componentize-py {COMPONENTIZE_PY} was not found{looked}\nrun \
+             `scripts/python-toolchain.sh` of the sandglass repository, or `python3 -m venv DIR && \
+             DIR/bin/pip install componentize-py=={COMPONENTIZE_PY}` and set \
+             SANDGLASS_PYTHON=DIR/bin"
+        )
+    })
 }

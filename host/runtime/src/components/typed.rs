@@ -13,29 +13,22 @@ use std::{
 };
 
 /// The activity types that are served by functions with types: those in WIT, and their components.
+type Served = BTreeMap<String, (String, Digest)>;
+
+/// What is served now.
 #[derive(Default)]
-pub(super) struct Typed(Mutex<BTreeMap<String, (String, Digest)>>);
+pub(super) struct Typed(Mutex<Served>);
 
 impl Components {
     /// Checks a workflow component against the activities that are served.
     pub(super) fn check_typed(&self, component: &dyn Component) -> Result<(), Error> {
-        let served = lock(&self.typed.0);
-        for (name, imported) in component.typed_activities() {
-            if let Some((exported, exporter)) = served.get(&name) {
-                fits(
-                    &name,
-                    (&imported, component.digest()),
-                    (exported, *exporter),
-                )?;
-            }
-        }
-        Ok(())
+        compare(component, &lock(&self.typed.0))
     }
 
     /// Checks an activity component against the workflows that new runs begin with, and remembers
     /// what it serves.
     pub(super) fn serve_typed(&self, activities: &ActivityComponent) -> Result<(), Error> {
-        let serves: BTreeMap<_, _> = functions(&activities.typed().exports)
+        let serves: Served = functions(&activities.typed().exports)
             .into_iter()
             .map(|(name, signature)| (name, (signature, activities.digest())))
             .collect();
@@ -43,15 +36,7 @@ impl Components {
         let loaded = self.loaded();
         let current = loaded.iter().filter(|one| current.contains(&one.digest()));
         for component in current {
-            for (name, imported) in component.typed_activities() {
-                if let Some((exported, exporter)) = serves.get(&name) {
-                    fits(
-                        &name,
-                        (&imported, component.digest()),
-                        (exported, *exporter),
-                    )?;
-                }
-            }
+            compare(component.as_ref(), &serves)?;
         }
         let mut served = lock(&self.typed.0);
         for name in activities.activity_types() {
@@ -63,18 +48,20 @@ impl Components {
     }
 }
 
-/// Compares the types of a function in WIT.
-fn fits(
-    name: &str,
-    (imported, importer): (&str, Digest),
-    (exported, exporter): (&str, Digest),
-) -> Result<(), Error> {
-    if imported == exported {
-        return Ok(());
+/// Compares what a component imports with what is served, in WIT.
+fn compare(component: &dyn Component, served: &Served) -> Result<(), Error> {
+    for (name, imported) in component.typed_activities() {
+        let Some((exported, exporter)) = served.get(&name) else {
+            continue;
+        };
+        if imported != *exported {
+            let importer = component.digest();
+            return Err(Error::Component(format!(
+                "the two sides of {name} differ:\n  \
+                 workflow component {importer} imports\n    {imported}\n  \
+                 activity component {exporter} exports\n    {exported}"
+            )));
+        }
     }
-    Err(Error::Component(format!(
-        "the two sides of {name} differ:\n  \
-         workflow component {importer} imports\n    {imported}\n  \
-         activity component {exporter} exports\n    {exported}"
-    )))
+    Ok(())
 }

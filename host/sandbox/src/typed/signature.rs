@@ -2,7 +2,7 @@
 
 use super::{
     misfit::Misfit,
-    read, size,
+    parts, read, size,
     text::{func_text, type_text},
     write,
 };
@@ -126,19 +126,6 @@ fn handle_in(ty: &Type) -> Option<Type> {
         Type::Own(_) | Type::Borrow(_) | Type::Future(_) | Type::Stream(_) | Type::ErrorContext => {
             Some(ty.clone())
         }
-        Type::List(of) => handle_in(&of.ty()),
-        Type::FixedLengthList(of) => handle_in(&of.ty()),
-        Type::Option(of) => handle_in(&of.ty()),
-        Type::Map(of) => any(&mut [of.key(), of.value()].into_iter()),
-        Type::Tuple(of) => any(&mut of.types()),
-        Type::Record(of) => any(&mut of.fields().map(|field| field.ty)),
-        Type::Variant(of) => any(&mut of.cases().filter_map(|case| case.ty)),
-        Type::Result(of) => any(&mut [of.ok(), of.err()].into_iter().flatten()),
-        _ => None,
+        other => parts(other).iter().find_map(handle_in),
     }
-}
-
-fn any(types: &mut dyn Iterator<Item = Type>) -> Option<Type> {
-    let mut types = types;
-    Iterator::find_map(&mut types, |ty| handle_in(&ty))
 }

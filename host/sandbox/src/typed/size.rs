@@ -1,7 +1,7 @@
 //! How much of the host a component's types and values may take: their author is not trusted, and
 //! none of this lies in the guest's own memory.
 
-use super::{may_be_null, read::only_field};
+use super::{may_be_null, parts, read::only_field};
 use serde_json::Value;
 use wasmtime::component::{
     Val,
@@ -29,58 +29,31 @@ pub(super) fn check(func: &ComponentFunc) -> Result<(), String> {
     types.try_for_each(|ty| written(&ty, &mut left))
 }
 
+/// Takes the bytes of a type in WIT, those of its names and those of its parts from what is left.
 fn written(ty: &Type, left: &mut usize) -> Result<(), String> {
-    fn spend(left: &mut usize, name: &str) -> Result<(), String> {
-        let rest = left.checked_sub(name.len() + 2);
-        *left =
-            rest.ok_or_else(|| format!("its types have more than {TYPES_BYTES_MAX} bytes in WIT"))?;
-        Ok(())
+    let names = names(ty);
+    if names.len() > NAMES_MAX {
+        return Err(format!(
+            "one of its types has {} fields, cases or names, more than {NAMES_MAX}",
+            names.len()
+        ));
     }
-    fn named(count: usize) -> Result<(), String> {
-        match count <= NAMES_MAX {
-            true => Ok(()),
-            false => Err(format!(
-                "one of its types has {count} fields, cases or names, more than {NAMES_MAX}"
-            )),
-        }
-    }
-    spend(left, "option")?;
+    let own = ["option"].into_iter().chain(names);
+    let bytes: usize = own.map(|name| name.len() + 2).sum();
+    *left = left
+        .checked_sub(bytes)
+        .ok_or_else(|| format!("its types have more than {TYPES_BYTES_MAX} bytes in WIT"))?;
+    parts(ty).iter().try_for_each(|ty| written(ty, left))
+}
+
+/// The names of a type's fields, cases or flags.
+fn names(ty: &Type) -> Vec<&str> {
     match ty {
-        Type::List(of) => written(&of.ty(), left),
-        Type::FixedLengthList(of) => written(&of.ty(), left),
-        Type::Option(of) => written(&of.ty(), left),
-        Type::Map(of) => {
-            written(&of.key(), left)?;
-            written(&of.value(), left)
-        }
-        Type::Tuple(of) => of.types().try_for_each(|ty| written(&ty, left)),
-        Type::Record(of) => {
-            named(of.fields().len())?;
-            of.fields().try_for_each(|field| {
-                spend(left, field.name)?;
-                written(&field.ty, left)
-            })
-        }
-        Type::Variant(of) => {
-            named(of.cases().len())?;
-            of.cases().try_for_each(|case| {
-                spend(left, case.name)?;
-                case.ty.map_or(Ok(()), |ty| written(&ty, left))
-            })
-        }
-        Type::Enum(of) => {
-            named(of.names().len())?;
-            of.names().try_for_each(|name| spend(left, name))
-        }
-        Type::Flags(of) => {
-            named(of.names().len())?;
-            of.names().try_for_each(|name| spend(left, name))
-        }
-        Type::Result(of) => {
-            let mut types = [of.ok(), of.err()].into_iter().flatten();
-            types.try_for_each(|ty| written(&ty, left))
-        }
-        _ => Ok(()),
+        Type::Record(of) => of.fields().map(|field| field.name).collect(),
+        Type::Variant(of) => of.cases().map(|case| case.name).collect(),
+        Type::Enum(of) => of.names().collect(),
+        Type::Flags(of) => of.names().collect(),
+        _ => Vec::new(),
     }
 }
 
