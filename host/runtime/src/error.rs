@@ -193,6 +193,17 @@ impl Error {
         }
     }
 
+    /// The error of reading a run: one that is damaged harms it alone.
+    pub(crate) fn reading(run_id: &str, error: sandglass_store::Error) -> Self {
+        match error {
+            sandglass_store::Error::Corrupt { place, .. } if place.run.is_some() => Self::Damaged {
+                run_id: run_id.into(),
+                reason: error.to_string(),
+            },
+            error => error.into(),
+        }
+    }
+
     /// The error for a row whose bytes cannot be decoded, named as the store names it.
     pub(crate) fn undecodable(
         file: &Path,

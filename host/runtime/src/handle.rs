@@ -503,7 +503,7 @@ impl RunHandle {
         }
         let (mut page, mut bytes) = (Vec::new(), 0);
         for number in first.max(1).. {
-            let frame = self.inner.read(|reader| reader.frame(key, number))?;
+            let frame = self.inner.frame(key, &run_id, number)?;
             let Some(frame) = frame.filter(|_| bytes < FRAMES_PAGE) else {
                 break;
             };

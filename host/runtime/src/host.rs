@@ -301,6 +301,18 @@ impl Inner {
         Ok(result?)
     }
 
+    /// One committed frame of a run, as it was encoded.
+    pub(crate) fn frame(
+        &self,
+        key: RunKey,
+        run_id: &str,
+        number: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let read = |reader: &dyn Reader| Ok(reader.frame(key, number));
+        self.read(read)?
+            .map_err(|error| Error::reading(run_id, error))
+    }
+
     /// The committed frames of a run.
     pub(crate) fn frames(&self, key: RunKey, run_id: &str) -> Result<Vec<Frame>, Error> {
         let frames = self.read(|reader| Ok(read_frames(reader, key, run_id)))??;

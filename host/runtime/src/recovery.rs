@@ -61,7 +61,9 @@ pub(crate) fn read_frames(
     let file = reader.file();
     // Before the frames: one that is committed in between is then one more, not one missing.
     let row = reader.run(key)?;
-    let frames = decode_frames(file, key, run_id, &reader.frames(key)?)?;
+    let frames = reader.frames(key);
+    let frames = frames.map_err(|error| Error::reading(run_id, error))?;
+    let frames = decode_frames(file, key, run_id, &frames)?;
     let summary = row.and_then(|row| decode_summary(file, &row).ok());
     if frames.is_empty() && reader.run(key)?.is_none() {
         // It was deleted since.

@@ -8,6 +8,7 @@
 mod commit;
 mod components;
 mod failure;
+mod packing;
 mod read;
 mod schema;
 mod structure;
@@ -22,9 +23,11 @@ use crate::{
     resolve,
 };
 use failure::failed;
+use packing::Tails;
 use rusqlite::{Connection, OpenFlags, params};
 use sandglass_engine::Digest;
 use std::{
+    cell::RefCell,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -40,6 +43,7 @@ pub struct SqliteStore {
     /// None after a commit failed and until the file can be opened again.
     connection: Option<Connection>,
     stats: Stats,
+    tails: Tails,
 }
 
 /// How long a foreign lock on the file is waited for. Nothing of ours holds one for longer than a
@@ -66,6 +70,7 @@ impl SqliteStore {
             file,
             connection: Some(connection),
             stats: Stats::default(),
+            tails: Tails::default(),
         })
     }
 
@@ -134,9 +139,14 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<Result<(), Error>>, Error> {
         let file = self.file.clone();
+        let tails = RefCell::new(std::mem::take(&mut self.tails));
         let committed = self
             .connection()
-            .and_then(|connection| commit::commit(connection, &file, writes));
+            .and_then(|connection| commit::commit(connection, &file, &tails, writes));
+        let whole = |answers: &Vec<Result<(), Error>>| answers.iter().all(Result::is_ok);
+        if committed.as_ref().is_ok_and(whole) {
+            self.tails = tails.into_inner();
+        }
         match committed {
             Ok(answers) => {
                 self.count(writes, &answers);

@@ -56,14 +56,14 @@ fn a_newer_store_is_left_alone() {
             error,
             Error::Newer {
                 found: 7,
-                known: 2,
+                known: 3,
                 ..
             }
         ),
         "{error}"
     );
     let expected = format!(
-        "{} has store format 7, this sandglass knows 2; use a newer sandglass",
+        "{} has store format 7, this sandglass knows 3; use a newer sandglass",
         db.display()
     );
     assert_eq!(error.to_string(), expected);

@@ -4,7 +4,7 @@
 
 use sandglass_store::{
     Error, Reader, RunKey, SqliteStore, Store, Write,
-    conformance::sample::{commit, first, frame, next},
+    conformance::sample::{commit, first, frame, next, noise},
 };
 use std::{
     env,
@@ -161,7 +161,7 @@ fn a_commit_that_fails_acknowledges_nothing_and_the_next_one_works() {
     let mut store = open(&db);
     commit(&mut store, &[first(1), first(2)]);
     let large = Write {
-        frame: Some((2, vec![7; TOO_LARGE])),
+        frame: Some((2, noise(TOO_LARGE))),
         ..Write::new(RunKey(1))
     };
     let answer = store.commit(&[next(2, 2), large]);

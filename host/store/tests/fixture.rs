@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use sandglass_engine::{
-    DecodeError, Digest, EventId, Frame, Persisted, RunSummary, Timestamp, decode,
+    DecodeError, Digest, EventId, Frame, Persisted, RunSummary, Timestamp, decode, encode,
 };
 use sandglass_store::{
     ListFilter, OutboxRow, Reader, RunKey, RunRow, RunStatus, SqliteStore, Store, Write,
@@ -52,12 +52,22 @@ fn write(db: &Path) {
         ..first(2)
     };
     commit(&mut store, &[open, next(1, 2), done]);
+    commit(&mut store, &[repetitive(3), repetitive(4)]);
+}
+
+/// A frame that is stored packed since format 3, the second time with the same words.
+fn repetitive(seq: u64) -> Write {
+    let words = vec!["charge the card, then ship the parcels"; 8];
+    Write {
+        frame: Some((seq, encode(&("frame", seq, words)))),
+        ..Write::new(RunKey(1))
+    }
 }
 
 /// Compares what the fixture gives with what is encoded now: the header of the encoding, its
 /// version and its checksum, is as it was written; a store gives back the bytes that it was given.
 fn assert_same<T: Persisted>(format: u32, found: &[u8], now: &[u8]) {
-    let version = if format > 1 { 3 } else { 1 };
+    let version = [1, 3, 5][format as usize - 1];
     assert_eq!(found[0], version, "version of the encoding");
     let broken = matches!(decode::<T>(found), Err(DecodeError::Checksum));
     assert!(!broken, "the header is that of this body");
@@ -91,6 +101,11 @@ fn a_store_of_format_2_is_read_and_continued() {
     is_read_and_continued(2);
 }
 
+#[test]
+fn a_store_of_format_3_is_read_and_continued() {
+    is_read_and_continued(3);
+}
+
 fn is_read_and_continued(format: u32) {
     let fixture = fixture(format);
     if env::var_os("UPDATE_FIXTURES").is_some() && !fixture.exists() {
@@ -119,11 +134,21 @@ fn is_read_and_continued(format: u32) {
     for (found, now) in runs.into_iter().zip(expected) {
         assert_same_run(format, found.unwrap(), now);
     }
-    let frames = reader.frames(RunKey(1)).unwrap();
-    assert_eq!(frames.len(), 2);
-    for (found, now) in frames.iter().zip([frame(1, 1), frame(1, 2)]) {
-        assert_same::<Frame>(format, found, &now);
+    // Those that are packed came with format 3.
+    let packed = [3, 4].map(|seq| repetitive(seq).frame.unwrap().1);
+    let packed = packed.into_iter().take(if format > 2 { 2 } else { 0 });
+    let expected: Vec<_> = [frame(1, 1), frame(1, 2)]
+        .into_iter()
+        .chain(packed)
+        .collect();
+    for frames in [old.frames(RunKey(1)), reader.frames(RunKey(1))] {
+        let frames = frames.unwrap();
+        assert_eq!(frames.len(), expected.len());
+        for (found, now) in frames.iter().zip(&expected) {
+            assert_same::<Frame>(format, found, now);
+        }
     }
+    let last = expected.len() as u64;
     let activities = reader.all_activities().unwrap();
     let [charge] = activities.as_slice() else {
         panic!("{activities:?}")
@@ -144,8 +169,11 @@ fn is_read_and_continued(format: u32) {
     assert_eq!(component.as_deref(), Some(&b"\0asm component"[..]));
 
     assert!(!store.mark_running().unwrap(), "it was left as by a crash");
-    commit(&mut store, &[next(1, 3), next(2, 2), first(3)]);
-    assert_eq!(reader.frames(RunKey(1)).unwrap().len(), 3);
+    commit(&mut store, &[repetitive(last + 1), next(2, 2), first(3)]);
+    assert_eq!(
+        reader.frame(RunKey(1), last + 1).unwrap(),
+        repetitive(last + 1).frame.map(|(_, frame)| frame)
+    );
     assert_eq!(reader.list(&chain, 10, None).unwrap().len(), runs_of_chain);
     drop(store);
     SqliteStore::open(&db).unwrap();

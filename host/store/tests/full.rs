@@ -6,7 +6,7 @@
 use sandglass_engine::Digest;
 use sandglass_store::{
     Error, Reader, RunKey, SqliteStore, Store, Write,
-    conformance::sample::{commit, first, next},
+    conformance::sample::{commit, first, next, noise},
 };
 use std::{
     env, fs,
@@ -18,9 +18,16 @@ use std::{
 const DISK: &str = "SMALL_DISK";
 
 /// A write that takes a good part of the disk.
+/// A frame that nothing packs.
+fn body(seq: u64) -> Vec<u8> {
+    let mut body = noise(30_000);
+    body[0] = seq as u8;
+    body
+}
+
 fn large(key: u64, seq: u64) -> Write {
     Write {
-        frame: Some((seq, vec![seq as u8; 30_000])),
+        frame: Some((seq, body(seq))),
         ..Write::new(RunKey(key))
     }
 }
@@ -38,11 +45,11 @@ fn assert_full(db: &Path, error: &Error) {
 
 fn frames(reader: &dyn Reader, key: u64) -> u64 {
     let frames = reader.frames(RunKey(key)).unwrap();
-    for (body, seq) in frames.iter().zip(1..) {
+    for (found, seq) in frames.iter().zip(1..) {
         let right = if seq == 1 {
-            Some((1, body.clone())) == first(key).frame
+            Some((1, found.clone())) == first(key).frame
         } else {
-            *body == vec![seq as u8; 30_000]
+            *found == body(seq)
         };
         assert!(right, "frame {seq} of run {key}");
     }

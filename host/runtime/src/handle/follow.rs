@@ -15,7 +15,7 @@ impl RunHandle {
             Found::Open(cell) => (cell.key, cell.run_id.clone()),
             Found::Closed(row) => (row.key, row.run_id.clone()),
         };
-        let first = self.inner.read(|reader| reader.frame(key, 1))?;
+        let first = self.inner.frame(key, &run_id, 1)?;
         // A run whose start is not on disk yet is not there for anybody else.
         let first = first.ok_or_else(|| Error::not_found(&self.workflow_id, Some(&run_id)))?;
         let damaged = |reason: String| Error::Damaged {

@@ -77,7 +77,7 @@ impl HistoryReader {
 
     fn next_frame(&self) -> Result<Option<Vec<u8>>, Error> {
         let (key, next) = (self.key, self.next);
-        let read = || self.inner.read(|reader| reader.frame(key, next));
+        let read = || self.inner.frame(key, &self.run_id, next);
         if let Some(frame) = read()? {
             return Ok(Some(frame));
         }

@@ -38,6 +38,18 @@ pub fn frame(key: u64, seq: u64) -> Vec<u8> {
     encode(&("frame", key, seq))
 }
 
+/// Bytes that no store can pack: those of a small generator (SplitMix64).
+#[must_use]
+pub fn noise(length: usize) -> Vec<u8> {
+    let words = (1..=length.div_ceil(8) as u64).flat_map(|number| {
+        let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)).to_le_bytes()
+    });
+    words.take(length).collect()
+}
+
 /// The first write of a run: its row and its first frame.
 #[must_use]
 pub fn first(key: u64) -> Write {

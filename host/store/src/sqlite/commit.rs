@@ -1,11 +1,14 @@
 //! One transaction for many runs: all of their writes, or where some are refused, the others.
 
-use super::failure::failed;
-use crate::{Error, Place, RunRow, Write, crash};
+use super::{
+    failure::failed,
+    packing::{NOT_PACKED, Tail, Tails, dictionary, pack, unpack},
+};
+use crate::{Error, Place, RunRow, RunStatus, Write, crash};
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
 };
-use std::path::Path;
+use std::{cell::RefCell, path::Path};
 
 /// SQLite's integers are signed. Ids never come near the end, and a time that does means "never".
 pub(super) fn integer(value: u64) -> i64 {
@@ -26,21 +29,25 @@ pub(super) fn bytes(write: &Write) -> u64 {
     (row + frame + activities + outbox) as u64 + successor
 }
 
-/// Stores `writes`. After `Err` nothing of them is stored, as far as this connection knows.
+/// Stores `writes`. After `Err` nothing of them is stored, as far as this connection knows. `tails`
+/// is what is known of the file, and then right only if each write was stored.
 pub(super) fn commit(
     connection: &mut Connection,
     file: &Path,
+    tails: &RefCell<Tails>,
     writes: &[Write],
 ) -> Result<Vec<Result<(), Error>>, Error> {
     crash::point("commit.before");
     // Nearly always all are stored. To be able to undo each alone costs a quarter of a commit.
-    if store_together(connection, file, writes)? {
+    if store_together(connection, file, tails, writes)? {
         return Ok(writes.iter().map(|_| Ok(())).collect());
     }
     let transaction = begin(connection, file)?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
-        answers.push(store_alone(&transaction, file, write)?);
+        // One that was refused may have come after some of its parts.
+        tails.borrow_mut().clear();
+        answers.push(store_alone(&transaction, file, tails, write)?);
     }
     end(transaction, file)?;
     Ok(answers)
@@ -65,12 +72,14 @@ fn end(transaction: Transaction<'_>, file: &Path) -> Result<(), Error> {
 fn store_together(
     connection: &mut Connection,
     file: &Path,
+    tails: &RefCell<Tails>,
     writes: &[Write],
 ) -> Result<bool, Error> {
     let transaction = begin(connection, file)?;
     for write in writes {
         let storing = Storing {
             file,
+            tails,
             sql: &transaction,
             write,
         };
@@ -93,12 +102,14 @@ fn store_together(
 fn store_alone(
     transaction: &Transaction<'_>,
     file: &Path,
+    tails: &RefCell<Tails>,
     write: &Write,
 ) -> Result<Result<(), Error>, Error> {
     let whole = |doing: &str, error| failed(file, Place::STORE, doing, error);
     mark(transaction, "SAVEPOINT one_write").map_err(|error| whole("begin a write", error))?;
     let refused = match (Storing {
         file,
+        tails,
         sql: transaction,
         write,
     })
@@ -152,6 +163,7 @@ impl From<Error> for Refusal {
 /// One write on its way into the tables.
 struct Storing<'a> {
     file: &'a Path,
+    tails: &'a RefCell<Tails>,
     sql: &'a Transaction<'a>,
     write: &'a Write,
 }
@@ -167,6 +179,10 @@ impl Storing<'_> {
         }
         if let Some((seq, body)) = &write.frame {
             self.frame(*seq, body)?;
+        }
+        let closes = |row: &RunRow| row.status != RunStatus::Running;
+        if write.row.as_ref().is_some_and(closes) {
+            self.tails.borrow_mut().forget(write.key.0);
         }
         self.activities()?;
         self.timers()?;
@@ -216,23 +232,56 @@ impl Storing<'_> {
     fn frame(&self, seq: u64, body: &[u8]) -> Result<(), Refusal> {
         let run = self.write.key;
         let place = Place::row("frame", run, seq);
-        let key = integer(run.0);
-        let last: u64 = self
-            .sql
-            .prepare_cached(LAST_FRAME)
-            .and_then(|mut statement| statement.query_row([key], |row| row.get(0)))
-            .map_err(|error| self.sqlite(place, error))?;
-        if seq == last + 1 {
-            self.execute(place, APPEND_FRAME, params![key, integer(seq), body])?;
-            return Ok(());
+        let known = self.tails.borrow().get(run.0).cloned();
+        let tail = known.map_or_else(|| self.tail(), Ok)?;
+        if seq != tail.last + 1 {
+            return Err(Error::WrongSeq {
+                file: self.file.to_owned(),
+                run,
+                seq,
+                last: tail.last,
+            }
+            .into());
         }
-        Err(Error::WrongSeq {
-            file: self.file.to_owned(),
-            run,
-            seq,
+        let packed = pack(body, &tail.dictionary);
+        let stored = packed.body.as_deref().unwrap_or(body);
+        let values = params![integer(run.0), integer(seq), stored, integer(packed.size)];
+        self.execute(place, APPEND_FRAME, values)?;
+        let tail = Tail {
+            last: seq,
+            dictionary: match seq {
+                1 => dictionary(body).into(),
+                _ => tail.dictionary,
+            },
+        };
+        self.tails.borrow_mut().put(run.0, tail);
+        Ok(())
+    }
+
+    /// The newest frame of the run, and its first one, as the file has them.
+    fn tail(&self) -> Result<Tail, Refusal> {
+        let run = self.write.key;
+        let place = Place::row("frame", run, 1);
+        let read = || {
+            let mut newest = self.sql.prepare_cached(LAST_FRAME)?;
+            let last: u64 = newest.query_row([integer(run.0)], |row| row.get(0))?;
+            let mut first = self.sql.prepare_cached(FIRST_FRAME)?;
+            let first = first.query_row([integer(run.0)], |row| Ok((row.get(0)?, row.get(1)?)));
+            Ok((last, first.optional()?))
+        };
+        let (last, first): (u64, Option<(Vec<u8>, u64)>) =
+            read().map_err(|error| self.sqlite(place, error))?;
+        let first = match first {
+            None => Some(Vec::new()),
+            Some((body, 0)) => Some(body),
+            Some((body, size)) => unpack(&body, size, &[]),
+        };
+        let damaged = || Error::corrupt(self.file, "frame", run, Some(1), NOT_PACKED);
+        let first = first.ok_or_else(damaged)?;
+        Ok(Tail {
             last,
-        }
-        .into())
+            dictionary: dictionary(&first).into(),
+        })
     }
 
     fn activities(&self) -> Result<(), Refusal> {
@@ -297,6 +346,7 @@ impl Storing<'_> {
     /// Deletes all that is stored of a run, the row that the others belong to last.
     fn delete(&self) -> Result<(), Refusal> {
         let run = self.write.key;
+        self.tails.borrow_mut().forget(run.0);
         let place = Place::of("run", run);
         let (open, waiting): (bool, bool) = self
             .sql
@@ -376,8 +426,9 @@ const PUT_RUN: &str = "
     WHERE workflow_id = ?2 AND run_id = ?3 AND first_run_id = ?11";
 /// From a SELECT, so that SQLite can undo the statement alone when the disk is full; with VALUES it
 /// gives up the whole transaction. Not from the table itself: its answer would be kept in a table.
-const APPEND_FRAME: &str = "INSERT INTO frame (run, seq, body) SELECT ?1, ?2, ?3";
+const APPEND_FRAME: &str = "INSERT INTO frame (run, seq, body, size) SELECT ?1, ?2, ?3, ?4";
 const LAST_FRAME: &str = "SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1";
+const FIRST_FRAME: &str = "SELECT body, size FROM frame WHERE run = ?1 AND seq = 1";
 const PUT_ACTIVITY: &str = "
     INSERT INTO activity (run, scheduled_event_id, body) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET body = ?3";

@@ -4,13 +4,14 @@ use super::{
     commit::{GONE, integer},
     components, connect,
     failure::failed,
+    packing::Unpacking,
     schema,
 };
 use crate::{
     ActivityRow, ComponentRow, Error, LIST_BYTES, ListFilter, OutboxRow, Place, Reader, Rows,
     RunKey, RunRow, RunStatus, TimerRow,
 };
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row, Transaction, params};
 use sandglass_engine::{Digest, EventId, Timestamp};
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,33 @@ impl SqliteReader {
         }
     }
 
+    /// A file that no host of this version has opened yet has frames as they were given.
+    fn size_column(&self) -> &'static str {
+        match self.format {
+            1 | 2 => "0",
+            _ => "size",
+        }
+    }
+
+    /// Until this is dropped, all that is read is of one state of the store.
+    fn one_state(&self, place: Place) -> Result<Transaction<'_>, Error> {
+        let begun = self.connection.unchecked_transaction();
+        begun.map_err(|error| self.failed(place, error))
+    }
+
+    /// A frame as it is stored.
+    fn stored_frame(
+        &self,
+        place: Place,
+        key: RunKey,
+        number: u64,
+    ) -> Result<Option<(Vec<u8>, u64)>, Error> {
+        let size = self.size_column();
+        let sql = format!("SELECT body, {size} FROM frame WHERE run = ?1 AND seq = ?2");
+        let values = params![integer(key.0), integer(number)];
+        self.first(place, &sql, values, |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn failed(&self, place: Place, error: rusqlite::Error) -> Error {
         failed(&self.file, place, &format!("read {place}"), error)
     }
@@ -208,24 +236,34 @@ impl Reader for SqliteReader {
 
     fn frames_from(&self, key: RunKey, first: u64) -> Result<Vec<Vec<u8>>, Error> {
         let place = Place::of("frame", key);
-        let sql = "SELECT seq, body FROM frame WHERE run = ?1 AND seq >= ?2 ORDER BY seq";
+        let _state = self.one_state(place)?;
+        let size = self.size_column();
+        let sql = format!(
+            "SELECT seq, body, {size} FROM frame WHERE run = ?1 AND seq >= ?2 ORDER BY seq"
+        );
         let values = params![integer(key.0), integer(first)];
-        let rows = self.rows(place, sql, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = self.rows(place, &sql, values, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let first_frame = || self.stored_frame(Place::row("frame", key, 1), key, 1);
+        let mut unpacking = Unpacking::new(&self.file, key, &first_frame);
         let numbered = rows.into_iter().zip(first..);
         numbered
-            .map(|((seq, body), expected): ((u64, Vec<u8>), u64)| {
-                if seq == expected {
-                    return Ok(body);
-                }
-                let reason = format!("it is missing, frame {seq} comes next");
-                Err(Error::corrupt(
-                    &self.file,
-                    "frame",
-                    key,
-                    Some(expected),
-                    reason,
-                ))
-            })
+            .map(
+                |((seq, body, size), expected): ((u64, Vec<u8>, u64), u64)| {
+                    if seq == expected {
+                        return unpacking.frame(seq, body, size);
+                    }
+                    let reason = format!("it is missing, frame {seq} comes next");
+                    Err(Error::corrupt(
+                        &self.file,
+                        "frame",
+                        key,
+                        Some(expected),
+                        reason,
+                    ))
+                },
+            )
             .collect()
     }
 
@@ -234,9 +272,12 @@ impl Reader for SqliteReader {
             row: Some(number),
             ..Place::of("frame", key)
         };
-        let sql = "SELECT body FROM frame WHERE run = ?1 AND seq = ?2";
-        let values = params![integer(key.0), integer(number)];
-        self.first(place, sql, values, |row| row.get(0))
+        let _state = self.one_state(place)?;
+        let row = self.stored_frame(place, key, number)?;
+        let first_frame = || self.stored_frame(Place::row("frame", key, 1), key, 1);
+        let mut unpacking = Unpacking::new(&self.file, key, &first_frame);
+        row.map(|(body, size)| unpacking.frame(number, body, size))
+            .transpose()
     }
 
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {

@@ -9,9 +9,9 @@ use std::path::Path;
 const APPLICATION_ID: i32 = 0x5361_6e64;
 
 /// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
-/// Format 2.
+/// Format 3.
 ///
 /// Frames are appended in the order of commits, not clustered by run: the frames of one commit,
 /// mostly of different runs, then share a few pages at the end, and a commit writes whole pages.
@@ -20,7 +20,8 @@ pub(super) const FORMAT: u32 = 2;
 ///
 /// Lists are newest first by `key`, which counts up as runs start, so that a start time needs no
 /// index. `run_open` lets no workflow id have two open runs, whatever the host does. `first_run_id`
-/// is empty for a run that follows no other.
+/// is empty for a run that follows no other. `size` is the length of a frame that is packed
+/// (`packing`), 0 for one that is not.
 const TABLES: &str = "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -51,7 +52,8 @@ CREATE TABLE frame (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES run (key),
     seq INTEGER NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX frame_of_run ON frame (run, seq);
 CREATE TABLE activity (
@@ -75,10 +77,16 @@ CREATE TABLE outbox (
 ";
 
 /// What makes a file of one format one of the next, by the format that it has.
-const MIGRATIONS: [(u32, &str); 1] = [(
-    1,
-    "ALTER TABLE run ADD COLUMN first_run_id TEXT NOT NULL DEFAULT ''",
-)];
+const MIGRATIONS: [(u32, &str); 2] = [
+    (
+        1,
+        "ALTER TABLE run ADD COLUMN first_run_id TEXT NOT NULL DEFAULT ''",
+    ),
+    (
+        2,
+        "ALTER TABLE frame ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+    ),
+];
 
 /// What a file is.
 enum Found {

@@ -5,7 +5,7 @@
 use super::SqliteStore;
 use crate::{
     Error, Place, RunKey, Store as _, Write,
-    conformance::sample::{commit, first, next, run},
+    conformance::sample::{commit, first, next, noise, run},
 };
 use sandglass_engine::EventId;
 
@@ -30,7 +30,7 @@ fn what_does_not_fit_on_the_disk_is_refused_and_what_fits_is_stored() {
     let large = Write {
         row: Some(run(1)),
         activities_put: vec![(EventId(5), vec![1; 10])],
-        frame: Some((2, vec![7; 100_000])),
+        frame: Some((2, noise(100_000))),
         ..Write::new(RunKey(1))
     };
     let answers = store.commit(&[large, next(2, 2)]).unwrap();
@@ -58,7 +58,7 @@ fn what_does_not_fit_on_the_disk_is_refused_and_what_fits_is_stored() {
         .pragma_update(None, "max_page_count", 1_000_000)
         .unwrap();
     let large = Write {
-        frame: Some((2, vec![7; 100_000])),
+        frame: Some((2, noise(100_000))),
         ..Write::new(RunKey(1))
     };
     commit(&mut store, &[large]);
@@ -113,7 +113,7 @@ fn the_log_grows_until_the_checkpoint_that_cuts_it() {
     commit(&mut store, &[first(1)]);
     for seq in 2..=6 {
         let large = Write {
-            frame: Some((seq, vec![7; 4 << 20])),
+            frame: Some((seq, noise(4 << 20))),
             ..Write::new(RunKey(1))
         };
         commit(&mut store, &[large]);
