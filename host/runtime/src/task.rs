@@ -10,7 +10,7 @@ use crate::{
     effects,
     error::Error,
     host::Inner,
-    writer::{EarlySlot, Part, Settled, Submission, Token},
+    writer::{EarlySlot, Offer, Settled, Token},
 };
 use sandglass_engine::{
     Attempts, EventAttributes, EventId, Failure, FrameOutput, Input, Record, Run, Status,
@@ -34,7 +34,8 @@ mod submit;
 mod updates;
 
 use hosting::Hosted;
-pub(crate) use submit::{head_after, write_of};
+use submit::changed_rows;
+pub(crate) use submit::{StoredActivities, head_after, head_of, write_of, write_with};
 
 /// Does what a queued run needs next.
 pub(crate) fn step(host: &Arc<Inner>, cell: &Arc<RunCell>) {
@@ -326,21 +327,16 @@ impl<'a> Step<'a> {
         let Some(output) = run.take_frame() else {
             return;
         };
-        let head = self.head_after(run, Some(&output));
-        let slot = EarlySlot::new(|slot| {
-            let mut write = write_of(self.cell, &self.head, &head, Some(&output));
-            write.outbox_deleted = std::mem::take(&mut self.settled);
-            Submission {
-                cell: Arc::clone(self.cell),
-                write,
-                changes: output.changes.clone(),
-                head: Some(head),
-                acks: std::mem::take(&mut self.acks),
-                part: Part::Inputs(Arc::clone(slot)),
-                successor: None,
-            }
+        let slot = EarlySlot::new(Offer {
+            cell: Arc::clone(self.cell),
+            head: Arc::clone(&self.head),
+            summary: self.summary(run),
+            changed: changed_rows(self.cell, &output.changes),
+            output,
+            at: self.host.clock.now(),
+            acks: std::mem::take(&mut self.acks),
+            settled: std::mem::take(&mut self.settled),
         });
-        self.before = Some(output);
         self.host.writer.offer(self.token, Some(Arc::clone(&slot)));
         self.slot = Some(slot);
     }
@@ -352,15 +348,15 @@ impl<'a> Step<'a> {
         };
         self.host.writer.offer(self.token, None);
         match slot.settle() {
-            Settled::Back(submission) => {
-                self.acks.splice(0..0, submission.acks);
-                self.settled.splice(0..0, submission.write.outbox_deleted);
+            Settled::Back(offer) => {
+                self.acks.splice(0..0, offer.acks);
+                self.settled.splice(0..0, offer.settled);
+                self.before = Some(offer.output);
                 Ok(())
             }
             Settled::Committed => {
                 self.host.counters.early_commits.add(1);
                 self.head = Arc::clone(&self.cell.lock().head);
-                self.before = None;
                 self.facts.clear();
                 Ok(())
             }

@@ -9,7 +9,7 @@ mod early;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use early::{EarlySlot, Settled};
+pub(crate) use early::{EarlySlot, Offer, Settled};
 
 use crate::{
     cell::{Ack, Delivery, Head, RunCell},
@@ -161,7 +161,7 @@ impl Writer {
         let running = queue.running.remove(&token.0);
         let slot = running.and_then(|running| running.slot);
         if let Some(submission) = slot.and_then(|(_, slot)| slot.take()) {
-            queue.add(*submission);
+            queue.add(submission);
         }
         drop(queue);
         self.changed.notify_all();
@@ -336,7 +336,7 @@ impl Queue {
             .filter_map(|running| running.slot.take_if(due));
         let overdue: Vec<_> = slots.filter_map(|(_, slot)| slot.take()).collect();
         for submission in overdue {
-            self.add(*submission);
+            self.add(submission);
         }
     }
 

@@ -10,16 +10,18 @@ use crate::{
     writer::{Part, Submission},
 };
 use sandglass_engine::{
-    EventId, FrameOutput, Run, RunSummary, Status, Successor, Timestamp, encode,
+    Changes, EventId, FrameOutput, Run, RunSummary, Status, Successor, Timestamp, encode,
 };
-use sandglass_store::{OutboxRow, RunStatus, Write};
+use sandglass_store::{OutboxRow, RunKey, RunStatus, Write};
 use std::sync::Arc;
 
 impl Step<'_> {
-    pub(super) fn head_after(&self, run: &Run, output: Option<&FrameOutput>) -> Arc<Head> {
-        let mut head = head_after(&self.head, run, output, self.host.clock.now());
-        head.count_repeats(self.cell.lock().repeats);
-        Arc::new(head)
+    /// The run as it is now, with the requests to cancel it that came after the first.
+    pub(super) fn summary(&self, run: &Run) -> RunSummary {
+        RunSummary {
+            cancel_repeats: self.cell.lock().repeats,
+            ..run.summary()
+        }
     }
 
     /// Hands the step to the writer; if there is nothing to write, the step is over now.
@@ -30,7 +32,10 @@ impl Step<'_> {
             (before, after) => before.or(after),
         };
         let head = match &self.run {
-            Some(run) => self.head_after(run, output.as_ref()),
+            Some(run) => {
+                let (summary, now) = (self.summary(run), self.host.clock.now());
+                Arc::new(head_of(&self.head, summary, output.as_ref(), now))
+            }
             None => Arc::clone(&self.head),
         };
         let write = (output.is_some() || self.row_changed)
@@ -139,6 +144,16 @@ pub(crate) fn head_after(
         cancel_repeats: before.summary.cancel_repeats,
         ..run.summary()
     };
+    head_of(before, summary, output, now)
+}
+
+/// The head of a run that is so once this output is committed.
+pub(crate) fn head_of(
+    before: &Head,
+    summary: RunSummary,
+    output: Option<&FrameOutput>,
+    now: Timestamp,
+) -> Head {
     let mut row = before.row.clone();
     row.status = status_of(&summary.status);
     row.cancel_requested = summary.cancel.is_some();
@@ -173,14 +188,44 @@ pub(crate) fn write_of(
     after: &Head,
     output: Option<&FrameOutput>,
 ) -> Write {
-    let mut write = Write::new(cell.key);
+    let changed = output.map(|output| changed_rows(cell, &output.changes));
+    write_with(cell.key, before, after, output, changed.unwrap_or_default())
+}
+
+/// Encoded activities, by scheduled event.
+pub(crate) type StoredActivities = Vec<(EventId, Vec<u8>)>;
+
+/// The rows of activities that an output changes, beside those that it schedules.
+pub(super) fn changed_rows(cell: &RunCell, changes: &Changes) -> StoredActivities {
+    if changes.cancel_requested.is_empty() {
+        return Vec::new();
+    }
+    let state = cell.lock();
+    let requested = changes.cancel_requested.iter();
+    let rows = requested.filter_map(|(id, reason)| {
+        let mut pending = state.activities.get(id)?.pending.clone();
+        pending.cancel_requested = Some(reason.clone());
+        Some((*id, encode(&pending)))
+    });
+    rows.collect()
+}
+
+/// As [`write_of`], with the rows of [`changed_rows`].
+pub(crate) fn write_with(
+    key: RunKey,
+    before: &Head,
+    after: &Head,
+    output: Option<&FrameOutput>,
+    changed: StoredActivities,
+) -> Write {
+    let mut write = Write::new(key);
     write.row = Some(after.row.clone());
     let Some(FrameOutput { frame, changes, .. }) = output else {
         return write;
     };
     write.frame = Some((before.next_seq, encode(frame)));
     let rows = changes.effects.iter().map(|(id, effect)| OutboxRow {
-        source: cell.key,
+        source: key,
         source_event_id: *id,
         body: encode(effect),
     });
@@ -189,22 +234,12 @@ pub(crate) fn write_of(
     if changes.closed {
         return write;
     }
-    let state = cell.lock();
-    let mut put = |id: EventId, bytes: Vec<u8>| {
-        if !changes.activities_closed.contains(&id) {
-            write.activities_put.push((id, bytes));
-        }
-    };
-    for pending in &changes.scheduled {
-        put(pending.scheduled_event_id, encode(pending));
-    }
-    for (id, reason) in &changes.cancel_requested {
-        if let Some(slot) = state.activities.get(id) {
-            let mut pending = slot.pending.clone();
-            pending.cancel_requested = Some(reason.clone());
-            put(*id, encode(&pending));
-        }
-    }
+    let scheduled = changes.scheduled.iter();
+    let scheduled = scheduled.map(|pending| (pending.scheduled_event_id, encode(pending)));
+    let put = scheduled.chain(changed);
+    write.activities_put = put
+        .filter(|(id, _)| !changes.activities_closed.contains(id))
+        .collect();
     write
         .activities_deleted
         .clone_from(&changes.activities_closed);
