@@ -2,8 +2,8 @@
 //!
 //! The frames of a run repeat each other: the component's digest, names, encodings, times that
 //! differ in their last bytes. So each but the first is packed (an LZ4 block) with the beginning of
-//! the first one as its dictionary. A frame that gains nothing is stored as it is, with a size of 0.
-//! Its checksum is that of the bytes that were given, so that a damaged one is found as before.
+//! the first one as its dictionary. A frame that gains nothing is stored as it is, with a size
+//! of 0. Its checksum is that of the bytes that were given, so that a damaged one is found.
 
 use crate::{Error, RunKey};
 use lz4_flex::block;
