@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 QUEUE = 'load'
@@ -22,6 +23,14 @@ class Sequence:
         last = 0
         for value in range(1, count + 1): last = await workflow.execute_activity(echo, value, start_to_close_timeout=timedelta(seconds=60))
         return last
+
+async def ready(client):
+    """Returns when the server has its namespace: Temporal's development server listens before."""
+    for attempt in range(600):
+        try: return await client.count_workflows()
+        except RPCError as error: failed = error
+        await asyncio.sleep(0.1)
+    raise failed
 
 async def serve(client, sort):
     workflows = [Sequence] if sort == 'temporal' else []
@@ -45,6 +54,7 @@ async def load(client, runs, in_flight, activities):
 
 async def main(what, address, *rest):
     client = await Client.connect(address, runtime=Runtime(telemetry=TelemetryConfig(logging=None)))
+    await ready(client)
     if what == 'worker': await serve(client, *rest)
     else: await load(client, *map(int, rest))
 

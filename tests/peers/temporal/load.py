@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from measure import *
 from temporalio import activity, workflow
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 QUEUE = 'load'
@@ -34,8 +35,19 @@ class Parallel:
         calls = [workflow.execute_activity(echo, value, start_to_close_timeout=LIMIT) for value in range(count)]
         return len(await asyncio.gather(*calls))
 
+async def connect(address):
+    """A client, when the server has its namespace: it listens before."""
+    client = await Client.connect(address)
+    for attempt in range(600):
+        try:
+            await client.count_workflows()
+            return client
+        except RPCError as error: failed = error
+        await asyncio.sleep(0.1)
+    raise failed
+
 async def serve(address):
-    await Worker(await Client.connect(address), task_queue=QUEUE, workflows=[Sequence, Parallel], activities=[echo],
+    await Worker(await connect(address), task_queue=QUEUE, workflows=[Sequence, Parallel], activities=[echo],
         workflow_runner=UnsandboxedWorkflowRunner(), max_concurrent_activities=1000, max_concurrent_activity_task_polls=10,
         max_concurrent_workflow_tasks=1000, max_concurrent_workflow_task_polls=10).run()
 
@@ -49,7 +61,7 @@ class Temporal:
         self.server = processes.start('server', ['temporal', 'server', 'start-dev', *options], environment)
         wait_for('the server listens', lambda: socket.create_connection(('127.0.0.1', port)).close() is None)
         self.worker = processes.start('worker', [sys.executable, __file__, 'worker', address])
-        self.client = await Client.connect(address)
+        self.client = await connect(address)
         # The first runs wait for the worker.
         await self.call('sequence', 1, 1, 1)
         return self

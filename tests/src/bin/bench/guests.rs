@@ -94,7 +94,7 @@ fn begin(component: &WorkflowComponent, workflow_type: &str) -> Result<(Instance
     Ok((instance, task.finish()?))
 }
 
-pub(crate) fn median(all: &mut [Duration]) -> Duration {
+fn median(all: &mut [Duration]) -> Duration {
     all.sort();
     all[all.len() / 2]
 }

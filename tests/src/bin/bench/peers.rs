@@ -154,6 +154,10 @@ fn turn(summary: &mut Summary, peer: &str, workload: &str) -> Result<()> {
         summary.add(&format!("{name}_{peer}"), values[0]);
     }
     for (load, ours) in ours {
+        // Of the disk, in the same turns.
+        for sync in ours.get("disk_sync_us").into_iter().flatten() {
+            summary.add(&format!("disk_sync_us_beside_{peer}"), *sync);
+        }
         for one in load.compared {
             let (ours, theirs) = (ours[one.ours][0], theirs[one.theirs][0]);
             let (before, behind) = one.ratio;

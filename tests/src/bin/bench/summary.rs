@@ -141,24 +141,25 @@ impl Summary {
     /// Prints the figures and how they compare, and fails if one of them misses what must hold.
     pub(crate) fn conclude(&self) -> Result<()> {
         self.print()?;
-        println!("aimed at:");
-        self.compare(&AIMS);
-        println!("must hold:");
-        let missed = self.compare(&MUST);
+        self.compare("aimed at", &AIMS);
+        let missed = self.compare("must hold", &MUST);
         ensure!(missed.is_empty(), "bounds missed: {}", missed.join("; "));
         Ok(())
     }
 
     /// Prints which of these bounds the figures keep, and returns in words those that they miss.
     /// What was not measured is left out.
-    fn compare(&self, bounds: &[(&str, Bound)]) -> Vec<String> {
+    fn compare(&self, what: &str, bounds: &[(&str, Bound)]) -> Vec<String> {
         let measured = bounds.iter().filter(|(name, _)| self.0.contains_key(*name));
         let mut missed = Vec::new();
         for (name, bound) in measured {
             let median = self.median(name);
             let told = format!("{name} is {median:.3}, {bound}");
             let is_kept = bound.is_kept(median);
-            println!("  {} {told}", if is_kept { "reached" } else { "missed " });
+            println!(
+                "{what}, {}: {told}",
+                if is_kept { "reached" } else { "missed" }
+            );
             if !is_kept {
                 missed.push(told);
             }
@@ -184,12 +185,12 @@ impl Summary {
             fs::read_to_string("/proc/loadavg")?.trim()
         );
         let header = ["median", "min", "max"].map(|word| format!("{word:>12}"));
-        println!("{:<42}{}  unit", "figure", header.concat());
+        println!("{:<54}{}  unit", "figure", header.concat());
         for name in self.0.keys() {
             let sorted = self.sorted(name);
             let numbers = [self.median(name), sorted[0], sorted[sorted.len() - 1]];
             let numbers = numbers.map(|number| format!("{number:>12.3}"));
-            println!("{name:<42}{}  {}", numbers.concat(), unit(name));
+            println!("{name:<54}{}  {}", numbers.concat(), unit(name));
         }
         Ok(())
     }
