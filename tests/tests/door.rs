@@ -17,6 +17,8 @@ mod idle_runs;
 mod kills;
 #[path = "door/lists.rs"]
 mod lists;
+#[path = "door/manifests.rs"]
+mod manifests;
 #[path = "door/returns.rs"]
 mod returns;
 #[path = "door/roles.rs"]

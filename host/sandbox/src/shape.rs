@@ -97,7 +97,11 @@ impl Shape {
                 Payload::CustomSection(section)
                     if depth == 1 && section.name() == typed::SECTION =>
                 {
-                    shape.options = Some(section.data().to_vec());
+                    let before = shape.options.replace(section.data().to_vec());
+                    if before.is_some() {
+                        let twice = format!("there are two sections {}", typed::SECTION);
+                        return Err(Error::Options(twice));
+                    }
                 }
                 Payload::DataSection(segments) => {
                     for segment in segments {

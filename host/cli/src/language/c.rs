@@ -78,13 +78,11 @@ struct Settings {
 /// With exit code 2 if `sandglass.toml` is wrong or the compiler is missing, with 1 if it fails.
 pub fn build(project: &Path) -> Result<Made, Stop> {
     let folder = folder(project)?;
-    let file = folder.join("sandglass.toml");
     let Manifest {
         project,
         c,
         activities,
-    } = manifest(&file, |text| toml::from_str(text))?;
-    check_language(&project, &file)?;
+    } = described(&folder)?;
     let scratch = Scratch::new()?;
     let sdk = scratch.path().join("sdk");
     write_sdk(&sdk)
@@ -112,6 +110,14 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         },
         name: project.name,
     })
+}
+
+/// What the manifest in a folder says.
+fn described(folder: &Path) -> Result<Manifest, Stop> {
+    let file = folder.join("sandglass.toml");
+    let described: Manifest = manifest(&file, |text| toml::from_str(text))?;
+    check_language(&described.project, &file)?;
+    Ok(described)
 }
 
 fn check_language(project: &Project, file: &Path) -> Result<(), Stop> {
@@ -165,3 +171,6 @@ fn compiler() -> Result<PathBuf, Stop> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,11 @@ pub struct RetryOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_interval: Option<Length>,
     /// Factor by which the wait grows. Default: 2.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "finite",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub backoff_coefficient: Option<f64>,
     /// Longest wait. Default: 100 times the first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +81,15 @@ pub struct RetryOptions {
     /// which are answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable_types: Option<Vec<String>>,
+}
+
+/// TOML can write what JSON cannot, which would be lost on the way into the component.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    match number.is_finite() {
+        true => Ok(Some(number)),
+        false => Err(de::Error::custom(format!("{number} is no factor"))),
+    }
 }
 
 /// What canceling an activity means to the run that waits for it.
