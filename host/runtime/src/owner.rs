@@ -229,6 +229,17 @@ impl CommandRequest {
         matches!(self.0.op, Op::Result | Op::Wait { .. })
     }
 
+    /// Whether it waits for how far an update comes, for as long as it says itself. Asked again, it
+    /// is about the same update.
+    #[must_use]
+    pub fn follows_update(&self) -> bool {
+        match &self.0.op {
+            Op::PollUpdate { .. } => true,
+            Op::Update(options) => options.update_id.is_some(),
+            _ => false,
+        }
+    }
+
     /// Carries it out. What is returned is what [`crate::remote::Client`] reads.
     pub async fn answer(self, host: &Host) -> Vec<u8> {
         let response = answer(&host.inner, self.0).await;

@@ -203,11 +203,16 @@ impl Client {
                 true => TRIES,
                 false => 1,
             };
-            let end = tokio::time::Instant::now() + TRIED_FOR;
+            // Counted from when it is stopping: it may have waited with the answer before.
+            let mut end = None;
+            let mut is_early = move || {
+                let now = tokio::time::Instant::now();
+                now < *end.get_or_insert(now + TRIED_FOR)
+            };
             loop {
                 match self.try_once(call.clone()).await {
                     Err(Again::Broken(_)) if tries > 1 => tries -= 1,
-                    Err(Again::Later(_)) if tokio::time::Instant::now() < end => {
+                    Err(Again::Later(_)) if is_early() => {
                         tokio::time::sleep(PAUSE_MIN).await;
                     }
                     Err(Again::Broken(error) | Again::Later(error)) | Ok(Err(error)) => {

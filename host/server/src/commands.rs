@@ -10,7 +10,7 @@ use crate::{
     http::{dispatch, from_json, of_service, to_json},
     proto::generated::commands::{CommandRequest, CommandResponse, commands_server::Commands},
     served::Needs,
-    status,
+    status, working,
 };
 use sandglass::CommandRequest as ToRun;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,11 @@ async fn run(door: &Door, access: &Access, document: &[u8]) -> Result<Vec<u8>, S
     }
     if !request.is_read() {
         access.needing(Needs::Write).check(&door.namespace)?;
+    }
+    if request.follows_update() {
+        // The update goes on, and whoever waits asks the next server.
+        let answered = door.until_closing(request.answer(&door.host)).await;
+        return answered.ok_or_else(working::stopping);
     }
     Ok(request.answer(&door.host).await)
 }

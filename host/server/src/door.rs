@@ -102,6 +102,16 @@ impl Door {
             _ = closing.wait_for(|closing| *closing) => None,
         }
     }
+
+    /// Waits for something that has a limit of its own. `None`: the server stops before.
+    pub(crate) async fn until_closing<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            biased;
+            found = wait => Some(found),
+            _ = closing.wait_for(|closing| *closing) => None,
+        }
+    }
 }
 
 pub(crate) fn is_uuid(text: &str) -> bool {

@@ -41,7 +41,7 @@ fn connections(pid: u32, server: &Server) -> HashSet<String> {
 
 /// Waits until a command waits for its answer: it first asks for the run, on a connection of its
 /// own, which is gone in a moment.
-async fn waits(child: &Child, server: &Server) {
+pub(super) async fn waits(child: &Child, server: &Server) {
     let patience = Patience::default();
     let mut before = HashSet::new();
     loop {

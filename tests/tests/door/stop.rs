@@ -2,6 +2,7 @@
 //! is told, and then it ends in order.
 
 use super::{
+    returns::waits,
     wire::{Begun, Wire, field, framed, start},
     workers::poll,
 };
@@ -194,5 +195,57 @@ async fn a_command_outlives_a_server_that_stops() {
     let counted = tokio::task::spawn_blocking(|| counting.wait_with_output());
     let counted = counted.await.unwrap().unwrap();
     assert_eq!(counted.stdout, b"1\n", "{counted:?}");
+    server.end().await;
+}
+
+/// Whoever waits for an update keeps no server from ending, and is answered by the next one.
+#[tokio::test]
+async fn who_waits_for_an_update_outlives_a_server_that_stops() {
+    let mut server = logged();
+    let wire = Wire::connect(&server.address).await;
+    let started = wire
+        .call("StartWorkflowExecution", &start("holder", "w"))
+        .await;
+    assert_eq!(started.status, Some(0), "{started:?}");
+    let run = field(2, &field(1, b"w"));
+    let update = [field(1, &field(1, b"u")), field(2, &field(2, b"upd"))].concat();
+    // Accepted.
+    let asked = [run.clone(), field(4, &[1 << 3, 2]), field(5, &update)].concat();
+    let asked = [field(1, b"default"), asked].concat();
+    let accepted = wire.call("UpdateWorkflowExecution", &asked).await;
+    assert_eq!(accepted.status, Some(0), "{accepted:?}");
+    let waiting = ["result", "execute"].map(|verb| {
+        let mut command = sandglass();
+        command.args(["workflow", "update", verb, "--workflow-id", "w"]);
+        command.args(["--update-id", "u", "--timeout", "50s"]);
+        command.args((verb == "execute").then_some("--name=upd"));
+        command.args(["--output", "json", "--address", &server.address]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    });
+    for command in &waiting {
+        waits(command, &server).await;
+    }
+    terminate(&server);
+    assert!(ended(&mut server).await.success());
+    let log = fs::read_to_string(server.dir.path().join("log")).unwrap();
+    assert!(!log.contains("warning"), "{log}");
+    let dir = std::mem::replace(&mut server.dir, TempDir::new().unwrap());
+    let server = Server::spawn(dir, &server.address.clone());
+    for command in &waiting {
+        waits(command, &server).await;
+    }
+    // The update ends with its run.
+    let wire = Wire::connect(&server.address).await;
+    let canceled = [field(1, b"default"), run].concat();
+    let canceled = wire.call("RequestCancelWorkflowExecution", &canceled).await;
+    assert_eq!(canceled.status, Some(0), "{canceled:?}");
+    for command in waiting {
+        let answered = tokio::task::spawn_blocking(|| command.wait_with_output());
+        let answered = answered.await.unwrap().unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&answered.stdout).unwrap();
+        assert_eq!(said["stage"], "completed", "{answered:?}");
+        assert_eq!(answered.status.code(), Some(1), "{answered:?}");
+    }
     server.end().await;
 }
