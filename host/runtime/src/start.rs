@@ -146,7 +146,9 @@ impl Host {
             return Err(StartError::Invalid { reason });
         };
         let current = self.run(&options.workflow_id, None);
-        match current.poll_update(&id, UpdateStage::Admitted, None).await {
+        // It waits for the store alone: who does not know takes a wrong run, or starts one twice.
+        let known = current.poll_update(&id, UpdateStage::Admitted, Some(Duration::MAX));
+        match known.await {
             Ok(Some(known)) => return Ok(self.run(&options.workflow_id, Some(&known.run_id))),
             Ok(None) | Err(MessageError::Host(Error::NotFound { .. } | Error::Deleted(_))) => {}
             Err(MessageError::Host(error)) => return Err(error.into()),

@@ -5,7 +5,7 @@ use super::{
     support::*,
 };
 use sandglass::{
-    CancelOptions, Disposition, Error, Host, HostBuilder, ResetOptions, RunHandle, StartError,
+    CancelOptions, Disposition, Error, HostBuilder, ResetOptions, RunHandle, StartError,
     StartOptions, engine::*, offline,
 };
 use sandglass_semantics::scenario;
@@ -186,13 +186,12 @@ async fn let_others_go_on() {
     }
 }
 
-/// Resets the run `w` to its last task and waits until it has ended, and the run that is made of it
-/// is not there yet: its history is read, at the gate.
+/// Resets a run to its last task and waits until the open run of its id has ended, and the run that
+/// is made of it is not there yet: its history is read, at the gate.
 async fn reset_halfway(
-    host: &Host,
+    old: RunHandle,
     faults: &Faults,
 ) -> (JoinHandle<Result<RunHandle, Error>>, Gate) {
-    let old = host.run("w", None);
     faults.push(Fault::Wait);
     let resetting = tokio::spawn(async move { old.reset(to(ResetPoint::LastTask, "r")).await });
     tokio::task::yield_now().await;
@@ -214,7 +213,7 @@ async fn r17_the_end_of_a_child_that_comes_between_the_two_runs_reaches_the_new_
             .await
             .unwrap();
         start(&host).await;
-        let (resetting, mut reads) = reset_halfway(&host, &faults).await;
+        let (resetting, mut reads) = reset_halfway(host.run("w", None), &faults).await;
         let child = host.run("child", None);
         child.signal_named("end", vec![]).await.unwrap();
         assert_eq!(json_result(&child).await, "7");
@@ -254,7 +253,7 @@ async fn r17_nobody_else_takes_the_workflow_id_of_a_run_that_is_reset() {
         .await
         .unwrap();
     let old = start(&host).await;
-    let (resetting, reads) = reset_halfway(&host, &faults).await;
+    let (resetting, reads) = reset_halfway(host.run("w", None), &faults).await;
     let other = host.clone();
     let starting = tokio::spawn(async move { other.start(StartOptions::new("main", "w")).await });
     let_others_go_on().await;
@@ -314,7 +313,7 @@ async fn r17_what_a_client_asks_between_the_two_runs_reaches_the_new_one() {
     let host = faults.host(world.host(&sleeper()), &world.db);
     let host = host.build().await.unwrap();
     let old = start(&host).await;
-    let (resetting, reads) = reset_halfway(&host, &faults).await;
+    let (resetting, reads) = reset_halfway(host.run("w", None), &faults).await;
     let current = host.run("w", None);
     let canceling =
         tokio::spawn(async move { current.cancel(CancelOptions::reason("stop")).await });
@@ -333,4 +332,48 @@ async fn r17_what_a_client_asks_between_the_two_runs_reaches_the_new_one() {
     // The old one is told by its id, as before.
     let late = old.cancel(CancelOptions::reason("late")).await.unwrap();
     assert!(matches!(late.disposition, Disposition::AlreadyClosed(_)));
+}
+
+/// The run whose history it is to begin with stays until it is made. Where a store has lost it,
+/// there is no new one, and the id is free again.
+#[tokio::test]
+async fn r17_the_base_of_a_reset_is_kept_until_the_new_run_is_made_of_it() {
+    let mut world = World::new();
+    let faults = Faults::default();
+    let host = faults.host(world.host(&sleeper()), &world.db);
+    let host = host.build().await.unwrap();
+    let base = start(&host).await;
+    base.terminate("t", "op").await.unwrap();
+    let base_id = base.describe().await.unwrap().run_id;
+    let base = host.run("w", Some(&base_id));
+    start(&host).await;
+    let (resetting, reads) = reset_halfway(base.clone(), &faults).await;
+    // What a crash would leave now: the open run has ended, and nobody has made the new one.
+    let copy = world.stored_copy();
+    let deleted = base.clone();
+    let deleting = tokio::spawn(async move { deleted.delete().await });
+    let_others_go_on().await;
+    assert!(!deleting.is_finished(), "the new run is made of it");
+    reads.open();
+    let new = resetting.await.unwrap().unwrap();
+    deleting.await.unwrap().unwrap();
+    assert!(matches!(base.describe().await, Err(Error::NotFound { .. })));
+    assert_eq!(new.describe().await.unwrap().status, Status::Running);
+    host.shutdown().await.unwrap();
+
+    let kept = offline::delete(&copy, "w", Some(&base_id)).unwrap_err();
+    assert!(matches!(kept, Error::Refused { .. }), "{kept}");
+    assert_eq!(waiting_effects(&copy), 1);
+    let lost = "DELETE FROM frame WHERE run = 1; DELETE FROM run WHERE key = 1";
+    let damaged = rusqlite::Connection::open(&copy).unwrap();
+    damaged.execute_batch(lost).unwrap();
+    drop(damaged);
+    world.db = copy;
+    let host = world.host(&sleeper()).build().await.unwrap();
+    let idle = timeout(PATIENCE, host.idle()).await;
+    idle.expect("the run that cannot be made is not waited for");
+    assert_eq!(waiting_effects(&world.db), 0);
+    let again = timeout(PATIENCE, start(&host)).await;
+    let again = again.expect("nobody keeps the id");
+    assert_eq!(again.describe().await.unwrap().status, Status::Running);
 }
