@@ -26,6 +26,10 @@ const PAGE_EVENTS: usize = 1000;
 /// Bytes of events after which a page ends. Clients take messages of 4 MiB at least.
 const PAGE_BYTES: usize = 2 << 20;
 
+/// Most events that are kept for the pages before one, if they have no more bytes than one page.
+/// Whoever goes back further has the history read from its first event again.
+const OLDER_EVENTS: usize = 10 * PAGE_EVENTS;
+
 /// Those that read at the same time.
 const AT_ONCE: usize = 2;
 
@@ -250,7 +254,7 @@ pub(super) async fn newer(
     Ok((work.page, work.is_whole))
 }
 
-/// The events before one, as many as a page has at most.
+/// The events before one, as many as are kept.
 struct Older {
     before: EventId,
     found: VecDeque<HistoryEvent>,
@@ -265,7 +269,7 @@ impl Work for Older {
         let event = reading.projection.next(event);
         self.bytes += event.encoded_len();
         self.found.push_back(event);
-        while self.found.len() > 1 && (self.found.len() > PAGE_EVENTS || self.bytes > PAGE_BYTES) {
+        while self.found.len() > 1 && (self.found.len() > OLDER_EVENTS || self.bytes > PAGE_BYTES) {
             let oldest = self.found.pop_front();
             self.bytes -= oldest.map_or(0, |oldest| oldest.encoded_len());
         }
