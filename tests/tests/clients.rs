@@ -10,7 +10,7 @@ mod clients {
     mod twins;
 }
 
-use sandglass_tests::{Server, repository, sandglass, script, temporal, texts};
+use sandglass_tests::{Server, repository, sandglass, script, script_with, temporal, texts};
 use std::fs;
 use tempfile::TempDir;
 
@@ -58,11 +58,10 @@ fn the_samples_of_temporals_page_on_cancellation_run_as_they_stand() {
     compare("seeds.py");
 }
 
-/// With API keys whoever has none is refused, and who may look may do nothing else.
 #[test]
 fn a_worker_of_workflows_ends_and_says_what_to_do_instead() {
     let server = Server::start();
-    let said = script("workflow_worker.py", &server).join("\n");
+    let said = script("refused_worker.py", &server).join("\n");
     server.stop();
     assert!(said.contains("register no workflows"), "{said}");
     // Also by the queue that is the worker's own.
@@ -70,13 +69,11 @@ fn a_worker_of_workflows_ends_and_says_what_to_do_instead() {
     assert!(said.contains(push), "{said}");
 }
 
-#[test]
-fn api_keys_open_what_their_roles_may() {
-    let dir = TempDir::new().unwrap();
+/// A server at which the key `abc` may read and `def` write.
+fn with_keys() -> Server {
     let key = |name: &str, digest: &str| {
         format!("[[api-key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nrole = \"{name}\"\n")
     };
-    // Of `abc` and of `def`.
     let read = key(
         "read",
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -85,9 +82,23 @@ fn api_keys_open_what_their_roles_may() {
         "write",
         "cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34",
     );
-    let config = format!("store = \"store.db\"\n{read}{write}");
-    fs::write(dir.path().join("sandglass.toml"), config).unwrap();
-    let server = Server::spawn(dir, "127.0.0.1:0");
+    Server::configured(TempDir::new().unwrap(), "127.0.0.1:0", &(read + &write))
+}
+
+/// Permission denied is final to Temporal's SDKs, though not before they have tried for a minute.
+#[test]
+fn a_worker_that_may_only_look_ends_and_says_why() {
+    let server = with_keys();
+    let said = script_with("refused_worker.py", &[&server.address, "abc"]).join("\n");
+    server.stop();
+    let why = "PollActivityTaskQueue needs the role write; the API key \\\"read\\\"";
+    assert!(said.contains(why), "{said}");
+}
+
+/// With API keys whoever has none is refused, and who may look may do nothing else.
+#[test]
+fn api_keys_open_what_their_roles_may() {
+    let server = with_keys();
     let tried = |key: &[&str], command: &[&str]| {
         let output = temporal(&server, &[command, key].concat());
         let (text, errors) = texts(&output);
