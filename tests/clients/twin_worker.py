@@ -21,7 +21,7 @@ PROGRAMS = dict(a01=('sleep',), a02_caught=('caught',), a04=('shielded', 2, Fals
     a13=('child', WAIT, 'TERMINATE', 'sleep', []), a14=('child', 'TRY_CANCEL', 'REQUEST_CANCEL', 'with_cleanup', ['raise', False, 0]),
     a15=('child', 'WAIT_CANCELLATION_REQUESTED', 'ABANDON', 'shielded', [2, False]), a16=lambda id: ('external', id), a17=('linger',), a19=('can_once',),
     a20=('bug',), a21=('saga', 'reraise', False), a21_then_sleep=('saga', 'return', True), a23=('limited', 60), a24=('two_explicit',), a26=('can_after_cancel',),
-    a27=('resume',), s24=('child', 'ABANDON', 'TERMINATE', 'sleep', []),
+    a22=('local', 'TRY_CANCEL'), a27=('resume',), s24=('child', 'ABANDON', 'TERMINATE', 'sleep', []),
     row28_cleanup_fails=('with_cleanup', 'raise', True, 0), row29_cancel_during_cleanup=('with_cleanup', 'raise', False, 4), A28=('with_cleanup', 'raise', False, 4),
     row35_terminate_during_cleanup=('with_cleanup', 'raise', False, 60), row42_run_timeout_while_canceling=('with_cleanup', 'raise', False, 60),
     row8_fails_after_ACR=work('fail'), A21_completed=('saga', 'return', False), A23b=('limited', 0), activity_fails=('fails',))
