@@ -24,11 +24,15 @@ class Sequence:
         for value in range(1, count + 1): last = await workflow.execute_activity(echo, value, start_to_close_timeout=timedelta(seconds=60))
         return last
 
-async def ready(client):
-    """Returns when the server has its namespace: Temporal's development server listens before."""
+async def connect(address):
+    """A client, when the server has its namespace: Temporal's development server listens before."""
+    runtime = Runtime(telemetry=TelemetryConfig(logging=None))
     for attempt in range(600):
-        try: return await client.count_workflows()
-        except RPCError as error: failed = error
+        try:
+            client = await Client.connect(address, runtime=runtime)
+            await client.count_workflows()
+            return client
+        except (RPCError, RuntimeError) as error: failed = error
         await asyncio.sleep(0.1)
     raise failed
 
@@ -53,8 +57,7 @@ async def load(client, runs, in_flight, activities):
     print(json.dumps(dict(runs_per_s=runs / wall, activities_per_s=runs * activities / wall, p50_ms=at(.5), p99_ms=at(.99))))
 
 async def main(what, address, *rest):
-    client = await Client.connect(address, runtime=Runtime(telemetry=TelemetryConfig(logging=None)))
-    await ready(client)
+    client = await connect(address)
     if what == 'worker': await serve(client, *rest)
     else: await load(client, *map(int, rest))
 

@@ -37,12 +37,12 @@ class Parallel:
 
 async def connect(address):
     """A client, when the server has its namespace: it listens before."""
-    client = await Client.connect(address)
     for attempt in range(600):
         try:
+            client = await Client.connect(address)
             await client.count_workflows()
             return client
-        except RPCError as error: failed = error
+        except (RPCError, RuntimeError) as error: failed = error
         await asyncio.sleep(0.1)
     raise failed
 
