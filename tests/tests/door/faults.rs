@@ -269,15 +269,28 @@ async fn times_out_of_range_in_what_a_worker_tells_are_left_out() {
         assert_eq!(answer.status, Some(0), "{answer:?}");
     }
     // As JSON a time is a text, which has years up to 9999.
-    let mut stream = TcpStream::connect(&server.http).await.unwrap();
-    let head = "GET /api/v1/namespaces/default/workers HTTP/1.1\r\nHost: localhost\r\n\
-                Connection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let got = async |path: &str| {
+        let mut stream = TcpStream::connect(&server.http).await.unwrap();
+        let head = format!(
+            "GET /api/v1/namespaces/default/workers{path} HTTP/1.1\r\nHost: localhost\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{path}: {text}");
+        text
+    };
+    let list = got("").await;
     for key in ["fine", "late", "early", "2023-11-14T22:13:20Z"] {
-        assert!(text.contains(key), "{key}: {text}");
+        assert!(list.contains(key), "{key}: {list}");
+    }
+    // All that is kept of one: three times and a length, none of those that are out of range.
+    for (key, times) in [("fine", 3), ("late", 0), ("early", 0)] {
+        let one = got(&format!("/describe/{key}")).await;
+        assert_eq!(one.matches("2023-11-14T22:13:20Z").count(), times, "{one}");
+        let lengths = one.matches("1700000000s").count();
+        assert_eq!(lengths, usize::from(times > 0), "{one}");
     }
     server.end().await;
 }

@@ -352,6 +352,10 @@ async fn r17_the_base_of_a_reset_is_kept_until_the_new_run_is_made_of_it() {
     let copy = world.stored_copy();
     let deleted = base.clone();
     let deleting = tokio::spawn(async move { deleted.delete().await });
+    tokio::task::yield_now().await;
+    // Stored after what the deletion has asked for.
+    let other = StartOptions::new("main", "other");
+    host.start(other).await.unwrap();
     let_others_go_on().await;
     assert!(!deleting.is_finished(), "the new run is made of it");
     reads.open();
