@@ -53,7 +53,7 @@ var (
 )
 
 func init() {
-	current.root = newScope(context.Background(), rootScope)
+	current.root = newScope(context.Background(), rootScope, nil)
 }
 
 // Register registers a workflow type: a function of a context and of its arguments, which returns its

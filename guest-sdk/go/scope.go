@@ -20,6 +20,11 @@ type Scope struct {
 	// Ends the watch over a context of the standard library around it.
 	unwatch func() bool
 	limit   time.Time
+	parent  *Scope
+	// The scopes below that are closed with it.
+	below map[uint32]*Scope
+	// Nobody hears of it any more, but for a cancellation that the host has still to tell.
+	forgotten bool
 }
 
 type scopeKey struct{}
@@ -64,19 +69,40 @@ func scopeOf(ctx context.Context) *Scope {
 	return scope
 }
 
-func newScope(ctx context.Context, id uint32) *Scope {
-	scope := &Scope{id: id, requested: make(chan struct{})}
+func newScope(ctx context.Context, id uint32, parent *Scope) *Scope {
+	scope := &Scope{id: id, requested: make(chan struct{}), parent: parent, below: map[uint32]*Scope{}}
 	inner, cancel := context.WithCancelCause(ctx)
 	scope.ctx, scope.cancel = scopeContext{inner, scope}, cancel
 	current.scopes[id] = scope
+	if parent != nil {
+		parent.below[id] = scope
+	}
 	return scope
+}
+
+// forget lets go of a scope that is closed, and of those that are closed with it.
+func (s *Scope) forget() {
+	s.forgotten = true
+	if s.asked || s.Cancellation() == nil {
+		delete(current.scopes, s.id)
+	}
+	if s.parent != nil {
+		delete(s.parent.below, s.id)
+	}
+	for _, inner := range s.below {
+		inner.forget()
+	}
 }
 
 func open(ctx context.Context, kind sandglass_workflow_cancellation.ScopeKind, limit time.Duration) (context.Context, *Scope) {
 	parent := scopeOf(ctx)
 	id := sandglass_workflow_cancellation.OpenScope(parent.id, kind)
 	// What cancels it is told by the host, in its order.
-	scope := newScope(context.WithoutCancel(ctx), id)
+	outer := parent
+	if kind.Tag() == sandglass_workflow_cancellation.ScopeKindDetached {
+		outer = nil
+	}
+	scope := newScope(context.WithoutCancel(ctx), id, outer)
 	if limit > 0 {
 		scope.limit = time.Now().Add(limit)
 	}
@@ -152,6 +178,7 @@ func (s *Scope) Close() {
 		return
 	}
 	s.closed = true
+	s.forget()
 	sandglass_workflow_cancellation.CloseScope(s.id)
 	s.cancel(&Cancellation{Cause: ByCode, Reason: "the scope was closed", At: time.Now()})
 }
@@ -174,6 +201,9 @@ func (s *Scope) ask(info *Cancellation) {
 		return
 	}
 	s.asked = true
+	if s.forgotten {
+		delete(current.scopes, s.id)
+	}
 	close(s.requested)
 	if !s.shields {
 		s.cancel(info)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"runtime"
 	"sync"
 	"text/template"
 	"time"
@@ -52,6 +53,25 @@ func clocks(ctx context.Context) ([]string, error) {
 	// The shortest wait there is.
 	time.Sleep(1)
 	return told, nil
+}
+
+// How many bytes are kept of five hundred scopes that were closed, each with one in it that was not.
+func scopes(ctx context.Context) (bool, error) {
+	held := func() uint64 {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return memory.HeapAlloc
+	}
+	before := held()
+	for range 500 {
+		outer, scope := sandglass.WithScope(ctx)
+		sandglass.Shielded(outer)
+		scope.Close()
+	}
+	more := int64(held()) - int64(before)
+	fmt.Println(more, "bytes")
+	return more < 64<<10, ctx.Err()
 }
 
 // Is told of its cancellation at each wait; cleans up in defer.

@@ -30,6 +30,7 @@ func main() {
 	sandglass.Register("observe", observe)
 	sandglass.Register("libraries", libraries)
 	sandglass.Register("clocks", clocks)
+	sandglass.Register("scopes", scopes)
 	sandglass.Register("contexts", contexts)
 	sandglass.Register("cart", cart)
 	sandglass.Register("collector", collector)

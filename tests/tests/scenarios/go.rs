@@ -72,6 +72,15 @@ async fn clocks_of_the_standard_library_are_durable() {
     .await;
 }
 
+#[tokio::test]
+async fn scopes_that_were_closed_are_forgotten() {
+    in_go(async |w| {
+        let run = w.start("scopes").await;
+        assert_eq!(result(&run).await, json!(true), "{:?}", run.log());
+    })
+    .await;
+}
+
 /// Contexts of the SDK and of the standard library are done when they should be, again and again
 /// (R7), and what is shielded goes on.
 #[tokio::test]
