@@ -288,6 +288,9 @@ impl HostBuilder {
         }
         let guard = Arc::new(Guard::new(&inner, runtime, owner));
         let host = Host { inner, guard };
+        // Before the activities are: they are compared with what takes new runs.
+        let bound = host.inner.read(|reader| reader.component_note())?;
+        host.inner.components.take_up(bound)?;
         for (bytes, grants) in self.activity_components {
             host.load_activities(bytes, grants).await?;
         }
@@ -295,8 +298,6 @@ impl HostBuilder {
             // Before anything is taken up: taking up wakes runs.
             host.pause_workflow_tasks();
         }
-        let bound = host.inner.read(|reader| reader.component_note())?;
-        host.inner.components.take_up(bound)?;
         recovery::recover(&host.inner, clean)?;
         crate::crash::point("recovery.after");
         host.guard.start(store, self.worker_threads)?;

@@ -15,7 +15,8 @@ use crate::{
     wasm::WasmComponent,
 };
 use sandglass_engine::Digest;
-use sandglass_sandbox::{Grants, Sandbox, SandboxConfig};
+use sandglass_sandbox::{Grants, Sandbox, SandboxConfig, WorkflowComponent};
+use sandglass_store::Reader;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
@@ -93,13 +94,13 @@ impl Components {
         if let Some(component) = place.loaded() {
             return Ok(component);
         }
-        let bytes = host.read(|reader| reader.component(digest))?;
-        let bytes = bytes.ok_or(Error::UnknownComponent(digest))?;
+        if !host.read(|reader| is_stored(reader, digest))? {
+            return Err(Error::UnknownComponent(digest));
+        }
         let _phase = crate::crash::phase(crate::crash::Phase::Loading);
-        let loaded = self
-            .sandbox()?
-            .load_workflow(&bytes)
-            .map_err(component_error)?;
+        let loaded = load_stored(self.sandbox()?, digest, || {
+            host.read(|reader| reader.component(digest))
+        })?;
         let component: Arc<dyn Component> = Arc::new(WasmComponent(loaded));
         *lock(&place.component) = Some(Arc::clone(&component));
         Ok(component)
@@ -176,6 +177,39 @@ fn component_error(error: sandglass_sandbox::Error) -> Error {
     Error::Component(error.to_string())
 }
 
+/// Whether the store keeps a component.
+pub(crate) fn is_stored(
+    reader: &dyn Reader,
+    digest: Digest,
+) -> Result<bool, sandglass_store::Error> {
+    let rows = reader.components()?;
+    Ok(rows.iter().any(|row| row.digest == digest))
+}
+
+/// Loads a component that the store keeps. Its bytes are read unless the compile cache knows it.
+///
+/// # Errors
+/// [`Error::UnknownComponent`] if there are none, [`Error::Component`] if they are not those that
+/// were stored, or cannot be used.
+pub(crate) fn load_stored(
+    sandbox: &Sandbox,
+    digest: Digest,
+    bytes: impl FnOnce() -> Result<Option<Vec<u8>>, Error>,
+) -> Result<Arc<WorkflowComponent>, Error> {
+    if let Some(loaded) = sandbox.load_cached(digest).map_err(component_error)? {
+        return Ok(loaded);
+    }
+    let bytes = bytes()?.ok_or(Error::UnknownComponent(digest))?;
+    let loaded = sandbox.load_workflow(&bytes).map_err(component_error)?;
+    if loaded.digest() != digest {
+        return Err(Error::Component(format!(
+            "the stored bytes of component {digest} are damaged: their digest is {}",
+            loaded.digest()
+        )));
+    }
+    Ok(loaded)
+}
+
 impl Host {
     /// Loads a workflow component and keeps it in the store, so that its runs can always go on.
     /// Runs that waited for it go on at once, new runs of its types begin with it.
@@ -208,17 +242,16 @@ impl Host {
         let bytes: Vec<u8> = bytes.into();
         let inner = Arc::clone(&self.inner);
         let compiled = self.inner.tokio.spawn_blocking(move || {
-            inner
-                .components
-                .sandbox()?
-                .load_activities(&bytes, grants)
-                .map_err(component_error)
+            let components = &inner.components;
+            let loaded = components.sandbox()?.load_activities(&bytes, grants);
+            let loaded = loaded.map_err(component_error)?;
+            components.serve_typed(&inner, &loaded)?;
+            Ok::<_, Error>(loaded)
         });
         let loaded = compiled
             .await
             .map_err(|error| Error::Component(error.to_string()))??;
         let types = loaded.activity_types().to_vec();
-        self.inner.components.serve_typed(&loaded)?;
         let worker = Arc::new(WasmActivities(loaded));
         for name in &types {
             self.inner

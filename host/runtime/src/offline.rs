@@ -5,6 +5,7 @@ use crate::{
     activity::{ActivityOp, ActivityRef, NOT_PENDING, RUN_ENDED, apply, bounded},
     bounds,
     cell::{Head, Phase, RunCell},
+    components::{is_stored, load_stored},
     error::Error,
     handle::{
         CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, canceled_by,
@@ -298,15 +299,18 @@ pub fn query(
     if let Some(error) = side::failing(&summary) {
         return Err(error);
     }
-    let bytes = reader.component(row.digest).map_err(Error::from)?;
-    let bytes = bytes.ok_or(Error::UnknownComponent(row.digest))?;
     let config = SandboxConfig {
         cache_dir: cache,
         ..SandboxConfig::default()
     };
     let unusable = |error: sandglass_sandbox::Error| Error::Component(error.to_string());
     let sandbox = Sandbox::new(config).map_err(unusable)?;
-    let component = WasmComponent(sandbox.load_workflow(&bytes).map_err(unusable)?);
+    if !is_stored(&reader, row.digest).map_err(Error::from)? {
+        return Err(Error::UnknownComponent(row.digest).into());
+    }
+    let component = WasmComponent(load_stored(&sandbox, row.digest, || {
+        Ok(reader.component(row.digest)?)
+    })?);
     let frames = read_frames(&reader, row.key, &row.run_id)?;
     let query = options.into_query();
     let answer = side::look_offline(frames, &component, &row, move |instance, task| {

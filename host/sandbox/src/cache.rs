@@ -7,8 +7,11 @@
 //! 41 MB; so the proof also says which file it was compared with. Nobody can write to that one
 //! without changing its time of change. Whatever is wrong with a file, the component is compiled
 //! again.
+//!
+//! A third file has [`Facts`]: what else loading finds out. With them a component is loaded by its
+//! digest alone, and neither read nor hashed.
 
-use crate::{Error, config::SETTINGS_VERSION};
+use crate::{Error, config::SETTINGS_VERSION, facts::Facts};
 use sandglass_engine::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -61,7 +64,7 @@ impl Cache {
         };
         let file = dir.join(file_name(engine, digest));
         match read(engine, &file) {
-            Ok(component) => return Ok(component),
+            Ok((component, _)) => return Ok(component),
             Err(Miss::Absent) => {}
             Err(Miss::Damaged(reason)) => {
                 tracing::warn!(file = %file.display(), reason, "compiling a component again");
@@ -73,6 +76,42 @@ impl Cache {
         }
         Ok(component)
     }
+
+    /// The component compiled for an engine with what is known of it, if all of it is on disk.
+    pub(crate) fn find(&self, engine: &Engine, digest: Digest) -> Option<(Component, Facts)> {
+        let file = self.dir.as_ref()?.join(file_name(engine, digest));
+        let facts = match fs::read(facts_file(&file)) {
+            Ok(bytes) => Facts::read(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(error.to_string()),
+        };
+        let found = facts.and_then(|(facts, code)| match read(engine, &file) {
+            Ok((component, checksum)) if checksum == code => Ok((component, facts)),
+            Ok(_) => Err("it is about other code".into()),
+            Err(Miss::Absent) => Err("there is no code".into()),
+            Err(Miss::Damaged(reason)) => Err(reason),
+        });
+        found
+            .inspect_err(|reason| {
+                tracing::warn!(file = %file.display(), reason, "reading a component again");
+            })
+            .ok()
+    }
+
+    /// Keeps what is known of a component that was loaded. Trouble with the disk is only logged.
+    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, facts: &Facts) {
+        let Some(dir) = &self.dir else { return };
+        let file = dir.join(file_name(engine, digest));
+        let kept = Proof::read(&file)
+            .and_then(|proof| replace(&facts_file(&file), &facts.write(&proof.checksum)));
+        if let Err(error) = kept {
+            tracing::warn!(file = %file.display(), %error, "what is known of it is not kept");
+        }
+    }
+}
+
+fn facts_file(code: &Path) -> PathBuf {
+    code.with_extension("facts")
 }
 
 /// Why a file is not used.
@@ -164,7 +203,8 @@ fn stamp(file: &Path) -> io::Result<String> {
     ))
 }
 
-fn read(engine: &Engine, file: &Path) -> Result<Component, Miss> {
+/// Maps a file and gives its checksum.
+fn read(engine: &Engine, file: &Path) -> Result<(Component, String), Miss> {
     let damaged = |error: io::Error| Miss::Damaged(error.to_string());
     let proof = match Proof::read(file) {
         Ok(proof) => proof,
@@ -190,7 +230,8 @@ fn read(engine: &Engine, file: &Path) -> Result<Component, Miss> {
             tracing::warn!(file = %file.display(), %error, "it will be compared again");
         }
     }
-    map(engine, file).map_err(|error| Miss::Damaged(format!("{error:#}")))
+    let component = map(engine, file).map_err(|error| Miss::Damaged(format!("{error:#}")))?;
+    Ok((component, proof.checksum))
 }
 
 #[expect(unsafe_code, reason = "loading compiled code without copying it")]

@@ -6,7 +6,7 @@ use crate::{
     typed::TypedImports,
 };
 use sandglass_engine::{Digest, Payload};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt};
 
 /// A workflow component that is compiled and checked. Cheap to instantiate from.
 pub struct WorkflowComponent {
@@ -37,25 +37,17 @@ pub struct TypedFunction {
 }
 
 impl WorkflowComponent {
-    /// Asks the component for its types.
-    ///
-    /// # Errors
-    /// [`Error::Definitions`]
     pub(crate) fn new(
         digest: Digest,
+        workflow_types: Vec<String>,
         template: Template,
         imports: &TypedImports,
-    ) -> Result<Self, Error> {
-        let silent: LogSink = Arc::new(|_, _, _| ());
-        let workflow_types = template
-            .definitions(silent)
-            .map_err(|failure| Error::Definitions(failure.to_string()))?;
-        check_types(&workflow_types)?;
+    ) -> Self {
         let exports = match &template.world {
             World::Blocking(code) => code.typed.functions(),
             World::Activation(_) => Vec::new(),
         };
-        Ok(Self {
+        Self {
             digest,
             workflow_types,
             typed: Typed {
@@ -63,7 +55,7 @@ impl WorkflowComponent {
                 exports,
             },
             template,
-        })
+        }
     }
 
     /// The functions of its author's own types: activities that it calls, and workflow types.

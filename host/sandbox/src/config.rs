@@ -70,6 +70,9 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const ALL: [Self; 3] = [Self::Small, Self::Image, Self::Activity];
 
+    /// Those that workflows run in.
+    pub(crate) const WORKFLOWS: [Self; 2] = [Self::Small, Self::Image];
+
     /// The name that [`crate::Inspection`] shows and the compile cache uses.
     pub(crate) fn name(self) -> &'static str {
         match self {

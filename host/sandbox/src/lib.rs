@@ -20,6 +20,7 @@ mod config;
 mod convert;
 mod engine;
 mod error;
+mod facts;
 mod host;
 mod inspect;
 mod instance;

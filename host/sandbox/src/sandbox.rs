@@ -6,8 +6,10 @@ use crate::{
     bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
     blocking::{self, StraightLine},
     cache::Cache,
+    component::check_types,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
     engine::Engines,
+    facts::Facts,
     host, inspect,
     instance::{Template, World},
     shape::{self, Shape},
@@ -99,19 +101,59 @@ impl Sandbox {
     /// # Errors
     /// Every variant of [`Error`] but `Grant`, `Cache` and `Engine`.
     pub fn load_workflow(&self, bytes: &[u8]) -> Result<Arc<WorkflowComponent>, Error> {
-        let (digest, shape) = read(bytes)?;
+        let digest = digest(bytes)?;
+        if let Some(loaded) = self.load_cached(digest)? {
+            return Ok(loaded);
+        }
+        let shape = Shape::read(bytes)?;
         shape.expect(ComponentKind::Workflow)?;
         allow::check(ComponentKind::Workflow, &shape)?;
         let profile = workflow_profile(&shape);
         let component = self.compile(profile, digest, bytes)?;
+        let (template, imports) = self.template(profile, &component, &shape)?;
+        let types = template.definitions(Arc::new(|_, _, _| ()));
+        let types = types.map_err(|failure| Error::Definitions(failure.to_string()))?;
+        check_types(&types)?;
+        let facts = Facts { shape, types };
+        self.cache.keep(self.engines.get(profile), digest, &facts);
+        let loaded = WorkflowComponent::new(digest, facts.types, template, &imports);
+        Ok(Arc::new(loaded))
+    }
+
+    /// Loads a workflow component that was loaded before, here or by another process with the same
+    /// cache, by its digest: its bytes are neither needed nor hashed. `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::load_workflow`]: what is allowed may have changed.
+    pub fn load_cached(&self, digest: Digest) -> Result<Option<Arc<WorkflowComponent>>, Error> {
+        for profile in Profile::WORKFLOWS {
+            let engine = self.engines.get(profile);
+            let Some((component, Facts { shape, types })) = self.cache.find(engine, digest) else {
+                continue;
+            };
+            allow::check(ComponentKind::Workflow, &shape)?;
+            let (template, imports) = self.template(profile, &component, &shape)?;
+            let loaded = WorkflowComponent::new(digest, types, template, &imports);
+            return Ok(Some(Arc::new(loaded)));
+        }
+        Ok(None)
+    }
+
+    /// What instances of a component are made from, and what it imports of its author's.
+    fn template(
+        &self,
+        profile: Profile,
+        component: &Component,
+        shape: &Shape,
+    ) -> Result<(Template, TypedImports), Error> {
         let options = TypedOptions::read(shape.options.as_deref())?;
-        let imports = TypedImports::of(&component, self.engines.get(profile), &options)?;
+        let imports = TypedImports::of(component, self.engines.get(profile), &options)?;
         let world = match shape.is_blocking() {
             true => World::Blocking(Arc::new(
-                self.straight_line(profile, &component, &shape, &imports)?,
+                self.straight_line(profile, component, shape, &imports)?,
             )),
             false => {
-                let pre = self.workflow.of(profile).instantiate_pre(&component);
+                let pre = self.workflow.of(profile).instantiate_pre(component);
                 let pre = pre.and_then(WorkflowPre::new);
                 World::Activation(pre.map_err(Error::invalid)?)
             }
@@ -126,9 +168,7 @@ impl Sandbox {
             budget_ticks: self.config.budget_ticks(),
             pace: self.pace,
         };
-        Ok(Arc::new(WorkflowComponent::new(
-            digest, template, &imports,
-        )?))
+        Ok((template, imports))
     }
 
     fn straight_line(
@@ -163,7 +203,7 @@ impl Sandbox {
         bytes: &[u8],
         grants: Grants,
     ) -> Result<Arc<ActivityComponent>, Error> {
-        let (digest, shape) = read(bytes)?;
+        let (digest, shape) = (digest(bytes)?, Shape::read(bytes)?);
         shape.expect(ComponentKind::Activities)?;
         allow::check(ComponentKind::Activities, &shape)?;
         let component = self.compile(Profile::Activity, digest, bytes)?;
@@ -188,7 +228,7 @@ impl Sandbox {
     /// [`Error::NotWasm`], [`Error::CoreModule`], [`Error::TooLarge`] or [`Error::NoExports`]: then
     /// there is nothing to tell.
     pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
-        let (digest, shape) = read(bytes)?;
+        let (digest, shape) = (digest(bytes)?, Shape::read(bytes)?);
         let kind = shape.kind()?;
         let types = match kind {
             ComponentKind::Workflow => self
@@ -232,15 +272,18 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-fn read(bytes: &[u8]) -> Result<(Digest, Shape), Error> {
+/// What the component is called.
+///
+/// # Errors
+/// [`Error::TooLarge`]
+fn digest(bytes: &[u8]) -> Result<Digest, Error> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(Error::TooLarge {
             bytes: bytes.len(),
             max: COMPONENT_BYTES_MAX,
         });
     }
-    let shape = Shape::read(bytes)?;
-    Ok((Digest(Sha256::digest(bytes).into()), shape))
+    Ok(Digest(Sha256::digest(bytes).into()))
 }
 
 fn workflow_profile(shape: &Shape) -> Profile {

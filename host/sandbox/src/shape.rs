@@ -1,6 +1,7 @@
 //! What can be told of a component by reading it, before anything is compiled.
 
 use crate::{Error, allow, typed};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use wasmparser::{ComponentExternalKind, Data, Encoding, Parser, Payload};
 
@@ -42,7 +43,7 @@ impl ComponentKind {
 }
 
 /// The outside of a component.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Shape {
     /// Names of its imports.
     pub(crate) imports: Vec<String>,

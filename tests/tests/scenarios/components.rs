@@ -1,7 +1,9 @@
 //! Which component new runs of a workflow type begin with.
 
 use sandglass::store::{Reader as _, SqliteStore};
-use sandglass::{Host, RunHandle, StartError, StartOptions, UpgradeOptions, UpgradeOutcome};
+use sandglass::{
+    Host, QueryOptions, RunHandle, StartError, StartOptions, UpgradeOptions, UpgradeOutcome,
+};
 use sandglass_engine::{Digest, Limits};
 use sandglass_tests::{compiled, component};
 use std::path::Path;
@@ -88,4 +90,31 @@ async fn of_several_components_of_old_runs_none_is_taken() {
         ..options
     };
     host.start(named).await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_those_that_were_stored_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("db");
+    let first = host(&db).await;
+    first.load_component(guest("scenarios")).await.unwrap();
+    start(&first, "w").await;
+    first.shutdown().await.unwrap();
+    let store = rusqlite::Connection::open(&db).unwrap();
+    let other = guest("scenarios-fixed");
+    store
+        .execute("UPDATE component SET bytes = ?1", [other])
+        .unwrap();
+    drop(store);
+    let asked = async |host: Host| {
+        let answer = host.run("w", None).query(QueryOptions::new("none")).await;
+        host.shutdown().await.unwrap();
+        answer.unwrap_err().to_string()
+    };
+    // What was compiled is that of the digest: the bytes are not read.
+    let answer = asked(host(&db).await).await;
+    assert!(answer.contains("UnknownQuery"), "{answer}");
+    let without = Host::builder().store(&db).limits(Limits::temporal());
+    let answer = asked(without.build().await.unwrap()).await;
+    assert!(answer.contains("are damaged"), "{answer}");
 }

@@ -12,7 +12,7 @@ use sandglass_tests::{
     Patience, RunUnderTest, World, WorldBuilder, compiled, component, sandglass,
 };
 use serde_json::{Value, json};
-use std::fs;
+use std::{cell::RefCell, fs};
 
 /// A world with the activities that the guest imports, served by their functions.
 fn served() -> WorldBuilder {
@@ -279,6 +279,66 @@ async fn both_sides_must_have_the_same_types() {
             assert!(text.contains(part), "{text}");
         }
     }
+}
+
+/// Also where the host was started again, and has not loaded the workflows yet.
+#[tokio::test]
+async fn what_was_pushed_before_a_restart_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = component("tests/guests/typed", "guest-typed.wasm");
+    let open = || {
+        let builder = Host::builder().compile_cache(compiled());
+        builder.store(folder.path().join("store.db"))
+    };
+    let host = open().build().await.unwrap();
+    host.push_component(guest, vec!["q".into()]).await.unwrap();
+    host.shutdown().await.unwrap();
+    let activities = (other_balance(), Grants::default());
+    let refused = open().activity_component(activities.0.clone(), activities.1.clone());
+    let refused = refused.build().await.err().unwrap().to_string();
+    assert!(refused.contains("cards.balance differ"), "{refused}");
+    let host = open().build().await.unwrap();
+    let refused = host.load_activities(activities.0, activities.1).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("cards.balance differ"), "{refused}");
+}
+
+/// A trait in Rust, for workflows that are called for each event.
+#[tokio::test]
+async fn a_trait_calls_the_same_activities() {
+    let calls = RefCell::new(Vec::new());
+    for (guest, workflow_type) in [("typed", "run-order"), ("scenarios", "ordered")] {
+        each_way(served(), guest, async |w| {
+            let run = start(w, workflow_type, order("good")).await;
+            let result: Value = serde_json::from_str(&run.result().await).unwrap();
+            assert_eq!(result["charge"], 7);
+            run.until("WES,T,AS,AB,AC,T,WC").await;
+            let call = call_of(&run).await;
+            calls.borrow_mut().push(call);
+        })
+        .await;
+    }
+    let mut calls: Vec<_> = calls.into_inner();
+    calls.dedup();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let w = served().build().await;
+    w.load("scenarios").await;
+    for (id, attempts, end) in [("poor", 1, "declined"), ("flaky", 3, "")] {
+        let run = start(&w, "ordered", order(id)).await;
+        let ended = async || run.handle.describe().await.unwrap().status.name() != "running";
+        w.advance_until(ended).await;
+        let EventAttributes::ActivityTaskStarted { attempt, .. } =
+            run.attributes("ActivityTaskStarted").await
+        else {
+            panic!("not an attempt");
+        };
+        let name = match run.closed().await {
+            Status::Completed { .. } => String::new(),
+            _ => failure(&run).await.0,
+        };
+        assert_eq!((attempt, name.as_str()), (attempts, end), "{id}");
+    }
+    w.replay_all().await;
 }
 
 #[tokio::test]

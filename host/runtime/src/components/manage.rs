@@ -7,7 +7,7 @@ use crate::{
     cell::Phase,
     clock::lock,
     component::Component as _,
-    components::{Components, component_error},
+    components::{Components, component_error, is_stored},
     error::Error,
     host::{Host, Inner, component_loaded},
     wasm::WasmComponent,
@@ -127,6 +127,14 @@ impl Components {
         Some(found.digest)
     }
 
+    /// The components that new runs begin with.
+    pub(super) fn takes_runs(&self) -> BTreeSet<Digest> {
+        let bindings = lock(&self.managed.bindings);
+        let pushed = bindings.iter().map(|binding| binding.digest);
+        let loaded = lock(&self.newest);
+        pushed.chain(loaded.values().copied()).collect()
+    }
+
     /// Forgets a component that no run needs.
     fn forget(&self, digest: Digest) {
         lock(&self.places).remove(&digest);
@@ -182,7 +190,7 @@ impl Host {
             };
             let is_new = inner
                 .change_components(move |store| {
-                    let is_new = !has(store, digest)?;
+                    let is_new = !is_stored(store.reader()?.as_ref(), digest)?;
                     store.change_components(&change)?;
                     Ok(is_new)
                 })
@@ -260,12 +268,6 @@ impl Host {
     }
 }
 
-/// Whether the store keeps a component.
-fn has(store: &dyn Store, digest: Digest) -> Result<bool, Error> {
-    let rows = store.reader()?.components()?;
-    Ok(rows.iter().any(|row| row.digest == digest))
-}
-
 impl Inner {
     async fn remove_component(
         self: &Arc<Self>,
@@ -292,7 +294,7 @@ impl Inner {
         let text = note(&bindings);
         let open_runs = self
             .change_components(move |store| {
-                if !has(store, digest)? {
+                if !is_stored(store.reader()?.as_ref(), digest)? {
                     return Err(Error::UnknownComponent(digest));
                 }
                 let mut open = begun;

@@ -1,10 +1,11 @@
 //! Whether workflows and the activity components that serve them have the same types.
 //!
-//! Compared when either is loaded, for the workflow components that new runs begin with. Those of
+//! Compared when either is loaded, for the workflow components that new runs begin with: those that
+//! were loaded, and those that were pushed, which a host that starts has not loaded yet. Those of
 //! old runs go on: what does not fit them is told where it is read.
 
 use super::Components;
-use crate::{clock::lock, component::Component, error::Error, wasm::functions};
+use crate::{clock::lock, component::Component, error::Error, host::Inner, wasm::functions};
 use sandglass_engine::Digest;
 use sandglass_sandbox::ActivityComponent;
 use std::{
@@ -27,16 +28,27 @@ impl Components {
 
     /// Checks an activity component against the workflows that new runs begin with, and remembers
     /// what it serves.
-    pub(super) fn serve_typed(&self, activities: &ActivityComponent) -> Result<(), Error> {
+    pub(super) fn serve_typed(
+        &self,
+        host: &Inner,
+        activities: &ActivityComponent,
+    ) -> Result<(), Error> {
         let serves: Served = functions(&activities.typed().exports)
             .into_iter()
             .map(|(name, signature)| (name, (signature, activities.digest())))
             .collect();
-        let current: BTreeSet<Digest> = lock(&self.newest).values().copied().collect();
-        let loaded = self.loaded();
-        let current = loaded.iter().filter(|one| current.contains(&one.digest()));
-        for component in current {
-            compare(component.as_ref(), &serves)?;
+        let takes_runs = match serves.is_empty() {
+            true => BTreeSet::new(),
+            false => self.takes_runs(),
+        };
+        for digest in takes_runs {
+            match self.get(host, digest) {
+                Ok(component) => compare(component.as_ref(), &serves)?,
+                // Its runs will be told.
+                Err(error) => {
+                    tracing::warn!(%digest, %error, "its activities' types are not compared");
+                }
+            }
         }
         let mut served = lock(&self.typed.0);
         for name in activities.activity_types() {

@@ -1,6 +1,7 @@
 //! Compiled components on disk.
 
 use crate::guests;
+use sandglass_engine::Digest;
 use sandglass_sandbox::{Error, Sandbox, SandboxConfig};
 use std::{
     fs,
@@ -18,8 +19,8 @@ fn sandbox(dir: &Path) -> Arc<Sandbox> {
     Sandbox::new(config).unwrap()
 }
 
-/// The files that belong to a component, code first.
-fn files(dir: &Path, digest: impl ToString) -> [PathBuf; 2] {
+/// The files that belong to a component: code, what is known of it, checksum.
+fn files(dir: &Path, digest: impl ToString) -> [PathBuf; 3] {
     let mut found: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -33,10 +34,10 @@ fn files(dir: &Path, digest: impl ToString) -> [PathBuf; 2] {
             .starts_with(&digest)
     });
     found.sort();
-    let [code, checksum] = &found[..] else {
+    let [code, facts, checksum] = &found[..] else {
         panic!("{found:?}")
     };
-    [code.clone(), checksum.clone()]
+    [code.clone(), facts.clone(), checksum.clone()]
 }
 
 #[test]
@@ -66,9 +67,10 @@ fn a_damaged_file_is_compiled_again() {
         .load_workflow(&component)
         .unwrap()
         .digest();
-    let [code, checksum] = files(dir.path(), digest);
+    let [code, facts, checksum] = files(dir.path(), digest);
     let whole = fs::read(&code).unwrap();
-    let damages: [&dyn Fn(); 4] = [
+    let known = fs::read(&facts).unwrap();
+    let damages: [&dyn Fn(); 7] = [
         &|| fs::write(&code, &whole[..whole.len() / 2]).unwrap(),
         &|| {
             let mut flipped = whole.clone();
@@ -77,17 +79,57 @@ fn a_damaged_file_is_compiled_again() {
         },
         &|| fs::write(&checksum, "").unwrap(),
         &|| fs::remove_file(&code).unwrap(),
+        &|| fs::write(&facts, &known[..known.len() / 2]).unwrap(),
+        &|| {
+            let mut flipped = known.clone();
+            flipped[known.len() / 2] ^= 1;
+            fs::write(&facts, flipped).unwrap();
+        },
+        &|| fs::remove_file(&facts).unwrap(),
     ];
-    for damage in damages {
+    for (number, damage) in damages.iter().enumerate() {
         damage();
-        sandbox(dir.path()).load_workflow(&component).unwrap();
-        assert_eq!(fs::read(&code).unwrap(), whole);
+        let sandbox = sandbox(dir.path());
+        assert!(sandbox.load_cached(digest).unwrap().is_none(), "{number}");
+        sandbox.load_workflow(&component).unwrap();
+        assert_eq!(fs::read(&code).unwrap(), whole, "{number}");
+        assert_eq!(fs::read(&facts).unwrap(), known, "{number}");
+        assert!(sandbox.load_cached(digest).unwrap().is_some(), "{number}");
     }
     assert_eq!(
         fs::read_dir(dir.path()).unwrap().count(),
-        2,
+        3,
         "no temporary file stays"
     );
+}
+
+#[test]
+fn a_component_that_was_loaded_is_known_by_its_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = guests::workflow("");
+    let first = sandbox(dir.path()).load_workflow(&component).unwrap();
+    let again = sandbox(dir.path()).load_cached(first.digest()).unwrap();
+    let again = again.expect("it was loaded");
+    assert_eq!(again.digest(), first.digest());
+    assert_eq!(again.workflow_types(), first.workflow_types());
+    let mut instance = again.instantiate(crate::runs::silent());
+    crate::runs::run(&mut instance).unwrap();
+    let other = sandbox(dir.path()).load_cached(Digest([0; 32])).unwrap();
+    assert!(other.is_none());
+}
+
+/// What is said of one component is not taken for what is known of another's code.
+#[test]
+fn facts_of_other_code_are_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (guests::workflow(""), guests::workflow("(unreachable)"));
+    let first = sandbox(dir.path());
+    let [one, of_other] =
+        [&one, &other].map(|component| first.load_workflow(component).unwrap().digest());
+    let [_, from, _] = files(dir.path(), one);
+    let [_, to, _] = files(dir.path(), of_other);
+    fs::copy(from, to).unwrap();
+    assert!(sandbox(dir.path()).load_cached(of_other).unwrap().is_none());
 }
 
 /// What was compared once is not compared again, until somebody has written to it.
@@ -96,7 +138,7 @@ fn a_file_that_was_compared_is_compared_again_when_it_was_written_to() {
     let dir = tempfile::tempdir().unwrap();
     let component = guests::workflow("");
     let load = || sandbox(dir.path()).load_workflow(&component).unwrap();
-    let [code, proof] = files(dir.path(), load().digest());
+    let [code, _, proof] = files(dir.path(), load().digest());
     let whole = fs::read(&code).unwrap();
     let told = || fs::read_to_string(&proof).unwrap();
     // Not while it is so new that a change might not show.

@@ -13,6 +13,7 @@ mod relatives;
 mod saga;
 mod scopes;
 mod simple;
+mod typed;
 
 use chains::{a19, a26, a26_drop, retried};
 use cleanup::{a04, a04_then_sleep, a05, a06, a17, a20};
@@ -23,11 +24,12 @@ use relatives::{a13, a14, a15, a16, cuts_short, s24};
 use saga::{a21, a21_then_sleep, undone_slowly};
 use scopes::{a07, a23, a24};
 use simple::{a01, a02_caught, a08, a09, a10, a18, a27, r23, soon};
+use typed::ordered;
 
 sandglass_guest::export! {
     workflows: [
         a01, a02_caught, a04, a04_then_sleep, a05, a06, a07, a08, a09, a10, a13, a14, a15, a16, a17, a18, a19, a20,
         a21, a21_then_sleep, a22, a22_wait, a23, a24, a26, a26_drop, a27, r23, retried, s24, holder, labeled,
-        local_in_turn, waits_twice, greeting, undone_slowly, cuts_short, soon,
+        local_in_turn, waits_twice, greeting, undone_slowly, cuts_short, soon, ordered,
     ],
 }
