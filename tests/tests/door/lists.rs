@@ -158,5 +158,10 @@ async fn an_event_that_does_not_fit_is_the_same_in_the_next_page() {
     assert!(by_bytes[1].first().iter().any(names), "{}", by_bytes.len());
     let one_by_one = pages(&wire, call, "w", 1).await;
     assert!(by_bytes.concat() == one_by_one.concat());
+    let mut back = pages(&wire, "GetWorkflowExecutionHistoryReverse", "w", 0).await;
+    assert!(back.len() > 1, "all of it in one page");
+    back.reverse();
+    back.iter_mut().for_each(|page| page.reverse());
+    assert!(back.concat() == by_bytes.concat());
     server.end().await;
 }

@@ -174,6 +174,7 @@ fn thousands_of_manifests_are_refused_with_a_place_or_loaded() {
             Ok(workflow) => {
                 let inspected = inspected.unwrap();
                 assert_eq!(inspected.problem, None, "{what}");
+                assert!(!what.ends_with(" twice"), "{what}");
                 assert_eq!(inspected.types, workflow.workflow_types(), "{what}");
                 assert_eq!(inspected.types.len(), 1, "{what}");
                 loaded += 1;
