@@ -2,7 +2,7 @@
 
 use super::{
     failure::failed,
-    packing::{NOT_PACKED, Tail, Tails, dictionary, pack, unpack},
+    packing::{Tail, Tails, Unpacking, pack},
 };
 use crate::{Error, Place, RunRow, RunStatus, Write, crash};
 use rusqlite::{
@@ -243,44 +243,41 @@ impl Storing<'_> {
             }
             .into());
         }
-        let packed = pack(body, &tail.dictionary);
-        let stored = packed.body.as_deref().unwrap_or(body);
-        let values = params![integer(run.0), integer(seq), stored, integer(packed.size)];
-        self.execute(place, APPEND_FRAME, values)?;
-        let tail = Tail {
-            last: seq,
-            dictionary: match seq {
-                1 => dictionary(body).into(),
-                _ => tail.dictionary,
-            },
+        let packed = tail.dictionary.as_ref().and_then(|with| pack(body, with));
+        let (stored, size) = match &packed {
+            Some(packed) => (packed.as_slice(), body.len() as u64),
+            None => (body, 0),
         };
+        let values = params![integer(run.0), integer(seq), stored, integer(size)];
+        self.execute(place, APPEND_FRAME, values)?;
+        let mut tail = Tail { last: seq, ..tail };
+        if let Some(dictionary) = &mut tail.dictionary {
+            dictionary.add(seq, body);
+        }
         self.tails.borrow_mut().put(run.0, tail);
         Ok(())
     }
 
-    /// The newest frame of the run, and its first one, as the file has them.
+    /// What the file has of the run's frames.
     fn tail(&self) -> Result<Tail, Refusal> {
         let run = self.write.key;
-        let place = Place::row("frame", run, 1);
         let read = || {
             let mut newest = self.sql.prepare_cached(LAST_FRAME)?;
             let last: u64 = newest.query_row([integer(run.0)], |row| row.get(0))?;
-            let mut first = self.sql.prepare_cached(FIRST_FRAME)?;
-            let first = first.query_row([integer(run.0)], |row| Ok((row.get(0)?, row.get(1)?)));
-            Ok((last, first.optional()?))
+            let mut first = self.sql.prepare_cached(FIRST_FRAMES)?;
+            let first = first.query_map([integer(run.0)], |row| {
+                Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+            })?;
+            Ok((last, first.collect::<Result<Vec<_>, _>>()?))
         };
-        let (last, first): (u64, Option<(Vec<u8>, u64)>) =
-            read().map_err(|error| self.sqlite(place, error))?;
-        let first = match first {
-            None => Some(Vec::new()),
-            Some((body, 0)) => Some(body),
-            Some((body, size)) => unpack(&body, size, &[]),
-        };
-        let damaged = || Error::corrupt(self.file, "frame", run, Some(1), NOT_PACKED);
-        let first = first.ok_or_else(damaged)?;
+        let (last, first) = read().map_err(|error| self.sqlite(Place::of("frame", run), error))?;
+        let no_other = |_| Ok(None);
+        let mut unpacking = Unpacking::new(self.file, run, &no_other);
+        let mut first = first.into_iter();
+        let intact = first.all(|(seq, row)| unpacking.frame(seq, row).is_ok());
         Ok(Tail {
             last,
-            dictionary: dictionary(&first).into(),
+            dictionary: intact.then(|| unpacking.dictionary()),
         })
     }
 
@@ -428,7 +425,8 @@ const PUT_RUN: &str = "
 /// gives up the whole transaction. Not from the table itself: its answer would be kept in a table.
 const APPEND_FRAME: &str = "INSERT INTO frame (run, seq, body, size) SELECT ?1, ?2, ?3, ?4";
 const LAST_FRAME: &str = "SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1";
-const FIRST_FRAME: &str = "SELECT body, size FROM frame WHERE run = ?1 AND seq = 1";
+const FIRST_FRAMES: &str = "
+    SELECT seq, body, size FROM frame WHERE run = ?1 AND seq <= 2 ORDER BY seq";
 const PUT_ACTIVITY: &str = "
     INSERT INTO activity (run, scheduled_event_id, body) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET body = ?3";

@@ -1,16 +1,20 @@
-//! How frames lie in the file: most of them as what they have that their run's first frame has not.
+//! How frames lie in the file: most of them as what they have that their run's first ones have not.
 //!
 //! The frames of a run repeat each other: the component's digest, names, encodings, times that
-//! differ in their last bytes. So each but the first is packed (an LZ4 block) with the beginning of
-//! the first one as its dictionary. A frame that gains nothing is stored as it is, with a size
-//! of 0. Its checksum is that of the bytes that were given, so that a damaged one is found.
+//! differ in their last bytes. So each is packed (an LZ4 block) with the beginnings of the frames
+//! before it as its dictionary, of the first two at most: how the run began, and how it goes on. A
+//! frame that gains nothing is stored as it is, with a size of 0. Its checksum is that of the bytes
+//! that were given, so that a damaged one is found.
 
 use crate::{Error, RunKey};
 use lz4_flex::block;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-/// How much of a run's first frame later ones are packed with.
-const DICTIONARY_BYTES: usize = 2 << 10;
+/// How many of a run's frames later ones are packed with.
+const DICTIONARY_FRAMES: u64 = 2;
+
+/// How much of each of them.
+const DICTIONARY_BYTES: usize = 1 << 10;
 
 /// Runs whose newest frame's number and dictionary are known without asking the file.
 const TAILS_MAX: usize = 4096;
@@ -21,116 +25,103 @@ const GAIN: usize = 8;
 /// No block of LZ4 stands for more than this many times its own length.
 const RATIO_MAX: usize = 256;
 
-/// What is said of a block that cannot be unpacked.
-pub(super) const NOT_PACKED: &str = "its bytes are not those of a packed frame";
-
-/// A frame as it is stored.
-pub(super) struct Stored {
-    /// The frame, or the block that stands for it.
-    pub(super) body: Option<Vec<u8>>,
-    /// The frame's length, or 0 if it is stored as it is.
-    pub(super) size: u64,
+/// What the next frame of a run is packed with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dictionary {
+    /// How many frames it is made of.
+    frames: u64,
+    bytes: Arc<Vec<u8>>,
 }
 
-/// Packs a frame. The first of a run has no dictionary.
-pub(super) fn pack(frame: &[u8], dictionary: &[u8]) -> Stored {
-    let packed = match dictionary {
+impl Dictionary {
+    /// Adds a frame, if it is the next one of those that others are packed with.
+    pub(super) fn add(&mut self, seq: u64, frame: &[u8]) {
+        if seq == self.frames + 1 && seq <= DICTIONARY_FRAMES {
+            let beginning = &frame[..frame.len().min(DICTIONARY_BYTES)];
+            Arc::make_mut(&mut self.bytes).extend(beginning);
+            self.frames = seq;
+        }
+    }
+}
+
+/// Packs a frame. `None`: that would gain nothing.
+pub(super) fn pack(frame: &[u8], dictionary: &Dictionary) -> Option<Vec<u8>> {
+    let packed = match dictionary.bytes.as_slice() {
         [] => block::compress(frame),
-        dictionary => block::compress_with_dict(frame, dictionary),
+        bytes => block::compress_with_dict(frame, bytes),
     };
-    if packed.len() + frame.len() / GAIN >= frame.len() {
-        return Stored {
-            body: None,
-            size: 0,
-        };
-    }
-    Stored {
-        body: Some(packed),
-        size: frame.len() as u64,
-    }
+    (packed.len() + frame.len() / GAIN < frame.len()).then_some(packed)
 }
 
 /// Unpacks what [`pack`] made. `None`: it is something else.
-pub(super) fn unpack(body: &[u8], size: u64, dictionary: &[u8]) -> Option<Vec<u8>> {
+fn unpack(body: &[u8], size: u64, dictionary: &Dictionary) -> Option<Vec<u8>> {
     // Whoever reads a damaged number asks for no more memory than the block could stand for.
     let size = usize::try_from(size).ok()?;
     let size = (size <= body.len().saturating_mul(RATIO_MAX)).then_some(size)?;
-    let frame = match dictionary {
+    let frame = match dictionary.bytes.as_slice() {
         [] => block::decompress(body, size),
-        dictionary => block::decompress_with_dict(body, size, dictionary),
+        bytes => block::decompress_with_dict(body, size, bytes),
     };
     frame.ok().filter(|frame| frame.len() == size)
 }
 
-/// What of a run's first frame the others are packed with.
-pub(super) fn dictionary(first: &[u8]) -> &[u8] {
-    &first[..first.len().min(DICTIONARY_BYTES)]
-}
+/// A frame as it is stored: its bytes and its size.
+type Row = (Vec<u8>, u64);
 
-/// Makes the frames of a run what they were when they were given.
+/// Makes the frames of a run, read in order, what they were when they were given.
 pub(super) struct Unpacking<'a> {
     file: &'a Path,
     run: RunKey,
-    /// Reads the run's first frame, as it is stored.
-    first_frame: &'a dyn Fn() -> Result<Option<(Vec<u8>, u64)>, Error>,
-    /// The beginning of the run's first frame, once it was needed or came by.
-    dictionary: Option<Vec<u8>>,
+    /// Reads one of the run's frames as it is stored, in the same state of the store.
+    read: &'a dyn Fn(u64) -> Result<Option<Row>, Error>,
+    dictionary: Dictionary,
 }
 
 impl<'a> Unpacking<'a> {
     pub(super) fn new(
         file: &'a Path,
         run: RunKey,
-        first_frame: &'a dyn Fn() -> Result<Option<(Vec<u8>, u64)>, Error>,
+        read: &'a dyn Fn(u64) -> Result<Option<Row>, Error>,
     ) -> Self {
         Self {
             file,
             run,
-            first_frame,
-            dictionary: None,
+            read,
+            dictionary: Dictionary::default(),
         }
+    }
+
+    /// What the frame after those that came by is packed with.
+    pub(super) fn dictionary(self) -> Dictionary {
+        self.dictionary
     }
 
     /// A frame from its row.
-    pub(super) fn frame(&mut self, seq: u64, body: Vec<u8>, size: u64) -> Result<Vec<u8>, Error> {
-        let frame = match (seq, size) {
-            (_, 0) => body,
-            (1, size) => self.unpack(1, &body, size, &[])?,
-            (seq, size) => {
-                let dictionary = match self.dictionary.take() {
-                    Some(dictionary) => dictionary,
-                    None => self.first()?,
-                };
-                let frame = self.unpack(seq, &body, size, &dictionary);
-                self.dictionary = Some(dictionary);
-                frame?
+    pub(super) fn frame(&mut self, seq: u64, (body, size): Row) -> Result<Vec<u8>, Error> {
+        let frame = match size {
+            0 => body,
+            size => {
+                self.learn(seq)?;
+                let frame = unpack(&body, size, &self.dictionary);
+                frame
+                    .ok_or_else(|| self.damaged(seq, "its bytes are not those of a packed frame"))?
             }
         };
-        if seq == 1 {
-            self.dictionary = Some(dictionary(&frame).to_vec());
-        }
+        self.dictionary.add(seq, &frame);
         Ok(frame)
     }
 
-    /// The beginning of the first frame, which stays as it is as long as there are others.
-    fn first(&self) -> Result<Vec<u8>, Error> {
-        let (body, size) = (self.first_frame)()?
-            .ok_or_else(|| self.damaged(1, "it is missing, and others are packed with it"))?;
-        let first = match size {
-            0 => body,
-            size => self.unpack(1, &body, size, &[])?,
-        };
-        Ok(dictionary(&first).to_vec())
-    }
-
-    fn unpack(
-        &self,
-        seq: u64,
-        body: &[u8],
-        size: u64,
-        dictionary: &[u8],
-    ) -> Result<Vec<u8>, Error> {
-        unpack(body, size, dictionary).ok_or_else(|| self.damaged(seq, NOT_PACKED))
+    /// Reads the frames that this one is packed with, where they have not come by. They stay as
+    /// they are as long as there are others.
+    fn learn(&mut self, seq: u64) -> Result<(), Error> {
+        while self.dictionary.frames < DICTIONARY_FRAMES.min(seq - 1) {
+            let next = self.dictionary.frames + 1;
+            let row = (self.read)(next)?;
+            let missing = || self.damaged(next, "it is missing, and others are packed with it");
+            let row = row.ok_or_else(missing)?;
+            self.frame(next, row)?;
+        }
+        Ok(())
     }
 
     fn damaged(&self, seq: u64, reason: &str) -> Error {
@@ -143,8 +134,9 @@ impl<'a> Unpacking<'a> {
 pub(super) struct Tail {
     /// The number of the run's newest frame.
     pub(super) last: u64,
-    /// The beginning of its first one.
-    pub(super) dictionary: Arc<[u8]>,
+    /// What it is packed with; `None` if one of the first frames is damaged: then it is stored as
+    /// it is.
+    pub(super) dictionary: Option<Dictionary>,
 }
 
 /// The runs that were written last. Only what is in the file: after a commit that was not stored
@@ -180,49 +172,56 @@ mod tests {
 
     use super::*;
 
-    fn there_and_back(frame: &[u8], first: &[u8]) -> usize {
-        let stored = pack(frame, dictionary(first));
-        let Some(body) = stored.body else {
-            assert_eq!(stored.size, 0);
+    fn of(frames: &[&[u8]]) -> Dictionary {
+        let mut dictionary = Dictionary::default();
+        for (frame, seq) in frames.iter().zip(1..) {
+            dictionary.add(seq, frame);
+        }
+        dictionary
+    }
+
+    fn there_and_back(frame: &[u8], before: &[&[u8]]) -> usize {
+        let Some(body) = pack(frame, &of(before)) else {
             return frame.len();
         };
-        assert_eq!(
-            unpack(&body, stored.size, dictionary(first)).unwrap(),
-            frame
-        );
+        let size = frame.len() as u64;
+        assert_eq!(unpack(&body, size, &of(before)).unwrap(), frame);
         body.len()
     }
 
     #[test]
     fn a_frame_is_what_it_has_of_its_own() {
         let first: Vec<u8> = (0..=255).collect();
-        let mut second = first.clone();
-        second[100] = 7;
-        assert!(there_and_back(&second, &first) < 40);
-        assert!(there_and_back(&second, &[]) == 256, "nothing repeats in it");
+        let second: Vec<u8> = first.iter().rev().copied().collect();
+        let third = [&first[..100], &[7], &second[..100]].concat();
+        assert_eq!(there_and_back(&third, &[]), 201, "nothing repeats in it");
+        assert!(there_and_back(&third, &[&first]) < 130);
+        assert!(there_and_back(&third, &[&first, &second]) < 20);
+        let many: [&[u8]; 3] = [&first, &second, &third];
+        assert_eq!(of(&many).bytes, of(&many[..2]).bytes);
         for length in [0, 1, 12, 13, 255] {
-            there_and_back(&first[..length], &first);
+            there_and_back(&first[..length], &[&first]);
             there_and_back(&first[..length], &[]);
         }
-        there_and_back(&vec![7; 3 << 20], &first);
-        there_and_back(&second, &first.repeat(100));
+        there_and_back(&vec![7; 3 << 20], &[&first]);
+        there_and_back(&second, &[&first.repeat(100)]);
     }
 
     #[test]
     fn what_is_no_block_is_refused() {
         let first: Vec<u8> = (0..=255).collect();
-        let stored = pack(&first, &first);
-        let body = stored.body.unwrap();
-        assert_eq!(unpack(&body, stored.size - 1, &first), None);
-        assert_eq!(unpack(&body, stored.size + 1, &first), None);
-        assert_eq!(unpack(&body, u64::MAX, &first), None);
-        assert_eq!(unpack(&body[..body.len() - 1], stored.size, &first), None);
-        assert_eq!(unpack(&[], 0, &first), None);
+        let dictionary = of(&[&first]);
+        let (body, size) = (pack(&first, &dictionary).unwrap(), 256);
+        assert_eq!(unpack(&body, size - 1, &dictionary), None);
+        assert_eq!(unpack(&body, size + 1, &dictionary), None);
+        assert_eq!(unpack(&body, u64::MAX, &dictionary), None);
+        assert_eq!(unpack(&body[..body.len() - 1], size, &dictionary), None);
+        assert_eq!(unpack(&[], 0, &dictionary), None);
         for at in 0..body.len() {
             let mut damaged = body.clone();
             damaged[at] ^= 0x55;
             // Whatever it is, it is not of another length.
-            let frame = unpack(&damaged, stored.size, &first);
+            let frame = unpack(&damaged, size, &dictionary);
             assert!(frame.is_none_or(|frame| frame.len() == 256));
         }
     }

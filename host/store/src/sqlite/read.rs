@@ -136,12 +136,8 @@ impl SqliteReader {
     }
 
     /// A frame as it is stored.
-    fn stored_frame(
-        &self,
-        place: Place,
-        key: RunKey,
-        number: u64,
-    ) -> Result<Option<(Vec<u8>, u64)>, Error> {
+    fn stored_frame(&self, key: RunKey, number: u64) -> Result<Option<(Vec<u8>, u64)>, Error> {
+        let place = Place::row("frame", key, number);
         let size = self.size_column();
         let sql = format!("SELECT body, {size} FROM frame WHERE run = ?1 AND seq = ?2");
         let values = params![integer(key.0), integer(number)];
@@ -243,41 +239,29 @@ impl Reader for SqliteReader {
         );
         let values = params![integer(key.0), integer(first)];
         let rows = self.rows(place, &sql, values, |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
         })?;
-        let first_frame = || self.stored_frame(Place::row("frame", key, 1), key, 1);
-        let mut unpacking = Unpacking::new(&self.file, key, &first_frame);
+        let read = |seq| self.stored_frame(key, seq);
+        let mut unpacking = Unpacking::new(&self.file, key, &read);
         let numbered = rows.into_iter().zip(first..);
         numbered
-            .map(
-                |((seq, body, size), expected): ((u64, Vec<u8>, u64), u64)| {
-                    if seq == expected {
-                        return unpacking.frame(seq, body, size);
-                    }
-                    let reason = format!("it is missing, frame {seq} comes next");
-                    Err(Error::corrupt(
-                        &self.file,
-                        "frame",
-                        key,
-                        Some(expected),
-                        reason,
-                    ))
-                },
-            )
+            .map(|((seq, row), expected): ((u64, _), u64)| {
+                if seq == expected {
+                    return unpacking.frame(seq, row);
+                }
+                let reason = format!("it is missing, frame {seq} comes next");
+                let row = Some(expected);
+                Err(Error::corrupt(&self.file, "frame", key, row, reason))
+            })
             .collect()
     }
 
     fn frame(&self, key: RunKey, number: u64) -> Result<Option<Vec<u8>>, Error> {
-        let place = Place {
-            row: Some(number),
-            ..Place::of("frame", key)
-        };
-        let _state = self.one_state(place)?;
-        let row = self.stored_frame(place, key, number)?;
-        let first_frame = || self.stored_frame(Place::row("frame", key, 1), key, 1);
-        let mut unpacking = Unpacking::new(&self.file, key, &first_frame);
-        row.map(|(body, size)| unpacking.frame(number, body, size))
-            .transpose()
+        let _state = self.one_state(Place::row("frame", key, number))?;
+        let row = self.stored_frame(key, number)?;
+        let read = |seq| self.stored_frame(key, seq);
+        let mut unpacking = Unpacking::new(&self.file, key, &read);
+        row.map(|row| unpacking.frame(number, row)).transpose()
     }
 
     fn activities(&self, key: RunKey) -> Result<Vec<ActivityRow>, Error> {
