@@ -22,7 +22,11 @@ flags = ["-Wall"]
 
 [activities.default]
 start-to-close = "30s"
-retry = { initial-interval = "1s", maximum-interval = "1m", backoff-coefficient = 1.5 }
+
+[activities.default.retry]
+initial-interval = "1s"
+maximum-interval = "1m"
+backoff-coefficient = 1.5
 
 [activities."shop:payments/cards"]
 retry = { maximum-attempts = 3, non-retryable-types = ["declined"] }
