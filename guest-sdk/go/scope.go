@@ -89,6 +89,9 @@ func (s *Scope) forget() {
 	if s.parent != nil {
 		delete(s.parent.below, s.id)
 	}
+	if s.unwatch != nil {
+		s.unwatch()
+	}
 	for _, inner := range s.below {
 		inner.forget()
 	}

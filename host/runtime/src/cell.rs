@@ -119,6 +119,9 @@ pub(crate) struct CellState {
     pub(crate) repeats_kept: u64,
     /// Who waits until the rows of activities are stored as they are now.
     pub(crate) row_acks: Vec<Ack>,
+    /// Rows of activities are with the writer as they were before the workflow task that runs: none
+    /// of them is stored meanwhile, or an older one might come after a newer one.
+    pub(crate) rows_offered: bool,
 }
 
 /// What is committed of a run, as far as later frames need it.
@@ -315,6 +318,7 @@ impl RunCell {
                 cancel_kept: None,
                 repeats_kept: 0,
                 row_acks: Vec::new(),
+                rows_offered: false,
             }),
         }
     }

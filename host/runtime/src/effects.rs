@@ -58,6 +58,10 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     let mut state = cell.lock();
     state.head = head;
     apply(host, &cell, &mut state, changes, &mut after);
+    state.rows_offered = false;
+    if matches!(part, Part::Inputs(_)) {
+        activity::flush(host, &cell, &mut state);
+    }
     let status = &state.head.summary.status;
     let progress = Progress {
         next_event_id: state.head.summary.next_event_id,
@@ -289,6 +293,7 @@ pub(crate) fn lost(host: &Arc<Inner>, cell: &Arc<RunCell>, error: &Error) {
     state.interrupt = None;
     // A step that panicked in its guest has left it.
     state.computing = None;
+    state.rows_offered = false;
     // What was counted in vain is asked again, or comes again from its row.
     state.repeats = state.head.summary.cancel_repeats;
     state.store_failures += 1;

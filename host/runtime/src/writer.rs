@@ -157,13 +157,11 @@ impl Writer {
     /// The step is put aside: its workflow task waits for local activities, but its inputs do not
     /// wait for it.
     pub(crate) fn wait(&self, token: Token) {
-        let mut queue = self.lock();
-        let running = queue.running.remove(&token.0);
+        let running = self.lock().running.remove(&token.0);
         let slot = running.and_then(|running| running.slot);
         if let Some(submission) = slot.and_then(|(_, slot)| slot.take()) {
-            queue.add(submission);
+            self.lock().add(submission);
         }
-        drop(queue);
         self.changed.notify_all();
     }
 
@@ -261,7 +259,17 @@ impl Writer {
                 queue = self.lock();
                 continue;
             }
-            queue.take_overdue(now);
+            let overdue = queue.overdue(now);
+            if !overdue.is_empty() {
+                // Encoded without the queue, which every thread of the pool needs.
+                drop(queue);
+                let taken: Vec<_> = overdue.iter().filter_map(EarlySlot::take).collect();
+                queue = self.lock();
+                taken
+                    .into_iter()
+                    .for_each(|submission| queue.add(submission));
+                continue;
+            }
             let wait = match queue.ready_in(now) {
                 Some(Duration::ZERO) => {
                     queue.committing = true;
@@ -326,7 +334,7 @@ impl Queue {
     }
 
     /// Takes the inputs of workflow tasks that have been running too long.
-    fn take_overdue(&mut self, now: Instant) {
+    fn overdue(&mut self, now: Instant) -> Vec<Arc<EarlySlot>> {
         let due = |(since, _): &mut (Instant, Arc<EarlySlot>)| {
             now.saturating_duration_since(*since) >= EARLY_AFTER
         };
@@ -334,10 +342,7 @@ impl Queue {
             .running
             .values_mut()
             .filter_map(|running| running.slot.take_if(due));
-        let overdue: Vec<_> = slots.filter_map(|(_, slot)| slot.take()).collect();
-        for submission in overdue {
-            self.add(submission);
-        }
+        slots.map(|(_, slot)| slot).collect()
     }
 
     /// How long until the batch is ready; `None` if it is empty.

@@ -102,8 +102,11 @@ impl Sandbox {
     /// Every variant of [`Error`] but `Grant`, `Cache` and `Engine`.
     pub fn load_workflow(&self, bytes: &[u8]) -> Result<Arc<WorkflowComponent>, Error> {
         let digest = digest(bytes)?;
-        if let Some(loaded) = self.load_cached(digest)? {
-            return Ok(loaded);
+        match self.load_cached(digest) {
+            Ok(Some(loaded)) => return Ok(loaded),
+            Ok(None) => {}
+            // The bytes say more exactly what is wrong, if it is not the cache.
+            Err(error) => tracing::warn!(%digest, %error, "what is cached cannot be loaded"),
         }
         let shape = Shape::read(bytes)?;
         shape.expect(ComponentKind::Workflow)?;

@@ -205,14 +205,19 @@ impl Client {
             };
             // Counted from when it is stopping: it may have waited with the answer before.
             let mut end = None;
-            let mut is_early = move || {
+            let mut is_early = move |asked: tokio::time::Instant| {
                 let now = tokio::time::Instant::now();
+                if now - asked > TRIED_FOR {
+                    // It was there and served for a while: this is another stop.
+                    end = None;
+                }
                 now < *end.get_or_insert(now + TRIED_FOR)
             };
             loop {
+                let asked = tokio::time::Instant::now();
                 match self.try_once(call.clone()).await {
                     Err(Again::Broken(_)) if tries > 1 => tries -= 1,
-                    Err(Again::Later(_)) if is_early() => {
+                    Err(Again::Later(_)) if is_early(asked) => {
                         tokio::time::sleep(PAUSE_MIN).await;
                     }
                     Err(Again::Broken(error) | Again::Later(error)) | Ok(Err(error)) => {

@@ -17,7 +17,6 @@ use std::{
 /// Names the small disk for the process that this test starts on one.
 const DISK: &str = "SMALL_DISK";
 
-/// A write that takes a good part of the disk.
 /// A frame that nothing packs.
 fn body(seq: u64) -> Vec<u8> {
     let mut body = noise(30_000);
@@ -25,6 +24,7 @@ fn body(seq: u64) -> Vec<u8> {
     body
 }
 
+/// A write that takes a good part of the disk.
 fn large(key: u64, seq: u64) -> Write {
     Write {
         frame: Some((seq, body(seq))),

@@ -184,7 +184,8 @@ fn each_damaged_byte_of_a_frames_row_is_found_or_harmless() {
     let whole = fs::read(&db).unwrap();
     let place = place_of_frame(&db, &whole);
     let mut harmed = 0;
-    for at in place.start - 10..place.start {
+    // Behind the bytes is their length, if they are packed.
+    for at in (place.start - 10..place.start).chain(place.end..place.end + 2) {
         for bits in [0x01, 0x02, 0x10, 0x80, 0xff] {
             let case = format!("byte {at} ^ {bits:#x}");
             let mut bytes = whole.clone();

@@ -76,10 +76,10 @@ fn flush_after(slot: &Slot) -> Millis {
 }
 
 /// Stores what has changed of a run's activities. While a frame of the run is being written,
-/// nothing: the frame may end activities whose rows must not come back. The end of that step calls
-/// again.
+/// nothing: the frame may end activities whose rows must not come back, or have older rows. The end
+/// of that step calls again.
 pub(crate) fn flush(host: &Arc<Inner>, cell: &Arc<RunCell>, state: &mut CellState) {
-    if matches!(state.phase, Phase::Committing | Phase::Closed) {
+    if matches!(state.phase, Phase::Committing | Phase::Closed) || state.rows_offered {
         return;
     }
     let now = host.clock.now();

@@ -130,9 +130,17 @@ impl Components {
     /// The components that new runs begin with.
     pub(super) fn takes_runs(&self) -> BTreeSet<Digest> {
         let bindings = lock(&self.managed.bindings);
-        let pushed = bindings.iter().map(|binding| binding.digest);
+        // Of those that serve the same type the one that came last.
+        let mut pushed = BTreeMap::new();
+        for binding in bindings.iter() {
+            let types = binding.types.iter();
+            pushed.extend(types.map(|name| ((&binding.task_queue, name), binding.digest)));
+        }
         let loaded = lock(&self.newest);
-        pushed.chain(loaded.values().copied()).collect()
+        pushed
+            .into_values()
+            .chain(loaded.values().copied())
+            .collect()
     }
 
     /// Forgets a component that no run needs.

@@ -195,12 +195,14 @@ pub(crate) fn write_of(
 /// Encoded activities, by scheduled event.
 pub(crate) type StoredActivities = Vec<(EventId, Vec<u8>)>;
 
-/// The rows of activities that an output changes, beside those that it schedules.
+/// The rows of activities that an output changes, beside those that it schedules. Until the output
+/// is stored or lost no newer ones are.
 pub(super) fn changed_rows(cell: &RunCell, changes: &Changes) -> StoredActivities {
     if changes.cancel_requested.is_empty() {
         return Vec::new();
     }
-    let state = cell.lock();
+    let mut state = cell.lock();
+    state.rows_offered = true;
     let requested = changes.cancel_requested.iter();
     let rows = requested.filter_map(|(id, reason)| {
         let mut pending = state.activities.get(id)?.pending.clone();

@@ -1,6 +1,6 @@
 //! The inputs of a running workflow task, while nobody knows yet whether they are committed alone.
 //!
-//! Most of them are not: so nothing is encoded before the writer takes them.
+//! Most of them are not: so the frame is encoded only when the writer takes them.
 
 use super::{Part, Submission};
 use crate::{

@@ -26,9 +26,10 @@ const PAGE_EVENTS: usize = 1000;
 /// Bytes of events after which a page ends. Clients take messages of 4 MiB at least.
 const PAGE_BYTES: usize = 2 << 20;
 
-/// Most events that are kept for the pages before one, if they have no more bytes than one page.
-/// Whoever goes back further has the history read from its first event again.
+/// Most events that are kept for the pages before one, and the memory that they may take. Whoever
+/// goes back further has the history read from its first event again.
 const OLDER_EVENTS: usize = 10 * PAGE_EVENTS;
+const OLDER_BYTES: usize = 4 << 20;
 
 /// Those that read at the same time.
 const AT_ONCE: usize = 2;
@@ -254,6 +255,11 @@ pub(super) async fn newer(
     Ok((work.page, work.is_whole))
 }
 
+/// The memory that an event takes, about: as a message it is larger than its bytes.
+fn held(event: &HistoryEvent) -> usize {
+    size_of::<HistoryEvent>() + event.encoded_len()
+}
+
 /// The events before one, as many as are kept.
 struct Older {
     before: EventId,
@@ -267,11 +273,12 @@ impl Work for Older {
             return true;
         };
         let event = reading.projection.next(event);
-        self.bytes += event.encoded_len();
+        self.bytes += held(&event);
         self.found.push_back(event);
-        while self.found.len() > 1 && (self.found.len() > OLDER_EVENTS || self.bytes > PAGE_BYTES) {
+        while self.found.len() > 1 && (self.found.len() > OLDER_EVENTS || self.bytes > OLDER_BYTES)
+        {
             let oldest = self.found.pop_front();
-            self.bytes -= oldest.map_or(0, |oldest| oldest.encoded_len());
+            self.bytes -= oldest.as_ref().map_or(0, held);
         }
         false
     }
@@ -297,9 +304,12 @@ pub(super) async fn older(
         }
     };
     let limit = limit(wanted);
-    let mut page = Vec::new();
+    let (mut page, mut bytes) = (Vec::new(), 0);
     while page.len() < limit
-        && let Some(event) = found.pop_back()
+        && let Some(event) = found.pop_back_if(|event| {
+            bytes += event.encoded_len();
+            page.is_empty() || bytes <= PAGE_BYTES
+        })
     {
         page.push(event);
     }

@@ -9,7 +9,11 @@ use std::{
 };
 
 const KEYS: u64 = 6;
-const COMMITS: usize = 200;
+const COMMITS: usize = 400;
+
+/// What bodies are made of.
+const WORDS: usize = 20;
+const WORD_BYTES: usize = 40;
 
 /// Random commits, some of them wrong, with the store closed and opened now and then: it holds
 /// exactly what the model says. The seed is printed.
@@ -194,9 +198,18 @@ impl Random {
         EventId(1 + self.below(8))
     }
 
+    /// Bytes that a store may pack: some alone, most together with those of the same run.
     fn body(&mut self) -> Vec<u8> {
-        let length = [3, 40, 700, 6000][self.below(4) as usize];
-        vec![self.below(256) as u8; length]
+        if self.below(4) == 0 {
+            let length = [3, 40, 700, 6000][self.below(4) as usize];
+            return vec![self.below(256) as u8; length];
+        }
+        let words = sample::noise(WORDS * WORD_BYTES);
+        let words: Vec<&[u8]> = words.chunks(WORD_BYTES).collect();
+        let count = 1 + self.below(12);
+        (0..count)
+            .flat_map(|_| words[self.below(WORDS as u64) as usize].to_vec())
+            .collect()
     }
 
     fn events(&mut self) -> Vec<EventId> {

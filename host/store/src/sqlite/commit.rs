@@ -261,23 +261,29 @@ impl Storing<'_> {
     /// What the file has of the run's frames.
     fn tail(&self) -> Result<Tail, Refusal> {
         let run = self.write.key;
-        let read = || {
-            let mut newest = self.sql.prepare_cached(LAST_FRAME)?;
-            let last: u64 = newest.query_row([integer(run.0)], |row| row.get(0))?;
-            let mut first = self.sql.prepare_cached(FIRST_FRAMES)?;
-            let first = first.query_map([integer(run.0)], |row| {
-                Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
-            })?;
-            Ok((last, first.collect::<Result<Vec<_>, _>>()?))
+        let mut newest = self
+            .sql
+            .prepare_cached(LAST_FRAME)
+            .map_err(|error| self.sqlite(Place::of("frame", run), error))?;
+        let last: u64 = newest
+            .query_row([integer(run.0)], |row| row.get(0))
+            .map_err(|error| self.sqlite(Place::of("frame", run), error))?;
+        let first = |seq: u64| -> Result<Option<(Vec<u8>, u64)>, Error> {
+            let place = Place::row("frame", run, seq);
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            self.sql
+                .prepare_cached(ONE_FRAME)
+                .and_then(|mut one| {
+                    one.query_row([integer(run.0), integer(seq)], read)
+                        .optional()
+                })
+                .map_err(|error| failed(self.file, place, "read what it is packed with", error))
         };
-        let (last, first) = read().map_err(|error| self.sqlite(Place::of("frame", run), error))?;
-        let no_other = |_| Ok(None);
-        let mut unpacking = Unpacking::new(self.file, run, &no_other);
-        let mut first = first.into_iter();
-        let intact = first.all(|(seq, row)| unpacking.frame(seq, row).is_ok());
+        // Whoever wants to end a run whose first frames are damaged can do so.
+        let dictionary = Unpacking::new(self.file, run, &first).dictionary(last + 1);
         Ok(Tail {
             last,
-            dictionary: intact.then(|| unpacking.dictionary()),
+            dictionary: dictionary.ok(),
         })
     }
 
@@ -425,8 +431,7 @@ const PUT_RUN: &str = "
 /// gives up the whole transaction. Not from the table itself: its answer would be kept in a table.
 const APPEND_FRAME: &str = "INSERT INTO frame (run, seq, body, size) SELECT ?1, ?2, ?3, ?4";
 const LAST_FRAME: &str = "SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1";
-const FIRST_FRAMES: &str = "
-    SELECT seq, body, size FROM frame WHERE run = ?1 AND seq <= 2 ORDER BY seq";
+const ONE_FRAME: &str = "SELECT body, size FROM frame WHERE run = ?1 AND seq = ?2";
 const PUT_ACTIVITY: &str = "
     INSERT INTO activity (run, scheduled_event_id, body) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET body = ?3";

@@ -25,6 +25,9 @@ const GAIN: usize = 8;
 /// No block of LZ4 stands for more than this many times its own length.
 const RATIO_MAX: usize = 256;
 
+/// Frames that are longer are not packed: unpacking asks for no more memory than this.
+const PACKED_MAX: usize = 64 << 20;
+
 /// What the next frame of a run is packed with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dictionary {
@@ -46,6 +49,9 @@ impl Dictionary {
 
 /// Packs a frame. `None`: that would gain nothing.
 pub(super) fn pack(frame: &[u8], dictionary: &Dictionary) -> Option<Vec<u8>> {
+    if frame.len() > PACKED_MAX {
+        return None;
+    }
     let packed = match dictionary.bytes.as_slice() {
         [] => block::compress(frame),
         bytes => block::compress_with_dict(frame, bytes),
@@ -57,7 +63,8 @@ pub(super) fn pack(frame: &[u8], dictionary: &Dictionary) -> Option<Vec<u8>> {
 fn unpack(body: &[u8], size: u64, dictionary: &Dictionary) -> Option<Vec<u8>> {
     // Whoever reads a damaged number asks for no more memory than the block could stand for.
     let size = usize::try_from(size).ok()?;
-    let size = (size <= body.len().saturating_mul(RATIO_MAX)).then_some(size)?;
+    let most = body.len().saturating_mul(RATIO_MAX).min(PACKED_MAX);
+    let size = (size <= most).then_some(size)?;
     let frame = match dictionary.bytes.as_slice() {
         [] => block::decompress(body, size),
         bytes => block::decompress_with_dict(body, size, bytes),
@@ -91,9 +98,10 @@ impl<'a> Unpacking<'a> {
         }
     }
 
-    /// What the frame after those that came by is packed with.
-    pub(super) fn dictionary(self) -> Dictionary {
-        self.dictionary
+    /// What a frame is packed with.
+    pub(super) fn dictionary(mut self, seq: u64) -> Result<Dictionary, Error> {
+        self.learn(seq)?;
+        Ok(self.dictionary)
     }
 
     /// A frame from its row.
@@ -114,7 +122,7 @@ impl<'a> Unpacking<'a> {
     /// Reads the frames that this one is packed with, where they have not come by. They stay as
     /// they are as long as there are others.
     fn learn(&mut self, seq: u64) -> Result<(), Error> {
-        while self.dictionary.frames < DICTIONARY_FRAMES.min(seq - 1) {
+        while self.dictionary.frames < DICTIONARY_FRAMES.min(seq.saturating_sub(1)) {
             let next = self.dictionary.frames + 1;
             let row = (self.read)(next)?;
             let missing = || self.damaged(next, "it is missing, and others are packed with it");

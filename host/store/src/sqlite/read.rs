@@ -13,15 +13,18 @@ use crate::{
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row, Transaction, params};
 use sandglass_engine::{Digest, EventId, Timestamp};
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 /// Reads a SQLite store; see [`Reader`].
 #[derive(Debug)]
 pub struct SqliteReader {
     file: PathBuf,
     connection: Connection,
-    /// The file's format.
-    format: u32,
+    /// The file's format. A host may bring an older one up to date at any time.
+    format: Cell<u32>,
 }
 
 const RUN_COLUMNS: &str = "key, workflow_id, run_id, workflow_type, status, digest, started_at,
@@ -35,7 +38,7 @@ impl SqliteReader {
         Ok(Self {
             file: file.to_owned(),
             connection,
-            format,
+            format: Cell::new(format),
         })
     }
 
@@ -108,14 +111,14 @@ impl SqliteReader {
 
     /// A file that no host of this version has opened yet has only runs that follow no other.
     fn first_run_column(&self) -> &'static str {
-        match self.format {
+        match self.format.get() {
             1 => "''",
             _ => "first_run_id",
         }
     }
 
     fn chain_condition(&self) -> &'static str {
-        match self.format {
+        match self.format.get() {
             1 => "run_id = ?8",
             _ => "(first_run_id = ?8 OR (first_run_id = '' AND run_id = ?8))",
         }
@@ -123,7 +126,7 @@ impl SqliteReader {
 
     /// A file that no host of this version has opened yet has frames as they were given.
     fn size_column(&self) -> &'static str {
-        match self.format {
+        match self.format.get() {
             1 | 2 => "0",
             _ => "size",
         }
@@ -131,8 +134,14 @@ impl SqliteReader {
 
     /// Until this is dropped, all that is read is of one state of the store.
     fn one_state(&self, place: Place) -> Result<Transaction<'_>, Error> {
-        let begun = self.connection.unchecked_transaction();
-        begun.map_err(|error| self.failed(place, error))
+        let begin = || {
+            let begun = self.connection.unchecked_transaction()?;
+            if self.format.get() < schema::FORMAT {
+                self.format.set(schema::format(&begun)?);
+            }
+            Ok(begun)
+        };
+        begin().map_err(|error| self.failed(place, error))
     }
 
     /// A frame as it is stored.

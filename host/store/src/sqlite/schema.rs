@@ -180,7 +180,7 @@ fn application_id(connection: &Connection) -> Result<i32, rusqlite::Error> {
     connection.query_row("PRAGMA application_id", [], |row| row.get(0))
 }
 
-fn format(connection: &Connection) -> Result<u32, rusqlite::Error> {
+pub(super) fn format(connection: &Connection) -> Result<u32, rusqlite::Error> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
