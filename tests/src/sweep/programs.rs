@@ -97,6 +97,15 @@ pub const NOT_PLAYED: &[(&str, &str)] = &[
         "tests/guests/scenarios::GreetingWorkflow",
         "its activities are those of Temporal's page, at workers of its SDKs",
     ),
+    (
+        "tests/guests/scenarios::ordered",
+        "its activities are of an interface that no worker of the sweep has; the typed guest's are \
+         played by the scenarios",
+    ),
+    (
+        "tests/guests/bench::alarm",
+        "how long it sleeps depends on the clock; `sleeper` is played",
+    ),
 ];
 
 const fn of(folder: &'static str, workflow_type: &'static str) -> Program {
@@ -181,6 +190,7 @@ pub const PROGRAMS: &[Program] = &[
         .told(&[("approve", "null"), ("approve", "null")]),
     of("tests/guests/sweep", "near").given(&["1"]),
     of("tests/guests/bench", "sequence").given(&["3"]),
+    of("tests/guests/bench", "parallel").given(&["3"]).varying(),
     of("tests/guests/bench", "sleeper"),
     of("tests/guests/bench", "waiter"),
     of("tests/guests/bench", "cleaner"),
