@@ -7,7 +7,7 @@ use crate::{
     host::Inner,
     keep,
     timers::{Alarm, Kind},
-    writer::{Part, Submission},
+    writer::{EarlySlot, Part, Submission},
 };
 use sandglass_engine::{
     Changes, Effect, EventId, InputError, Millis, Status, Timestamp, Verdict, broken,
@@ -58,10 +58,6 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     let mut state = cell.lock();
     state.head = head;
     apply(host, &cell, &mut state, changes, &mut after);
-    state.rows_offered = false;
-    if matches!(part, Part::Inputs(_)) {
-        activity::flush(host, &cell, &mut state);
-    }
     let status = &state.head.summary.status;
     let progress = Progress {
         next_event_id: state.head.summary.next_event_id,
@@ -91,9 +87,7 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     answer(acks);
     tell_progress(&cell, progress);
     if let Part::Inputs(slot) = &part {
-        slot.finish(Ok(()));
-        activity::local::begin_due(host, &cell);
-        crate::task::computing::look(host, &cell);
+        inputs_stored(host, &cell, slot);
     }
     for ticket in after.tickets {
         host.dispatch.offer(host, ticket);
@@ -113,6 +107,14 @@ pub(crate) fn through(host: &Arc<Inner>, submission: Submission) {
     if let Some(successor) = successor {
         through(host, *successor);
     }
+}
+
+/// What was recorded before the workflow task that runs is on disk.
+fn inputs_stored(host: &Arc<Inner>, cell: &Arc<RunCell>, slot: &EarlySlot) {
+    slot.finish(Ok(()));
+    activity::flush(host, cell, &mut cell.lock());
+    activity::local::begin_due(host, cell);
+    crate::task::computing::look(host, cell);
 }
 
 /// Tells those who follow the run how far it has come.
@@ -148,6 +150,7 @@ fn apply(
     changes: Changes,
     after: &mut After,
 ) {
+    state.rows_offered = false;
     for timer in changes.timers_started {
         state.timers.insert(timer.started_event_id, timer.due);
         after

@@ -40,7 +40,8 @@ func clocks(ctx context.Context) ([]string, error) {
 	case <-sandglass.NewTimer(ctx, time.Second).Done():
 		tell("the SDK's timer")
 	}
-	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
+	// Before the silence of two seconds that the activity is allowed.
+	limited, cancel := context.WithTimeout(ctx, 1500*time.Millisecond)
 	defer cancel()
 	_, err := work.Call(limited)
 	tell("deadline %t, canceled %t", errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled))
