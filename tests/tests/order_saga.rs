@@ -4,11 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{component, repository, sandglass};
+use sandglass_tests::{component, repository, sandglass, sweep::Random};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a state may take to come about before a test gives up.
@@ -154,30 +154,6 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success(), "kill {name}: {status}");
 }
 
-/// A small generator of numbers (SplitMix64), so that a failing sequence can be repeated.
-struct Random(u64);
-
-impl Random {
-    /// From SANDGLASS_SEED, or from the clock.
-    fn seeded() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let seed = std::env::var("SANDGLASS_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or(u64::from(now.subsec_nanos()));
-        println!("SANDGLASS_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-}
-
 #[test]
 fn twenty_kills_at_random_moments_change_no_effect() {
     kill_at_random_moments(20, Shop::open);
@@ -241,7 +217,7 @@ fn kill_at_random_moments(wanted: u32, open: impl Fn() -> Shop) {
             let before = shop.effects();
             let mut child = shop.run();
             // The moment is what is random; nothing waits for a state here.
-            std::thread::sleep(Duration::from_millis(random.below(1500)));
+            std::thread::sleep(Duration::from_millis(random.below(1500) as u64));
             if kills < wanted && child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 child.wait().unwrap();

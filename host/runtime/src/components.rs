@@ -196,7 +196,7 @@ pub(crate) fn load_stored(
     digest: Digest,
     bytes: impl FnOnce() -> Result<Option<Vec<u8>>, Error>,
 ) -> Result<Arc<WorkflowComponent>, Error> {
-    if let Some(loaded) = sandbox.load_cached(digest).map_err(component_error)? {
+    if let Some(loaded) = sandbox.load_cached(digest) {
         return Ok(loaded);
     }
     let bytes = bytes()?.ok_or(Error::UnknownComponent(digest))?;

@@ -102,11 +102,8 @@ impl Sandbox {
     /// Every variant of [`Error`] but `Grant`, `Cache` and `Engine`.
     pub fn load_workflow(&self, bytes: &[u8]) -> Result<Arc<WorkflowComponent>, Error> {
         let digest = digest(bytes)?;
-        match self.load_cached(digest) {
-            Ok(Some(loaded)) => return Ok(loaded),
-            Ok(None) => {}
-            // The bytes say more exactly what is wrong, if it is not the cache.
-            Err(error) => tracing::warn!(%digest, %error, "what is cached cannot be loaded"),
+        if let Some(loaded) = self.load_cached(digest) {
+            return Ok(loaded);
         }
         let shape = Shape::read(bytes)?;
         shape.expect(ComponentKind::Workflow)?;
@@ -124,22 +121,26 @@ impl Sandbox {
     }
 
     /// Loads a workflow component that was loaded before, here or by another process with the same
-    /// cache, by its digest: its bytes are neither needed nor hashed. `None` if it is not there.
-    ///
-    /// # Errors
-    /// As [`Self::load_workflow`]: what is allowed may have changed.
-    pub fn load_cached(&self, digest: Digest) -> Result<Option<Arc<WorkflowComponent>>, Error> {
-        for profile in Profile::WORKFLOWS {
-            let engine = self.engines.get(profile);
-            let Some((component, Facts { shape, types })) = self.cache.find(engine, digest) else {
-                continue;
+    /// cache, by its digest: its bytes are neither needed nor hashed. `None` if it is not there, or
+    /// cannot be loaded as it is there: the bytes say more exactly what is wrong.
+    pub fn load_cached(&self, digest: Digest) -> Option<Arc<WorkflowComponent>> {
+        let load = |profile| -> Result<Option<_>, Error> {
+            let found = self.cache.find(self.engines.get(profile), digest);
+            let Some((component, Facts { shape, types })) = found else {
+                return Ok(None);
             };
+            // What is allowed may have changed.
             allow::check(ComponentKind::Workflow, &shape)?;
             let (template, imports) = self.template(profile, &component, &shape)?;
             let loaded = WorkflowComponent::new(digest, types, template, &imports);
-            return Ok(Some(Arc::new(loaded)));
-        }
-        Ok(None)
+            Ok(Some(Arc::new(loaded)))
+        };
+        Profile::WORKFLOWS.into_iter().find_map(|profile| {
+            load(profile).unwrap_or_else(|error| {
+                tracing::warn!(%digest, %error, "what is cached of a component cannot be loaded");
+                None
+            })
+        })
     }
 
     /// What instances of a component are made from, and what it imports of its author's.

@@ -4,7 +4,7 @@ use super::{
     roles::served,
     wire::{Wire, field, framed, start, varint},
 };
-use sandglass_tests::Server;
+use sandglass_tests::{Server, sweep::Random};
 use std::{env, time::Duration};
 use tokio::time::timeout;
 
@@ -28,16 +28,12 @@ const TEXTS: [&[u8]; 16] = [
     b"18446744073709551615",
 ];
 
-/// The calls that are served, by the list from which the server is built.
-struct Random(u64);
+/// Draws messages that nobody means.
+struct Garbled(Random);
 
-impl Random {
+impl Garbled {
     fn below(&mut self, below: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % below
+        self.0.below(usize::try_from(below).unwrap()) as u64
     }
 
     fn number(&mut self) -> u64 {
@@ -114,16 +110,11 @@ impl Random {
 
 #[tokio::test]
 async fn random_messages_are_answered_one_and_all() {
-    let seed = env::var("SANDGLASS_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| getrandom::u64().unwrap() >> 32);
-    println!("SANDGLASS_SEED={seed}");
     let rounds = match env::var("SANDGLASS_SWEEP").as_deref() {
         Ok("full") => 3000,
         _ => 60,
     };
-    let mut random = Random(seed);
+    let mut random = Garbled(Random::seeded());
     let server = Server::start();
     let wire = Wire::connect(&server.address).await;
     let run = wire

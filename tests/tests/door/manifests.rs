@@ -3,7 +3,7 @@
 
 use super::wire::{Answer, Wire, field, fields, framed, start, varint};
 use sandglass_sandbox::{Error, Sandbox, SandboxConfig};
-use sandglass_tests::Server;
+use sandglass_tests::{Server, sweep::Random};
 use serde_json::Value;
 use std::{collections::BTreeSet, env};
 
@@ -48,24 +48,16 @@ const PARTS: [&[u8]; 28] = [
     b"1.0",
 ];
 
-struct Random(u64);
+/// Draws manifests that nobody means.
+struct Garbled(Random);
 
-impl Random {
-    /// The seed is printed, and taken from the environment.
-    fn new() -> Self {
-        let seed = env::var("SANDGLASS_SEED");
-        let seed = seed.ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| getrandom::u64().unwrap() >> 32);
-        println!("SANDGLASS_SEED={seed}");
-        Self(seed)
+impl Garbled {
+    fn seeded() -> Self {
+        Self(Random::seeded())
     }
 
     fn below(&mut self, end: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
+        self.0.below(end)
     }
 
     fn two(&mut self, of: &[usize]) -> (usize, usize) {
@@ -162,7 +154,7 @@ fn has_place(reason: &str) -> bool {
 
 #[test]
 fn thousands_of_manifests_are_refused_with_a_place_or_loaded() {
-    let mut random = Random::new();
+    let mut random = Garbled::seeded();
     let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
     let whole = [outside(), section(WHOLE.as_bytes())].concat();
     sandbox.load_workflow(&whole).unwrap();
@@ -230,7 +222,7 @@ async fn listed(wire: &Wire) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_is_pushed_is_refused_and_leaves_nothing_or_serves() {
-    let mut random = Random::new();
+    let mut random = Garbled::seeded();
     let rounds = match env::var("SANDGLASS_SWEEP").as_deref() {
         Ok("full") => 2_000,
         _ => 100,

@@ -158,6 +158,45 @@ fn of(answer: &Answer, number: u32) -> Vec<Vec<u8>> {
     found.map(|(_, bytes)| bytes.to_owned()).collect()
 }
 
+/// The sizes of a list's pages, each of at most this many workers (0: as many as the server likes).
+async fn pages(wire: &Wire, size: u8) -> Vec<usize> {
+    /// Less than what clients take at least, with room for the rest.
+    const LARGEST: usize = 3 << 20;
+    let (mut token, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let request = [field(1, NAMESPACE), vec![2 << 3, size], field(3, &token)].concat();
+        let page = wire.call("ListWorkers", &request).await;
+        assert!(page.bytes.len() < LARGEST, "{} bytes", page.bytes.len());
+        pages.push(of(&page, 3).len());
+        match of(&page, 2).pop() {
+            Some(next) => token = next,
+            None => return pages,
+        }
+        assert!(pages.len() < 10, "the pages have no end: {pages:?}");
+    }
+}
+
+/// Workers tell what they like of themselves: few of them may be more than a client takes.
+#[tokio::test]
+async fn a_page_of_workers_ends_where_they_tell_much() {
+    const WORKERS: usize = 400;
+    let server = Server::start();
+    let wire = Wire::connect(&server.address).await;
+    // 140 of them are 2 MiB, and so a page. Field 6 is the name of the worker's SDK.
+    let sdk = field(6, &vec![b'x'; 15_000]);
+    for some in (0..WORKERS).collect::<Vec<_>>().chunks(200) {
+        let mut beats = field(1, NAMESPACE);
+        for number in some {
+            let key = field(1, format!("worker-{number:03}").as_bytes());
+            beats.extend(field(3, &[key, sdk.clone()].concat()));
+        }
+        let noted = wire.call("RecordWorkerHeartbeat", &beats).await;
+        assert_eq!(noted.status, Some(0), "{noted:?}");
+    }
+    assert_eq!(pages(&wire, 0).await, [140, 140, 120]);
+    server.end().await;
+}
+
 #[tokio::test]
 async fn workers_are_listed_page_by_page_and_by_their_queue() {
     const WORKERS: usize = 5;
@@ -176,18 +215,7 @@ async fn workers_are_listed_page_by_page_and_by_their_queue() {
     }
     let noted = wire.call("RecordWorkerHeartbeat", &beats).await;
     assert_eq!(noted.status, Some(0), "{noted:?}");
-    let (mut token, mut pages) = (Vec::new(), Vec::new());
-    loop {
-        let request = [field(1, NAMESPACE), vec![2 << 3, 2], field(3, &token)].concat();
-        let page = wire.call("ListWorkers", &request).await;
-        pages.push(of(&page, 3).len());
-        match of(&page, 2).pop() {
-            Some(next) => token = next,
-            None => break,
-        }
-        assert!(pages.len() < 10, "the pages have no end");
-    }
-    assert_eq!(pages, [2, 2, 1]);
+    assert_eq!(pages(&wire, 2).await, [2, 2, 1]);
     let by = async |query: &str| {
         let request = [field(1, NAMESPACE), field(4, query.as_bytes())].concat();
         wire.call("ListWorkers", &request).await

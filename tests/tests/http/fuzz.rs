@@ -1,22 +1,18 @@
 //! Garbage: routes, bodies and headers that nobody means. Each is answered, and nothing breaks.
 
 use super::wire::Server;
+use sandglass_tests::sweep::Random;
 use serde_json::{Value, json};
 
 /// Requests of one run of the test.
 const REQUESTS: usize = 1_500;
 
-/// Numbers that are the same again for the same seed.
-struct Random(u64);
+/// Draws requests that nobody means.
+struct Garbled(Random);
 
-impl Random {
+impl Garbled {
     fn below(&mut self, end: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
+        self.0.below(end)
     }
 
     fn one<'a, T>(&mut self, all: &'a [T]) -> &'a T {
@@ -242,11 +238,6 @@ impl Random {
 
 #[test]
 fn garbage_is_answered_and_breaks_nothing() {
-    let seed = std::env::var("SANDGLASS_SEED").map_or_else(
-        |_| u64::from(std::process::id()),
-        |seed| seed.parse().unwrap(),
-    );
-    println!("SANDGLASS_SEED={seed}");
     let server = Server::with_scenarios();
     server.start("h", "holder");
     let document = server.get("/openapi.json").ok();
@@ -256,7 +247,7 @@ fn garbage_is_answered_and_breaks_nothing() {
         .keys()
         .cloned()
         .collect();
-    let mut random = Random(seed);
+    let mut random = Garbled(Random::seeded());
     let mut seen = std::collections::BTreeMap::<u16, usize>::new();
     for number in 0..REQUESTS {
         let request = random.request(&paths, &server.http);

@@ -2,7 +2,7 @@
 
 use super::plain;
 use sandglass::{Error, ResetOptions};
-use sandglass_engine::{EventAttributes, OperatorRequest, ResetPoint, ScopeId, Status};
+use sandglass_engine::{EventAttributes, OperatorRequest, ResetPoint, ScopeId};
 use sandglass_semantics::scenario;
 
 fn request() -> OperatorRequest {
@@ -82,10 +82,10 @@ async fn b14_a_request_is_taken_back() {
         let done = "WES,T,AS,AB,AC,T,AS,AB,AC,T,TS";
         run.until(done).await;
         run.cancel().await;
-        w.probe.started("Work", 1).await;
+        // It has gone to sleep, and looks again when it wakes.
+        w.probe.until("Work", |seen| !seen.beats.is_empty()).await;
         w.probe.finish();
-        let has_closed = async || run.handle.describe().await.unwrap().status != Status::Running;
-        w.advance_until(has_closed).await;
+        w.advance(200);
         run.until(&format!("{done},CR,T,TC,AS,AB,AC,T,AS,AB,AC,T,WX"))
             .await;
         let begun = w.probe.until("A", |_| true).await.started;

@@ -34,7 +34,7 @@ pub(crate) fn figures(file: &Path, workflow_type: &str) -> Result<Value> {
         let sandbox = Sandbox::new(config.clone())?;
         let begun = computed()?;
         let component = match stored {
-            Some(digest) => sandbox.load_cached(digest)?.context("it is cached")?,
+            Some(digest) => sandbox.load_cached(digest).context("it is cached")?,
             None => sandbox.load_workflow(&bytes)?,
         };
         Ok((computed()? - begun, component))
