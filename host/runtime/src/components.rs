@@ -16,7 +16,6 @@ use crate::{
 };
 use sandglass_engine::Digest;
 use sandglass_sandbox::{Grants, Sandbox, SandboxConfig, WorkflowComponent};
-use sandglass_store::Reader;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
@@ -94,7 +93,7 @@ impl Components {
         if let Some(component) = place.loaded() {
             return Ok(component);
         }
-        if !host.read(|reader| is_stored(reader, digest))? {
+        if !host.read(|reader| reader.has_component(digest))? {
             return Err(Error::UnknownComponent(digest));
         }
         let _phase = crate::crash::phase(crate::crash::Phase::Loading);
@@ -175,15 +174,6 @@ pub(crate) fn unknown_type(
 
 fn component_error(error: sandglass_sandbox::Error) -> Error {
     Error::Component(error.to_string())
-}
-
-/// Whether the store keeps a component.
-pub(crate) fn is_stored(
-    reader: &dyn Reader,
-    digest: Digest,
-) -> Result<bool, sandglass_store::Error> {
-    let rows = reader.components()?;
-    Ok(rows.iter().any(|row| row.digest == digest))
 }
 
 /// Loads a component that the store keeps. Its bytes are read unless the compile cache knows it.

@@ -5,7 +5,7 @@ use crate::{
     activity::{ActivityOp, ActivityRef, NOT_PENDING, RUN_ENDED, apply, bounded},
     bounds,
     cell::{Head, Phase, RunCell},
-    components::{is_stored, load_stored},
+    components::load_stored,
     error::Error,
     handle::{
         CancelOptions, CancelResponse, Disposition, ForceOptions, TerminateOptions, canceled_by,
@@ -305,7 +305,7 @@ pub fn query(
     };
     let unusable = |error: sandglass_sandbox::Error| Error::Component(error.to_string());
     let sandbox = Sandbox::new(config).map_err(unusable)?;
-    if !is_stored(&reader, row.digest).map_err(Error::from)? {
+    if !reader.has_component(row.digest).map_err(Error::from)? {
         return Err(Error::UnknownComponent(row.digest).into());
     }
     let component = WasmComponent(load_stored(&sandbox, row.digest, || {

@@ -128,6 +128,9 @@ pub trait Reader: Send {
     /// A component's bytes. Whoever runs them checks their digest: the store does not.
     fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error>;
 
+    /// Whether a component is stored. Its bytes are not read.
+    fn has_component(&self, digest: Digest) -> Result<bool, Error>;
+
     /// The stored components, by digest.
     fn components(&self) -> Result<Vec<ComponentRow>, Error>;
 

@@ -7,7 +7,7 @@ use crate::{
     cell::Phase,
     clock::lock,
     component::Component as _,
-    components::{Components, component_error, is_stored},
+    components::{Components, component_error},
     error::Error,
     host::{Host, Inner, component_loaded},
     wasm::WasmComponent,
@@ -198,7 +198,7 @@ impl Host {
             };
             let is_new = inner
                 .change_components(move |store| {
-                    let is_new = !is_stored(store.reader()?.as_ref(), digest)?;
+                    let is_new = !store.reader()?.has_component(digest)?;
                     store.change_components(&change)?;
                     Ok(is_new)
                 })
@@ -302,7 +302,7 @@ impl Inner {
         let text = note(&bindings);
         let open_runs = self
             .change_components(move |store| {
-                if !is_stored(store.reader()?.as_ref(), digest)? {
+                if !store.reader()?.has_component(digest)? {
                     return Err(Error::UnknownComponent(digest));
                 }
                 let mut open = begun;

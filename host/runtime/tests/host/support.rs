@@ -506,6 +506,10 @@ impl Reader for Reading {
         self.reader.component(digest)
     }
 
+    fn has_component(&self, digest: Digest) -> Result<bool, Error> {
+        self.reader.has_component(digest)
+    }
+
     fn components(&self) -> Result<Vec<ComponentRow>, Error> {
         self.reader.components()
     }

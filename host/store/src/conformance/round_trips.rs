@@ -29,6 +29,7 @@ pub fn new_stores_are_empty(open: Open<'_>) {
     assert!(reader.outbox().expect("reads").is_empty());
     assert!(reader.components().expect("reads").is_empty());
     assert_eq!(reader.component(Digest([1; 32])).expect("reads"), None);
+    assert!(!reader.has_component(Digest([1; 32])).expect("reads"));
 }
 
 /// Everything that a write can carry is there when the store is opened again.
@@ -361,6 +362,8 @@ pub fn components_change_together(open: Open<'_>) {
     drop(store);
     let reader = open().reader().expect("a reader opens");
     assert_eq!(reader.component(one).expect("reads"), None);
+    assert!(!reader.has_component(one).expect("reads"));
+    assert!(reader.has_component(other).expect("reads"));
     assert_eq!(reader.component(other).expect("reads"), Some(vec![2]));
     assert_eq!(
         reader.component_note().expect("reads").as_deref(),

@@ -333,23 +333,19 @@ impl Reader for SqliteReader {
     }
 
     fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
-        let place = Place {
-            table: "component",
-            run: None,
-            row: None,
-        };
         let sql = "SELECT bytes FROM component WHERE digest = ?1";
-        self.first(place, sql, [digest.0], |row| row.get(0))
+        self.first(components::PLACE, sql, [digest.0], |row| row.get(0))
+    }
+
+    fn has_component(&self, digest: Digest) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM component WHERE digest = ?1";
+        let found = self.first(components::PLACE, sql, [digest.0], |_| Ok(()))?;
+        Ok(found.is_some())
     }
 
     fn components(&self) -> Result<Vec<ComponentRow>, Error> {
         let sql = "SELECT digest, length(bytes), added_at FROM component ORDER BY digest";
-        let place = Place {
-            table: "component",
-            run: None,
-            row: None,
-        };
-        self.rows(place, sql, [], |row| {
+        self.rows(components::PLACE, sql, [], |row| {
             Ok(ComponentRow {
                 digest: Digest(row.get(0)?),
                 bytes: row.get(1)?,
