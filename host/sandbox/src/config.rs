@@ -104,7 +104,7 @@ impl SandboxConfig {
                 .guard_before_linear_memory(false)
                 .memory_init_cow(false);
             #[cfg(target_os = "linux")]
-            config.with_host_memory(std::sync::Arc::new(crate::memory::GuestMemories));
+            config.with_host_memory(std::sync::Arc::new(crate::memory::GuestMemories::new()));
         }
         config
     }

@@ -7,12 +7,16 @@
 //! merge into one mapping, untouched pages cost nothing, and what outgrows its room is moved by the
 //! kernel, which moves page tables and not bytes.
 
+mod spare;
+
 use rustix::mm::{
     Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap_anonymous, mremap, munmap,
 };
+use spare::Spares;
 use std::{
     io,
     ptr::{self, NonNull},
+    sync::Arc,
 };
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
@@ -24,19 +28,57 @@ const ALIGN_BYTES: usize = 64 << 10;
 
 /// Makes memories for an engine with no reservation and no guard, whose code checks every access
 /// against the current size.
-pub(crate) struct GuestMemories;
+pub(crate) struct GuestMemories(Arc<Spares>);
+
+impl GuestMemories {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Spares::new()))
+    }
+}
 
 /// One linear memory.
 struct GuestMemory {
-    base: NonNull<u8>,
+    /// Gone only while it is dropped.
+    mapping: Option<Mapping>,
     size: usize,
-    capacity: usize,
+    spares: Arc<Spares>,
 }
 
 impl GuestMemory {
-    #[expect(unsafe_code, reason = "mapping memory")]
-    fn new(minimum: usize, maximum: Option<usize>) -> io::Result<Self> {
+    fn new(spares: &Arc<Spares>, minimum: usize, maximum: Option<usize>) -> io::Result<Self> {
         let capacity = capacity(minimum, maximum)?;
+        let spare = spares.take(capacity);
+        Ok(Self {
+            mapping: Some(spare.map_or_else(|| Mapping::new(capacity), Ok)?),
+            size: minimum,
+            spares: Arc::clone(spares),
+        })
+    }
+
+    fn mapping(&self) -> &Mapping {
+        self.mapping.as_ref().expect("it is not being dropped")
+    }
+}
+
+impl Drop for GuestMemory {
+    fn drop(&mut self) {
+        if let Some(mapping) = self.mapping.take() {
+            self.spares.put(mapping, self.size);
+        }
+    }
+}
+
+/// Private pages of this process, readable and writable.
+#[derive(Debug)]
+struct Mapping {
+    base: NonNull<u8>,
+    capacity: usize,
+}
+
+impl Mapping {
+    /// Pages that are zero.
+    #[expect(unsafe_code, reason = "mapping memory")]
+    fn new(capacity: usize) -> io::Result<Self> {
         let (protection, flags) = (
             ProtFlags::READ | ProtFlags::WRITE,
             MapFlags::PRIVATE | MapFlags::NORESERVE,
@@ -48,11 +90,44 @@ impl GuestMemory {
         // SAFETY: the range was mapped just now and nobody else knows of it.
         let _ = unsafe { madvise(base, capacity, Advice::LinuxNoHugepage) };
         let base = NonNull::new(base.cast()).expect("the kernel maps nothing at address 0");
-        Ok(Self {
-            base,
-            size: minimum,
-            capacity,
-        })
+        Ok(Self { base, capacity })
+    }
+
+    /// Makes it larger, with pages that are zero. It may move.
+    #[expect(unsafe_code, reason = "mapping memory")]
+    fn grow(&mut self, capacity: usize) -> io::Result<()> {
+        let (base, may_move) = (self.base.as_ptr().cast(), MremapFlags::MAYMOVE);
+        // SAFETY: the old range is exactly this value's mapping. Whoever has a pointer into it asks
+        // for it again.
+        let base = unsafe { mremap(base, self.capacity, capacity, may_move) }?;
+        self.base = NonNull::new(base.cast()).expect("the kernel maps nothing at address 0");
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// Fills a part with zeros.
+    #[expect(unsafe_code, reason = "writing to mapped memory")]
+    fn fill_with_zeros(&mut self, from: usize, length: usize) {
+        let end = from.checked_add(length);
+        assert!(
+            end.is_some_and(|end| end <= self.capacity),
+            "beyond the end"
+        );
+        // SAFETY: the part lies within the mapping, which `&mut self` owns alone.
+        unsafe { self.base.as_ptr().add(from).write_bytes(0, length) };
+    }
+}
+
+impl Drop for Mapping {
+    #[expect(unsafe_code, reason = "unmapping memory")]
+    fn drop(&mut self) {
+        // SAFETY: the range is this value's mapping, and nothing uses it after the drop.
+        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.capacity) };
+        // It can fail only where unmapping splits a mapping and the process has no more of them;
+        // then the range leaks, which is better than a panic while dropping.
+        if let Err(error) = unmapped {
+            tracing::error!(%error, bytes = self.capacity, "guest memory cannot be unmapped");
+        }
     }
 }
 
@@ -70,14 +145,15 @@ fn capacity(size: usize, maximum: Option<usize>) -> io::Result<usize> {
 // SAFETY: the mapping belongs to this value alone, like a `Vec<u8>`, and methods that change it
 // take `&mut self`. Wasmtime uses the pointer only while it uses the memory.
 #[expect(unsafe_code, reason = "owns a mapping through a pointer")]
-unsafe impl Send for GuestMemory {}
-// SAFETY: as above; `&self` only reads the three fields.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; `&self` only reads the two fields.
 #[expect(unsafe_code, reason = "owns a mapping through a pointer")]
-unsafe impl Sync for GuestMemory {}
+unsafe impl Sync for Mapping {}
 
 // SAFETY: `as_ptr` points at `byte_capacity` bytes, at least `byte_size`, that are mapped readable
-// and writable until drop; fresh pages of an anonymous mapping are zero, also those that `mremap`
-// adds; growth within the capacity leaves the pointer as it is.
+// and writable until drop; they are zero until they are written, in a fresh mapping as in a spare
+// one, also those that growth adds; growth within the capacity leaves the pointer as it is, and
+// wasmtime asks for it again after growth, as its engine is configured for memories that move.
 #[expect(unsafe_code, reason = "wasmtime trusts the memory's bounds")]
 unsafe impl LinearMemory for GuestMemory {
     fn byte_size(&self) -> usize {
@@ -85,39 +161,20 @@ unsafe impl LinearMemory for GuestMemory {
     }
 
     fn byte_capacity(&self) -> usize {
-        self.capacity
+        self.mapping().capacity
     }
 
     fn grow_to(&mut self, new_size: usize) -> Result<()> {
-        if new_size > self.capacity {
-            let capacity = capacity(new_size, None)?;
-            let (base, may_move) = (self.base.as_ptr().cast(), MremapFlags::MAYMOVE);
-            // SAFETY: the old range is exactly this value's mapping. Wasmtime asks for the pointer
-            // again after growth, as its engine is configured for memories that move.
-            let base = unsafe { mremap(base, self.capacity, capacity, may_move) }
-                .map_err(io::Error::from)?;
-            self.base = NonNull::new(base.cast()).expect("the kernel maps nothing at address 0");
-            self.capacity = capacity;
+        let mapping = self.mapping.as_mut().expect("it is not being dropped");
+        if new_size > mapping.capacity {
+            mapping.grow(capacity(new_size, None)?)?;
         }
         self.size = new_size;
         Ok(())
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.base.as_ptr()
-    }
-}
-
-impl Drop for GuestMemory {
-    #[expect(unsafe_code, reason = "unmapping memory")]
-    fn drop(&mut self) {
-        // SAFETY: the range is this value's mapping, and nothing uses it after the drop.
-        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.capacity) };
-        // It can fail only where unmapping splits a mapping and the process has no more of them;
-        // then the range leaks, which is better than a panic while dropping.
-        if let Err(error) = unmapped {
-            tracing::error!(%error, bytes = self.capacity, "guest memory cannot be unmapped");
-        }
+        self.mapping().base.as_ptr()
     }
 }
 
@@ -138,9 +195,57 @@ unsafe impl MemoryCreator for GuestMemories {
             (0, 0),
             "the engine's code checks every access itself"
         );
-        match GuestMemory::new(minimum, maximum) {
+        match GuestMemory::new(&self.0, minimum, maximum) {
             Ok(memory) => Ok(Box::new(memory)),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// Writes one byte; tells how many bytes of the memory are not zero before that.
+    #[expect(unsafe_code, reason = "as a guest's code does it")]
+    fn write(memory: &GuestMemory, at: usize) -> usize {
+        // SAFETY: `byte_size` bytes are mapped, and nobody else uses them.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) };
+        let dirty = bytes.iter().filter(|byte| **byte != 0).count();
+        bytes[at] = 7;
+        dirty
+    }
+
+    #[test]
+    fn a_spare_mapping_is_used_again_and_is_zero() {
+        let spares = Arc::new(Spares::new());
+        let mut before = None;
+        for size in [64 << 10, (96 << 10) + 1, 160 << 10] {
+            for at in [0, 5_000, size - 1] {
+                let mut memory = GuestMemory::new(&spares, 64 << 10, None).unwrap();
+                let again = before.replace(memory.as_ptr());
+                assert!(again.is_none_or(|again| again == memory.as_ptr()));
+                assert_eq!(memory.byte_size(), 64 << 10);
+                memory.grow_to(size).unwrap();
+                assert_eq!(write(&memory, at), 0, "{size} {at}");
+            }
+        }
+        assert!(spares.take(MIB).is_none(), "none of this capacity waits");
+    }
+
+    #[test]
+    fn a_guest_that_touched_much_leaves_nothing_behind() {
+        let spares = Arc::new(Spares::new());
+        let memory = GuestMemory::new(&spares, MIB, None).unwrap();
+        for at in (0..MIB).step_by(4096) {
+            write(&memory, at);
+        }
+        let capacity = memory.byte_capacity();
+        drop(memory);
+        assert!(spares.take(capacity).is_none());
     }
 }

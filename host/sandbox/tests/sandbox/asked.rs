@@ -6,7 +6,7 @@ use sandglass_engine::{Query, Run, TaskFailure, Update, drive};
 use sandglass_sandbox::{Instance, Sandbox};
 
 /// An instance that has run its first workflow task, and its run.
-fn rested(sandbox: &Sandbox, asked: &str) -> (Instance, Run) {
+fn rested(sandbox: &Sandbox, asked: &str) -> (Instance, Box<Run>) {
     let mut instance = runs::instance(sandbox, &guests::asked(asked, ""));
     let (task, result) = drive(runs::first_task(), &mut instance);
     result.unwrap();
