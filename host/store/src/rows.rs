@@ -90,6 +90,40 @@ pub struct RunRow {
     pub summary: Vec<u8>,
 }
 
+impl RunRow {
+    /// Whether `self` becomes `other` by another summary and another `cancel_requested`.
+    pub(crate) fn is_same_but_for_summary(&self, other: &Self) -> bool {
+        let Self {
+            key,
+            workflow_id,
+            run_id,
+            first_run_id,
+            workflow_type,
+            status,
+            digest,
+            started_at,
+            closed_at,
+            cancel_requested: _,
+            summary: _,
+        } = self;
+        (key, status, digest, started_at, closed_at)
+            == (
+                &other.key,
+                &other.status,
+                &other.digest,
+                &other.started_at,
+                &other.closed_at,
+            )
+            && (workflow_id, run_id, first_run_id, workflow_type)
+                == (
+                    &other.workflow_id,
+                    &other.run_id,
+                    &other.first_run_id,
+                    &other.workflow_type,
+                )
+    }
+}
+
 /// What one commit stores of one run. It is stored whole or not at all.
 ///
 /// Applied in the order of the fields; deleting what is not there is no error.

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{Error, Place, RunRow, RunStatus, Write, crash};
 use rusqlite::{
-    Connection, ErrorCode, OptionalExtension as _, Params, Transaction, TransactionBehavior, params,
+    CachedStatement, Connection, ErrorCode, OptionalExtension as _, Params, Transaction,
+    TransactionBehavior, params,
 };
 use std::{cell::RefCell, path::Path};
 
@@ -76,22 +77,25 @@ fn store_together(
     writes: &[Write],
 ) -> Result<bool, Error> {
     let transaction = begin(connection, file)?;
-    for write in writes {
+    let prepared = Prepared::new(&transaction, Appending::Together);
+    let stored = writes.iter().try_for_each(|write| {
         let storing = Storing {
             file,
             tails,
-            sql: &transaction,
+            sql: &prepared,
             write,
         };
-        match storing.all() {
-            Ok(()) => {}
-            Err(refused) if refused.fatal => return Err(refused.error),
-            Err(_) if transaction.is_autocommit() => return Ok(false),
-            Err(_) => {
-                let undone = transaction.rollback();
-                undone.map_err(|error| failed(file, Place::STORE, "undo a commit", error))?;
-                return Ok(false);
-            }
+        storing.all()
+    });
+    drop(prepared);
+    match stored {
+        Ok(()) => {}
+        Err(refused) if refused.fatal => return Err(refused.error),
+        Err(_) if transaction.is_autocommit() => return Ok(false),
+        Err(_) => {
+            let undone = transaction.rollback();
+            undone.map_err(|error| failed(file, Place::STORE, "undo a commit", error))?;
+            return Ok(false);
         }
     }
     end(transaction, file)?;
@@ -107,14 +111,14 @@ fn store_alone(
 ) -> Result<Result<(), Error>, Error> {
     let whole = |doing: &str, error| failed(file, Place::STORE, doing, error);
     mark(transaction, "SAVEPOINT one_write").map_err(|error| whole("begin a write", error))?;
-    let refused = match (Storing {
+    let stored = Storing {
         file,
         tails,
-        sql: transaction,
+        sql: &Prepared::new(transaction, Appending::Alone),
         write,
-    })
-    .all()
-    {
+    }
+    .all();
+    let refused = match stored {
         Ok(()) => {
             mark(transaction, "RELEASE one_write").map_err(|error| whole("end a write", error))?;
             return Ok(Ok(()));
@@ -160,15 +164,59 @@ impl From<Error> for Refusal {
     }
 }
 
+/// What has to be undone if a frame is not appended.
+#[derive(Clone, Copy)]
+enum Appending {
+    /// The whole transaction.
+    Together,
+    /// Its own write.
+    Alone,
+}
+
+/// The statements of one transaction: each is looked up once, and not for each write.
+struct Prepared<'a> {
+    transaction: &'a Connection,
+    appending: Appending,
+    statements: RefCell<Vec<(&'static str, CachedStatement<'a>)>>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(transaction: &'a Connection, appending: Appending) -> Self {
+        Self {
+            transaction,
+            appending,
+            statements: RefCell::default(),
+        }
+    }
+
+    /// Calls `with` with a statement.
+    fn with<T>(
+        &self,
+        sql: &'static str,
+        with: impl FnOnce(&mut CachedStatement<'a>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let mut statements = self.statements.borrow_mut();
+        let known = statements.iter().position(|(it, _)| *it == sql);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                statements.push((sql, self.transaction.prepare_cached(sql)?));
+                statements.len() - 1
+            }
+        };
+        with(&mut statements[at].1)
+    }
+}
+
 /// One write on its way into the tables.
-struct Storing<'a> {
+struct Storing<'a, 't> {
     file: &'a Path,
     tails: &'a RefCell<Tails>,
-    sql: &'a Transaction<'a>,
+    sql: &'a Prepared<'t>,
     write: &'a Write,
 }
 
-impl Storing<'_> {
+impl Storing<'_, '_> {
     fn all(&self) -> Result<(), Refusal> {
         let write = self.write;
         if write.delete {
@@ -207,6 +255,13 @@ impl Storing<'_> {
             let reason = format!("it came with a write of run {}", self.write.key);
             return Err(self.refused(place, reason).into());
         }
+        // Nearly every write changes only the summary: then no index is touched, and nothing else is
+        // compared or bound if it is known to be the same.
+        let known = self.tails.borrow().is_row(row);
+        let summary = params![integer(row.key.0), row.cancel_requested, row.summary];
+        if known && self.execute(place, UPDATE_KNOWN, summary)? == 1 {
+            return Ok(());
+        }
         let values = params![
             integer(row.key.0),
             row.workflow_id,
@@ -220,12 +275,12 @@ impl Storing<'_> {
             row.summary,
             stored_first_run_id(row),
         ];
-        // Nearly every write changes only the summary: then no index is touched.
         let same = self.execute(place, UPDATE_SUMMARY, values)?;
         if same == 0 && self.execute(place, PUT_RUN, values)? == 0 {
             let reason = "its workflow id, run id or chain would change".to_owned();
             return Err(self.refused(place, reason).into());
         }
+        self.tails.borrow_mut().put_row(row);
         Ok(())
     }
 
@@ -249,7 +304,11 @@ impl Storing<'_> {
             None => (body, 0),
         };
         let values = params![integer(run.0), integer(seq), stored, integer(size)];
-        self.execute(place, APPEND_FRAME, values)?;
+        let append = match self.sql.appending {
+            Appending::Together => APPEND_TOGETHER,
+            Appending::Alone => APPEND_ALONE,
+        };
+        self.execute(place, append, values)?;
         let mut tail = Tail { last: seq, ..tail };
         if let Some(dictionary) = &mut tail.dictionary {
             dictionary.add(seq, body);
@@ -261,19 +320,17 @@ impl Storing<'_> {
     /// What the file has of the run's frames.
     fn tail(&self) -> Result<Tail, Refusal> {
         let run = self.write.key;
-        let mut newest = self
+        let last: u64 = self
             .sql
-            .prepare_cached(LAST_FRAME)
-            .map_err(|error| self.sqlite(Place::of("frame", run), error))?;
-        let last: u64 = newest
-            .query_row([integer(run.0)], |row| row.get(0))
+            .with(LAST_FRAME, |newest| {
+                newest.query_row([integer(run.0)], |row| row.get(0))
+            })
             .map_err(|error| self.sqlite(Place::of("frame", run), error))?;
         let first = |seq: u64| -> Result<Option<(Vec<u8>, u64)>, Error> {
             let place = Place::row("frame", run, seq);
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             self.sql
-                .prepare_cached(ONE_FRAME)
-                .and_then(|mut one| {
+                .with(ONE_FRAME, |one| {
                     one.query_row([integer(run.0), integer(seq)], read)
                         .optional()
                 })
@@ -353,8 +410,7 @@ impl Storing<'_> {
         let place = Place::of("run", run);
         let (open, waiting): (bool, bool) = self
             .sql
-            .prepare_cached(NEEDED)
-            .and_then(|mut statement| {
+            .with(NEEDED, |statement| {
                 statement.query_row([integer(run.0)], |row| Ok((row.get(0)?, row.get(1)?)))
             })
             .map_err(|error| self.sqlite(place, error))?;
@@ -371,8 +427,7 @@ impl Storing<'_> {
         self.execute(Place::of("frame", run), DELETE_FRAMES, [integer(run.0)])?;
         let workflow_id: Option<String> = self
             .sql
-            .prepare_cached(DELETE_RUN)
-            .and_then(|mut statement| {
+            .with(DELETE_RUN, |statement| {
                 statement
                     .query_row([integer(run.0)], |row| row.get(0))
                     .optional()
@@ -388,10 +443,14 @@ impl Storing<'_> {
     }
 
     /// Runs one statement and tells how many rows it changed.
-    fn execute(&self, place: Place, sql: &str, values: impl Params) -> Result<usize, Refusal> {
+    fn execute(
+        &self,
+        place: Place,
+        sql: &'static str,
+        values: impl Params,
+    ) -> Result<usize, Refusal> {
         self.sql
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(values))
+            .with(sql, |statement| statement.execute(values))
             .map_err(|error| self.sqlite(place, error))
     }
 
@@ -427,9 +486,12 @@ const PUT_RUN: &str = "
     ON CONFLICT (key) DO UPDATE SET workflow_type = ?4, status = ?5, digest = ?6,
         started_at = ?7, closed_at = ?8, cancel_requested = ?9, summary = ?10
     WHERE workflow_id = ?2 AND run_id = ?3 AND first_run_id = ?11";
+const UPDATE_KNOWN: &str = "UPDATE run SET cancel_requested = ?2, summary = ?3 WHERE key = ?1";
+const APPEND_TOGETHER: &str = "INSERT INTO frame (run, seq, body, size) VALUES (?1, ?2, ?3, ?4)";
 /// From a SELECT, so that SQLite can undo the statement alone when the disk is full; with VALUES it
-/// gives up the whole transaction. Not from the table itself: its answer would be kept in a table.
-const APPEND_FRAME: &str = "INSERT INTO frame (run, seq, body, size) SELECT ?1, ?2, ?3, ?4";
+/// gives up the whole transaction, and keeps no copy of the pages that change. Not from the table
+/// itself: its answer would be kept in a table.
+const APPEND_ALONE: &str = "INSERT INTO frame (run, seq, body, size) SELECT ?1, ?2, ?3, ?4";
 const LAST_FRAME: &str = "SELECT coalesce(max(seq), 0) FROM frame WHERE run = ?1";
 const ONE_FRAME: &str = "SELECT body, size FROM frame WHERE run = ?1 AND seq = ?2";
 const PUT_ACTIVITY: &str = "

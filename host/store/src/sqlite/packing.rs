@@ -6,7 +6,7 @@
 //! frame that gains nothing is stored as it is, with a size of 0. Its checksum is that of the bytes
 //! that were given, so that a damaged one is found.
 
-use crate::{Error, RunKey};
+use crate::{Error, RunKey, RunRow};
 use lz4_flex::block;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -147,22 +147,48 @@ pub(super) struct Tail {
     pub(super) dictionary: Option<Dictionary>,
 }
 
+/// What is known of one run.
+#[derive(Debug, Default)]
+struct Known {
+    tail: Option<Tail>,
+    /// Its row, whatever the summary is and whether a cancel was requested.
+    row: Option<RunRow>,
+}
+
 /// The runs that were written last. Only what is in the file: after a commit that was not stored
 /// whole nothing is known.
 #[derive(Debug, Default)]
-pub(super) struct Tails(BTreeMap<u64, Tail>);
+pub(super) struct Tails(BTreeMap<u64, Known>);
 
 impl Tails {
     pub(super) fn get(&self, run: u64) -> Option<&Tail> {
-        self.0.get(&run)
+        self.0.get(&run)?.tail.as_ref()
     }
 
     pub(super) fn put(&mut self, run: u64, tail: Tail) {
+        self.known(run).tail = Some(tail);
+    }
+
+    /// Whether the run's row is this one, but for its summary and whether a cancel was requested.
+    pub(super) fn is_row(&self, row: &RunRow) -> bool {
+        let known = self.0.get(&row.key.0).and_then(|known| known.row.as_ref());
+        known.is_some_and(|known| known.is_same_but_for_summary(row))
+    }
+
+    pub(super) fn put_row(&mut self, row: &RunRow) {
+        let summary = Vec::new();
+        self.known(row.key.0).row = Some(RunRow {
+            summary,
+            ..row.clone()
+        });
+    }
+
+    fn known(&mut self, run: u64) -> &mut Known {
         if self.0.len() >= TAILS_MAX && !self.0.contains_key(&run) {
             // The oldest run: it waits for something that takes long.
             self.0.pop_first();
         }
-        self.0.insert(run, tail);
+        self.0.entry(run).or_default()
     }
 
     pub(super) fn forget(&mut self, run: u64) {
