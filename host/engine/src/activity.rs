@@ -553,7 +553,7 @@ impl PendingActivity {
             attempt: self.attempt,
             at: started.at,
             identity: started.identity,
-            last_failure: self.last_failure.take(),
+            last_failure: self.last_failure.take().map(Box::new),
         });
         Verdict::Close(Input::ActivityClosed {
             scheduled_event_id: self.scheduled_event_id,

@@ -13,8 +13,10 @@ pub struct FrameOutput {
     pub frame: Frame,
     /// What it changes.
     pub changes: Changes,
-    /// The events it gives, for those who follow the history.
+    /// The events it gives, unless the run is one [`Run::without_events`].
     pub events: Vec<HistoryEvent>,
+    /// The time of the last event that it gives, if it gives any.
+    pub last_event_time: Option<Timestamp>,
 }
 
 /// Changes to pending activities and timers, in the order in which they came about.
@@ -61,7 +63,7 @@ pub struct Successor {
 impl Successor {
     /// The run, with its first frame to be taken.
     #[must_use]
-    pub fn begin(self, limits: Limits) -> Run {
+    pub fn begin(self, limits: Limits) -> Box<Run> {
         let mut run = Run::new(limits);
         let started = Input::Started(Box::new(self.start));
         let inputs = [Some(started), self.cancel.map(Input::CancelRequested)];
@@ -95,6 +97,7 @@ impl FrameOutput {
         self.frame.next_event_id = later.frame.next_event_id;
         self.frame.records.extend(later.frame.records);
         self.events.extend(later.events);
+        self.last_event_time = later.last_event_time.or(self.last_event_time);
         let Changes {
             scheduled,
             cancel_requested,

@@ -3,7 +3,7 @@
 use crate::{
     Digest, EventId, Failure, Frame, GuestEvent, HistoryEvent, HistorySize, Issued, Limits,
     LocalResolution, Record, Run, Status, Task, TaskFailedCause, TaskOutcome, TaskRecord,
-    Timestamp,
+    Timestamp, run::size::stored_bytes,
 };
 use std::fmt;
 
@@ -132,9 +132,17 @@ pub fn drive(mut task: Box<Task>, driver: &mut dyn Driver) -> (Box<Task>, Result
 /// frames do.
 pub fn replay(
     frames: impl IntoIterator<Item = Frame>,
-    driver: Option<&mut dyn Driver>,
-) -> Result<Run, ReplayError> {
-    replay_with(frames, driver, &mut |_| ())
+    mut driver: Option<&mut dyn Driver>,
+) -> Result<Box<Run>, ReplayError> {
+    let mut run = Run::new(Limits::none());
+    run.begin_replay_of_frames();
+    for frame in frames {
+        let bytes = stored_bytes(&frame.records);
+        run = replay_frame(run, frame, driver.as_deref_mut())?;
+        run.frame_replayed(bytes);
+    }
+    run.end_replay_of_frames();
+    Ok(run)
 }
 
 /// Projects frames to the history that people see.
@@ -142,33 +150,19 @@ pub fn replay(
 /// # Errors
 /// [`ReplayError::Inconsistent`] if the frames contradict each other.
 pub fn history(frames: impl IntoIterator<Item = Frame>) -> Result<Vec<HistoryEvent>, ReplayError> {
+    let mut projector = Projector::default();
     let mut events = Vec::new();
-    replay_with(frames, None, &mut |batch| events.extend(batch))?;
+    for frame in frames {
+        events.extend(projector.project(frame)?);
+    }
     Ok(events)
 }
 
-fn replay_with(
-    frames: impl IntoIterator<Item = Frame>,
-    mut driver: Option<&mut dyn Driver>,
-    sink: &mut dyn FnMut(Vec<HistoryEvent>),
-) -> Result<Run, ReplayError> {
-    let mut run = Run::new(Limits::none());
-    for frame in frames {
-        let driver = driver
-            .as_mut()
-            .map(|driver| &mut **driver as &mut dyn Driver);
-        let (next, events) = replay_frame(run, frame, driver)?;
-        run = next;
-        sink(events);
-    }
-    Ok(run)
-}
-
 fn replay_frame(
-    mut run: Run,
+    mut run: Box<Run>,
     frame: Frame,
-    mut driver: Option<&mut dyn Driver>,
-) -> Result<(Run, Vec<HistoryEvent>), ReplayError> {
+    mut driver: Option<&mut (dyn Driver + '_)>,
+) -> Result<Box<Run>, ReplayError> {
     let expected = frame.first_event_id;
     if run.next_event_id() != expected {
         return Err(ReplayError::Inconsistent {
@@ -189,15 +183,13 @@ fn replay_frame(
             reason: format!("its frame gives events up to {}", run.next_event_id()),
         });
     }
-    let output = run.take_frame();
-    let events = output.map(|output| output.events).unwrap_or_default();
-    Ok((run, events))
+    Ok(run)
 }
 
 /// Projects frames to the history that people see, one after another. It keeps what later frames
 /// need of earlier ones, and no event.
 #[derive(Debug)]
-pub struct Projector(Run);
+pub struct Projector(Box<Run>);
 
 impl Default for Projector {
     fn default() -> Self {
@@ -218,17 +210,17 @@ impl Projector {
     /// As [`history()`]. Afterwards it can project nothing more.
     pub fn project(&mut self, frame: Frame) -> Result<Vec<HistoryEvent>, ReplayError> {
         let run = std::mem::replace(&mut self.0, Run::new(Limits::none()));
-        let (run, events) = replay_frame(run, frame, None)?;
-        self.0 = run;
-        Ok(events)
+        self.0 = replay_frame(run, frame, None)?;
+        let output = self.0.take_frame();
+        Ok(output.map(|output| output.events).unwrap_or_default())
     }
 }
 
 pub(crate) fn replay_record(
-    mut run: Run,
+    mut run: Box<Run>,
     record: Record,
     driver: Option<&mut dyn Driver>,
-) -> Result<Run, ReplayError> {
+) -> Result<Box<Run>, ReplayError> {
     let event_id = run.next_event_id();
     let inconsistent = |reason: String| ReplayError::Inconsistent { event_id, reason };
     match record {
@@ -252,10 +244,10 @@ pub(crate) fn replay_record(
 }
 
 fn replay_task(
-    mut run: Run,
+    mut run: Box<Run>,
     task: TaskRecord,
     driver: Option<&mut dyn Driver>,
-) -> Result<Run, ReplayError> {
+) -> Result<Box<Run>, ReplayError> {
     match task.outcome {
         TaskOutcome::Failed { cause, failure } => {
             run.record_failed_task(task.started_at, cause, failure, task.history);
@@ -277,12 +269,12 @@ fn replay_task(
 }
 
 fn replay_completed(
-    run: Run,
+    run: Box<Run>,
     started_at: Timestamp,
     digest: Digest,
     (commands, resolutions, history): (Vec<Issued>, Vec<LocalResolution>, HistorySize),
     driver: Option<&mut dyn Driver>,
-) -> Result<Run, ReplayError> {
+) -> Result<Box<Run>, ReplayError> {
     if run.status() != &Status::Running {
         return Err(ReplayError::Inconsistent {
             event_id: run.next_event_id(),

@@ -250,7 +250,7 @@ pub struct AttemptInfo {
     /// The worker.
     pub identity: String,
     /// Why the attempt before it failed.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<Box<Failure>>,
 }
 
 /// How an activity ended.

@@ -81,7 +81,7 @@ pub fn reset(
     at: Timestamp,
     reset: Reset,
     limits: Limits,
-) -> Result<(Run, FrameOutput), ResetError> {
+) -> Result<(Box<Run>, FrameOutput), ResetError> {
     let mut records: Vec<Record> = frames.into_iter().flat_map(|frame| frame.records).collect();
     let cut = cut(&mut records, reset.point)?;
     let rest = records.split_off(cut);

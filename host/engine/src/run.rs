@@ -7,20 +7,23 @@ mod chain;
 mod inputs;
 mod messages;
 mod operator;
+mod recording;
 mod relatives;
 mod reset;
-mod size;
+pub(crate) mod size;
 mod state;
+
+use recording::{Keep, Recording};
 
 pub(crate) use relatives::{ExternalKind, OpenChild, OpenExternal};
 pub use state::{CancelState, InputError, RunSummary, Status};
 
 use crate::{
-    CancelRequest, Changes, Digest, Effect, EventAttributes, EventId, Failure, Fields,
-    ForceRequest, Frame, FrameOutput, HistoryEvent, HistorySize, Input, Limits, LocalResolution,
-    OperationId, OperatorRequest, Record, RetryState, Start, Task, TaskFailedCause, TaskOutcome,
-    TaskRecord, TimeoutKind, Timestamp, compensation::Compensations, frame::Issued,
-    local::OpenLocal, scopes::Scopes, update::UpdateState,
+    CancelRequest, Digest, Effect, EventAttributes, EventId, Failure, Fields, ForceRequest,
+    HistorySize, Input, Limits, LocalResolution, OperationId, OperatorRequest, Record, RetryState,
+    Start, Task, TaskFailedCause, TaskOutcome, TaskRecord, TimeoutKind, Timestamp,
+    compensation::Compensations, frame::Issued, local::OpenLocal, scopes::Scopes,
+    update::UpdateState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +108,17 @@ pub(crate) struct Undelivered {
     pub resolves: Option<OperationId>,
 }
 
+/// Inputs that came together and were taken.
+#[derive(Default)]
+struct Taken {
+    /// When the last of them came.
+    last: Option<Timestamp>,
+    /// Not all of them are updates.
+    with_others: bool,
+    /// Those that are to be recorded.
+    inputs: Vec<(Timestamp, Input)>,
+}
+
 /// A scheduled activity whose end is not recorded.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenActivity {
@@ -138,20 +152,11 @@ pub(crate) enum PendingTask {
     },
 }
 
-/// What was recorded since the last frame.
-#[derive(Debug, Clone, Default)]
-struct Recording {
-    records: Vec<Record>,
-    events: Vec<HistoryEvent>,
-    changes: Changes,
-    first_event_id: EventId,
-}
-
 impl Run {
     /// A run without history. Its first input is [`Input::Started`].
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self {
+    pub fn new(limits: Limits) -> Box<Self> {
+        Box::new(Self {
             limits,
             start: None,
             status: Status::Running,
@@ -187,16 +192,13 @@ impl Run {
             history_bytes: 0,
             signal_requests: BTreeSet::new(),
             next_event_id: EventId(1),
-            recording: Recording {
-                first_event_id: EventId(1),
-                ..Recording::default()
-            },
-        }
+            recording: Recording::new(Keep::Events, EventId(1)),
+        })
     }
 
     /// The same run under other limits.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self: Box<Self>, limits: Limits) -> Box<Self> {
         self.limits = limits;
         self
     }
@@ -206,7 +208,7 @@ impl Run {
     /// # Errors
     /// Says why the input is not taken. Nothing is recorded then.
     pub fn append(&mut self, at: Timestamp, input: Input) -> Result<(), InputError> {
-        let mut taken = Vec::new();
+        let mut taken = Taken::default();
         self.take(at, input, &mut taken)?;
         self.conclude(taken);
         Ok(())
@@ -220,7 +222,7 @@ impl Run {
         &mut self,
         inputs: impl IntoIterator<Item = (Timestamp, Input)>,
     ) -> Vec<Result<(), InputError>> {
-        let mut taken = Vec::new();
+        let mut taken = Taken::default();
         let inputs = inputs.into_iter();
         let results = inputs
             .map(|(at, input)| self.take(at, input, &mut taken))
@@ -229,17 +231,17 @@ impl Run {
         results
     }
 
-    fn take(
-        &mut self,
-        at: Timestamp,
-        input: Input,
-        taken: &mut Vec<(Timestamp, Input)>,
-    ) -> Result<(), InputError> {
+    fn take(&mut self, at: Timestamp, input: Input, taken: &mut Taken) -> Result<(), InputError> {
         self.accepts(&input)?;
         if let Some(before) = self.resolves_before(&input) {
             self.take(at, before, taken)?;
         }
-        taken.push((at, input.clone()));
+        let is_update = matches!(input, Input::UpdateRequested(_));
+        taken.with_others |= !is_update;
+        taken.last = Some(at);
+        if self.keeps_records() {
+            taken.inputs.push((at, input.clone()));
+        }
         let started_event_id = self.record_input(at, &input);
         let concern = self.remove_pending(&input);
         if self.status == Status::Running {
@@ -255,23 +257,21 @@ impl Run {
     }
 
     /// Ends the recording of inputs that came together.
-    fn conclude(&mut self, mut taken: Vec<(Timestamp, Input)>) {
-        let Some((at, _)) = taken.last() else {
+    fn conclude(&mut self, taken: Taken) {
+        let Some(at) = taken.last else {
             return;
         };
-        let at = *at;
-        let only_updates = taken
-            .iter()
-            .all(|(_, input)| matches!(input, Input::UpdateRequested(_)));
-        self.recording.records.push(match taken.len() {
+        let mut inputs = taken.inputs;
+        match inputs.len() {
+            0 => {}
             1 => {
-                let (at, input) = taken.remove(0);
-                Record::Input { at, input }
+                let (at, input) = inputs.remove(0);
+                self.push_record(Record::Input { at, input });
             }
-            _ => Record::Inputs(taken),
-        });
+            _ => self.push_record(Record::Inputs(inputs)),
+        }
         if self.status == Status::Running && (self.paused.is_none() || crate::broken("R40")) {
-            self.schedule_task(at, only_updates);
+            self.schedule_task(at, !taken.with_others);
         }
     }
 
@@ -403,7 +403,7 @@ impl Run {
     /// # Panics
     /// If no workflow task is pending.
     #[must_use]
-    pub fn begin(self, started_at: Timestamp, digest: Digest) -> Box<Task> {
+    pub fn begin(self: Box<Self>, started_at: Timestamp, digest: Digest) -> Box<Task> {
         assert!(
             self.wants_task(),
             "a workflow task is begun only when one is pending"
@@ -413,7 +413,7 @@ impl Run {
 
     /// Begins a recorded workflow task again. Each command must equal the recorded one.
     pub(crate) fn begin_replay(
-        self,
+        self: Box<Self>,
         started_at: Timestamp,
         digest: Digest,
         recorded: Vec<Issued>,
@@ -469,7 +469,7 @@ impl Run {
                 cause,
                 failure: failure.clone(),
             };
-            self.recording.records.push(Record::Task(TaskRecord {
+            self.push_record(Record::Task(TaskRecord {
                 started_at,
                 attempt,
                 outcome,
@@ -510,17 +510,6 @@ impl Run {
         (scheduled_event_id, self.emit(at, attributes))
     }
 
-    pub(crate) fn emit(&mut self, at: Timestamp, attributes: EventAttributes) -> EventId {
-        let event_id = self.next_event_id;
-        self.next_event_id = EventId(event_id.0 + 1);
-        self.recording.events.push(HistoryEvent {
-            event_id,
-            event_time: at,
-            attributes,
-        });
-        event_id
-    }
-
     pub(crate) fn close(&mut self, status: Status) {
         self.status = status;
         self.task = PendingTask::Idle;
@@ -534,42 +523,6 @@ impl Run {
         if !self.orphaned {
             self.tell_relatives();
         }
-    }
-
-    pub(crate) fn push_record(&mut self, record: Record) {
-        self.recording.records.push(record);
-    }
-
-    pub(crate) fn changes(&mut self) -> &mut Changes {
-        &mut self.recording.changes
-    }
-
-    /// Takes all that was recorded since the last call, to be committed together.
-    pub fn take_frame(&mut self) -> Option<FrameOutput> {
-        if self.recording.records.is_empty() {
-            return None;
-        }
-        let fresh = Recording {
-            first_event_id: self.next_event_id,
-            ..Recording::default()
-        };
-        let Recording {
-            records,
-            events,
-            changes,
-            first_event_id,
-        } = std::mem::replace(&mut self.recording, fresh);
-        self.history_bytes += records.iter().map(size::stored_bytes).sum::<u64>();
-        let frame = Frame {
-            first_event_id,
-            next_event_id: self.next_event_id,
-            records,
-        };
-        Some(FrameOutput {
-            frame,
-            changes,
-            events,
-        })
     }
 
     /// Id of the next event.

@@ -31,7 +31,7 @@ use std::collections::{BTreeSet, VecDeque};
 /// from its frames.
 #[derive(Debug)]
 pub struct Task {
-    run: Run,
+    run: Box<Run>,
     started_at: Timestamp,
     digest: Digest,
     /// How large the history was when it began.
@@ -120,7 +120,7 @@ enum Planned {
 
 impl Task {
     pub(crate) fn new(
-        mut run: Run,
+        mut run: Box<Run>,
         started_at: Timestamp,
         digest: Digest,
         recorded: Option<Vec<Issued>>,
@@ -290,7 +290,7 @@ impl Task {
     /// # Panics
     /// If it is another task: that one must be finished.
     #[must_use]
-    pub fn into_run(self) -> Run {
+    pub fn into_run(self) -> Box<Run> {
         assert!(self.read_only, "a workflow task ends by being finished");
         self.run
     }

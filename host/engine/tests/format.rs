@@ -106,7 +106,7 @@ fn every_variant() -> Frame {
         attempt: 2,
         at: Timestamp(8),
         identity: "worker".into(),
-        last_failure: Some(Failure::application("E", "e")),
+        last_failure: Some(Box::new(Failure::application("E", "e"))),
     };
     let closes = [
         ActivityClose::Completed(Payload::json("1")),

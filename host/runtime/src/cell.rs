@@ -146,7 +146,7 @@ impl Head {
 
 /// A run's state with its guest, as of its last frame.
 pub(crate) struct Resident {
-    pub(crate) run: Run,
+    pub(crate) run: Box<Run>,
     pub(crate) instance: Box<dyn GuestInstance>,
 }
 

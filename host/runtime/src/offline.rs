@@ -349,7 +349,7 @@ struct Opened {
     reader: Box<dyn Reader>,
     head: Head,
     frames: Vec<Frame>,
-    run: Run,
+    run: Box<Run>,
     now: Timestamp,
     /// Dropped last: until then nobody else opens the store.
     _owner: OwnerLock,

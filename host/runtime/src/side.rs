@@ -39,7 +39,7 @@ pub(crate) struct Sides {
 /// One that nobody asks now.
 struct Side {
     sight: Sight,
-    run: Run,
+    run: Box<Run>,
     instance: Box<dyn GuestInstance>,
 }
 

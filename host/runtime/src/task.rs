@@ -13,8 +13,8 @@ use crate::{
     writer::{EarlySlot, Offer, Settled, Token},
 };
 use sandglass_engine::{
-    Attempts, EventAttributes, EventId, Failure, FrameOutput, Input, Record, Run, Status,
-    TaskFailedCause, TaskFailure, Timestamp, broken,
+    Attempts, Command, EventId, Failure, FrameOutput, Input, Record, Run, Status, TaskFailedCause,
+    TaskFailure, Timestamp, broken,
 };
 use sandglass_store::RunKey;
 use std::{
@@ -102,7 +102,7 @@ struct Step<'a> {
     cell: &'a Arc<RunCell>,
     token: Token,
     head: Arc<Head>,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     instance: Option<Box<dyn GuestInstance>>,
     facts: Vec<Fact>,
     acks: Vec<(Ack, Delivery)>,
@@ -263,7 +263,7 @@ impl<'a> Step<'a> {
     }
 
     fn may_run_task(&self) -> bool {
-        self.run.as_ref().is_some_and(Run::wants_task)
+        self.run.as_deref().is_some_and(Run::wants_task)
             && self.retry_at.is_none()
             && !self.host.is_paused()
             && !self.cell.lock().force
@@ -376,7 +376,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn task_completed(&mut self, mut run: Run, started_at: Timestamp) -> Result<Ended, Error> {
+    fn task_completed(&mut self, mut run: Box<Run>, started_at: Timestamp) -> Result<Ended, Error> {
         self.take_inputs_back()?;
         let mut output = run.take_frame();
         if let Some(output) = &mut output {
@@ -445,7 +445,7 @@ impl<'a> Step<'a> {
             return Ok(Ended::Done);
         }
         self.fail_task(started_at, failure.cause, failure.failure.clone())?;
-        let attempt = self.run.as_ref().map_or(1, Run::task_attempt) - 1;
+        let attempt = self.run.as_deref().map_or(1, Run::task_attempt) - 1;
         let cause = failure.cause;
         tracing::warn!(attempt, ?cause, %failure, "workflow task failed");
         // A missing component is not tried again before it is loaded.
@@ -484,23 +484,23 @@ fn log_completed(output: Option<&FrameOutput>, run: &Run) {
     };
     let mut records = output.frame.records.iter().rev();
     let commands = records.find_map(|record| match record {
-        Record::Task(task) => task.outcome.completed().map(|(_, commands)| commands.len()),
+        Record::Task(task) => task.outcome.completed().map(|(_, commands)| commands),
         Record::Input { .. } | Record::Inputs(_) => None,
     });
+    let commands = commands.unwrap_or_default();
     tracing::debug!(
-        commands = commands.unwrap_or(0),
-        events = output.events.len(),
+        commands = commands.len(),
+        events = output.frame.next_event_id.0 - output.frame.first_event_id.0,
         run = run.status().name(),
         "workflow task completed"
     );
-    for event in &output.events {
-        if let EventAttributes::StartChildWorkflowExecutionInitiated {
-            workflow_id, call, ..
-        } = &event.attributes
+    for issued in commands {
+        if let Command::StartChild { call, .. } = &issued.command
             && call.is_cut_short()
         {
             tracing::warn!(
-                child = workflow_id,
+                workflow_type = call.workflow_type,
+                workflow_id = call.workflow_id,
                 "it is canceled without being waited for and terminated when its parent ends: it \
                  may have no time to clean up"
             );

@@ -51,7 +51,7 @@ fn ends(events: &[HistoryEvent], status: &Status) -> Result<(), String> {
 }
 
 /// Runs the recorded commands again, and watches them.
-fn replayed(frames: &[Frame]) -> Result<(Run, Model), String> {
+fn replayed(frames: &[Frame]) -> Result<(Box<Run>, Model), String> {
     let mut run = Run::new(Limits::default());
     let mut model = Model::default();
     model
@@ -105,7 +105,7 @@ struct Model {
 }
 
 impl Model {
-    fn task(&mut self, mut run: Run, record: TaskRecord) -> Result<Run, String> {
+    fn task(&mut self, mut run: Box<Run>, record: TaskRecord) -> Result<Box<Run>, String> {
         let (digest, commands, resolutions) = match record.outcome {
             TaskOutcome::Completed { digest, commands } => (digest, commands, Vec::new()),
             TaskOutcome::CompletedWithLocal {

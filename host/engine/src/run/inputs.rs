@@ -72,8 +72,9 @@ impl Run {
                 if !signal.request_id.is_empty() {
                     self.signal_requests.insert(signal.request_id.clone());
                 }
-                let attributes = EventAttributes::WorkflowExecutionSignaled(signal.clone());
-                self.emit(at, attributes);
+                self.emit_with(at, || {
+                    EventAttributes::WorkflowExecutionSignaled(signal.clone())
+                });
             }
             Input::CancelRequested(request) => self.record_cancel_request(at, request.clone()),
             Input::ActivityClosed {
@@ -83,13 +84,12 @@ impl Run {
                 ..
             } => {
                 let started_event_id = started.as_ref().map_or(EventId(0), |attempt| {
-                    let attributes = EventAttributes::ActivityTaskStarted {
+                    self.emit_with(attempt.at, || EventAttributes::ActivityTaskStarted {
                         scheduled_event_id: *scheduled_event_id,
                         attempt: attempt.attempt,
                         identity: attempt.identity.clone(),
-                        last_failure: attempt.last_failure.clone(),
-                    };
-                    self.emit(attempt.at, attributes)
+                        last_failure: attempt.last_failure.as_deref().cloned(),
+                    })
                 });
                 self.record_activity_close(at, *scheduled_event_id, started_event_id, close);
                 return started_event_id;
@@ -260,7 +260,8 @@ impl Run {
         started_event_id: EventId,
         close: &ActivityClose,
     ) {
-        let attributes = match close.clone() {
+        let requested = self.activities[&scheduled_event_id].cancel_requested_event_id;
+        self.emit_with(at, || match close.clone() {
             ActivityClose::Completed(result) => EventAttributes::ActivityTaskCompleted {
                 result,
                 scheduled_event_id,
@@ -285,7 +286,6 @@ impl Run {
                 retry_state,
             },
             ActivityClose::Canceled { details, identity } => {
-                let requested = self.activities[&scheduled_event_id].cancel_requested_event_id;
                 EventAttributes::ActivityTaskCanceled {
                     details,
                     latest_cancel_requested_event_id: requested.unwrap_or_default(),
@@ -294,8 +294,7 @@ impl Run {
                     identity,
                 }
             }
-        };
-        self.emit(at, attributes);
+        });
         self.recording
             .changes
             .activities_closed

@@ -7,7 +7,7 @@ impl Run {
     /// Begins to look at the run: a task in which the guest can ask and not command, and which
     /// leaves nothing behind. [`Task::into_run`] ends it.
     #[must_use]
-    pub fn look(self) -> Box<Task> {
+    pub fn look(self: Box<Self>) -> Box<Task> {
         let at = self.clock;
         Task::new(self, at, Digest::default(), None, Vec::new(), true)
     }

@@ -80,10 +80,12 @@ fn entry_bytes(entry: &Entry) -> usize {
     entry.call.activity_type.len() + entry.call.payload_bytes()
 }
 
-/// What a record takes of a stored frame.
-pub(super) fn stored_bytes(record: &Record) -> u64 {
-    let size = postcard::ser_flavors::Size::default();
-    let bytes = postcard::serialize_with_flavor(record, size)
-        .expect("postcard fails only on sequences of unknown length, which no persisted type has");
-    bytes as u64
+/// What records take of a stored frame.
+pub(crate) fn stored_bytes(records: &[Record]) -> u64 {
+    let bytes = |record| {
+        let size = postcard::ser_flavors::Size::default();
+        postcard::serialize_with_flavor(record, size)
+            .expect("postcard fails only on sequences of unknown length, which no type here has")
+    };
+    records.iter().map(bytes).sum::<usize>() as u64
 }

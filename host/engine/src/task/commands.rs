@@ -27,10 +27,10 @@ impl Task {
         self.validate(&command)?;
         self.check_limits(&command)?;
         let delivery = self.deliveries.saturating_sub(1);
-        self.issued.push(Issued {
-            delivery,
-            command: command.clone(),
-        });
+        if self.run.keeps_records() {
+            let command = command.clone();
+            self.issued.push(Issued { delivery, command });
+        }
         Ok(self.execute(command))
     }
 

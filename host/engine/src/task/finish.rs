@@ -19,7 +19,7 @@ impl Task {
     ///
     /// # Errors
     /// In replay, if the guest has issued fewer commands than were recorded.
-    pub fn finish(self) -> Result<Run, TaskFailure> {
+    pub fn finish(self) -> Result<Box<Run>, TaskFailure> {
         if self.replaying() {
             // What became of unstarted activities is recorded next.
             return Ok(self.into_history()?.0);
@@ -32,7 +32,10 @@ impl Task {
     ///
     /// # Errors
     /// If a command failed. The run is lost and must be rebuilt from its frames.
-    pub fn finish_with(self, attempts: impl Fn(EventId) -> Attempts) -> Result<Run, TaskFailure> {
+    pub fn finish_with(
+        self,
+        attempts: impl Fn(EventId) -> Attempts,
+    ) -> Result<Box<Run>, TaskFailure> {
         let at = self.started_at;
         let (mut run, canceled) = self.into_history()?;
         if run.status() != &Status::Running {
@@ -65,7 +68,7 @@ impl Task {
     }
 
     /// Writes the task's events. Returns the run and the activities that were asked to stop.
-    fn into_history(mut self) -> Result<(Run, Vec<EventId>), TaskFailure> {
+    fn into_history(mut self) -> Result<(Box<Run>, Vec<EventId>), TaskFailure> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -214,12 +217,13 @@ impl Task {
         call: Box<ActivityCall>,
         workflow_task_completed_event_id: EventId,
     ) {
-        let attributes = EventAttributes::ActivityTaskScheduled {
-            activity_id: activity_id.clone(),
-            call: call.clone(),
-            workflow_task_completed_event_id,
-        };
-        let event_id = self.run.emit(self.started_at, attributes);
+        let event_id =
+            self.run
+                .emit_with(self.started_at, || EventAttributes::ActivityTaskScheduled {
+                    activity_id: activity_id.clone(),
+                    call: call.clone(),
+                    workflow_task_completed_event_id,
+                });
         self.sent(operation, event_id);
         self.run.compensations.note_sent(operation, event_id);
         let open = OpenActivity {
@@ -228,8 +232,10 @@ impl Task {
             cancel_requested_event_id: None,
         };
         self.run.activities.insert(event_id, open);
-        let pending = PendingActivity::new(event_id, activity_id, *call, self.started_at);
-        self.run.changes().scheduled.push(pending);
+        if self.run.keeps_records() {
+            let pending = PendingActivity::new(event_id, activity_id, *call, self.started_at);
+            self.run.changes().scheduled.push(pending);
+        }
     }
 
     fn write_timer(
@@ -238,12 +244,13 @@ impl Task {
         start_to_fire_timeout: Millis,
         workflow_task_completed_event_id: EventId,
     ) {
-        let attributes = EventAttributes::TimerStarted {
-            timer_id: operation.to_string(),
-            start_to_fire_timeout,
-            workflow_task_completed_event_id,
-        };
-        let started_event_id = self.run.emit(self.started_at, attributes);
+        let started_event_id =
+            self.run
+                .emit_with(self.started_at, || EventAttributes::TimerStarted {
+                    timer_id: operation.to_string(),
+                    start_to_fire_timeout,
+                    workflow_task_completed_event_id,
+                });
         self.sent(operation, started_event_id);
         let timer = OpenTimer {
             operation,

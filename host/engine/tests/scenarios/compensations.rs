@@ -311,7 +311,10 @@ fn r36_compensations_run_without_entering_the_code_and_the_run_is_as_open_as_eve
     w.task();
     w.signal("s");
     let before = w.run().summary();
-    assert_eq!(w.run().clone().look().into_run().summary(), before);
+    assert_eq!(
+        Box::new(w.run().clone()).look().into_run().summary(),
+        before
+    );
     w.task();
     w.complete("b");
     w.task();

@@ -398,7 +398,7 @@ fn a_run_takes_so_many_updates_at_once_and_so_many_in_all() {
 }
 
 /// A run of these limits whose history has so many bytes more than a start has.
-fn grown(limits: Limits, bytes: usize) -> Run {
+fn grown(limits: Limits, bytes: usize) -> Box<Run> {
     let mut run = Run::new(limits);
     let now = Timestamp(1);
     run.append(now, Input::Started(Box::default())).unwrap();

@@ -346,7 +346,7 @@ fn memo_and_search_attributes_are_set_and_removed() {
     w.task();
     assert_eq!(w.replayed_history(), "WES,T,PM,USA,USA,SG,T,USA");
     w.evict();
-    let task = w.run().clone().look();
+    let task = Box::new(w.run().clone()).look();
     let names: Vec<_> = task.search_attributes().map(|(name, _)| name).collect();
     assert_eq!(names, ["Total"]);
     let memo: Vec<_> = task.memo().collect();
@@ -401,7 +401,7 @@ fn who_only_looks_cannot_command_and_changes_nothing() {
     w.task();
     w.signal("end");
     let before = w.run().summary();
-    let mut task = w.run().clone().look();
+    let mut task = Box::new(w.run().clone()).look();
     assert!(task.read_only() && !task.replaying());
     let refused = task
         .command(Command::StartTimer {
@@ -413,11 +413,11 @@ fn who_only_looks_cannot_command_and_changes_nothing() {
         refused.to_string().contains("`timers.start-timer`"),
         "{refused}"
     );
-    let mut task = w.run().clone().look();
+    let mut task = Box::new(w.run().clone()).look();
     let id = "unheard of".to_owned();
     let deprecated = false;
     assert!(task.command(Command::Patched { id, deprecated }).is_err());
-    let mut run = w.run().clone().look().into_run();
+    let mut run = Box::new(w.run().clone()).look().into_run();
     assert_eq!(run.summary(), before, "the signal waits as before");
     assert!(run.take_frame().is_none());
     let event = run.begin(w.now, Digest::default()).next().unwrap();

@@ -92,7 +92,7 @@ fn r17_a_history_is_reset_whatever_limits_it_was_made_under() {
         signals_per_run: signals,
         ..Limits::default()
     };
-    let task = |run: Run| {
+    let task = |run: Box<Run>| {
         let mut task = run.begin(Timestamp(2), Digest::default());
         while task.next().unwrap().is_some() {}
         task.finish().unwrap()

@@ -154,9 +154,8 @@ fn the_truth_table_of_nested_scopes_holds() {
         let task = w.run().clone();
         w.signal("look");
         drop(task);
-        let info = w
-            .run()
-            .clone()
+        let run = Box::new(w.run().clone());
+        let info = run
             .begin(w.now, Digest::default())
             .cancel_info(ScopeId(2))
             .unwrap();

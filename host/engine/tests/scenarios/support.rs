@@ -147,7 +147,7 @@ impl Driver for Scripted {
 /// One run, its frames, and the activities that are running.
 pub(crate) struct World {
     make: fn() -> Script,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     guest: Scripted,
     /// Which attempt the workflow task is that was begun last.
     attempt: u32,
@@ -363,7 +363,7 @@ impl World {
         Ok(())
     }
 
-    fn replayed(&self, guest: Option<&mut dyn Driver>) -> Result<Run, ReplayError> {
+    fn replayed(&self, guest: Option<&mut dyn Driver>) -> Result<Box<Run>, ReplayError> {
         replay(
             self.frames
                 .iter()
@@ -373,7 +373,7 @@ impl World {
     }
 
     fn commit(&mut self) {
-        let Some(output) = self.run.as_mut().and_then(Run::take_frame) else {
+        let Some(output) = self.run.as_deref_mut().and_then(Run::take_frame) else {
             return;
         };
         self.store(output);

@@ -58,10 +58,10 @@ impl Step<'_> {
     fn replayed(
         &mut self,
         driver: Option<&mut dyn Driver>,
-    ) -> Result<Result<Run, TaskFailure>, Error> {
+    ) -> Result<Result<Box<Run>, TaskFailure>, Error> {
         let limits = self.host.config.limits;
         let run = if self.head.next_seq == 1 {
-            Run::new(limits)
+            Run::new(limits).without_events()
         } else {
             self.host.counters.replays.add(1);
             let _phase = crate::crash::phase(crate::crash::Phase::Replay);
@@ -69,7 +69,7 @@ impl Step<'_> {
             let frames = self.host.frames(self.cell.key, &self.cell.run_id)?;
             Arc::make_mut(&mut self.head).next_seq = frames.len() as u64 + 1;
             match replay(frames, driver) {
-                Ok(run) => run.with_limits(limits),
+                Ok(run) => run.with_limits(limits).without_events(),
                 Err(ReplayError::Task(failure)) => return Ok(Err(failure)),
                 Err(error) => return Err(self.damaged(error.to_string())),
             }
@@ -79,7 +79,7 @@ impl Step<'_> {
 
     /// Adds to a run rebuilt from its frames what they do not say: failed attempts of its workflow
     /// task that were not recorded, and what this step has recorded so far.
-    fn caught_up(&self, mut run: Run) -> Result<Run, Error> {
+    fn caught_up(&self, mut run: Box<Run>) -> Result<Box<Run>, Error> {
         let summary = &self.head.summary;
         while run.task_attempt() > 1
             && run.task_attempt() < summary.task_attempt

@@ -26,7 +26,7 @@ impl Step<'_> {
 
     /// Hands the step to the writer; if there is nothing to write, the step is over now.
     pub(super) fn submit(mut self) {
-        let after = self.run.as_mut().and_then(Run::take_frame);
+        let after = self.run.as_deref_mut().and_then(Run::take_frame);
         let output = match (self.before.take(), after) {
             (Some(before), Some(after)) => Some(before.merge(after)),
             (before, after) => before.or(after),
@@ -159,8 +159,8 @@ pub(crate) fn head_of(
     row.cancel_requested = summary.cancel.is_some();
     row.summary = encode(&summary);
     if row.status != RunStatus::Running && row.closed_at.is_none() {
-        let last = output.and_then(|output| output.events.last());
-        row.closed_at = Some(last.map_or(now, |event| event.event_time));
+        let last = output.and_then(|output| output.last_event_time);
+        row.closed_at = Some(last.unwrap_or(now));
     }
     Head {
         row,

@@ -85,7 +85,7 @@ pub(crate) fn figures(file: &Path, workflow_type: &str) -> Result<Value> {
 }
 
 /// Begins a run in a new instance: its first workflow task.
-fn begin(component: &WorkflowComponent, workflow_type: &str) -> Result<(Instance, Run)> {
+fn begin(component: &WorkflowComponent, workflow_type: &str) -> Result<(Instance, Box<Run>)> {
     let mut instance = component.instantiate(Arc::new(|_, _, _| ()));
     let mut run = Run::new(Limits::default());
     let now = Timestamp(1_700_000_000_000);
