@@ -11,6 +11,9 @@ const JSON_PLAIN = "json/plain";
 const NULL = "binary/null";
 const PLAIN = "binary/plain";
 
+/** The bytes of their names. Nobody changes them. */
+const NAMES = new Map([JSON_PLAIN, NULL, PLAIN].map((name) => [name, encodeUtf8(name)]));
+
 /**
  * Encodes a value.
  *
@@ -67,7 +70,7 @@ export function encodeEntries(values: Record<string, unknown> | undefined): [str
 }
 
 function payload(encoding: string, data: Uint8Array): Payload {
-  return { metadata: [["encoding", encodeUtf8(encoding)]], data };
+  return { metadata: [["encoding", NAMES.get(encoding) as Uint8Array]], data };
 }
 
 function refused(type: string, message: string): ApplicationFailure {

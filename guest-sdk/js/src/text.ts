@@ -2,8 +2,23 @@
 
 const REPLACEMENT = 0xfffd;
 
+/** How many bytes become text at once: a call takes no more arguments. */
+const PIECE = 4096;
+
 /** The bytes of a text. A lone surrogate becomes U+FFFD, as everywhere. */
 export function encodeUtf8(text: string): Uint8Array {
+  // Most texts are ASCII.
+  const { length } = text;
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at++) {
+    const point = text.charCodeAt(at);
+    if (point >= 0x80) return encodeAny(text);
+    bytes[at] = point;
+  }
+  return bytes;
+}
+
+function encodeAny(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length * 3);
   let end = 0;
   for (let at = 0; at < text.length; at++) {
@@ -38,6 +53,16 @@ export function encodeUtf8(text: string): Uint8Array {
 
 /** The text of bytes. What is no UTF-8 becomes U+FFFD, or throws a `TypeError` if `fatal`. */
 export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
+  // Most bytes are ASCII.
+  const { length } = bytes;
+  if (length > PIECE) return decodeAny(bytes, fatal);
+  for (let at = 0; at < length; at++) {
+    if ((bytes[at] as number) >= 0x80) return decodeAny(bytes, fatal);
+  }
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+}
+
+function decodeAny(bytes: Uint8Array, fatal: boolean): string {
   let text = "";
   let units: number[] = [];
   const put = (point: number): void => {
@@ -46,7 +71,7 @@ export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
     } else {
       units.push(point);
     }
-    if (units.length >= 4096) {
+    if (units.length >= PIECE) {
       text += String.fromCharCode(...units);
       units = [];
     }

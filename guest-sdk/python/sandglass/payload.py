@@ -53,6 +53,12 @@ def _plain(value: object) -> object:
     raise TypeError(f"a value of type {type(value).__name__} has no JSON form")
 
 
+_encoder = json.JSONEncoder(
+    default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+"""Made once: making one takes longer than most values."""
+
+
 def encode(value: object) -> types.Payload:
     """Encodes a value.
 
@@ -62,10 +68,7 @@ def encode(value: object) -> types.Payload:
     if value is None:
         return types.Payload([("encoding", _NULL)], b"")
     try:
-        text = json.dumps(
-            value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
-        data = text.encode()
+        data = _encoder.encode(value).encode()
     except (TypeError, ValueError) as error:
         raise ApplicationError(str(error), type="PayloadEncoding", non_retryable=True) from None
     return types.Payload([("encoding", _JSON)], data)
@@ -111,6 +114,9 @@ def _wrong(value: object, wanted: Any, path: str) -> TypeError:
     return TypeError(f"{found} where {_name(wanted)} is wanted{where}")
 
 
+_PLAINEST = frozenset((bool, int, float, str))
+"""What JSON has as it is."""
+
 _TEXTS: dict[Any, Any] = {
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,
@@ -123,6 +129,8 @@ _TEXTS: dict[Any, Any] = {
 
 def _shape(value: Any, wanted: Any, path: str) -> Any:
     """Gives a value read from JSON the shape that a type annotation asks for."""
+    if type(value) is wanted and wanted in _PLAINEST:
+        return value
     if isinstance(wanted, typing.TypeAliasType):
         wanted = wanted.__value__
     if wanted in (Any, object) or isinstance(wanted, typing.TypeVar):
