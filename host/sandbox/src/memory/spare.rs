@@ -22,8 +22,8 @@ const PAGES_MAX: usize = 64;
 /// A mapping is not looked at whose guest's memory is larger than this.
 const SIZE_MAX: usize = 4 << 20;
 
-/// In an entry of the page map: the page is swapped, or in memory. See `pagemap.rst` of the kernel's
-/// documentation. A page that was never touched has neither, and reads as zeros.
+/// In an entry of the page map: the page is swapped, or in memory; see `pagemap.rst` of the
+/// kernel's documentation. A page that was never touched has neither, and reads as zeros.
 const IS_TOUCHED: u64 = 0b11 << 62;
 
 /// The mappings that wait for another guest.
@@ -37,11 +37,23 @@ pub(super) struct Spares {
 
 impl Spares {
     pub(super) fn new() -> Self {
-        Self {
+        let mut spares = Self {
             page_map: File::open("/proc/self/pagemap").ok(),
             page_bytes: page_size::get(),
             waiting: Mutex::default(),
+        };
+        if !spares.tells_what_was_touched().unwrap_or(false) {
+            spares.page_map = None;
         }
+        spares
+    }
+
+    /// Whether the page map is one: a sandbox around this process may have another file there.
+    fn tells_what_was_touched(&self) -> io::Result<bool> {
+        let bytes = 4 * self.page_bytes;
+        let mut mapping = Mapping::new(bytes)?;
+        mapping.fill_with_zeros(2 * self.page_bytes, 1);
+        Ok(self.touched(&mapping, bytes)? == [2])
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Mapping>> {
@@ -73,20 +85,31 @@ impl Spares {
     /// # Errors
     /// It is not worth it, or the kernel does not tell what was touched.
     fn clear(&self, mapping: &mut Mapping, size: usize) -> io::Result<()> {
-        let page_map = self.page_map.as_ref().filter(|_| size <= SIZE_MAX);
-        let page_map = page_map.ok_or(io::ErrorKind::Unsupported)?;
-        let pages = size.div_ceil(self.page_bytes);
-        let first = mapping.base.as_ptr() as usize / self.page_bytes;
-        let mut entries = vec![0; pages * 8];
-        page_map.read_exact_at(&mut entries, first as u64 * 8)?;
-        let (entries, _) = entries.as_chunks();
-        let touched = |entry: &[u8; 8]| u64::from_ne_bytes(*entry) & IS_TOUCHED != 0;
-        if entries.iter().filter(|entry| touched(entry)).count() > PAGES_MAX {
+        if size > SIZE_MAX {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let touched = self.touched(mapping, size)?;
+        if touched.len() > PAGES_MAX {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        for (page, _) in entries.iter().enumerate().filter(|(_, it)| touched(it)) {
+        for page in touched {
             mapping.fill_with_zeros(page * self.page_bytes, self.page_bytes);
         }
         Ok(())
+    }
+
+    /// The pages of the first `size` bytes that were touched.
+    fn touched(&self, mapping: &Mapping, size: usize) -> io::Result<Vec<usize>> {
+        let page_map = self.page_map.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let first = mapping.base.as_ptr() as usize / self.page_bytes;
+        let mut entries = vec![0; size.div_ceil(self.page_bytes) * 8];
+        page_map.read_exact_at(&mut entries, first as u64 * 8)?;
+        let (entries, _) = entries.as_chunks();
+        let touched = |entry: &[u8; 8]| u64::from_ne_bytes(*entry) & IS_TOUCHED != 0;
+        let pages = entries.iter().enumerate();
+        Ok(pages
+            .filter(|(_, it)| touched(it))
+            .map(|(page, _)| page)
+            .collect())
     }
 }

@@ -255,8 +255,8 @@ impl Storing<'_, '_> {
             let reason = format!("it came with a write of run {}", self.write.key);
             return Err(self.refused(place, reason).into());
         }
-        // Nearly every write changes only the summary: then no index is touched, and nothing else is
-        // compared or bound if it is known to be the same.
+        // Nearly every write changes only the summary: then no index is touched, and if the rest is
+        // known to be the same, it is neither bound nor compared.
         let known = self.tails.borrow().is_row(row);
         let summary = params![integer(row.key.0), row.cancel_requested, row.summary];
         if known && self.execute(place, UPDATE_KNOWN, summary)? == 1 {
