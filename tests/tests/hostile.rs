@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "hostile/awaited.rs"]
+mod awaited;
+
 use sandglass::{
     Disposition, ForceOptions, Grants, Host, MessageError, QueryOptions, RunHandle, StartOptions,
     UpdateOptions,

@@ -1,6 +1,7 @@
 //! Raw bindings of the guest contract, as `wit-bindgen` generates them.
 //!
-//! [`workflow`] and [`activity`] are the two worlds of `wit/`, where each item is explained. A
+//! [`workflow`] and [`activity`] are worlds of `wit/`, where each item is explained; with the
+//! feature `async-workflow` there is that world too, which shares the interfaces of `workflow`. A
 //! guest implements the `Guest` trait found under `exports` and passes its type to the world's
 //! `export!`. Most guests use the crate `sandglass-guest` instead, which is built on this one.
 //!
@@ -14,6 +15,10 @@
 #[rustfmt::skip]
 #[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod activity;
+#[cfg(feature = "async-workflow")]
+#[rustfmt::skip]
+#[allow(missing_docs, clippy::all, reason = "generated")]
+pub mod async_workflow;
 #[rustfmt::skip]
 #[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod workflow;

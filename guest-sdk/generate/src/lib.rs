@@ -42,7 +42,7 @@ const WORKFLOWS: &str = "any(not(target_os = \"wasi\"), sandglass_workflows)";
 const ACTIVITIES: &str = "all(target_os = \"wasi\", not(sandglass_workflows))";
 
 /// The worlds that have bindings.
-const WORLDS: [World; 4] = [
+const WORLDS: [World; 6] = [
     World {
         wit: "wit",
         file: "guest-sdk/bindings/src/workflow.rs",
@@ -56,6 +56,34 @@ const WORLDS: [World; 4] = [
         name: "activity",
         shared: &["types", "log"],
         target: ACTIVITIES,
+    },
+    World {
+        wit: "wit",
+        file: "guest-sdk/bindings/src/async_workflow.rs",
+        name: "async-workflow",
+        shared: &[
+            "types",
+            "activities",
+            "attributes",
+            "cancellation",
+            "children",
+            "compensation",
+            "execution",
+            "externals",
+            "info",
+            "log",
+            "timers",
+            "updates",
+        ],
+        target: WORKFLOWS,
+    },
+    // Activities that a test guest awaits by functions of their own types.
+    World {
+        wit: "tests/guests/scenarios-async/wit",
+        file: "tests/guests/scenarios-async/src/cards.rs",
+        name: "payer",
+        shared: &[],
+        target: WORKFLOWS,
     },
     // What a host must refuse: the import of a test guest that is not in the contract.
     World {
@@ -205,7 +233,10 @@ fn generate_world(root: &Path, world: &World) -> Result<GeneratedFile> {
         // Otherwise a type that only a function of the other world uses would be missing here.
         generate_unused_types: true,
         pub_export_macro: true,
-        default_bindings_module: Some(format!("sandglass_guest_bindings::{}", world.name)),
+        default_bindings_module: Some(format!(
+            "sandglass_guest_bindings::{}",
+            world.name.replace('-', "_")
+        )),
         additional_derive_attributes: vec!["PartialEq".to_owned()],
         with: with.collect(),
         ..Opts::default()

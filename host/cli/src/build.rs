@@ -163,6 +163,9 @@ fn of_crate(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
     Ok(built)
 }
 
+/// What workflows with component-model async export.
+const ASYNC_EXPORT: &str = "sandglass:workflow/async-guest@";
+
 impl Attempt {
     /// Makes and writes the component, if the module exports one.
     fn componentize(
@@ -198,8 +201,9 @@ impl Attempt {
                 && sandglass_sandbox::is_authors(name)
         };
         let typed = self.kind == ComponentKind::Activities;
+        let is_async = |name: &str| !typed && name.starts_with(ASYNC_EXPORT);
         exports(core, |name| {
-            name.starts_with(self.export) || (typed && is_own(name))
+            name.starts_with(self.export) || is_async(name) || (typed && is_own(name))
         })
     }
 

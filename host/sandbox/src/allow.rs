@@ -5,11 +5,11 @@
 
 use crate::{
     ComponentKind, Error,
-    shape::{Shape, interface, served},
+    shape::{Shape, WayIn, interface, served},
 };
 use std::fmt;
 
-/// The interfaces that both worlds of workflows have, without package and version.
+/// The interfaces that all worlds of workflows have, without package and version.
 const WORKFLOW: &[&str] = &[
     "types",
     "activities",
@@ -30,6 +30,20 @@ const WAITS: &str = "waits";
 
 /// What world `blocking-workflow` has beside them.
 const BLOCKING: &str = "blocking";
+
+/// What world `async-workflow` has beside them.
+const CONCURRENT: &str = "async-waits";
+
+impl WayIn {
+    /// What such workflows wait by.
+    fn waits(self) -> &'static str {
+        match self {
+            Self::Activation => WAITS,
+            Self::Blocking => BLOCKING,
+            Self::Concurrent => CONCURRENT,
+        }
+    }
+}
 
 /// The interfaces of world `activity`, without package and version.
 const ACTIVITY: &[&str] = &["types", "activity-context", "log"];
@@ -83,19 +97,22 @@ impl fmt::Display for ForbiddenImport {
 
 /// Says why an import is forbidden, or nothing if it is allowed.
 pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<ForbiddenImport> {
-    let is_own = |short: &str| match (kind, shape.is_blocking()) {
-        (ComponentKind::Workflow, true) => WORKFLOW.contains(&short) || short == BLOCKING,
-        (ComponentKind::Workflow, false) => WORKFLOW.contains(&short) || short == WAITS,
-        (ComponentKind::Activities, _) => ACTIVITY.contains(&short),
+    let way_in = shape.way_in();
+    let is_own = |short: &str| match kind {
+        ComponentKind::Workflow => WORKFLOW.contains(&short) || short == way_in.waits(),
+        ComponentKind::Activities => ACTIVITY.contains(&short),
     };
     let advice = match interface(name).strip_prefix("sandglass:workflow/") {
         Some(short) if is_own(short) && served(name) => return None,
         Some(short) if is_own(short) => "this host serves version 0.1 of it",
         Some(BLOCKING) if kind == ComponentKind::Workflow => {
-            "only for components that export `blocking-guest`; this one is called for each event"
+            "only for components that export `blocking-guest`"
+        }
+        Some(CONCURRENT) if kind == ComponentKind::Workflow => {
+            "only for components that export `async-guest`"
         }
         Some(WAITS) if kind == ComponentKind::Workflow => {
-            "only for components that export `guest`; this one waits by `blocking`"
+            "only for components that export `guest`; this one waits in its calls"
         }
         Some(_) => match kind {
             ComponentKind::Workflow => {
@@ -103,9 +120,9 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
             }
             ComponentKind::Activities => "not an interface that activities have",
         },
-        None if is_authors(name) && kind == ComponentKind::Workflow => match shape.is_blocking() {
-            true => return None,
-            false => {
+        None if is_authors(name) && kind == ComponentKind::Workflow => match way_in {
+            WayIn::Blocking | WayIn::Concurrent => return None,
+            WayIn::Activation => {
                 "a call of it would wait, and this component is called for each event; do what \
                  needs it in an activity that is scheduled by its name"
             }
@@ -123,8 +140,8 @@ pub(crate) fn verdict(kind: ComponentKind, shape: &Shape, name: &str) -> Option<
     })
 }
 
-/// Whether an import or export is neither ours nor WASI's. Straight-line workflows may have any
-/// such import: its functions are activities.
+/// Whether an import or export is neither ours nor WASI's. Workflows that wait in their calls may
+/// have any such import: its functions are activities.
 #[must_use]
 pub fn is_authors(name: &str) -> bool {
     !name.starts_with("sandglass:") && !name.starts_with("wasi:")

@@ -1,5 +1,5 @@
-//! The host's side of the WIT worlds, generated. The two worlds share the Rust types of what
-//! crosses in both, so that each is converted in one place.
+//! The host's side of the WIT worlds, generated. The worlds share the Rust types of what
+//! crosses in several, so that each is converted in one place.
 
 /// World `workflow`: every call is synchronous and returns at once.
 pub(crate) mod workflow {
@@ -24,6 +24,30 @@ pub(crate) mod blocking {
             "sandglass:workflow/blocking.wait-canceled": async | trappable,
             default: trappable,
         },
+        exports: { default: async },
+        with: {
+            "sandglass:workflow/types": crate::bindings::contract::types,
+            "sandglass:workflow/activities": crate::bindings::contract::activities,
+            "sandglass:workflow/attributes": crate::bindings::contract::attributes,
+            "sandglass:workflow/cancellation": crate::bindings::contract::cancellation,
+            "sandglass:workflow/children": crate::bindings::contract::children,
+            "sandglass:workflow/compensation": crate::bindings::contract::compensation,
+            "sandglass:workflow/execution": crate::bindings::contract::execution,
+            "sandglass:workflow/externals": crate::bindings::contract::externals,
+            "sandglass:workflow/info": crate::bindings::contract::info,
+            "sandglass:workflow/log": crate::bindings::contract::log,
+            "sandglass:workflow/timers": crate::bindings::contract::timers,
+            "sandglass:workflow/updates": crate::bindings::contract::updates,
+        },
+    });
+}
+
+/// World `async-workflow`: what it awaits are futures of the host.
+pub(crate) mod concurrent {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "async-workflow",
+        imports: { default: trappable },
         exports: { default: async },
         with: {
             "sandglass:workflow/types": crate::bindings::contract::types,

@@ -1,10 +1,9 @@
 //! Workflows whose code runs straight ahead: world `blocking-workflow`.
 //!
 //! The code runs on a stack of its own, a fiber. Where it waits the fiber is left, and the events
-//! that follow are put on the run's [`desk`]; after each the code looks whether it can go on. So it
-//! sees the same events in the same order as a workflow that is called for each.
+//! that follow are put on the run's [desk](crate::desk); after each the code looks whether it can
+//! go on. So it sees the same events in the same order as a workflow that is called for each.
 
-mod desk;
 mod fiber;
 mod imports;
 
@@ -14,7 +13,6 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-pub(crate) use desk::Desk;
 pub(crate) use fiber::{Fiber, RunEnded, StraightLine, definitions};
 
 /// Makes every import of the world available.

@@ -45,7 +45,7 @@ impl WorkflowComponent {
     ) -> Self {
         let exports = match &template.world {
             World::Blocking(code) => code.typed.functions(),
-            World::Activation(_) => Vec::new(),
+            World::Activation(_) | World::Concurrent(_) => Vec::new(),
         };
         Self {
             digest,
@@ -80,7 +80,7 @@ impl WorkflowComponent {
                     .map_err(|misfit| misfit.to_string()),
                 None => Ok(()),
             },
-            World::Activation(_) => Ok(()),
+            World::Activation(_) | World::Concurrent(_) => Ok(()),
         }
     }
 

@@ -65,13 +65,16 @@ pub(crate) enum Profile {
     Image,
     /// For the attempts of activities, which are few and may compute.
     Activity,
+    /// For workflows that await: as `Small`, with component-model async, which makes each call
+    /// dearer.
+    Concurrent,
 }
 
 impl Profile {
-    pub(crate) const ALL: [Self; 3] = [Self::Small, Self::Image, Self::Activity];
+    pub(crate) const ALL: [Self; 4] = [Self::Small, Self::Image, Self::Activity, Self::Concurrent];
 
     /// Those that workflows run in.
-    pub(crate) const WORKFLOWS: [Self; 2] = [Self::Small, Self::Image];
+    pub(crate) const WORKFLOWS: [Self; 3] = [Self::Small, Self::Image, Self::Concurrent];
 
     /// The name that [`crate::Inspection`] shows and the compile cache uses.
     pub(crate) fn name(self) -> &'static str {
@@ -79,6 +82,7 @@ impl Profile {
             Self::Small => "small",
             Self::Image => "image",
             Self::Activity => "activity",
+            Self::Concurrent => "async",
         }
     }
 }
@@ -86,9 +90,11 @@ impl Profile {
 impl SandboxConfig {
     /// The settings of an engine. Those that code depends on are covered by [`SETTINGS_VERSION`].
     pub(crate) fn engine(&self, profile: Profile) -> Config {
+        let awaits = profile == Profile::Concurrent;
         let mut config = Config::new();
         config
-            .concurrency_support(false)
+            .concurrency_support(awaits)
+            .wasm_component_model_async(awaits)
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             .wasm_memory64(false)
@@ -96,7 +102,7 @@ impl SandboxConfig {
             .max_wasm_stack(self.stack_bytes)
             .async_stack_size(self.stack_bytes + HOST_STACK_BYTES)
             .wasm_backtrace_details(WasmBacktraceDetails::Enable);
-        if profile == Profile::Small {
+        if profile == Profile::Small || awaits {
             config
                 .memory_reservation(0)
                 .memory_guard_size(0)

@@ -9,15 +9,20 @@ use wasmtime::{Engine, EngineWeak};
 
 /// One engine per [`Profile`]: code compiled for one cannot run in another.
 pub(crate) struct Engines {
-    engines: [Engine; 3],
+    engines: [Engine; 4],
 }
 
 impl Engines {
     /// Makes the engines and starts their ticker, which ends when the last user of them is gone.
     pub(crate) fn new(config: &SandboxConfig) -> Result<Self, Error> {
         let make = |profile| Engine::new(&config.engine(profile)).map_err(Error::engine);
-        let [small, image, activity] = Profile::ALL;
-        let engines = [make(small)?, make(image)?, make(activity)?];
+        let [small, image, activity, concurrent] = Profile::ALL;
+        let engines = [
+            make(small)?,
+            make(image)?,
+            make(activity)?,
+            make(concurrent)?,
+        ];
         let weak = engines.iter().map(Engine::weak).collect();
         let tick = config.epoch_tick;
         thread::Builder::new()

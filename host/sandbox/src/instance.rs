@@ -4,8 +4,9 @@
 
 use crate::{
     activation::Activation,
-    bindings::workflow::WorkflowPre,
+    bindings::{concurrent::AsyncWorkflowPre, workflow::WorkflowPre},
     blocking::{self, Fiber, StraightLine},
+    concurrent::{self, Concurrent},
     config::Pace,
     limits::Limits,
     log::LogSink,
@@ -44,6 +45,8 @@ pub(crate) enum World {
     Activation(WorkflowPre<GuestState>),
     /// Once, on a fiber.
     Blocking(Arc<StraightLine>),
+    /// Once; it awaits.
+    Concurrent(AsyncWorkflowPre<GuestState>),
 }
 
 /// One run's guest code in memory. The guest is started with the first event, so that all it learns
@@ -60,6 +63,7 @@ pub struct Instance {
 enum Code {
     Activation(Box<Activation>),
     Blocking(Box<Fiber>),
+    Concurrent(Box<Concurrent>),
 }
 
 /// Stops an [`Instance`] from another thread.
@@ -84,6 +88,9 @@ impl Template {
                 Code::Activation(Box::new(Activation::new(store, pre.clone())))
             }
             World::Blocking(code) => Code::Blocking(Box::new(Fiber::new(store, Arc::clone(code)))),
+            World::Concurrent(pre) => {
+                Code::Concurrent(Box::new(Concurrent::new(store, pre.clone())))
+            }
         };
         Instance {
             code,
@@ -101,6 +108,7 @@ impl Template {
         match &self.world {
             World::Activation(pre) => Activation::new(store, pre.clone()).definitions(),
             World::Blocking(code) => blocking::definitions(store, code),
+            World::Concurrent(pre) => concurrent::definitions(store, pre),
         }
     }
 
@@ -132,6 +140,7 @@ impl Instance {
         match &mut self.code {
             Code::Activation(code) => code.bound(left),
             Code::Blocking(code) => code.bound(left),
+            Code::Concurrent(code) => code.bound(left),
         }
     }
 
@@ -141,6 +150,7 @@ impl Instance {
         match &self.code {
             Code::Activation(code) => code.resident_bytes(),
             Code::Blocking(code) => code.resident_bytes(),
+            Code::Concurrent(code) => code.resident_bytes(),
         }
     }
 
@@ -158,6 +168,7 @@ impl Instance {
         self.enter(task, |code, task| match code {
             Code::Activation(code) => code.query(query, task),
             Code::Blocking(code) => (task, Ok(code.query(query))),
+            Code::Concurrent(code) => (task, Ok(code.query(query))),
         })
     }
 
@@ -173,6 +184,7 @@ impl Instance {
         self.enter(task, |code, task| match code {
             Code::Activation(code) => code.validate_update(update, task),
             Code::Blocking(code) => (task, Ok(code.validate_update(update))),
+            Code::Concurrent(code) => (task, Ok(code.validate_update(update))),
         })
     }
 
@@ -205,6 +217,7 @@ impl Driver for Instance {
         self.enter(task, |code, task| match code {
             Code::Activation(code) => code.deliver(event, task),
             Code::Blocking(code) => code.deliver(event, task),
+            Code::Concurrent(code) => code.deliver(event, task),
         })
     }
 }

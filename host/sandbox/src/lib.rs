@@ -16,8 +16,10 @@ mod blocking;
 mod cache;
 mod component;
 mod componentize;
+mod concurrent;
 mod config;
 mod convert;
+mod desk;
 mod engine;
 mod error;
 mod facts;
@@ -25,6 +27,7 @@ mod host;
 mod inspect;
 mod instance;
 mod limits;
+mod linkers;
 mod log;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -3,17 +3,19 @@
 use crate::{
     ActivityComponent, ComponentKind, Error, Grants, Inspection, Pace, SandboxConfig,
     WorkflowComponent, activity, allow,
-    bindings::{blocking::BlockingWorkflowPre, workflow::WorkflowPre},
-    blocking::{self, StraightLine},
+    bindings::{
+        blocking::BlockingWorkflowPre, concurrent::AsyncWorkflowPre, workflow::WorkflowPre,
+    },
+    blocking::StraightLine,
     cache::Cache,
     component::check_types,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
     engine::Engines,
     facts::Facts,
-    host, inspect,
+    inspect,
     instance::{Template, World},
-    shape::{self, Shape},
-    state::GuestState,
+    linkers::Linkers,
+    shape::{self, Shape, WayIn},
     typed::{TypedExports, TypedImports, TypedOptions},
 };
 use sandglass_engine::Digest;
@@ -30,37 +32,8 @@ pub struct Sandbox {
     pace: Pace,
     engines: Engines,
     cache: Cache,
-    workflow: Linkers,
-    blocking: Linkers,
+    linkers: Linkers,
     activity: Linker<activity::AttemptData>,
-}
-
-/// The imports of a world of workflows, in each engine that they run in.
-struct Linkers {
-    small: Linker<GuestState>,
-    image: Linker<GuestState>,
-}
-
-impl Linkers {
-    fn new(
-        engines: &Engines,
-        add: fn(&mut Linker<GuestState>) -> wasmtime::Result<()>,
-    ) -> Result<Self, Error> {
-        let linker = |profile| {
-            let mut linker = Linker::new(engines.get(profile));
-            add(&mut linker).map_err(Error::engine)?;
-            Ok(linker)
-        };
-        let (small, image) = (linker(Profile::Small)?, linker(Profile::Image)?);
-        Ok(Self { small, image })
-    }
-
-    fn of(&self, profile: Profile) -> &Linker<GuestState> {
-        match profile {
-            Profile::Image => &self.image,
-            Profile::Small | Profile::Activity => &self.small,
-        }
-    }
 }
 
 impl Sandbox {
@@ -80,17 +53,14 @@ impl Sandbox {
     pub fn with_pace(config: SandboxConfig, pace: Pace) -> Result<Arc<Self>, Error> {
         let engines = Engines::new(&config)?;
         let cache = Cache::open(config.cache_dir.as_deref())?;
-        let workflow = Linkers::new(&engines, host::add_to_linker)?;
-        // Once a linker has calls that may wait, all its guests have to be on fibers.
-        let blocking = Linkers::new(&engines, blocking::add_to_linker)?;
+        let linkers = Linkers::new(&engines).map_err(Error::engine)?;
         let activity = activity::linker(engines.get(Profile::Activity)).map_err(Error::engine)?;
         Ok(Arc::new(Self {
             config,
             pace,
             engines,
             cache,
-            workflow,
-            blocking,
+            linkers,
             activity,
         }))
     }
@@ -151,15 +121,27 @@ impl Sandbox {
         shape: &Shape,
     ) -> Result<(Template, TypedImports), Error> {
         let options = TypedOptions::read(shape.options.as_deref())?;
-        let imports = TypedImports::of(component, self.engines.get(profile), &options)?;
-        let world = match shape.is_blocking() {
-            true => World::Blocking(Arc::new(
+        let imports = TypedImports::of(
+            component,
+            self.engines.get(profile),
+            &options,
+            shape.way_in() == WayIn::Concurrent,
+        )?;
+        let world = match shape.way_in() {
+            WayIn::Blocking => World::Blocking(Arc::new(
                 self.straight_line(profile, component, shape, &imports)?,
             )),
-            false => {
-                let pre = self.workflow.of(profile).instantiate_pre(component);
+            WayIn::Activation => {
+                let pre = self.linkers.activation(profile).instantiate_pre(component);
                 let pre = pre.and_then(WorkflowPre::new);
                 World::Activation(pre.map_err(Error::invalid)?)
+            }
+            WayIn::Concurrent => {
+                let mut linker = self.linkers.concurrent.clone();
+                imports.link_awaited(&mut linker).map_err(Error::invalid)?;
+                let pre = linker.instantiate_pre(component);
+                let pre = pre.and_then(AsyncWorkflowPre::new);
+                World::Concurrent(pre.map_err(Error::invalid)?)
             }
         };
         let template = Template {
@@ -182,7 +164,7 @@ impl Sandbox {
         shape: &Shape,
         imports: &TypedImports,
     ) -> Result<StraightLine, Error> {
-        let mut linker = self.blocking.of(profile).clone();
+        let mut linker = self.linkers.blocking(profile).clone();
         imports.link(&mut linker).map_err(Error::invalid)?;
         let pre = linker.instantiate_pre(component).map_err(Error::invalid)?;
         let has_guest = shape.has_export(shape::BLOCKING);
@@ -291,7 +273,9 @@ fn digest(bytes: &[u8]) -> Result<Digest, Error> {
 }
 
 fn workflow_profile(shape: &Shape) -> Profile {
-    if shape.data_bytes > IMAGE_DATA_BYTES_MIN {
+    if shape.way_in() == WayIn::Concurrent {
+        Profile::Concurrent
+    } else if shape.data_bytes > IMAGE_DATA_BYTES_MIN {
         Profile::Image
     } else {
         Profile::Small

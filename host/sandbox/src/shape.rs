@@ -8,7 +8,7 @@ use wasmparser::{ComponentExternalKind, Data, Encoding, Parser, Payload};
 /// Which world a component is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComponentKind {
-    /// World `workflow` or `blocking-workflow`.
+    /// World `workflow`, `blocking-workflow` or `async-workflow`.
     Workflow,
     /// World `activity`.
     Activities,
@@ -19,6 +19,9 @@ const ACTIVATION: &str = "sandglass:workflow/guest";
 
 /// What a component of straight-line workflows exports.
 pub(crate) const BLOCKING: &str = "sandglass:workflow/blocking-guest";
+
+/// What a component of workflows exports that await.
+const CONCURRENT: &str = "sandglass:workflow/async-guest";
 
 /// What a component of activities exports.
 pub(crate) const HANDLER: &str = "sandglass:workflow/activity-handler";
@@ -36,10 +39,21 @@ impl ComponentKind {
     /// The interfaces of which a component of this kind exports one.
     fn exports(self) -> &'static [&'static str] {
         match self {
-            Self::Workflow => &[ACTIVATION, BLOCKING],
+            Self::Workflow => &[ACTIVATION, BLOCKING, CONCURRENT],
             Self::Activities => &[HANDLER],
         }
     }
+}
+
+/// How the workflows of a component are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayIn {
+    /// For each event: world `workflow`.
+    Activation,
+    /// Once, and they wait on a fiber: world `blocking-workflow`.
+    Blocking,
+    /// Once, and they await: world `async-workflow`.
+    Concurrent,
 }
 
 /// The outside of a component.
@@ -147,9 +161,17 @@ impl Shape {
         }
     }
 
-    /// Whether its workflows run straight ahead and wait.
-    pub(crate) fn is_blocking(&self) -> bool {
-        self.has_export(BLOCKING) || (self.has_functions && !self.has_export(ACTIVATION))
+    /// How its workflows are called. Functions that stand by themselves run straight ahead.
+    pub(crate) fn way_in(&self) -> WayIn {
+        if self.has_export(BLOCKING) {
+            WayIn::Blocking
+        } else if self.has_export(CONCURRENT) {
+            WayIn::Concurrent
+        } else if self.has_export(ACTIVATION) || !self.has_functions {
+            WayIn::Activation
+        } else {
+            WayIn::Blocking
+        }
     }
 
     /// Whether it exports this interface of ours.

@@ -2,8 +2,8 @@
 
 use crate::{
     Level, LogSink,
-    blocking::Desk,
     config::Pace,
+    desk::Desk,
     limits::Limits,
     log::{LogBudget, cut},
     trap::{BadCall, Stopped},
@@ -37,7 +37,7 @@ pub(crate) struct GuestState {
     last_error: Option<String>,
     pub(crate) wasi: Wasi,
     pub(crate) watch: Watch,
-    /// Of code that runs straight ahead.
+    /// Of code that waits where it needs something.
     pub(crate) desk: Option<Desk>,
 }
 
@@ -110,6 +110,12 @@ impl GuestState {
             desk.opened(*operation);
         }
         Ok(answer)
+    }
+
+    /// Where what has come for the run lies.
+    pub(crate) fn desk(&self) -> Desk {
+        let desk = self.desk.clone();
+        desk.expect("such imports are linked to guests that have a desk")
     }
 
     /// The next random bytes of the run.

@@ -3,7 +3,7 @@
 use crate::limits::LimitReached;
 use sandglass_engine::{Failure, TaskFailedCause, TaskFailure};
 use std::time::Duration;
-use wasmtime::{Error, Trap, WasmBacktrace};
+use wasmtime::{Error, Trap, WasmBacktrace, component::ResourceTableError};
 
 /// Most bytes of a backtrace that are kept: it goes into the history.
 const BACKTRACE_BYTES_MAX: usize = 16 << 10;
@@ -85,6 +85,10 @@ fn name(error: &Error) -> (&'static str, String) {
             LimitReached::Table { .. } => "TableLimit",
         };
         return (failure_type, limit.to_string());
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        let message = "the guest wants more tasks and calls at once than it may have";
+        return ("TableLimit", message.into());
     }
     if let Some(call) = error.downcast_ref::<BadCall>() {
         return (call.failure_type, call.to_string());

@@ -103,6 +103,26 @@ pub const NOT_PLAYED: &[(&str, &str)] = &[
          played by the scenarios",
     ),
     (
+        "tests/guests/scenarios-async::two-orders",
+        "as `ordered`: played by the scenarios",
+    ),
+    (
+        "tests/guests/scenarios-async::hasty-order",
+        "as `ordered`: played by the scenarios",
+    ),
+    (
+        "tests/guests/scenarios-async::hesitates",
+        "it sleeps again and again until its signal comes",
+    ),
+    (
+        "tests/guests/scenarios-async::greedy",
+        "its workflow tasks fail for ever, which is what it is for",
+    ),
+    (
+        "tests/guests/scenarios-async::spins",
+        "its first workflow task never ends",
+    ),
+    (
         "tests/guests/bench::alarm",
         "how long it sleeps depends on the clock; `sleeper` is played",
     ),
@@ -173,6 +193,7 @@ pub fn component_of(folder: &str) -> Vec<u8> {
 }
 
 const SCENARIOS: &str = "tests/guests/scenarios";
+const ASYNC: &str = "tests/guests/scenarios-async";
 const HOSTILE: &str = "tests/guests/hostile";
 const CONCURRENCY: &str = "tests/guests/concurrency";
 const RAW: &str = "tests/guests/raw-cancel";
@@ -249,7 +270,35 @@ pub const PROGRAMS: &[Program] = &[
     of(SCENARIOS, "holder").told(&[("note", "\"x\""), ("note", "\"end\"")]),
     of(SCENARIOS, "labeled").told(GO),
     of(SCENARIOS, "waits_twice"),
+    of(ASYNC, "a01"),
+    of(ASYNC, "a04"),
+    of(ASYNC, "a04_then_sleep"),
+    of(ASYNC, "a05"),
+    of(ASYNC, "a06"),
+    of(ASYNC, "a07"),
+    of(ASYNC, "a08"),
+    of(ASYNC, "a09"),
+    of(ASYNC, "a10"),
+    of(ASYNC, "a13").given(OTHER).varying(),
+    of(ASYNC, "a21"),
+    of(ASYNC, "a21_then_sleep"),
+    of(ASYNC, "a24"),
+    of(ASYNC, "teller"),
+    of(ASYNC, "collector").told(&[("note", "\"x\""), ("note", "\"end\"")]),
+    // Its activity and its timer end in any order.
+    of(ASYNC, "races").varying(),
     // What they do after `go` no host lets them do: they are canceled before.
+    of(ASYNC, "loops"),
+    of(ASYNC, "turns"),
+    of(ASYNC, "turns-beside"),
+    of(ASYNC, "hoards"),
+    of(ASYNC, "recurses"),
+    of(ASYNC, "crowds"),
+    of(ASYNC, "deaf"),
+    of(ASYNC, "loops-after"),
+    of(ASYNC, "dithers").told(GO),
+    of(ASYNC, "turns-after").told(GO),
+    of(ASYNC, "waits-after").told(GO),
     of(HOSTILE, "spin"),
     of(HOSTILE, "memory_bomb"),
     of(HOSTILE, "stack_overflow"),

@@ -78,6 +78,7 @@ const OWNERS: [(&str, &[&str], &[&str]); 7] = [
             "sandglass-guest-bindings",
             "guest-forbidden-import",
             "guest-typed-activities",
+            "guest-scenarios-async",
         ],
         &[],
     ),

@@ -1,12 +1,19 @@
-//! Workflows that run straight ahead and wait, in C: what the scenarios of all languages do not show.
+//! Workflows that wait in their calls, straight ahead in C, and with component-model async: what the
+//! scenarios of all languages do not show.
 
 use super::each_way;
+use sandglass::store::{Reader as _, SqliteStore};
 use sandglass::{MessageError, QueryOptions, UpdateOptions};
-use sandglass_engine::Payload;
+use sandglass_engine::{Frame, Payload, decode};
 use sandglass_tests::{RunUnderTest, World, WorldBuilder};
 
-async fn in_c(scenario: impl AsyncFn(&World)) {
-    each_way(WorldBuilder::default(), "scenarios-c", scenario).await;
+/// The guests of the two worlds.
+const GUESTS: [&str; 2] = ["scenarios-c", "scenarios-async"];
+
+async fn in_both(scenario: impl AsyncFn(&World)) {
+    for guest in GUESTS {
+        each_way(WorldBuilder::default(), guest, async |w| scenario(w).await).await;
+    }
 }
 
 async fn asked(run: &RunUnderTest, name: &str) -> Result<String, MessageError> {
@@ -25,7 +32,7 @@ async fn updated(run: &RunUnderTest, id: &str, json: &str) -> String {
 
 #[tokio::test]
 async fn updates_are_answered_and_queries_told_without_the_code() {
-    in_c(async |w| {
+    in_both(async |w| {
         let run = w.start("teller").await;
         run.until("WES,T").await;
         assert_eq!(asked(&run, "sum").await.unwrap(), "0");
@@ -52,7 +59,7 @@ async fn updates_are_answered_and_queries_told_without_the_code() {
 
 #[tokio::test]
 async fn signals_are_taken_in_order_and_a_run_goes_on_as_new() {
-    in_c(async |w| {
+    in_both(async |w| {
         let first = w.start("collector").await;
         // Whichever run is open.
         let run = w.child(first.handle.workflow_id());
@@ -82,7 +89,7 @@ async fn signals_are_taken_in_order_and_a_run_goes_on_as_new() {
 
 #[tokio::test]
 async fn the_first_of_two_is_told_and_the_other_canceled() {
-    in_c(async |w| {
+    in_both(async |w| {
         let run = w.start("races").await;
         run.until("WES,T,AS,TS").await;
         w.advance(1000);
@@ -92,14 +99,43 @@ async fn the_first_of_two_is_told_and_the_other_canceled() {
     .await;
 }
 
+/// The wait for a signal is begun, given up and begun again, by dropping its future.
+#[tokio::test]
+async fn a_wait_that_is_given_up_leaves_nothing() {
+    each_way(WorldBuilder::default(), "scenarios-async", async |w| {
+        let run = w.start("hesitates").await;
+        run.until("WES,T,TS").await;
+        w.advance(1000);
+        run.until("WES,T,TS,TF,T,TS").await;
+        w.advance(1000);
+        run.until("WES,T,TS,TF,T,TS,TF,T,TS").await;
+        run.handle.signal_named("go", vec![]).await.unwrap();
+        assert_eq!(run.result().await, "2");
+        w.host.idle().await;
+        let reader = SqliteStore::open_read_only(&w.store()).unwrap();
+        let row = reader
+            .find(run.handle.workflow_id(), None)
+            .unwrap()
+            .unwrap();
+        let frames = reader.frames(row.key).unwrap();
+        let frames = frames.iter().map(|bytes| decode::<Frame>(bytes).unwrap());
+        let told = format!("{:?}", frames.collect::<Vec<_>>());
+        assert_eq!(told.matches("OpenWait").count(), 3);
+        assert_eq!(told.matches("CloseWait").count(), 3);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_wait_that_nothing_can_end_fails_the_workflow_task() {
-    let w = World::new().await;
-    w.load("scenarios-c").await;
-    let run = w.start("greedy").await;
-    run.until("WES,T,TS").await;
-    w.advance(1000);
-    let failure = run.task_failure().await;
-    assert!(failure.contains("BadWait: 1 is no operation"), "{failure}");
-    run.handle.terminate("seen", "test").await.unwrap();
+    for guest in GUESTS {
+        let w = World::new().await;
+        w.load(guest).await;
+        let run = w.start("greedy").await;
+        run.until("WES,T,TS").await;
+        w.advance(1000);
+        let failure = run.task_failure().await;
+        assert!(failure.contains("BadWait: 1 is no operation"), "{failure}");
+        run.handle.terminate("seen", "test").await.unwrap();
+    }
 }

@@ -11,12 +11,14 @@ use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The guests of `tests/guests` that are not in Rust.
-const GUESTS: [&str; 4] = [
+/// The guests of `tests/guests` that are in another language or another world: that of C is the
+/// blocking one, and `scenarios-async` has component-model async.
+const GUESTS: [&str; 5] = [
     "scenarios-python",
     "scenarios-js",
     "scenarios-go",
     "scenarios-c",
+    "scenarios-async",
 ];
 
 /// How exactly two histories are compared.

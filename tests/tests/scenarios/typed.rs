@@ -65,6 +65,36 @@ async fn a_function_is_an_activity_like_any_other() {
     .await;
 }
 
+/// With component-model async: `charge: async func(..)`.
+#[tokio::test]
+async fn functions_are_awaited_at_once_and_canceled_when_they_are_given_up() {
+    each_way(served(), "scenarios-async", async |w| {
+        let run = w.start("two-orders").await;
+        assert_eq!(run.result().await, "\"7, no funds\"");
+        assert!(run.history().await.starts_with("WES,T,AS,AS"));
+        let call = call_of(&run).await;
+        assert_eq!(call.activity_type, "shop:payments/cards.charge");
+        let input = String::from_utf8(call.arguments[0].data.clone()).unwrap();
+        let items = "[{\"sku\":\"a\",\"price\":7}]";
+        assert_eq!(
+            input,
+            format!("{{\"id\":\"good\",\"items\":{items},\"note\":null}}")
+        );
+    })
+    .await;
+    let w = served().build().await;
+    w.load("scenarios-async").await;
+    let run = w.start("hasty-order").await;
+    run.until("WES,T,AS,TS").await;
+    w.advance(1000);
+    let asked = async || run.history().await.contains("ACR");
+    w.advance_until(asked).await;
+    w.advance_until(async || run.handle.describe().await.unwrap().status.name() != "running")
+        .await;
+    assert_eq!(run.result().await, "\"given up\"");
+    w.replay_all().await;
+}
+
 #[tokio::test]
 async fn its_history_is_that_of_the_untyped_call() {
     let mut histories = Vec::new();

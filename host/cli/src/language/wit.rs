@@ -21,6 +21,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../wit/activity-handler.wit"),
     ),
     (
+        "async-waits.wit",
+        include_str!("../../../../wit/async-waits.wit"),
+    ),
+    (
         "attributes.wit",
         include_str!("../../../../wit/attributes.wit"),
     ),

@@ -1,9 +1,9 @@
 //! One run's code on its fiber.
 
-use super::desk::Desk;
 use crate::{
     bindings::blocking::BlockingWorkflow,
     convert::{failure_in, list},
+    desk::Desk,
     state::GuestState,
     trap,
     typed::{TypedExport, TypedExports},

@@ -1,12 +1,12 @@
 //! Interface `blocking`: rests until something has come.
 
-use super::desk::{Desk, Papers};
 use crate::{
     bindings::{
         blocking::sandglass::workflow::blocking::{Host, Signal, Update},
         types::{Failure, Payload},
     },
     convert::{failure_out, header, list},
+    desk::Papers,
     state::GuestState,
     trap::BadCall,
 };
@@ -18,11 +18,6 @@ use std::{collections::BTreeSet, future::poll_fn, task::Poll};
 use wasmtime::Result;
 
 impl GuestState {
-    fn desk(&self) -> Desk {
-        let desk = self.desk.clone();
-        desk.expect("these imports are linked to guests that have a desk")
-    }
-
     /// Counts bytes of the host that a call takes while the guest rests in it.
     pub(crate) fn hold(&mut self, bytes: usize) {
         self.desk().lock().values_bytes += bytes;

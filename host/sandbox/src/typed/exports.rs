@@ -83,7 +83,7 @@ impl TypedExports {
     ) -> Result<(), Error> {
         let name = type_name(interface, function);
         let signature =
-            Signature::of(ty).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+            Signature::of(ty, false).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
         let place = place.expect("what a component's type has can be found in it");
         let export = TypedExport {
             name: name.clone(),

@@ -1,10 +1,10 @@
 //! Functions that a component imports from its author's own interfaces: each is an activity.
 //!
 //! A call schedules the activity and rests until it has ended, in the scope that the code has said
-//! last. Its commands and events are those of `schedule-activity` and `wait`. The activity type is
-//! the name of the interface, without its version, and that of the function:
-//! `shop:payments/cards.charge`. A function that the world imports by itself is the activity of its
-//! own name.
+//! last; code with component-model async awaits it, beside others. Its commands and events are
+//! those of `schedule-activity` and `wait`. The activity type is the name of the interface, without
+//! its version, and that of the function: `shop:payments/cards.charge`. A function that the world
+//! imports by itself is the activity of its own name.
 
 use super::{
     Signature, TypedOptions, mismatch,
@@ -12,13 +12,16 @@ use super::{
     outcome::{answers, carried},
     read, size,
 };
-use crate::{Error, TypedFunction, allow, blocking::RunEnded, shape::interface, state::GuestState};
+use crate::{
+    Error, TypedFunction, allow, blocking::RunEnded, concurrent, shape::interface,
+    state::GuestState,
+};
 use sandglass_engine::{ActivityCall, Command, Failure, Outcome, Payload};
 use std::{collections::BTreeSet, sync::Arc};
 use wasmtime::{
     Engine, Result, StoreContextMut,
     component::{
-        Component, Linker, Val,
+        Accessor, Component, Linker, LinkerInstance, Val,
         types::{ComponentFunc, ComponentItem},
     },
 };
@@ -42,7 +45,7 @@ struct TypedImport {
 }
 
 impl TypedImports {
-    /// Those of a component, with the options that hold for them.
+    /// Those of a component that calls or awaits them, with the options that hold for them.
     ///
     /// # Errors
     /// [`Error::Typed`] if there is something whose values cannot be stored, [`Error::Options`] if
@@ -51,6 +54,7 @@ impl TypedImports {
         component: &Component,
         engine: &Engine,
         options: &TypedOptions,
+        are_awaited: bool,
     ) -> Result<Self, Error> {
         let outside = component.component_type();
         let own = outside
@@ -75,7 +79,8 @@ impl TypedImports {
         imports.functions = found
             .into_iter()
             .map(|(interface, function, ty)| {
-                TypedImport::new(interface, function, &ty, options).map(Arc::new)
+                let new = TypedImport::new(interface, function, &ty, options, are_awaited);
+                new.map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
         let named = imports.interfaces.iter().map(|name| self::interface(name));
@@ -95,21 +100,42 @@ impl TypedImports {
         all.collect()
     }
 
-    /// Makes them available.
+    /// Makes them available to code that waits in each call.
     pub(crate) fn link(&self, linker: &mut Linker<GuestState>) -> Result<()> {
-        for name in &self.interfaces {
-            linker.instance(name)?;
-        }
-        for import in &self.functions {
-            let mut place = match &import.interface {
-                Some(name) => linker.instance(name)?,
-                None => linker.root(),
-            };
+        self.each(linker, |mut place, import| {
             let called = Arc::clone(import);
             place.func_new_async(&import.function, move |store, _, arguments, results| {
                 let import = Arc::clone(&called);
                 Box::new(async move { call(store, &import, arguments, results).await })
-            })?;
+            })
+        })
+    }
+
+    /// Makes them available to code that awaits many at once.
+    pub(crate) fn link_awaited(&self, linker: &mut Linker<GuestState>) -> Result<()> {
+        self.each(linker, |mut place, import| {
+            let called = Arc::clone(import);
+            place.func_new_concurrent(&import.function, move |store, _, arguments, results| {
+                let import = Arc::clone(&called);
+                Box::pin(async move { awaited(store, &import, arguments, results).await })
+            })
+        })
+    }
+
+    fn each(
+        &self,
+        linker: &mut Linker<GuestState>,
+        define: impl Fn(LinkerInstance<'_, GuestState>, &Arc<TypedImport>) -> Result<()>,
+    ) -> Result<()> {
+        for name in &self.interfaces {
+            linker.instance(name)?;
+        }
+        for import in &self.functions {
+            let place = match &import.interface {
+                Some(name) => linker.instance(name)?,
+                None => linker.root(),
+            };
+            define(place, import)?;
         }
         Ok(())
     }
@@ -148,10 +174,11 @@ impl TypedImport {
         function: String,
         ty: &ComponentFunc,
         options: &TypedOptions,
+        is_awaited: bool,
     ) -> Result<Self, Error> {
         let name = type_name(interface.as_deref(), &function);
-        let signature =
-            Signature::of(ty).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+        let signature = Signature::of(ty, is_awaited)
+            .map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
         let (_, err) = signature.returns();
         let options = options.for_activity(interface.as_deref().map(self::interface), &name);
         Ok(Self {
@@ -160,6 +187,14 @@ impl TypedImport {
             function,
             signature,
         })
+    }
+
+    /// The activity to run.
+    fn call_with(&self, arguments: &[Val]) -> ActivityCall {
+        ActivityCall {
+            arguments: self.signature.write_arguments(arguments),
+            ..self.call.clone()
+        }
     }
 
     /// What the code is told of how the activity has ended.
@@ -195,18 +230,37 @@ async fn call(
     arguments: &[Val],
     results: &mut [Val],
 ) -> Result<()> {
-    let call = ActivityCall {
-        arguments: import.signature.write_arguments(arguments),
-        ..import.call.clone()
-    };
+    let call = import.call_with(arguments);
     let state = store.data_mut();
     // They are here as long as this waits.
     let held = arguments.iter().map(size::held).sum();
     state.hold(held);
     let ended = state.run_activity(call).await;
     state.let_go(held);
-    let ended = ended?;
-    match import.answer(ended) {
+    returned(state, import.answer(ended?), results)
+}
+
+/// The same for code that awaits it.
+async fn awaited(
+    accessor: &Accessor<GuestState>,
+    import: &TypedImport,
+    arguments: &[Val],
+    results: &mut [Val],
+) -> Result<()> {
+    let call = import.call_with(arguments);
+    let held = arguments.iter().map(size::held).sum();
+    let ended = concurrent::run_activity(accessor, call, held).await?;
+    let answer = import.answer(ended);
+    accessor.with(|mut access| returned(access.get(), answer, results))
+}
+
+/// Gives the code an answer, or ends the run with the failure.
+fn returned(
+    state: &mut GuestState,
+    answer: Result<Option<Val>, Failure>,
+    results: &mut [Val],
+) -> Result<()> {
+    match answer {
         Ok(value) => {
             if let (Some(place), Some(value)) = (results.first_mut(), value) {
                 *place = value;

@@ -21,17 +21,27 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// Takes a function's type apart.
+    /// Takes the type of a function apart that is called, or awaited.
     ///
     /// # Errors
-    /// It is asynchronous, or has something that is no value; the text says which.
-    pub(crate) fn of(func: &ComponentFunc) -> Result<Self, String> {
+    /// It is the other of the two, or has something that is no value; the text says which.
+    pub(crate) fn of(func: &ComponentFunc, is_awaited: bool) -> Result<Self, String> {
         size::check(func)?;
         let text = func_text(func);
-        if func.async_() {
-            return Err(format!(
-                "{text} is asynchronous, which this host does not run; declare it without `async`"
-            ));
+        match (func.async_(), is_awaited) {
+            (true, false) => {
+                return Err(format!(
+                    "async {text}: only components that export `async-guest` await what they \
+                     import; declare it without `async`"
+                ));
+            }
+            (false, true) => {
+                return Err(format!(
+                    "{text}: a call of it would hold up all else that the workflow awaits; declare \
+                     it with `async`"
+                ));
+            }
+            (true, true) | (false, false) => {}
         }
         let params: Vec<(String, Type)> = func
             .params()

@@ -6,15 +6,13 @@
 use super::misfit::names;
 use wasmtime::component::types::{Case, ComponentFunc, Field, Type};
 
-/// A function: `func(order: record { id: string }) -> result<u32, string>`.
+/// A function: `func(order: record { id: string }) -> result<u32, string>`. Whether it is `async`
+/// is no matter of the other side.
 pub(super) fn func_text(func: &ComponentFunc) -> String {
     let params = func
         .params()
         .map(|(name, ty)| format!("{name}: {}", type_text(&ty)));
     let mut text = format!("func({})", params.collect::<Vec<_>>().join(", "));
-    if func.async_() {
-        text.insert_str(0, "async ");
-    }
     if let Some(result) = func.results().next() {
         text += &format!(" -> {}", type_text(&result));
     }
