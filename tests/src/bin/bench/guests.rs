@@ -1,9 +1,8 @@
 //! What a component costs whose language brings a runtime with it: to compile, to load, to begin a
 //! run, to keep one. Times but that of compiling are processor time.
 
-use crate::system::clock;
 use anyhow::{Context, Result};
-use rustix::time::ClockId;
+use rustix::time::{ClockId, clock_gettime};
 use sandglass_engine::{Digest, Input, Limits, Run, Start, Timestamp, drive};
 use sandglass_sandbox::{Instance, Sandbox, SandboxConfig, WorkflowComponent};
 use serde_json::{Value, json};
@@ -128,5 +127,7 @@ fn private() -> Result<u64> {
 
 /// Processor time of this thread: what else the machine does is not counted.
 pub(crate) fn computed() -> Duration {
-    clock(ClockId::ThreadCPUTime)
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -39,7 +39,7 @@ pub(crate) async fn sequences(in_flight: usize, runs: usize) -> Result<Value> {
     let store = TempDir::new_in(bench_folder()?)?;
     let file = store.path().join("bench.db");
     let host = host(&file, 1 << 30).await?;
-    let (commits, cpu, begun) = (host.stats().commits, cpu_time(), Instant::now());
+    let (commits, cpu, begun) = (host.stats().commits, cpu_time()?, Instant::now());
     let next = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..in_flight)
         .map(|_| tokio::spawn(client(host.clone(), Arc::clone(&next), runs)))
@@ -47,7 +47,7 @@ pub(crate) async fn sequences(in_flight: usize, runs: usize) -> Result<Value> {
     for client in clients {
         client.await??;
     }
-    let (wall, cpu) = (begun.elapsed(), cpu_time() - cpu);
+    let (wall, cpu) = (begun.elapsed(), cpu_time()? - cpu);
     let commits = host.stats().commits - commits;
     host.shutdown().await?;
     let activities = (runs * ACTIVITIES) as f64;

@@ -1,7 +1,6 @@
 //! Processes: loads in their own, what they cost, where their files are.
 
 use anyhow::{Context, Result, ensure};
-use rustix::time::ClockId;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -91,15 +90,8 @@ pub(crate) fn syncs(arguments: &[&str]) -> Result<f64> {
 }
 
 /// Processor time of this process so far.
-pub(crate) fn cpu_time() -> Duration {
-    clock(ClockId::ProcessCPUTime)
-}
-
-/// What a clock of this thread or process shows: to the nanosecond, unlike what `/proc` has.
-pub(crate) fn clock(id: ClockId) -> Duration {
-    let time = rustix::time::clock_gettime(id);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+pub(crate) fn cpu_time() -> Result<Duration> {
+    cpu_time_of("self")
 }
 
 /// That of the process with this id.
