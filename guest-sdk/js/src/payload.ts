@@ -11,7 +11,7 @@ const JSON_PLAIN = "json/plain";
 const NULL = "binary/null";
 const PLAIN = "binary/plain";
 
-/** The bytes of their names. Nobody changes them. */
+/** The bytes of their names. */
 const NAMES = new Map([JSON_PLAIN, NULL, PLAIN].map((name) => [name, encodeUtf8(name)]));
 
 /**
@@ -70,7 +70,7 @@ export function encodeEntries(values: Record<string, unknown> | undefined): [str
 }
 
 function payload(encoding: string, data: Uint8Array): Payload {
-  return { metadata: [["encoding", NAMES.get(encoding) as Uint8Array]], data };
+  return { metadata: [["encoding", (NAMES.get(encoding) as Uint8Array).slice()]], data };
 }
 
 function refused(type: string, message: string): ApplicationFailure {

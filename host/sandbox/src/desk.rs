@@ -3,6 +3,8 @@
 //!
 //! A fiber holds the whole store while it rests, so that all of this lies beside the store.
 
+mod calls;
+
 use sandglass_engine::{Failure, GuestEvent, OperationId, Payload, ScopeId, Signal, Task, Update};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

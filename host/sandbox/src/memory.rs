@@ -223,18 +223,32 @@ mod tests {
     #[test]
     fn a_spare_mapping_is_used_again_and_is_zero() {
         let spares = Arc::new(Spares::new());
-        let mut before = None;
         for size in [64 << 10, (96 << 10) + 1, 160 << 10] {
             for at in [0, 5_000, size - 1] {
                 let mut memory = GuestMemory::new(&spares, 64 << 10, None).unwrap();
-                let again = before.replace(memory.as_ptr());
-                assert!(again.is_none_or(|again| again == memory.as_ptr()));
                 assert_eq!(memory.byte_size(), 64 << 10);
                 memory.grow_to(size).unwrap();
                 assert_eq!(write(&memory, at), 0, "{size} {at}");
+                let capacity = memory.byte_capacity();
+                drop(memory);
+                let waits = spares.take(capacity).expect("it waits for another guest");
+                spares.put(waits, 0);
             }
         }
         assert!(spares.take(MIB).is_none(), "none of this capacity waits");
+    }
+
+    #[test]
+    fn nothing_is_kept_where_the_page_map_does_not_tell() {
+        for other in [None, Some("/dev/zero"), Some("/dev/null")] {
+            let map = other.map(|file| std::fs::File::open(file).unwrap());
+            let spares = Arc::new(Spares::with(map));
+            let memory = GuestMemory::new(&spares, 64 << 10, None).unwrap();
+            write(&memory, 0);
+            let capacity = memory.byte_capacity();
+            drop(memory);
+            assert!(spares.take(capacity).is_none(), "{other:?}");
+        }
     }
 
     #[test]

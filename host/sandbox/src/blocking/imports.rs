@@ -11,10 +11,9 @@ use crate::{
     trap::BadCall,
 };
 use sandglass_engine::{
-    ActivityCall, Answer, Command, Failure as EngineFailure, OperationId, Payload as EnginePayload,
-    ScopeId,
+    ActivityCall, Command, Failure as EngineFailure, OperationId, Payload as EnginePayload, ScopeId,
 };
-use std::{collections::BTreeSet, future::poll_fn, task::Poll};
+use std::{collections::BTreeSet, future::poll_fn, ops::ControlFlow, task::Poll};
 use wasmtime::Result;
 
 impl GuestState {
@@ -75,12 +74,9 @@ impl GuestState {
         &mut self,
         call: ActivityCall,
     ) -> Result<std::result::Result<EnginePayload, EngineFailure>> {
-        self.task()?;
-        let scope = self.desk().lock().scope;
-        let operation = match self.command(Command::ScheduleActivity { scope, call })? {
-            Answer::Operation(operation) => operation,
-            Answer::Refused(failure) => return Ok(Err(failure)),
-            _ => unreachable!("the engine answers an activity with an operation or a refusal"),
+        let operation = match self.begin_activity(call)? {
+            Ok(operation) => operation,
+            Err(failure) => return Ok(Err(failure)),
         };
         let outcome = self.until_there(|papers| papers.take(operation)).await?;
         Ok(outcome.map(|result| result.unwrap_or_else(EnginePayload::null)))
@@ -89,11 +85,8 @@ impl GuestState {
     /// Checks that the outcome of an operation can come, or be there.
     fn awaited(&mut self, operation: u64) -> Result<OperationId> {
         let operation = OperationId(operation);
-        if self.desk().lock().open.contains(&operation) {
-            return Ok(operation);
-        }
-        let message = format!("{operation} is no operation whose outcome was not taken");
-        Err(BadCall::new("BadWait", message).into())
+        self.desk().lock().awaited(operation)?;
+        Ok(operation)
     }
 
     /// Rests in a scope until something is on the desk.
@@ -103,16 +96,9 @@ impl GuestState {
         label: String,
         look: impl Fn(&mut Papers) -> Option<T>,
     ) -> Result<Result<T, Failure>> {
-        // In a canceled scope the wait is refused, whatever has come.
-        let is_canceled = self.task()?.cancel_info(ScopeId(parent))?.is_some();
-        if !is_canceled && let Some(found) = look(&mut self.desk().lock()) {
-            return Ok(Ok(found));
-        }
-        let scope = ScopeId(parent);
-        let wait = match self.command(Command::OpenWait { scope, label })? {
-            Answer::Operation(wait) => wait,
-            Answer::Refused(failure) => return Ok(Err(failure_out(failure))),
-            _ => unreachable!("the engine answers a wait with an operation or a refusal"),
+        let wait = match self.begin_wait(parent, label, &look)? {
+            ControlFlow::Continue(wait) => wait,
+            ControlFlow::Break(answer) => return Ok(answer),
         };
         let found = self
             .until_there(|papers| match papers.take(wait) {
@@ -167,15 +153,11 @@ impl Host for GuestState {
     }
 
     fn try_signal(&mut self, name: String) -> Result<Option<Signal>> {
-        self.task()?;
-        let found = self.desk().lock().signal(&name);
-        Ok(found.map(Into::into))
+        Ok(self.take_signal(&name)?.map(Into::into))
     }
 
     fn handle_updates(&mut self, names: Vec<String>) -> Result<()> {
-        self.task()?;
-        self.desk().lock().handled = names.into_iter().collect();
-        Ok(())
+        self.handle(names)
     }
 
     async fn next_update(&mut self, parent: u32) -> Result<Result<Update, Failure>> {
@@ -193,16 +175,11 @@ impl Host for GuestState {
     }
 
     fn call_in(&mut self, parent: u32) -> Result<()> {
-        // A scope that is not there traps.
-        self.task()?.cancel_info(ScopeId(parent))?;
-        self.desk().lock().scope = ScopeId(parent);
-        Ok(())
+        self.call_from(parent)
     }
 
     fn answer_queries(&mut self, name: String, answer: Payload) -> Result<()> {
-        self.task()?;
-        let kept = self.desk().lock().keep_answer(name, answer.into());
-        Ok(kept.map_err(|message| BadCall::new("BadCall", message))?)
+        self.answer_with(name, answer)
     }
 }
 

@@ -8,11 +8,9 @@ use crate::{
     convert::{failure_out, header, list},
     desk::{Desk, GivenUp, Papers},
     state::GuestState,
-    trap::BadCall,
 };
 use sandglass_engine::{
-    ActivityCall, Answer, Command, Failure as EngineFailure, OperationId, Payload as EnginePayload,
-    ScopeId,
+    ActivityCall, Command, Failure as EngineFailure, OperationId, Payload as EnginePayload, ScopeId,
 };
 use std::{collections::BTreeSet, future::poll_fn, ops::ControlFlow, task::Poll};
 use wasmtime::{
@@ -75,17 +73,13 @@ pub(crate) async fn run_activity(
     call: ActivityCall,
     held: usize,
 ) -> Result<std::result::Result<EnginePayload, EngineFailure>> {
-    let (answer, desk) = accessor.with(|mut access| {
+    let (begun, desk) = accessor.with(|mut access| {
         let state = access.get();
-        state.task()?;
-        let scope = state.desk().lock().scope;
-        let answer = state.command(Command::ScheduleActivity { scope, call })?;
-        Ok::<_, wasmtime::Error>((answer, state.desk()))
+        Ok::<_, wasmtime::Error>((state.begin_activity(call)?, state.desk()))
     })?;
-    let operation = match answer {
-        Answer::Operation(operation) => operation,
-        Answer::Refused(failure) => return Ok(Err(failure)),
-        _ => unreachable!("the engine answers an activity with an operation or a refusal"),
+    let operation = match begun {
+        Ok(operation) => operation,
+        Err(failure) => return Ok(Err(failure)),
     };
     desk.lock().values_bytes += held;
     let mut begun = Begun {
@@ -108,22 +102,12 @@ async fn until_there_in<T, R>(
     label: String,
     look: impl Fn(&mut Papers) -> Option<R>,
 ) -> Result<Result<R, Failure>> {
-    let scope = ScopeId(parent);
-    let begun = accessor.with(|mut access| {
+    let (begun, desk) = accessor.with(|mut access| {
         let state = access.get();
-        // In a canceled scope the wait is refused, whatever has come.
-        let is_canceled = state.task()?.cancel_info(scope)?.is_some();
-        if !is_canceled && let Some(found) = look(&mut state.desk().lock()) {
-            return Ok::<_, wasmtime::Error>(ControlFlow::Break(Ok(found)));
-        }
-        match state.command(Command::OpenWait { scope, label })? {
-            Answer::Operation(wait) => Ok(ControlFlow::Continue((wait, state.desk()))),
-            Answer::Refused(failure) => Ok(ControlFlow::Break(Err(failure_out(failure)))),
-            _ => unreachable!("the engine answers a wait with an operation or a refusal"),
-        }
-    });
-    let (wait, desk) = match begun? {
-        ControlFlow::Continue(begun) => begun,
+        Ok::<_, wasmtime::Error>((state.begin_wait(parent, label, &look)?, state.desk()))
+    })?;
+    let wait = match begun {
+        ControlFlow::Continue(wait) => wait,
         ControlFlow::Break(answer) => return Ok(answer),
     };
     let mut open = Begun {
@@ -150,22 +134,13 @@ async fn until_there_in<T, R>(
     Ok(found?.map_err(failure_out))
 }
 
-/// Checks that the outcome of an operation can come, or be there.
-fn awaited(papers: &Papers, operation: OperationId) -> Result<()> {
-    if papers.open.contains(&operation) {
-        return Ok(());
-    }
-    let message = format!("{operation} is no operation whose outcome was not taken");
-    Err(BadCall::new("BadWait", message).into())
-}
-
 impl<T: Send> HostWithStore<T> for HasSelf<GuestState> {
     async fn wait(accessor: &Access<T>, ended: u64) -> Result<Result<Option<Payload>, Failure>> {
         let operation = OperationId(ended);
         let outcome = until(accessor, Some(operation), |state| {
             let desk = state.desk();
             let mut papers = desk.lock();
-            awaited(&papers, operation)?;
+            papers.awaited(operation)?;
             Ok(papers.take(operation))
         })
         .await?;
@@ -180,7 +155,7 @@ impl<T: Send> HostWithStore<T> for HasSelf<GuestState> {
         until(accessor, None, |state| {
             let desk = state.desk();
             let mut papers = desk.lock();
-            awaited(&papers, child)?;
+            papers.awaited(child)?;
             Ok(match papers.started.remove(&child) {
                 Some(run_id) => Some(Some(run_id)),
                 None => papers.first(&of_it).map(|_| None),
@@ -216,28 +191,19 @@ impl<T: Send> HostWithStore<T> for HasSelf<GuestState> {
 
 impl Host for GuestState {
     fn try_signal(&mut self, name: String) -> Result<Option<Signal>> {
-        self.task()?;
-        let found = self.desk().lock().signal(&name);
-        Ok(found.map(Into::into))
+        Ok(self.take_signal(&name)?.map(Into::into))
     }
 
     fn handle_updates(&mut self, names: Vec<String>) -> Result<()> {
-        self.task()?;
-        self.desk().lock().handled = names.into_iter().collect();
-        Ok(())
+        self.handle(names)
     }
 
     fn call_in(&mut self, parent: u32) -> Result<()> {
-        // A scope that is not there traps.
-        self.task()?.cancel_info(ScopeId(parent))?;
-        self.desk().lock().scope = ScopeId(parent);
-        Ok(())
+        self.call_from(parent)
     }
 
     fn answer_queries(&mut self, name: String, answer: Payload) -> Result<()> {
-        self.task()?;
-        let kept = self.desk().lock().keep_answer(name, answer.into());
-        Ok(kept.map_err(|message| BadCall::new("BadCall", message))?)
+        self.answer_with(name, answer)
     }
 }
 

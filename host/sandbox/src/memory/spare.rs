@@ -37,8 +37,13 @@ pub(super) struct Spares {
 
 impl Spares {
     pub(super) fn new() -> Self {
+        Self::with(File::open("/proc/self/pagemap").ok())
+    }
+
+    /// With this page map, if it is one.
+    pub(super) fn with(page_map: Option<File>) -> Self {
         let mut spares = Self {
-            page_map: File::open("/proc/self/pagemap").ok(),
+            page_map,
             page_bytes: page_size::get(),
             waiting: Mutex::default(),
         };
