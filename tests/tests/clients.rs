@@ -30,7 +30,7 @@ fn compare(name: &str) {
     for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {
         assert_eq!(found, expected, "line {}", place + 1);
     }
-    assert_eq!(found.len(), expected.len());
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
 }
 
 #[test]

@@ -176,7 +176,9 @@ class Checks {
 }
 
 run(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => {}), workerHeartbeatInterval: 1000 });
+  // What the SDK's native half has to say would be printed among the findings, were it not forwarded.
+  const telemetryOptions = { logging: { forward: {} } };
+  Runtime.install({ logger: new DefaultLogger('ERROR', () => {}), telemetryOptions, workerHeartbeatInterval: 1000 });
   const [, , address, part] = process.argv;
   const connection = await NativeConnection.connect({ address });
   const client = await connect(address);
