@@ -2,20 +2,19 @@
 //! DIR] [--tools DIR]`. `sandglass build` calls it.
 //!
 //! esbuild puts the package, what it depends on and the SDK into one file, with `async` functions
-//! compiled to generators, since their promises have to be the SDK's (src/promise.ts);
-//! componentize-qjs makes the component of it. Both are looked for in the package's own
-//! node_modules, then in `--tools` (or SANDGLASS_JAVASCRIPT).
+//! compiled to generators, since their promises have to be the SDK's (src/promise.ts); what makes
+//! the component of it depends on the engine that `package.json` names (src/engines.mjs). Both are
+//! looked for in the package's own node_modules, then in `--tools` (or SANDGLASS_JAVASCRIPT).
 
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ENGINES } from "./engines.mjs";
 
-/** The versions that the SDK is tested with. */
-const TOOLS = { esbuild: "0.28.2", "componentize-qjs": "0.4.5" };
+const ESBUILD = { name: "esbuild", version: "0.28.2" };
 const SDK = dirname(fileURLToPath(import.meta.url));
 const ENTRIES = ["src/workflows.ts", "src/workflows.js", "workflows.ts", "workflows.js"];
 const CANNOT_USE = 2;
@@ -25,20 +24,28 @@ function stop(message) {
   process.exit(CANNOT_USE);
 }
 
-/** The place of a tool's package, in the version wanted. */
-function tool(name, places) {
+/** The place of a tool's package, in the version that the SDK is tested with. */
+function tool({ name, version: wanted }, all, places) {
   const found = [];
   for (const place of places) {
     const manifest = join(place, "node_modules", name, "package.json");
     if (!existsSync(manifest)) continue;
     const { version } = JSON.parse(readFileSync(manifest, "utf8"));
-    if (version === TOOLS[name]) return { name, manifest };
+    if (version === wanted) return manifest;
     found.push(`${version} in ${place}`);
   }
   const others = found.length > 0 ? ` (found: ${found.join(", ")})` : "";
-  const all = Object.entries(TOOLS).map((wanted) => wanted.join("@"));
-  stop(`${name} ${TOOLS[name]} is not there${others}; run in the package's folder:\n\n` +
-    `npm install --save-dev --save-exact ${all.join(" ")}`);
+  const packages = all.map((one) => `${one.name}@${one.version}`);
+  stop(`${name} ${wanted} is not there${others}; run in the package's folder:\n\n` +
+    `npm install --save-dev --save-exact ${packages.join(" ")}`);
+}
+
+/** The engine that runs the package. */
+function engineOf(manifest) {
+  const named = manifest.sandglass?.engine ?? "quickjs";
+  return ENGINES[named] ?? stop(
+    `package.json names the engine ${JSON.stringify(named)}; there are ` +
+      `${Object.keys(ENGINES).join(" and ")}: "sandglass": { "engine": "quickjs" }`);
 }
 
 /** The folder and those around it, innermost first. */
@@ -56,12 +63,12 @@ function entryOf(project, manifest, wanted) {
       `package.json: "sandglass": { "workflows": "src/workflows.ts" }`);
 }
 
-async function bundle(esbuild, project, entry, nodePaths) {
+async function bundle(esbuild, engine, project, entry, nodePaths) {
   const code =
     `import ${JSON.stringify(join(SDK, "src/prelude.ts"))};\n` +
     `import * as workflows from ${JSON.stringify(entry)};\n` +
     `import { serve } from ${JSON.stringify(join(SDK, "src/serve.ts"))};\n` +
-    "export const guest = serve(workflows);\n";
+    engine.exports("serve(workflows)");
   const result = await esbuild.build({
     stdin: { contents: code, resolveDir: project, sourcefile: "component.js", loader: "js" },
     absWorkingDir: project,
@@ -78,6 +85,7 @@ async function bundle(esbuild, project, entry, nodePaths) {
     },
     alias: { sandglass: join(SDK, "src/index.ts") },
     external: ["sandglass:*"],
+    plugins: engine.plugins,
     nodePaths,
     define: { "process.env.NODE_ENV": '"production"' },
     keepNames: true,
@@ -98,21 +106,19 @@ const project = resolve(given.project);
 const manifest = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
 const tools = given.tools ?? process.env.SANDGLASS_JAVASCRIPT;
 const places = [...around(project), ...(tools ? [resolve(tools)] : [])];
-const [bundler, componentizer] = [tool("esbuild", places), tool("componentize-qjs", places)];
-const esbuild = createRequire(bundler.manifest)("esbuild");
-const nodePaths = tools ? [join(resolve(tools), "node_modules")] : [];
-const text = await bundle(esbuild, project, entryOf(project, manifest, given.entry), nodePaths);
+const engine = engineOf(manifest);
+const tooling = [ESBUILD, engine.tool];
+const [bundler, componentizer] = tooling.map((one) => tool(one, tooling, places));
+const esbuild = createRequire(bundler)("esbuild");
+// For modules of other folders, and what the package does not bring itself.
+const nodePaths = [project, ...(tools ? [resolve(tools)] : [])].map((at) => join(at, "node_modules"));
+const entry = entryOf(project, manifest, given.entry);
+const text = await bundle(esbuild, engine, project, entry, nodePaths);
 const work = mkdtempSync(join(tmpdir(), "sandglass-js-"));
 try {
   const [js, out] = [join(work, "component.js"), resolve(given.out)];
   writeFileSync(js, text);
-  const cli = join(dirname(componentizer.manifest), "cli.mjs");
-  // What imports WASI gets a trap there: the prelude has taken the place of all that would.
-  const wit = resolve(given.wit ?? join(SDK, "../../wit"));
-  const flags = ["--world", "workflow", "--sync", "--stub-wasi", "--opt-size"];
-  execFileSync(process.execPath, [cli, "--wit", wit, "--js", js, "--output", out, ...flags], {
-    cwd: work, stdio: ["ignore", "ignore", "inherit"],
-  });
+  await engine.make(componentizer, { js, out, wit: resolve(given.wit ?? join(SDK, "../../wit")) });
 } catch (error) {
   if (error.status === undefined) throw error;
   process.exitCode = 1;

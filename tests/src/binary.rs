@@ -1,5 +1,7 @@
 //! The `sandglass` binary and the components that it builds from this repository's guests.
 
+mod inputs;
+
 use crate::temporal::{installed, javascript_toolchain};
 use std::{
     collections::BTreeMap,
@@ -84,16 +86,34 @@ pub fn component(krate: &str, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// The folder where the hosts of all tests keep compiled components.
+/// The same as a file.
+#[must_use]
+pub fn component_file(krate: &str, name: &str) -> PathBuf {
+    let _built = component(krate, name);
+    guests().join(name)
+}
+
+/// The folder of components.
+fn guests() -> PathBuf {
+    target().join("guests")
+}
+
+/// What the programs that tests run take for the user's cache.
+#[must_use]
+pub fn cache() -> PathBuf {
+    guests().join("cache")
+}
+
+/// The folder in it where the hosts of all tests keep compiled components, and `sandglass build`.
 #[must_use]
 pub fn compiled() -> PathBuf {
-    target().join("guests/compiled")
+    cache().join("sandglass/compiled")
 }
 
 fn build(krate: &str, name: &str) -> Vec<u8> {
     let (out, name) = match name.split_once('/') {
-        Some((folder, name)) => (target().join("guests").join(folder), name),
-        None => (target().join("guests"), name),
+        Some((folder, name)) => (guests().join(folder), name),
+        None => (guests(), name),
     };
     let wasi = out.ends_with("wasi").then_some("--wasi");
     fs::create_dir_all(&out).expect("the target folder is writable");
@@ -106,6 +126,29 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
         false => "workflows",
     };
     let mut command = sandglass();
+    command
+        .current_dir(repository())
+        .args(["build", krate, "--only", part])
+        .args(wasi)
+        .arg("--out")
+        .arg(&out);
+    if repository().join(krate).join("Cargo.toml").is_file() {
+        run(&mut command);
+    } else {
+        // Cargo knows what has to be compiled again; the others compile all again, to a component
+        // that is another one by its digest, so that the host would compile it again as well.
+        let (file, inputs) = (out.join(format!("{name}.inputs")), inputs::all(&command));
+        let is_built = fs::read_to_string(&file).is_ok_and(|built| built == inputs);
+        if !is_built || !out.join(name).is_file() {
+            run(in_language(&mut command, krate));
+            fs::write(file, inputs).expect("the target folder is writable");
+        }
+    }
+    fs::read(out.join(name)).expect("sandglass build has said that it wrote the component")
+}
+
+/// Adds what the toolchain of another language needs.
+fn in_language<'a>(command: &'a mut Command, krate: &str) -> &'a mut Command {
     for (manifest, variable, script) in TOOLCHAINS {
         if repository().join(krate).join(manifest).is_file() {
             command.env(variable, installed(script, &[]));
@@ -114,18 +157,24 @@ fn build(krate: &str, name: &str) -> Vec<u8> {
     if repository().join(krate).join("package.json").is_file() {
         command.env("SANDGLASS_JAVASCRIPT", javascript_toolchain(krate));
     }
-    let built = command
-        .current_dir(repository())
-        .args(["build", krate, "--only", part])
-        .args(wasi)
-        .arg("--out")
-        .arg(&out)
-        .output()
-        .expect("the binary was just built");
+    // What it compiles to see whether it can be loaded is what the tests load then. Go's compiled
+    // standard library stays where it is.
+    if std::env::var_os("GOCACHE").is_none() {
+        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+        let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        command.envs(
+            user.or_else(home)
+                .map(|user| ("GOCACHE", user.join("go-build"))),
+        );
+    }
+    command.env("XDG_CACHE_HOME", cache())
+}
+
+fn run(build: &mut Command) {
+    let built = build.output().expect("the binary was just built");
     assert!(
         built.status.success(),
-        "sandglass build {krate} failed:\n{}",
+        "{build:?} failed:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    fs::read(out.join(name)).expect("sandglass build has said that it wrote the component")
 }

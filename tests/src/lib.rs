@@ -14,7 +14,7 @@ mod temporal;
 mod world;
 
 pub use activities::{OnCancel, Probe};
-pub use binary::{compiled, component, repository, sandglass};
+pub use binary::{cache, compiled, component, component_file, repository, sandglass};
 pub use certificates::certified;
 pub use host::{HandleUnderTest, HostUnderTest};
 pub use patience::{PATIENCE, Patience};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use crate::{compiled, component, sandglass};
+use crate::{cache, component, sandglass};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -69,7 +69,7 @@ impl Server {
             // The command line goes before the file.
             .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
             // Compiled code is kept for the next test.
-            .env("XDG_CACHE_HOME", compiled().with_file_name("cache"))
+            .env("XDG_CACHE_HOME", cache())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,12 +1,12 @@
-//! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED PAIRS [evict] [near]`.
+//! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED TYPE COUNT [evict]`.
 //!
-//! It takes up, or begins, the one run of the store in FOLDER, gives it the approvals that it waits
-//! for, and ends when the run has ended. Whatever it asks for it asks again after a crash, under the
+//! It takes up, or begins, the one run of the store in FOLDER, of the workflow type `saga`, `near` or
+//! `observe`, gives it the signals that it waits for, and ends when the run has ended. Whatever it asks for it asks again after a crash, under the
 //! same request id. On stdout it says how often each crash point was reached.
 
 use anyhow::{Context as _, Result, bail};
 use sandglass::{Host, StartOptions, crash, remote::Client};
-use sandglass_engine::EventId;
+use sandglass_engine::{EventId, HistoryEvent, Payload, Signal};
 use sandglass_tests::sweep::{ACTIVITIES, Ledger, steps};
 use std::{
     env, fs,
@@ -16,16 +16,22 @@ use std::{
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [folder, component, compiled, pairs, words @ ..] = &arguments[..] else {
-        bail!("usage: sweep-host FOLDER COMPONENT COMPILED PAIRS [evict] [near]");
+    let [
+        folder,
+        component,
+        compiled,
+        workflow_type,
+        count,
+        words @ ..,
+    ] = &arguments[..]
+    else {
+        bail!("usage: sweep-host FOLDER COMPONENT COMPILED TYPE COUNT [evict]");
     };
-    let has = |word: &str| words.iter().any(|one| one == word);
-    let workflow_type = if has("near") { "near" } else { "saga" };
-    let options = StartOptions::new(workflow_type, "sweep").json(pairs.as_str());
+    let options = StartOptions::new(workflow_type, "sweep").json(count.as_str());
     let component = fs::read(component).context("read the component")?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let folder = Path::new(folder);
-    let evict = has("evict");
+    let evict = words.iter().any(|word| word == "evict");
     runtime.block_on(run(folder, component, compiled.into(), options, evict))?;
     println!("{}", serde_json::to_string(&crash::counts())?);
     Ok(())
@@ -55,10 +61,14 @@ async fn run(
             async move { ledger.attempt(&context, &arguments) }
         });
     }
+    // What `observe` tells, by which its history depends on all that it saw.
+    builder = builder.activity("Echo", |_, mut arguments| async move {
+        Ok(arguments.pop().unwrap_or_else(Payload::null))
+    });
     let host = builder.build().await?;
     host.load_component(component).await?;
     options.request_id = Some("start".into());
-    let asks = options.workflow_type == "saga";
+    let workflow_type = options.workflow_type.clone();
     let run = host.start(options).await?;
     ledger.acknowledge("start");
     let mut last = EventId(0);
@@ -66,17 +76,37 @@ async fn run(
         let more = run.history_after(last).await?;
         let Some(newest) = more.last() else { break };
         last = newest.event_id;
-        let events = run.history().await?;
-        if asks && steps::waits_for_approval(&events) {
-            approve(&store, &ledger, steps::next_approval(&events)).await?;
+        if let Some(signal) = wanted(&workflow_type, &run.history().await?) {
+            send(&store, &ledger, signal).await?;
         }
     }
     host.shutdown().await?;
     Ok(())
 }
 
-/// Sends an approval as another process would: through the socket of the store's owner.
-async fn approve(store: &Path, ledger: &Ledger, signal: sandglass::engine::Signal) -> Result<()> {
+/// The signal that a run waits for, by its history.
+fn wanted(workflow_type: &str, events: &[HistoryEvent]) -> Option<Signal> {
+    let count = |name| {
+        let of_it = |event: &&HistoryEvent| event.attributes.event_type() == name;
+        events.iter().filter(of_it).count()
+    };
+    match workflow_type {
+        "saga" => steps::waits_for_approval(events).then(|| steps::next_approval(events)),
+        "observe" => {
+            let sent = count("WorkflowExecutionSignaled");
+            // It sleeps once in each round.
+            (count("TimerStarted") > sent).then(|| Signal {
+                name: "next".into(),
+                request_id: format!("next-{}", sent + 1),
+                ..Signal::default()
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Sends a signal as another process would: through the socket of the store's owner.
+async fn send(store: &Path, ledger: &Ledger, signal: Signal) -> Result<()> {
     let (store, request) = (store.to_owned(), signal.request_id.clone());
     let sent = tokio::task::spawn_blocking(move || {
         let mut client = Client::connect(&store)?.context("this process owns the store")?;

@@ -16,7 +16,6 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
-use tempfile::TempDir;
 
 /// Of histories that are longer than this only a sample is tried, and only where all prefixes of
 /// the others are: each takes as long as they do.
@@ -34,12 +33,6 @@ struct Shown {
     histories: BTreeSet<String>,
     prefixes: usize,
     random: Option<Random>,
-}
-
-/// A folder for compiled components, for this process.
-fn compiled() -> &'static TempDir {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    FOLDER.get_or_init(|| TempDir::new().expect("a temporary folder can be made"))
 }
 
 fn shown() -> MutexGuard<'static, Shown> {
@@ -163,7 +156,7 @@ pub async fn check(frames: &[Frame]) {
         (shown.components.clone(), chosen)
     };
     for prefix in &prefixes {
-        let events = player::play(frames, *prefix, &components, compiled().path()).await;
+        let events = player::play(frames, *prefix, &components).await;
         assert_eq!(
             outcome(&events, frames),
             expected,

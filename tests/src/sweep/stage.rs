@@ -5,7 +5,7 @@
 //! the run itself first, then in the others.
 
 use super::{Ending, Gate, lenient::Lenient};
-use crate::PATIENCE;
+use crate::{PATIENCE, compiled};
 use sandglass::{
     ActivityContext, ActivityDescription, CancelOptions, Host, ManualClock, RunDescription,
     RunHandle, StartOptions,
@@ -13,7 +13,7 @@ use sandglass::{
 };
 use sandglass_engine::{EventId, Failure, Frame, Payload, Signal, Status, Timestamp, decode};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,8 +34,6 @@ pub type Answer =
 pub struct Play<'a> {
     /// The component.
     pub component: &'a Arc<Vec<u8>>,
-    /// Where compiled components are kept.
-    pub compiled: &'a Path,
     /// The workflow type.
     pub workflow_type: &'a str,
     /// Its arguments, as JSON texts.
@@ -158,7 +156,7 @@ impl Stage<'_> {
         let (clock, store): (Arc<ManualClock>, _) = (Arc::clone(&self.clock), self.store());
         let mut builder = Host::builder()
             .store_with(move || Lenient::open(&store))
-            .compile_cache(self.play.compiled)
+            .compile_cache(compiled())
             .clock(clock)
             .identity("stage")
             .worker_threads(1)

@@ -2,17 +2,14 @@
 //! attempts that wait, so that a test can do something after each event of a history.
 
 use super::{ACTIVITIES, Ending, Gate, Ledger};
+use crate::compiled;
 use sandglass::{
     ActivityDescription, CancelOptions, Host, ManualClock, RunDescription, RunHandle, StartOptions,
 };
 use sandglass_engine::{
     EventAttributes, EventId, HistoryEvent, Payload, Signal, Status, Timestamp,
 };
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 /// After which commits the host is dropped as in a crash.
@@ -45,7 +42,6 @@ pub struct Stepped {
 /// One run of the swept workflow.
 struct Stage {
     folder: TempDir,
-    compiled: PathBuf,
     component: Arc<Vec<u8>>,
     clock: Arc<ManualClock>,
     ledger: Arc<Ledger>,
@@ -62,13 +58,11 @@ struct Stage {
 /// If it does not come to an end.
 pub async fn run(
     component: &Arc<Vec<u8>>,
-    compiled: &Path,
     cancel_after: Option<u64>,
     crash_after: CrashAfter,
 ) -> Result<Stepped, String> {
     let mut stage = Stage {
         folder: TempDir::new().expect("a temporary folder can be made"),
-        compiled: compiled.to_owned(),
         component: Arc::clone(component),
         clock: Arc::new(ManualClock::new(Timestamp(1_000_000))),
         ledger: Arc::new(Ledger::new(Path::new("/"))),
@@ -126,7 +120,7 @@ impl Stage {
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
         let mut builder = Host::builder()
             .store(self.folder.path().join("store.db"))
-            .compile_cache(&self.compiled)
+            .compile_cache(compiled())
             .clock(clock)
             .identity("stage")
             .worker_threads(1)

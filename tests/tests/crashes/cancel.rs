@@ -1,6 +1,6 @@
 //! Canceled after each event of its history, undisturbed and with crashes.
 
-use crate::support::{Built, each};
+use crate::support::{each, swept};
 use sandglass_engine::{EventId, Status, shorthand, skeleton};
 use sandglass_tests::sweep::steps::{self, CrashAfter, Stepped};
 use sandglass_tests::sweep::{Random, is_full, normal};
@@ -10,13 +10,11 @@ use std::collections::BTreeSet;
 const SAMPLE: usize = 4;
 
 fn run(cancel_after: Option<u64>, crash_after: CrashAfter) -> Stepped {
-    let built = Built::get();
-    let compiled = built.compiled();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let stepped = steps::run(&built.bytes, &compiled, cancel_after, crash_after);
+    let stepped = steps::run(swept(), cancel_after, crash_after);
     runtime.block_on(stepped).unwrap_or_else(|reason| {
         panic!("canceled after {cancel_after:?}, {crash_after:?}: {reason}")
     })

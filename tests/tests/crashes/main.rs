@@ -8,6 +8,7 @@
 
 mod cancel;
 mod kills;
+mod languages;
 mod local;
 mod points;
 mod programs;

@@ -4,17 +4,17 @@
 //! However it is canceled: the run closes, its compensations run once and in reverse, nothing starts
 //! in a canceled scope, nothing follows the close, and its history replays.
 
-use crate::support::{Built, each};
+use crate::support::each;
 use sandglass_engine::{
     EventAttributes, HistoryEvent, Status, history, replay, shorthand, skeleton,
 };
 use sandglass_sandbox::{Sandbox, SandboxConfig, WorkflowComponent};
-use sandglass_tests::repository;
 use sandglass_tests::sweep::programs::{
     ACTIVITIES, End, NOT_PLAYED, PROGRAMS, Program, STUBBORN, answer, component_of,
 };
 use sandglass_tests::sweep::stage::{self, MAIN, Part, Play, Played};
 use sandglass_tests::sweep::{Random, invariants, is_full, normal, without_tasks};
+use sandglass_tests::{compiled, repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::{fs, panic};
@@ -33,7 +33,7 @@ fn loaded(folder: &'static str) -> Loaded {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
     static ALL: Mutex<BTreeMap<&str, Loaded>> = Mutex::new(BTreeMap::new());
     let sandbox = SANDBOX.get_or_init(|| {
-        let cache_dir = Some(Built::get().compiled());
+        let cache_dir = Some(compiled());
         Sandbox::new(SandboxConfig {
             cache_dir,
             ..SandboxConfig::default()
@@ -58,12 +58,10 @@ struct Place {
 
 impl Place {
     fn play(self, crash: bool) -> Played {
-        let built = Built::get();
-        let (program, compiled) = (self.program, built.compiled());
+        let program = self.program;
         let loaded = loaded(program.folder);
         let play = Play {
             component: &loaded.bytes,
-            compiled: &compiled,
             workflow_type: program.workflow_type,
             arguments: program.arguments,
             signals: program.signals,

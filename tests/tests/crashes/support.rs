@@ -2,8 +2,8 @@
 
 use sandglass::store::{Reader as _, SqliteStore, crash::Phase};
 use sandglass_engine::{EventAttributes, Frame, HistoryEvent, decode, history};
-use sandglass_tests::component;
 use sandglass_tests::sweep::{Ledger, closed, normal};
+use sandglass_tests::{compiled, component, component_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,28 +16,12 @@ use tempfile::TempDir;
 /// How long a process may run before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The component, as a file, and a folder for what is compiled of it.
-pub(crate) struct Built {
-    folder: TempDir,
-    pub(crate) bytes: Arc<Vec<u8>>,
-}
+const SWEPT: (&str, &str) = ("tests/guests/sweep", "guest-sweep.wasm");
 
-impl Built {
-    pub(crate) fn get() -> &'static Self {
-        static BUILT: OnceLock<Built> = OnceLock::new();
-        BUILT.get_or_init(|| {
-            let folder = TempDir::new().unwrap();
-            let bytes = component("tests/guests/sweep", "guest-sweep.wasm");
-            fs::write(folder.path().join("sweep.wasm"), &bytes).unwrap();
-            fs::create_dir(folder.path().join("compiled")).unwrap();
-            let bytes = Arc::new(bytes);
-            Self { folder, bytes }
-        })
-    }
-
-    pub(crate) fn compiled(&self) -> PathBuf {
-        self.folder.path().join("compiled")
-    }
+/// The component of most cases.
+pub(crate) fn swept() -> &'static Arc<Vec<u8>> {
+    static BYTES: OnceLock<Arc<Vec<u8>>> = OnceLock::new();
+    BYTES.get_or_init(|| Arc::new(component(SWEPT.0, SWEPT.1)))
 }
 
 /// One run, in one folder, in as many processes as it takes.
@@ -45,8 +29,18 @@ pub(crate) struct Case {
     folder: TempDir,
     pairs: usize,
     evict: bool,
-    /// Its activities are local ones.
-    near: bool,
+    play: Play,
+}
+
+/// What a case's run is.
+#[derive(Clone, Copy)]
+enum Play {
+    /// The workflow `saga` of `tests/guests/sweep`.
+    Saga,
+    /// The workflow `near` beside it, whose activities are local ones.
+    Near,
+    /// The workflow `observe` of this guest.
+    Observe(&'static str),
 }
 
 /// The run as its store has it.
@@ -63,16 +57,30 @@ impl Case {
             folder,
             pairs,
             evict,
-            near: false,
+            play: Play::Saga,
         }
     }
 
     /// The same with local activities: the workflow `near`, with this many rounds.
     pub(crate) fn near(rounds: usize, evict: bool) -> Self {
         Self {
-            near: true,
+            play: Play::Near,
             ..Self::new(rounds, evict)
         }
+    }
+
+    /// The same with the workflow `observe` of a guest, with this many rounds.
+    pub(crate) fn observe(guest: &'static str, rounds: usize) -> Self {
+        let bytes = component(
+            &format!("tests/guests/{guest}"),
+            &format!("guest-{guest}.wasm"),
+        );
+        let case = Self {
+            play: Play::Observe(guest),
+            ..Self::new(rounds, false)
+        };
+        fs::write(case.path(guest), bytes).unwrap();
+        case
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -81,15 +89,25 @@ impl Case {
 
     /// Starts a host on the run. `crash_at` is what `SANDGLASS_CRASH_AT` says.
     pub(crate) fn spawn(&self, crash_at: Option<&str>) -> Child {
-        let built = Built::get();
+        let swept = || component_file(SWEPT.0, SWEPT.1);
+        let (component, workflow_type) = match self.play {
+            Play::Saga => (swept(), "saga"),
+            Play::Near => (swept(), "near"),
+            Play::Observe(guest) => {
+                let krate = format!("tests/guests/{guest}");
+                (
+                    component_file(&krate, &format!("guest-{guest}.wasm")),
+                    "observe",
+                )
+            }
+        };
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweep-host"));
         command
             .arg(self.folder.path())
-            .arg(built.folder.path().join("sweep.wasm"))
-            .arg(built.compiled())
-            .arg(self.pairs.to_string())
+            .arg(component)
+            .arg(compiled())
+            .args([workflow_type, &self.pairs.to_string()])
             .args(self.evict.then_some("evict"))
-            .args(self.near.then_some("near"))
             .env("SANDGLASS_CRASH_PHASES", self.path("phases"))
             .env_remove("SANDGLASS_CRASH_AT")
             .envs(crash_at.map(|at| ("SANDGLASS_CRASH_AT", at)))

@@ -1,7 +1,7 @@
 //! What a configuration file says, in a server that runs by it alone.
 
 use super::wire::{Wire, field, fields, start};
-use sandglass_tests::{Patience, compiled, component, sandglass, with_scenarios};
+use sandglass_tests::{Patience, cache, component, sandglass, with_scenarios};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -38,7 +38,7 @@ async fn a_file_alone_says_what_is_served() {
     let mut process = sandglass()
         .args(["server", "--output", "json", "--config"])
         .arg(file)
-        .env("XDG_CACHE_HOME", compiled().with_file_name("cache"))
+        .env("XDG_CACHE_HOME", cache())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

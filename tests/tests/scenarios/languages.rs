@@ -11,11 +11,12 @@ use sandglass_tests::{Patience, World, WorldBuilder};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The guests of `tests/guests` that are in another language or another world: that of C is the
+/// The guests of `tests/guests` that are in another language, engine or world: that of C is the
 /// blocking one, and `scenarios-async` has component-model async.
-const GUESTS: [&str; 5] = [
+const GUESTS: [&str; 6] = [
     "scenarios-python",
     "scenarios-js",
+    "scenarios-spidermonkey",
     "scenarios-go",
     "scenarios-c",
     "scenarios-async",
@@ -78,19 +79,27 @@ async fn code_that_never_waits_is_ended_by_force() {
     }
 }
 
-/// Rounds of a run of `observe`, each of three workflow tasks at least.
-const ROUNDS: usize = 15;
+/// Runs of `observe`.
+const RUNS: usize = 10;
+
+/// Rounds of each, each of three workflow tasks at least.
+const ROUNDS: usize = 7;
 
 /// Those of them with `observe`, whose commands depend on the order of collections, random numbers,
 /// dates, JSON, floating point.
-const OBSERVERS: [&str; 2] = ["scenarios-python", "scenarios-go"];
+const OBSERVERS: [&str; 4] = [
+    "scenarios-python",
+    "scenarios-js",
+    "scenarios-spidermonkey",
+    "scenarios-go",
+];
 
 #[tokio::test]
 async fn two_hundred_tasks_that_begin_with_a_replay() {
     for guest in OBSERVERS {
         let world = WorldBuilder::default().evict().build().await;
         world.load(guest).await;
-        for _ in 0..5 {
+        for _ in 0..RUNS {
             let rounds = ROUNDS.to_string();
             let run = world
                 .start_with("observe", |options| options.json(rounds))

@@ -1,5 +1,6 @@
-//! TypeScript and JavaScript workflows, by esbuild and componentize-qjs: QuickJS, the package's
-//! modules, what they depend on and the SDK in one component, with all modules evaluated.
+//! TypeScript and JavaScript workflows, by esbuild and componentize-qjs or componentize-js: an
+//! engine, the package's modules, what they depend on and the SDK in one component, with all
+//! modules evaluated.
 //!
 //! How these are run is the SDK's affair: it has a program for it (`build.mjs`), which fits its
 //! sources. It is built without WASI: the SDK puts the run's clock, random bytes and log in place
@@ -50,7 +51,7 @@ pub fn build(project: &Path) -> Result<Made, Stop> {
         command.arg("--tools").arg(tools);
     }
     run(&mut command, &format!("the build of {name}"))?;
-    let made = fs::read(&component).context("componentize-qjs has made no component");
+    let made = fs::read(&component).context("the build has made no component");
     Ok(Made {
         component: made.map_err(Stop::failed)?,
         // That of a package with a scope has a slash in it.

@@ -4,8 +4,8 @@
 //! until it has their end, and report what it says.
 
 use super::store;
-use crate::PATIENCE;
 use crate::sweep::{Ending, Gate};
+use crate::{PATIENCE, compiled};
 use sandglass::{
     CancelOptions, ForceOptions, Host, ManualClock, RunHandle, UpdateOptions, UpdateStage,
 };
@@ -42,12 +42,11 @@ pub(super) async fn play(
     frames: &[Frame],
     prefix: usize,
     components: &HashMap<Digest, Vec<u8>>,
-    compiled: &Path,
 ) -> Vec<HistoryEvent> {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let path = folder.path().join("store.db");
     store::make(&path, &frames[..prefix], components);
-    let player = Player::open(&path, frames, prefix, compiled).await;
+    let player = Player::open(&path, frames, prefix).await;
     for record in frames[prefix..].iter().flat_map(|frame| &frame.records) {
         match record {
             Record::Task(task) => player.task(task).await,
@@ -86,7 +85,7 @@ fn activities(frames: &[Frame]) -> (BTreeSet<String>, BTreeSet<EventId>) {
 }
 
 impl Player {
-    async fn open(path: &Path, frames: &[Frame], prefix: usize, compiled: &Path) -> Self {
+    async fn open(path: &Path, frames: &[Frame], prefix: usize) -> Self {
         let before = history(frames[..prefix].to_vec()).expect("the frames are those of a run");
         let now = before.last().map_or(Timestamp(0), |event| event.event_time);
         let clock = Arc::new(ManualClock::new(now));
@@ -95,7 +94,7 @@ impl Player {
         let shared: Arc<ManualClock> = Arc::clone(&clock);
         let mut builder = Host::builder()
             .store(path)
-            .compile_cache(compiled)
+            .compile_cache(compiled())
             .clock(shared)
             .identity("test")
             .worker_threads(1)
