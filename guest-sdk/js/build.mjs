@@ -3,7 +3,7 @@
 //!
 //! esbuild puts the package, what it depends on and the SDK into one file, with `async` functions
 //! compiled to generators, since their promises have to be the SDK's (src/promise.ts); what makes
-//! the component of it depends on the engine that `package.json` names (src/engines.mjs). Both are
+//! the component of it depends on the engine that `package.json` names (engines.mjs). Both are
 //! looked for in the package's own node_modules, then in `--tools` (or SANDGLASS_JAVASCRIPT).
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -107,7 +107,7 @@ const manifest = JSON.parse(readFileSync(join(project, "package.json"), "utf8"))
 const tools = given.tools ?? process.env.SANDGLASS_JAVASCRIPT;
 const places = [...around(project), ...(tools ? [resolve(tools)] : [])];
 const engine = engineOf(manifest);
-const tooling = [ESBUILD, engine.tool];
+const tooling = [ESBUILD, ...engine.tools];
 const [bundler, componentizer] = tooling.map((one) => tool(one, tooling, places));
 const esbuild = createRequire(bundler)("esbuild");
 // For modules of other folders, and what the package does not bring itself.
@@ -120,7 +120,8 @@ try {
   writeFileSync(js, text);
   await engine.make(componentizer, { js, out, wit: resolve(given.wit ?? join(SDK, "../../wit")) });
 } catch (error) {
-  if (error.status === undefined) throw error;
+  // A process of its own has said it already.
+  if (error.status === undefined) console.error(error.message);
   process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });

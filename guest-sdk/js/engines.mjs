@@ -1,8 +1,9 @@
 //! The JavaScript engines that a component can have, and what makes one of each.
 //!
-//! An engine has `tool`, the package that makes components; `exports`, the code that exports what
-//! serves a module's workflows; `plugins` for esbuild; and `make`, which writes a component. What
-//! imports WASI gets a trap there: the prelude has taken the place of all that would.
+//! An engine has `tools`, the packages that make components, first the one that is called;
+//! `exports`, the code that exports what serves a module's workflows; `plugins` for esbuild; and
+//! `make`, which writes a component. What imports WASI gets a trap there: the prelude has taken the
+//! place of all that would.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,9 +13,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const WORLD = "workflow";
 const SOURCES = join(dirname(fileURLToPath(import.meta.url)), "src");
 
-/** One megabyte, and quick to compile and to start. */
+/** Two megabytes with a small package, and quick to compile and to start. */
 const quickjs = {
-  tool: { name: "componentize-qjs", version: "0.4.5" },
+  tools: [{ name: "componentize-qjs", version: "0.4.5" }],
   exports: (guest) => `export const guest = ${guest};\n`,
   plugins: [],
   make(manifest, { js, out, wit }) {
@@ -55,9 +56,13 @@ const values = {
   },
 };
 
-/** Twelve megabytes; the engine of Firefox, with more of the web's platform. */
+/** Sixteen megabytes; the engine of Firefox, with more of the web's platform. */
 const spidermonkey = {
-  tool: { name: "@bytecodealliance/componentize-js", version: "0.23.0" },
+  tools: [
+    { name: "@bytecodealliance/componentize-js", version: "0.23.0" },
+    // Imported by the former, which does not say so.
+    { name: "@bytecodealliance/preview2-shim", version: "0.17.9" },
+  ],
   exports: (guest) =>
     `${plain}const served = Object.entries(${guest});\n` +
     "export const guest = Object.fromEntries(served.map(\n" +

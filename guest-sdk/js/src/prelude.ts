@@ -126,6 +126,31 @@ function consoleOf(): Record<string, (...values: unknown[]) => void> {
   };
 }
 
+/** `WeakRef` that holds what it is given: when memory is collected must not be seen. */
+class HoldingRef<T extends WeakKey> {
+  readonly [Symbol.toStringTag] = "WeakRef";
+  readonly #target: T;
+
+  constructor(target: T) {
+    this.#target = target;
+  }
+
+  deref(): T {
+    return this.#target;
+  }
+}
+
+/** `FinalizationRegistry` that never calls, as the standard allows. */
+class SilentRegistry {
+  readonly [Symbol.toStringTag] = "FinalizationRegistry";
+
+  register(): void {}
+
+  unregister(): boolean {
+    return false;
+  }
+}
+
 function define(target: object, name: PropertyKey, value: unknown): void {
   Object.defineProperty(target, name, { value, configurable: true, writable: true });
 }
@@ -161,6 +186,8 @@ define(globalThis, "clearTimeout", clearTimer);
 define(globalThis, "clearInterval", clearTimer);
 define(globalThis, "clearImmediate", clearTimer);
 define(globalThis, "console", consoleOf());
+define(globalThis, "WeakRef", HoldingRef);
+define(globalThis, "FinalizationRegistry", SilentRegistry);
 define(globalThis, "TextEncoder", Utf8Encoder);
 define(globalThis, "TextDecoder", Utf8Decoder);
 // The engine's own would wait for its own promises.

@@ -1,8 +1,9 @@
 //! The host that the crash sweep kills: `sweep-host FOLDER COMPONENT COMPILED TYPE COUNT [evict]`.
 //!
-//! It takes up, or begins, the one run of the store in FOLDER, of the workflow type `saga`, `near` or
-//! `observe`, gives it the signals that it waits for, and ends when the run has ended. Whatever it asks for it asks again after a crash, under the
-//! same request id. On stdout it says how often each crash point was reached.
+//! It takes up, or begins, the one run of the store in FOLDER, of the workflow type `saga`, `near`
+//! or `observe`, gives it the signals that it waits for, and ends when the run has ended. Whatever
+//! it asks for it asks again after a crash, under the same request id. On stdout it says how often
+//! each crash point was reached.
 
 use anyhow::{Context as _, Result, bail};
 use sandglass::{Host, StartOptions, crash, remote::Client};

@@ -16,12 +16,10 @@ use tempfile::TempDir;
 /// How long a process may run before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const SWEPT: (&str, &str) = ("tests/guests/sweep", "guest-sweep.wasm");
-
 /// The component of most cases.
 pub(crate) fn swept() -> &'static Arc<Vec<u8>> {
     static BYTES: OnceLock<Arc<Vec<u8>>> = OnceLock::new();
-    BYTES.get_or_init(|| Arc::new(component(SWEPT.0, SWEPT.1)))
+    BYTES.get_or_init(|| Arc::new(component("tests/guests/sweep", "guest-sweep.wasm")))
 }
 
 /// One run, in one folder, in as many processes as it takes.
@@ -71,16 +69,10 @@ impl Case {
 
     /// The same with the workflow `observe` of a guest, with this many rounds.
     pub(crate) fn observe(guest: &'static str, rounds: usize) -> Self {
-        let bytes = component(
-            &format!("tests/guests/{guest}"),
-            &format!("guest-{guest}.wasm"),
-        );
-        let case = Self {
+        Self {
             play: Play::Observe(guest),
             ..Self::new(rounds, false)
-        };
-        fs::write(case.path(guest), bytes).unwrap();
-        case
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -89,18 +81,16 @@ impl Case {
 
     /// Starts a host on the run. `crash_at` is what `SANDGLASS_CRASH_AT` says.
     pub(crate) fn spawn(&self, crash_at: Option<&str>) -> Child {
-        let swept = || component_file(SWEPT.0, SWEPT.1);
-        let (component, workflow_type) = match self.play {
-            Play::Saga => (swept(), "saga"),
-            Play::Near => (swept(), "near"),
-            Play::Observe(guest) => {
-                let krate = format!("tests/guests/{guest}");
-                (
-                    component_file(&krate, &format!("guest-{guest}.wasm")),
-                    "observe",
-                )
-            }
+        let (guest, workflow_type) = match self.play {
+            Play::Saga => ("sweep", "saga"),
+            Play::Near => ("sweep", "near"),
+            Play::Observe(guest) => (guest, "observe"),
         };
+        let (folder, file) = (
+            format!("tests/guests/{guest}"),
+            format!("guest-{guest}.wasm"),
+        );
+        let component = component_file(&folder, &file);
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweep-host"));
         command
             .arg(self.folder.path())

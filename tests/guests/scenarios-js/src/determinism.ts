@@ -1,5 +1,6 @@
 //! A workflow whose commands depend on all that might differ between two processes: the order of
-//! collections, the time, random numbers, the bits of floating point, JSON, addresses.
+//! collections, the time, random numbers, the bits of floating point, JSON, addresses, when memory
+//! is collected.
 
 import { signals, sleep } from "sandglass";
 import { echo } from "./activities";
@@ -20,7 +21,17 @@ export async function observe(rounds: number): Promise<string[]> {
   return seen;
 }
 
+/** Objects that nothing else refers to. */
+const refs: WeakRef<object>[] = [];
+let finalized = 0;
+const registry = new FinalizationRegistry(() => finalized++);
+
 function look(round: number): string[] {
+  for (let n = 0; n < 100; n++) {
+    const object = { text: "x".repeat(1000) + n };
+    refs.push(new WeakRef(object));
+    registry.register(object, n);
+  }
   const words = new Map<string, number>();
   for (let n = 0; n < 40; n++) words.set(`${(n * 7) % 40}-${Math.random()}`, n);
   const set = new Set(Array.from({ length: 40 }, (_, n) => (n * round) % 11));
@@ -37,6 +48,7 @@ function look(round: number): string[] {
     `symbols ${keys.map(String)} ${String(weak)}`,
     `now ${Date.now()} ${date.toISOString()} ${String(date)} ${performance.now()}`,
     `zone ${date.getTimezoneOffset()} ${date.toLocaleString()}`,
+    `collected ${refs.filter((ref) => ref.deref() === undefined).length} ${finalized}`,
     `random ${Math.random()} ${crypto.randomUUID()} ${random}`,
     `floats ${floats(round)}`,
     `sorted ${[3, 11, 2, 25].sort()} ${["ä", "z", "a", "Z"].sort((a, b) => a.localeCompare(b))}`,
