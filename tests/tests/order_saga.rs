@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use sandglass_tests::{component, repository, sandglass, sweep::Random};
+use sandglass_tests::{cache, component, repository, sandglass, sweep::Random};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -59,6 +59,8 @@ impl Shop {
     fn run(&self) -> Child {
         sandglass()
             .current_dir(self.0.path())
+            // Where it was compiled when it was built.
+            .env("XDG_CACHE_HOME", cache())
             .args(["run", self.1])
             .args(["--activities", "order-saga-activities.wasm"])
             .args([
@@ -100,6 +102,19 @@ impl Shop {
             std::thread::sleep(Duration::from_millis(5));
         }
         child
+    }
+
+    /// Waits until the files show so many effects, or the run has ended.
+    fn await_effects(&self, child: &mut Child, wanted: usize) {
+        let begun = Instant::now();
+        while self.effects() < wanted && child.try_wait().unwrap().is_none() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does nothing\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many effects the files show.
@@ -216,8 +231,9 @@ fn kill_at_random_moments(wanted: u32, open: impl Fn() -> Shop) {
         loop {
             let before = shop.effects();
             let mut child = shop.run();
-            // The moment is what is random; nothing waits for a state here.
-            std::thread::sleep(Duration::from_millis(random.below(1500) as u64));
+            // However slow the machine is, two of three find it at work.
+            shop.await_effects(&mut child, before + kills as usize % 3);
+            std::thread::sleep(Duration::from_millis(random.below(750) as u64));
             if kills < wanted && child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 child.wait().unwrap();

@@ -77,7 +77,7 @@ const WORLDS: [World; 6] = [
         ],
         target: WORKFLOWS,
     },
-    // Activities that a test guest awaits by functions of their own types.
+    // Activities that a test guest awaits, and a workflow that it has, with types of their own.
     World {
         wit: "tests/guests/scenarios-async/wit",
         file: "tests/guests/scenarios-async/src/cards.rs",

@@ -44,6 +44,8 @@ _sealed = False
 _build_random = random.Random(0)
 _unseeded: list[random.Random] = []
 """Generators that were made without a seed while the component was built."""
+_early: list[object] = []
+"""What no run needs, but would copy many pages to free."""
 
 
 def _now_ns() -> int:
@@ -171,6 +173,10 @@ def _keep_sources() -> None:
         file = getattr(module, "__file__", None)
         if file and not file.startswith(library):
             linecache.getlines(file)
+    linecache.checkcache = lambda *_args: None  # type: ignore[assignment]
+    linecache.updatecache = lambda *_args: []  # type: ignore[assignment]
+    # It parses a line; for one that is no statement by itself CPython would open the file.
+    traceback._extract_caret_anchors_from_line_segment = lambda *_args: None  # type: ignore[attr-defined]
     # What is there now stays. Looking at it again would make each run's memory a copy of it.
     gc.collect()
     gc.freeze()
@@ -185,11 +191,8 @@ def seal() -> None:
     kept = ("BuiltinImporter", "FrozenImporter")
     finders = [one for one in sys.meta_path if getattr(one, "__name__", "") in kept]
     sys.meta_path[:] = [*finders, _NotBuiltIn]
-    sys.path_importer_cache.clear()
-    linecache.checkcache = lambda *_args: None  # type: ignore[assignment]
-    linecache.updatecache = lambda *_args: []  # type: ignore[assignment]
-    # It parses a line; for one that is no statement by itself CPython would open the file.
-    traceback._extract_caret_anchors_from_line_segment = lambda *_args: None  # type: ignore[attr-defined]
+    _early.append(sys.path_importer_cache)
+    sys.path_importer_cache = {}
 
 
 def begin() -> None:

@@ -13,7 +13,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-pub(crate) use fiber::{Fiber, RunEnded, StraightLine, definitions};
+pub(crate) use fiber::{Fiber, RunEnded, definitions};
 
 /// Makes every import of the world available.
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {

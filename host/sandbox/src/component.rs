@@ -44,8 +44,8 @@ impl WorkflowComponent {
         imports: &TypedImports,
     ) -> Self {
         let exports = match &template.world {
-            World::Blocking(code) => code.typed.functions(),
-            World::Activation(_) | World::Concurrent(_) => Vec::new(),
+            World::Blocking(code) | World::Concurrent(code) => code.typed.functions(),
+            World::Activation(_) => Vec::new(),
         };
         Self {
             digest,
@@ -74,13 +74,15 @@ impl WorkflowComponent {
         arguments: &[Payload],
     ) -> Result<(), String> {
         match &self.template.world {
-            World::Blocking(code) => match code.typed.get(workflow_type) {
-                Some(function) => function
-                    .check(arguments)
-                    .map_err(|misfit| misfit.to_string()),
-                None => Ok(()),
-            },
-            World::Activation(_) | World::Concurrent(_) => Ok(()),
+            World::Blocking(code) | World::Concurrent(code) => {
+                match code.typed.get(workflow_type) {
+                    Some(function) => function
+                        .check(arguments)
+                        .map_err(|misfit| misfit.to_string()),
+                    None => Ok(()),
+                }
+            }
+            World::Activation(_) => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use sandglass_engine::{Persisted, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// Raised when anything in [`Facts`] changes its form or its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What loading a component finds out. Whether the component may be used is asked anew each time.
 #[derive(Serialize, Deserialize)]

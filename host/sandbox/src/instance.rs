@@ -4,13 +4,14 @@
 
 use crate::{
     activation::Activation,
-    bindings::{concurrent::AsyncWorkflowPre, workflow::WorkflowPre},
-    blocking::{self, Fiber, StraightLine},
+    bindings::workflow::WorkflowPre,
+    blocking::{self, Fiber},
     concurrent::{self, Concurrent},
     config::Pace,
     limits::Limits,
     log::LogSink,
     state::{GuestState, Watch},
+    workflows::Workflows,
 };
 use sandglass_engine::{
     Driver, Failure, GuestEvent, Payload, Query, Task, TaskFailedCause, TaskFailure, Update,
@@ -44,9 +45,9 @@ pub(crate) enum World {
     /// For each event.
     Activation(WorkflowPre<GuestState>),
     /// Once, on a fiber.
-    Blocking(Arc<StraightLine>),
+    Blocking(Arc<Workflows>),
     /// Once; it awaits.
-    Concurrent(AsyncWorkflowPre<GuestState>),
+    Concurrent(Arc<Workflows>),
 }
 
 /// One run's guest code in memory. The guest is started with the first event, so that all it learns
@@ -88,8 +89,8 @@ impl Template {
                 Code::Activation(Box::new(Activation::new(store, pre.clone())))
             }
             World::Blocking(code) => Code::Blocking(Box::new(Fiber::new(store, Arc::clone(code)))),
-            World::Concurrent(pre) => {
-                Code::Concurrent(Box::new(Concurrent::new(store, pre.clone())))
+            World::Concurrent(code) => {
+                Code::Concurrent(Box::new(Concurrent::new(store, Arc::clone(code))))
             }
         };
         Instance {
@@ -108,7 +109,7 @@ impl Template {
         match &self.world {
             World::Activation(pre) => Activation::new(store, pre.clone()).definitions(),
             World::Blocking(code) => blocking::definitions(store, code),
-            World::Concurrent(pre) => concurrent::definitions(store, pre),
+            World::Concurrent(code) => concurrent::definitions(store, code),
         }
     }
 

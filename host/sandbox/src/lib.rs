@@ -37,6 +37,7 @@ mod state;
 mod trap;
 mod typed;
 mod wasi;
+mod workflows;
 
 pub use activity::{
     Access, ActivityComponent, ActivityHost, ActivityOutcome, ActivityTask, AttemptState, Grants,

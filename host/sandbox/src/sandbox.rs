@@ -6,7 +6,6 @@ use crate::{
     bindings::{
         blocking::BlockingWorkflowPre, concurrent::AsyncWorkflowPre, workflow::WorkflowPre,
     },
-    blocking::StraightLine,
     cache::Cache,
     component::check_types,
     config::{IMAGE_DATA_BYTES_MIN, Profile},
@@ -16,12 +15,14 @@ use crate::{
     instance::{Template, World},
     linkers::Linkers,
     shape::{self, Shape, WayIn},
-    typed::{TypedExports, TypedImports, TypedOptions},
+    state::GuestState,
+    typed::{TypedExports, TypedImports, TypedOptions, Usage},
+    workflows::Workflows,
 };
 use sandglass_engine::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{fmt, sync::Arc};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 /// Most bytes of a component; compiling a larger one would hold a host up for minutes.
 const COMPONENT_BYTES_MAX: usize = 128 << 20;
@@ -121,16 +122,23 @@ impl Sandbox {
         shape: &Shape,
     ) -> Result<(Template, TypedImports), Error> {
         let options = TypedOptions::read(shape.options.as_deref())?;
-        let imports = TypedImports::of(
-            component,
-            self.engines.get(profile),
-            &options,
-            shape.way_in() == WayIn::Concurrent,
-        )?;
+        let usage = match shape.way_in() {
+            WayIn::Concurrent => Usage::Awaited,
+            WayIn::Activation | WayIn::Blocking => Usage::Called,
+        };
+        let imports = TypedImports::of(component, self.engines.get(profile), &options, usage)?;
         let world = match shape.way_in() {
-            WayIn::Blocking => World::Blocking(Arc::new(
-                self.straight_line(profile, component, shape, &imports)?,
-            )),
+            WayIn::Blocking => {
+                let mut linker = self.linkers.blocking(profile).clone();
+                imports.link(&mut linker).map_err(Error::invalid)?;
+                let pre = linker.instantiate_pre(component).map_err(Error::invalid)?;
+                let has_guest = shape.has_export(shape::BLOCKING);
+                if has_guest {
+                    // It must be as the world has it.
+                    BlockingWorkflowPre::new(pre.clone()).map_err(Error::invalid)?;
+                }
+                World::Blocking(self.workflows(profile, pre, has_guest, Usage::Waits)?)
+            }
             WayIn::Activation => {
                 let pre = self.linkers.activation(profile).instantiate_pre(component);
                 let pre = pre.and_then(WorkflowPre::new);
@@ -139,9 +147,12 @@ impl Sandbox {
             WayIn::Concurrent => {
                 let mut linker = self.linkers.concurrent.clone();
                 imports.link_awaited(&mut linker).map_err(Error::invalid)?;
-                let pre = linker.instantiate_pre(component);
-                let pre = pre.and_then(AsyncWorkflowPre::new);
-                World::Concurrent(pre.map_err(Error::invalid)?)
+                let pre = linker.instantiate_pre(component).map_err(Error::invalid)?;
+                let has_guest = shape.has_export(shape::CONCURRENT);
+                if has_guest {
+                    AsyncWorkflowPre::new(pre.clone()).map_err(Error::invalid)?;
+                }
+                World::Concurrent(self.workflows(profile, pre, has_guest, Usage::Awaits)?)
             }
         };
         let template = Template {
@@ -157,26 +168,20 @@ impl Sandbox {
         Ok((template, imports))
     }
 
-    fn straight_line(
+    fn workflows(
         &self,
         profile: Profile,
-        component: &Component,
-        shape: &Shape,
-        imports: &TypedImports,
-    ) -> Result<StraightLine, Error> {
-        let mut linker = self.linkers.blocking(profile).clone();
-        imports.link(&mut linker).map_err(Error::invalid)?;
-        let pre = linker.instantiate_pre(component).map_err(Error::invalid)?;
-        let has_guest = shape.has_export(shape::BLOCKING);
-        if has_guest {
-            // It must be as the world has it.
-            BlockingWorkflowPre::new(pre.clone()).map_err(Error::invalid)?;
-        }
-        Ok(StraightLine {
+        pre: InstancePre<GuestState>,
+        has_guest: bool,
+        usage: Usage,
+    ) -> Result<Arc<Workflows>, Error> {
+        let engine = self.engines.get(profile);
+        let typed = TypedExports::workflows(pre.component(), engine, usage)?;
+        Ok(Arc::new(Workflows {
             pre,
             has_guest,
-            typed: TypedExports::workflows(component, self.engines.get(profile))?,
-        })
+            typed,
+        }))
     }
 
     /// Loads an activity component with what its attempts may use.

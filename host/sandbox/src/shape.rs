@@ -3,7 +3,10 @@
 use crate::{Error, allow, typed};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use wasmparser::{ComponentExternalKind, Data, Encoding, Parser, Payload};
+use wasmparser::{
+    ComponentExternalKind, Data, Encoding, Parser, Payload, Validator, WasmFeatures,
+    component_types::{ComponentEntityType, ComponentItem},
+};
 
 /// Which world a component is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,7 @@ const ACTIVATION: &str = "sandglass:workflow/guest";
 pub(crate) const BLOCKING: &str = "sandglass:workflow/blocking-guest";
 
 /// What a component of workflows exports that await.
-const CONCURRENT: &str = "sandglass:workflow/async-guest";
+pub(crate) const CONCURRENT: &str = "sandglass:workflow/async-guest";
 
 /// What a component of activities exports.
 pub(crate) const HANDLER: &str = "sandglass:workflow/activity-handler";
@@ -65,6 +68,8 @@ pub(crate) struct Shape {
     pub(crate) exports: Vec<String>,
     /// Whether it exports functions by themselves, each of them a workflow type.
     has_functions: bool,
+    /// Whether they, without a guest interface of ours, are `async`.
+    are_async: bool,
     /// Whether it exports interfaces of its author's, whose functions are activity types.
     has_interfaces: bool,
     /// How the activities of its typed imports are run, as its manifest has said.
@@ -127,6 +132,9 @@ impl Shape {
                 _ => {}
             }
         }
+        shape.are_async = shape.way_in() == WayIn::Blocking
+            && !shape.has_export(BLOCKING)
+            && has_async_function(bytes, &shape.exports);
         Ok(shape)
     }
 
@@ -161,11 +169,11 @@ impl Shape {
         }
     }
 
-    /// How its workflows are called. Functions that stand by themselves run straight ahead.
+    /// How its workflows are called. Functions that stand by themselves await or run straight ahead.
     pub(crate) fn way_in(&self) -> WayIn {
         if self.has_export(BLOCKING) {
             WayIn::Blocking
-        } else if self.has_export(CONCURRENT) {
+        } else if self.has_export(CONCURRENT) || self.are_async {
             WayIn::Concurrent
         } else if self.has_export(ACTIVATION) || !self.has_functions {
             WayIn::Activation
@@ -190,6 +198,25 @@ impl Shape {
         }
         Ok(())
     }
+}
+
+/// Whether one of a component's exports is an `async` function. A component that is not valid has
+/// none: compiling it says what is wrong.
+fn has_async_function(bytes: &[u8], exports: &[String]) -> bool {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let Ok(types) = validator.validate_all(bytes) else {
+        return false;
+    };
+    let types = types.as_ref();
+    exports
+        .iter()
+        .any(|name| match types.component_item_for_export(name) {
+            Some(ComponentItem {
+                ty: ComponentEntityType::Func(id),
+                ..
+            }) => types[*id].async_,
+            _ => false,
+        })
 }
 
 /// The name without its version.

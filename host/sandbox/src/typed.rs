@@ -27,6 +27,7 @@ pub(crate) use options::SECTION;
 pub use options::{ActivityOptions, Cancellation, Length, RetryOptions, TypedOptions};
 use outcome::mismatch;
 use signature::Signature;
+pub(crate) use signature::Usage;
 
 use wasmtime::component::types::Type;
 

@@ -111,6 +111,10 @@ pub const NOT_PLAYED: &[(&str, &str)] = &[
         "as `ordered`: played by the scenarios",
     ),
     (
+        "tests/guests/scenarios-async::buy",
+        "as `ordered`: played by the scenarios",
+    ),
+    (
         "tests/guests/scenarios-async::hesitates",
         "it sleeps again and again until its signal comes",
     ),

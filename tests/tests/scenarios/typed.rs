@@ -95,6 +95,61 @@ async fn functions_are_awaited_at_once_and_canceled_when_they_are_given_up() {
     w.replay_all().await;
 }
 
+/// The same with a function that awaits: `export buy: async func(..)`, beside `async-guest`.
+#[tokio::test]
+async fn an_async_function_is_a_workflow_with_types_of_its_own() {
+    each_way(served(), "scenarios-async", async |w| {
+        let run = start(w, "buy", order("good")).await;
+        run.until("WES,T,TS").await;
+        w.advance(1000);
+        let result: Value = serde_json::from_str(&run.result().await).unwrap();
+        assert_eq!(result["charge"], json!(7));
+        run.until("WES,T,TS,TF,T,AS,AB,AC,T,WC").await;
+
+        let run = start(w, "buy", order("poor")).await;
+        run.until("WES,T,TS").await;
+        w.advance(1000);
+        assert_eq!(failure(&run).await.0, "declined");
+
+        let run = start(w, "buy", order("good")).await;
+        run.until("WES,T,TS").await;
+        run.cancel().await;
+        assert_eq!(run.closed().await.name(), "canceled");
+
+        let none = StartOptions::new("buy", "none").json("{\"id\":1}");
+        let Err(StartError::Invalid { reason }) = w.host.start(none).await else {
+            panic!("it was started");
+        };
+        let expected = "the input of buy: order.id: expected string, found 1";
+        assert_eq!(reason, expected);
+    })
+    .await;
+}
+
+/// A component that exports this function by itself, which returns 7.
+fn answers(function: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+        (core module $m (func (export "f") (result i32) (i32.const 7)))
+        (core instance $i (instantiate $m))
+        (type $answer (func {function} (result u32)))
+        (func $f (type $answer) (canon lift (core func $i "f")))
+        (export "answer" (func $f)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn functions_alone_are_workflows() {
+    for function in ["", "async"] {
+        let w = WorldBuilder::default().build().await;
+        w.host.load_component(answers(function)).await.unwrap();
+        let run = w.start("answer").await;
+        assert_eq!(run.result().await, "7", "{function}");
+        w.replay_all().await;
+    }
+}
+
 #[tokio::test]
 async fn its_history_is_that_of_the_untyped_call() {
     let mut histories = Vec::new();

@@ -6,8 +6,9 @@ use crate::{
     desk::Desk,
     state::GuestState,
     trap,
-    typed::{TypedExport, TypedExports},
+    typed::TypedExport,
     wasi::Birth,
+    workflows::Workflows,
 };
 use sandglass_engine::{
     Command, Failure, GuestEvent, Outcome, Payload, Query, Task, TaskFailure, Update,
@@ -18,25 +19,13 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use wasmtime::{
-    Result, Store,
-    component::{Instance, InstancePre},
-};
+use wasmtime::{Result, Store, component::Instance};
 
 /// Touched parts of a stack, counted for each.
 const STACK_BYTES: usize = 16 << 10;
 
 /// The call of the workflow function, with the store that it runs in and what it returns.
 type Call = Pin<Box<dyn Future<Output = (Store<GuestState>, Result<Outcome>)> + Send>>;
-
-/// A component's workflows.
-pub(crate) struct StraightLine {
-    pub(crate) pre: InstancePre<GuestState>,
-    /// Whether it exports `blocking-guest`.
-    pub(crate) has_guest: bool,
-    /// Its functions of its own types.
-    pub(crate) typed: TypedExports,
-}
 
 /// The run has ended within a call that does not return to the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +42,7 @@ pub(crate) struct Fiber {
 
 enum Code {
     /// The run's start has not come yet.
-    Before(Box<Store<GuestState>>, Arc<StraightLine>),
+    Before(Box<Store<GuestState>>, Arc<Workflows>),
     /// It runs, or rests.
     Begun(Call),
     /// It has returned or trapped.
@@ -61,7 +50,7 @@ enum Code {
 }
 
 impl Fiber {
-    pub(crate) fn new(mut store: Store<GuestState>, code: Arc<StraightLine>) -> Self {
+    pub(crate) fn new(mut store: Store<GuestState>, code: Arc<Workflows>) -> Self {
         let desk = Desk::default();
         store.data_mut().desk = Some(desk.clone());
         Self {
@@ -156,7 +145,7 @@ impl Fiber {
 /// Runs the workflow function. What it returns ends the run, unless it was ended before.
 async fn run(
     store: &mut Store<GuestState>,
-    code: &StraightLine,
+    code: &Workflows,
     birth: Birth,
     workflow_type: &str,
     arguments: Vec<Payload>,
@@ -189,11 +178,7 @@ async fn run(
 }
 
 /// Runs the guest's start functions.
-async fn start(
-    store: &mut Store<GuestState>,
-    code: &StraightLine,
-    birth: Birth,
-) -> Result<Instance> {
+async fn start(store: &mut Store<GuestState>, code: &Workflows, birth: Birth) -> Result<Instance> {
     store.data_mut().be_born(birth);
     store.data_mut().watch.begin()?;
     store.set_epoch_deadline(1);
@@ -208,7 +193,7 @@ async fn start(
 /// It trapped or overran its time.
 pub(crate) fn definitions(
     mut store: Store<GuestState>,
-    code: &StraightLine,
+    code: &Workflows,
 ) -> std::result::Result<Vec<String>, TaskFailure> {
     let typed = code.typed.names();
     if !code.has_guest {

@@ -1,13 +1,15 @@
 //! One run of such a workflow in memory.
 
 use crate::{
-    bindings::concurrent::{AsyncWorkflow, AsyncWorkflowPre},
+    bindings::concurrent::AsyncWorkflow,
     blocking::RunEnded,
     convert::{failure_in, list},
     desk::{Desk, GivenUp},
     state::GuestState,
     trap::{self, BadCall},
+    typed::TypedExport,
     wasi::Birth,
+    workflows::Workflows,
 };
 use sandglass_engine::{
     Command, Failure, GuestEvent, Outcome, Payload, Query, Task, TaskFailure, Update,
@@ -24,7 +26,7 @@ use std::{
 };
 use wasmtime::{
     Result, Store,
-    component::{Accessor, AccessorTask},
+    component::{Accessor, AccessorTask, Instance},
 };
 
 /// Touched parts of the stack that wasmtime keeps for each store, counted for each.
@@ -37,7 +39,7 @@ const TABLE_MAX: usize = 20_000;
 /// A run of an async workflow in memory.
 pub(crate) struct Concurrent {
     store: Store<GuestState>,
-    code: AsyncWorkflowPre<GuestState>,
+    code: Arc<Workflows>,
     desk: Desk,
     returned: Returned,
     phase: Phase,
@@ -74,7 +76,8 @@ impl Returned {
 
 /// The call of the workflow function.
 struct Call {
-    guest: AsyncWorkflow,
+    code: Arc<Workflows>,
+    instance: Instance,
     workflow_type: String,
     arguments: Vec<Payload>,
     returned: Returned,
@@ -82,14 +85,26 @@ struct Call {
 
 impl AccessorTask<GuestState> for Call {
     async fn run(self, accessor: &Accessor<GuestState>) -> Result<()> {
-        let exports = self.guest.sandglass_workflow_async_guest();
-        let arguments = list(self.arguments);
-        let returned = exports
-            .call_run(accessor, self.workflow_type, arguments)
-            .await?;
+        let returned = if let Some(function) = self.code.typed.get(&self.workflow_type) {
+            function
+                .call_concurrent(accessor, &self.instance, &self.arguments)
+                .await?
+        } else {
+            let guest =
+                accessor.with(|mut store| AsyncWorkflow::new(&mut store, &self.instance))?;
+            let exports = guest.sandglass_workflow_async_guest();
+            let arguments = list(self.arguments);
+            let returned = exports
+                .call_run(accessor, self.workflow_type, arguments)
+                .await?;
+            match returned {
+                Ok(result) => Ok(result.into()),
+                Err(failure) => Err(failure_in(failure)?),
+            }
+        };
         self.returned.set(match returned {
-            Ok(result) => Outcome::Completed(result.into()),
-            Err(failure) => Outcome::Failed(failure_in(failure)?),
+            Ok(result) => Outcome::Completed(result),
+            Err(failure) => Outcome::Failed(failure),
         });
         Ok(())
     }
@@ -106,7 +121,7 @@ impl Wake for Woken {
 }
 
 impl Concurrent {
-    pub(crate) fn new(mut store: Store<GuestState>, code: AsyncWorkflowPre<GuestState>) -> Self {
+    pub(crate) fn new(mut store: Store<GuestState>, code: Arc<Workflows>) -> Self {
         let desk = seated(&mut store);
         Self {
             store,
@@ -178,10 +193,14 @@ impl Concurrent {
         workflow_type: String,
         arguments: Vec<Payload>,
     ) -> Result<()> {
-        let guest = start(&mut self.store, &self.code, birth)?;
+        let instance = start(&mut self.store, &self.code, birth)?;
         self.phase = Phase::Begun;
+        if self.code.typed.get(&workflow_type).is_some() {
+            self.desk.lock().values_bytes = TypedExport::values_bytes(&arguments);
+        }
         self.store.spawn(Call {
-            guest,
+            code: Arc::clone(&self.code),
+            instance,
             workflow_type,
             arguments,
             returned: self.returned.clone(),
@@ -276,17 +295,13 @@ fn seated(store: &mut Store<GuestState>) -> Desk {
 }
 
 /// Runs the guest's start functions.
-fn start(
-    store: &mut Store<GuestState>,
-    code: &AsyncWorkflowPre<GuestState>,
-    birth: Birth,
-) -> Result<AsyncWorkflow> {
+fn start(store: &mut Store<GuestState>, code: &Workflows, birth: Birth) -> Result<Instance> {
     store.data_mut().be_born(birth);
     store.data_mut().watch.begin()?;
     store.set_epoch_deadline(1);
-    let guest = at_once(code.instantiate_async(&mut *store))?;
+    let instance = at_once(code.pre.instantiate_async(&mut *store))?;
     store.data_mut().end_lines();
-    Ok(guest)
+    Ok(instance)
 }
 
 /// Asks a throw-away instance for its workflow types.
@@ -295,14 +310,20 @@ fn start(
 /// It trapped or overran its time.
 pub(crate) fn definitions(
     mut store: Store<GuestState>,
-    code: &AsyncWorkflowPre<GuestState>,
+    code: &Workflows,
 ) -> std::result::Result<Vec<String>, TaskFailure> {
+    let typed = code.typed.names();
+    if !code.has_guest {
+        return Ok(typed.collect());
+    }
     seated(&mut store);
-    let definitions = start(&mut store, code, Birth::default()).and_then(|guest| {
+    let definitions = start(&mut store, code, Birth::default()).and_then(|instance| {
+        let guest = AsyncWorkflow::new(&mut store, &instance)?;
         let exports = guest.sandglass_workflow_async_guest();
         at_once(exports.call_definitions(&mut store))
     });
     let last_error = store.data().last_error();
     let definitions = definitions.map_err(|error| trap::task_failure(&error, last_error))?;
-    Ok(definitions.into_iter().map(|of| of.name).collect())
+    let definitions = definitions.into_iter().map(|of| of.name);
+    Ok(typed.chain(definitions).collect())
 }

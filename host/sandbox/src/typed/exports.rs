@@ -2,7 +2,7 @@
 //! themselves, and activities, where an interface has them.
 
 use super::{
-    Signature,
+    Signature, Usage,
     imports::{func, type_name},
     misfit::Misfit,
     mismatch,
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use wasmtime::{
     Engine, Result, Store,
     component::{
-        Component, ComponentExportIndex, Instance, Val,
+        Accessor, Component, ComponentExportIndex, Instance, Val,
         types::{ComponentFunc, ComponentItem},
     },
 };
@@ -32,17 +32,21 @@ pub(crate) struct TypedExport {
 }
 
 impl TypedExports {
-    /// The functions that a component exports by themselves: workflow types.
+    /// The functions that a component exports by themselves: workflow types, for this usage.
     ///
     /// # Errors
-    /// [`Error::Typed`] if one has something that cannot be stored.
-    pub(crate) fn workflows(component: &Component, engine: &Engine) -> Result<Self, Error> {
+    /// [`Error::Typed`] if one is for another usage, or has something that cannot be stored.
+    pub(crate) fn workflows(
+        component: &Component,
+        engine: &Engine,
+        usage: Usage,
+    ) -> Result<Self, Error> {
         let outside = component.component_type();
         let mut all = Self::default();
         for (name, item) in outside.exports(engine) {
             if let ComponentItem::ComponentFunc(ty) = item.ty {
                 let place = component.get_export_index(None, name);
-                all.add(None, name, &ty, place)?;
+                all.add((None, name), &ty, place, usage)?;
             }
         }
         Ok(all)
@@ -67,7 +71,7 @@ impl TypedExports {
             for (function, item) in instance.exports(engine) {
                 if let Some(ty) = func(name, function, item.ty)? {
                     let place = component.get_export_index(place.as_ref(), function);
-                    all.add(Some(name), function, &ty, place)?;
+                    all.add((Some(name), function), &ty, place, Usage::Serves)?;
                 }
             }
         }
@@ -76,14 +80,14 @@ impl TypedExports {
 
     fn add(
         &mut self,
-        interface: Option<&str>,
-        function: &str,
+        (interface, function): (Option<&str>, &str),
         ty: &ComponentFunc,
         place: Option<ComponentExportIndex>,
+        usage: Usage,
     ) -> Result<(), Error> {
         let name = type_name(interface, function);
         let signature =
-            Signature::of(ty, false).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+            Signature::of(ty, usage).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
         let place = place.expect("what a component's type has can be found in it");
         let export = TypedExport {
             name: name.clone(),
@@ -147,19 +151,52 @@ impl TypedExport {
         instance: &Instance,
         arguments: &[Payload],
     ) -> Result<Result<Payload, Failure>> {
-        let arguments = match self.signature.read_arguments(arguments) {
+        let arguments = match self.read(arguments) {
             Ok(arguments) => arguments,
-            Err(misfit) => {
-                let what = format!("the input of {}", self.name);
-                return Ok(Err(mismatch(&what, &misfit)));
-            }
+            Err(failure) => return Ok(Err(failure)),
         };
         let function = instance.get_func(&mut *store, self.place);
         let function = function.expect("an instance has what its component exports");
-        let mut results = vec![Val::Bool(false); usize::from(self.signature.has_result())];
+        let mut results = self.places();
         function.call_async(store, &arguments, &mut results).await?;
+        Ok(self.returned(results))
+    }
+
+    /// As [`Self::call`], beside all else that the guest does.
+    ///
+    /// # Errors
+    /// It trapped.
+    pub(crate) async fn call_concurrent<T: Send>(
+        &self,
+        accessor: &Accessor<T>,
+        instance: &Instance,
+        arguments: &[Payload],
+    ) -> Result<Result<Payload, Failure>> {
+        let arguments = match self.read(arguments) {
+            Ok(arguments) => arguments,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let function = accessor.with(|mut store| instance.get_func(&mut store, self.place));
+        let function = function.expect("an instance has what its component exports");
+        let mut results = self.places();
+        let call = function.call_concurrent(accessor, &arguments, &mut results);
+        call.await?;
+        Ok(self.returned(results))
+    }
+
+    fn read(&self, arguments: &[Payload]) -> Result<Vec<Val>, Failure> {
+        let read = self.signature.read_arguments(arguments);
+        read.map_err(|misfit| mismatch(&format!("the input of {}", self.name), &misfit))
+    }
+
+    /// For what a call returns.
+    fn places(&self) -> Vec<Val> {
+        vec![Val::Bool(false); usize::from(self.signature.has_result())]
+    }
+
+    fn returned(&self, mut results: Vec<Val>) -> Result<Payload, Failure> {
         let (ok, err) = self.signature.returns();
-        Ok(match (results.pop(), err) {
+        match (results.pop(), err) {
             (Some(Val::Result(Ok(value))), Some(_)) => {
                 Ok(write_maybe(value.as_deref(), ok.as_ref()))
             }
@@ -167,6 +204,6 @@ impl TypedExport {
                 Err(failure_of(value.as_deref(), err.as_ref()))
             }
             (value, _) => Ok(write_maybe(value.as_ref(), ok.as_ref())),
-        })
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! imports by itself is the activity of its own name.
 
 use super::{
-    Signature, TypedOptions, mismatch,
+    Signature, TypedOptions, Usage, mismatch,
     options::in_words,
     outcome::{answers, carried},
     read, size,
@@ -54,7 +54,7 @@ impl TypedImports {
         component: &Component,
         engine: &Engine,
         options: &TypedOptions,
-        are_awaited: bool,
+        usage: Usage,
     ) -> Result<Self, Error> {
         let outside = component.component_type();
         let own = outside
@@ -79,7 +79,7 @@ impl TypedImports {
         imports.functions = found
             .into_iter()
             .map(|(interface, function, ty)| {
-                let new = TypedImport::new(interface, function, &ty, options, are_awaited);
+                let new = TypedImport::new(interface, function, &ty, options, usage);
                 new.map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
@@ -174,11 +174,11 @@ impl TypedImport {
         function: String,
         ty: &ComponentFunc,
         options: &TypedOptions,
-        is_awaited: bool,
+        usage: Usage,
     ) -> Result<Self, Error> {
         let name = type_name(interface.as_deref(), &function);
-        let signature = Signature::of(ty, is_awaited)
-            .map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
+        let signature =
+            Signature::of(ty, usage).map_err(|reason| Error::Typed(format!("{name}: {reason}")))?;
         let (_, err) = signature.returns();
         let options = options.for_activity(interface.as_deref().map(self::interface), &name);
         Ok(Self {

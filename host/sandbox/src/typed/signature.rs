@@ -12,6 +12,49 @@ use wasmtime::component::{
     types::{ComponentFunc, Type},
 };
 
+/// What a function of a component's own types is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// A workflow calls it: an activity.
+    Called,
+    /// A workflow awaits it: an activity.
+    Awaited,
+    /// It is a workflow that waits in its calls.
+    Waits,
+    /// It is a workflow that awaits.
+    Awaits,
+    /// It is an activity.
+    Serves,
+}
+
+impl Usage {
+    /// How a function would have to be declared that is not, or wrongly, declared `async`.
+    fn advice(self, is_async: bool) -> Option<&'static str> {
+        match (self, is_async) {
+            (Self::Called, true) => Some(
+                "only components whose workflows are `async` await what they import; declare it \
+                 without `async`",
+            ),
+            (Self::Awaited, false) => Some(
+                "a call of it would hold up all else that the workflow awaits; declare it with \
+                 `async`",
+            ),
+            (Self::Waits, true) => Some(
+                "the other workflows of the component wait in their calls; declare it without \
+                 `async`, or all with it",
+            ),
+            (Self::Awaits, false) => Some(
+                "the other workflows of the component are `async`; declare it with `async`, or \
+                 none",
+            ),
+            (Self::Serves, true) => {
+                Some("the functions of activity components are called; declare it without `async`")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A function's parameters and result.
 #[derive(Debug, Clone)]
 pub(crate) struct Signature {
@@ -21,27 +64,16 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// Takes the type of a function apart that is called, or awaited.
+    /// Takes the type of a function apart that is used like this.
     ///
     /// # Errors
-    /// It is the other of the two, or has something that is no value; the text says which.
-    pub(crate) fn of(func: &ComponentFunc, is_awaited: bool) -> Result<Self, String> {
+    /// It is for another use, or has something that is no value; the text says which.
+    pub(crate) fn of(func: &ComponentFunc, usage: Usage) -> Result<Self, String> {
         size::check(func)?;
         let text = func_text(func);
-        match (func.async_(), is_awaited) {
-            (true, false) => {
-                return Err(format!(
-                    "async {text}: only components that export `async-guest` await what they \
-                     import; declare it without `async`"
-                ));
-            }
-            (false, true) => {
-                return Err(format!(
-                    "{text}: a call of it would hold up all else that the workflow awaits; declare \
-                     it with `async`"
-                ));
-            }
-            (true, true) | (false, false) => {}
+        if let Some(advice) = usage.advice(func.async_()) {
+            let is_async = if func.async_() { "async " } else { "" };
+            return Err(format!("{is_async}{text}: {advice}"));
         }
         let params: Vec<(String, Type)> = func
             .params()

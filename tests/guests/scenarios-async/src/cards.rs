@@ -4,6 +4,150 @@
 //   * default-bindings-module: "sandglass_guest_bindings::payer"
 //   * pub-export-macro
 //   * generate_unused_types
+pub type Order = shop::payments::cards::Order;
+pub type Receipt = shop::payments::cards::Receipt;
+pub type CardError = shop::payments::cards::CardError;
+#[doc(hidden)]
+#[allow(non_snake_case, unused_unsafe)]
+pub unsafe fn _export_buy_cabi<T_: Guest>(
+    arg0: *mut u8,
+    arg1: usize,
+    arg2: *mut u8,
+    arg3: usize,
+    arg4: i32,
+    arg5: *mut u8,
+    arg6: usize,
+) -> i32 {
+    unsafe {
+        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+        wit_bindgen::rt::async_support::start_task(async move {
+            let _task_cancel = wit_bindgen::rt::async_support::TaskCancelOnDrop::new();
+            let result7 = &{
+                let len0 = arg1;
+                let bytes0 = _rt::Vec::from_raw_parts(arg0.cast(), len0, len0);
+                let base5 = arg2;
+                let len5 = arg3;
+                let mut result5 = _rt::Vec::with_capacity(len5);
+                for i in 0..len5 {
+                    let base = base5.add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                    let e5 = {
+                        let l1 = *base.add(0).cast::<*mut u8>();
+                        let l2 = *base
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len3 = l2;
+                        let bytes3 = _rt::Vec::from_raw_parts(l1.cast(), len3, len3);
+                        let l4 = *base
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i32>();
+                        shop::payments::cards::Item {
+                            sku: _rt::string_lift(bytes3),
+                            price: l4 as u32,
+                        }
+                    };
+                    result5.push(e5);
+                }
+                _rt::cabi_dealloc(
+                    base5,
+                    len5 * (3 * ::core::mem::size_of::<*const u8>()),
+                    ::core::mem::size_of::<*const u8>(),
+                );
+                T_::buy(shop::payments::cards::Order {
+                        id: _rt::string_lift(bytes0),
+                        items: result5,
+                        note: match arg4 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let len6 = arg6;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        arg5.cast(),
+                                        len6,
+                                        len6,
+                                    );
+                                    _rt::string_lift(bytes6)
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        },
+                    })
+                    .await
+            };
+            let (result15_0, result15_1, result15_2, result15_3) = match result7 {
+                Ok(e) => {
+                    let shop::payments::cards::Receipt { charge: charge8, key: key8 } = e;
+                    let vec9 = key8;
+                    let ptr9 = vec9.as_ptr().cast::<u8>();
+                    let len9 = vec9.len();
+                    (0i32, _rt::as_i64(charge8), ptr9.cast_mut(), len9)
+                }
+                Err(e) => {
+                    use shop::payments::cards::CardError as V13;
+                    let (result14_0, result14_1, result14_2) = match e {
+                        V13::Declined(e) => {
+                            let vec10 = e;
+                            let ptr10 = vec10.as_ptr().cast::<u8>();
+                            let len10 = vec10.len();
+                            (0i32, ptr10.cast_mut(), len10)
+                        }
+                        V13::Timeout => (1i32, ::core::ptr::null_mut(), 0usize),
+                        V13::Canceled(e) => {
+                            let vec11 = e;
+                            let ptr11 = vec11.as_ptr().cast::<u8>();
+                            let len11 = vec11.len();
+                            (2i32, ptr11.cast_mut(), len11)
+                        }
+                        V13::Other(e) => {
+                            let vec12 = e;
+                            let ptr12 = vec12.as_ptr().cast::<u8>();
+                            let len12 = vec12.len();
+                            (3i32, ptr12.cast_mut(), len12)
+                        }
+                    };
+                    (1i32, i64::from(result14_0), result14_1, result14_2)
+                }
+            };
+            #[cfg(target_arch = "wasm32")]
+            #[link(wasm_import_module = "[export]$root")]
+            unsafe extern "C" {
+                #[link_name = "[task-return]buy"]
+                fn wit_import16(_: i32, _: i64, _: *mut u8, _: usize);
+            }
+            #[cfg(not(target_arch = "wasm32"))]
+            unsafe extern "C" fn wit_import16(_: i32, _: i64, _: *mut u8, _: usize) {
+                unreachable!()
+            }
+            _task_cancel.forget();
+            wit_import16(result15_0, result15_1, result15_2, result15_3);
+        })
+    }
+}
+#[doc(hidden)]
+#[allow(non_snake_case)]
+pub unsafe fn __callback_buy(event0: u32, event1: u32, event2: u32) -> u32 {
+    unsafe { wit_bindgen::rt::async_support::callback(event0, event1, event2) }
+}
+pub trait Guest {
+    /// A workflow with types of its own: charges for an order, after a second.
+    #[allow(async_fn_in_trait)]
+    async fn buy(order: Order) -> ::core::result::Result<Receipt, CardError>;
+}
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_world_payer_cabi {
+    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+        const _ : () = { #[unsafe (export_name = "[async-lift]buy")] unsafe extern "C" fn
+        export_buy(arg0 : * mut u8, arg1 : usize, arg2 : * mut u8, arg3 : usize, arg4 :
+        i32, arg5 : * mut u8, arg6 : usize,) -> i32 { unsafe { $($path_to_types)*::
+        _export_buy_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5, arg6) } } #[unsafe
+        (export_name = "[callback][async-lift]buy")] unsafe extern "C" fn
+        _callback_buy(event0 : u32, event1 : u32, event2 : u32) -> u32 { unsafe {
+        $($path_to_types)*:: __callback_buy(event0, event1, event2) } } };
+    };
+}
+#[doc(hidden)]
+pub use __export_world_payer_cabi;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod shop {
@@ -540,8 +684,84 @@ mod _rt {
             unsafe { core::hint::unreachable_unchecked() }
         }
     }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
+    }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
     extern crate alloc as alloc_crate;
 }
+/// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
+/// the root implementation of all generated traits.
+///
+/// For more information see the documentation of `wit_bindgen::generate!`.
+///
+/// ```rust
+/// # macro_rules! export{ ($($t:tt)*) => (); }
+/// # trait Guest {}
+/// struct MyType;
+///
+/// impl Guest for MyType {
+///     // ...
+/// }
+///
+/// export!(MyType);
+/// ```
+#[allow(unused_macros)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_payer_impl {
+    ($ty:ident) => {
+        sandglass_guest_bindings::payer::export!($ty with_types_in
+        sandglass_guest_bindings::payer);
+    };
+    ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
+        $($path_to_types_root)*:: __export_world_payer_cabi!($ty with_types_in
+        $($path_to_types_root)*); const _ : () = { #[rustfmt::skip] #[cfg(target_arch =
+        "wasm32")] #[unsafe (link_section =
+        "component-type:wit-bindgen:0.61.1:shop:payments@1.0.0:payer:imports and exports")]
+        #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 478] = *
+        b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe2\x02\x01A\x02\x01\
+A\x0b\x01B\x0d\x01r\x02\x03skus\x05pricey\x04\0\x04item\x03\0\0\x01p\x01\x01ks\x01\
+r\x03\x02ids\x05items\x02\x04note\x03\x04\0\x05order\x03\0\x04\x01r\x02\x06charg\
+ew\x03keys\x04\0\x07receipt\x03\0\x06\x01q\x04\x08declined\x01s\0\x07timeout\0\0\
+\x08canceled\x01s\0\x05other\x01s\0\x04\0\x0acard-error\x03\0\x08\x01j\x01\x07\x01\
+\x09\x01C\x01\x05order\x05\0\x0a\x04\0\x06charge\x01\x0b\x03\0\x19shop:payments/\
+cards@1.0.0\x05\0\x02\x03\0\0\x05order\x03\0\x05order\x03\0\x01\x02\x03\0\0\x07r\
+eceipt\x03\0\x07receipt\x03\0\x03\x02\x03\0\0\x0acard-error\x03\0\x0acard-error\x03\
+\0\x05\x01j\x01\x04\x01\x06\x01C\x01\x05order\x02\0\x07\x04\0\x03buy\x01\x08\x04\
+\0\x19shop:payments/payer@1.0.0\x04\0\x0b\x0b\x01\0\x05payer\x03\0\0\0G\x09produ\
+cers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
+0.61.1";
+        };
+    };
+}
+#[doc(inline)]
+pub use __export_payer_impl as export;
 #[rustfmt::skip]
 #[cfg(all(target_arch = "wasm32", any(not(target_os = "wasi"), sandglass_workflows)))]
 #[unsafe(
@@ -549,17 +769,18 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 439] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9b\x02\x01A\x02\x01\
-A\x02\x01B\x0d\x01r\x02\x03skus\x05pricey\x04\0\x04item\x03\0\0\x01p\x01\x01ks\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 516] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe8\x02\x01A\x02\x01\
+A\x08\x01B\x0d\x01r\x02\x03skus\x05pricey\x04\0\x04item\x03\0\0\x01p\x01\x01ks\x01\
 r\x03\x02ids\x05items\x02\x04note\x03\x04\0\x05order\x03\0\x04\x01r\x02\x06charg\
 ew\x03keys\x04\0\x07receipt\x03\0\x06\x01q\x04\x08declined\x01s\0\x07timeout\0\0\
 \x08canceled\x01s\0\x05other\x01s\0\x04\0\x0acard-error\x03\0\x08\x01j\x01\x07\x01\
 \x09\x01C\x01\x05order\x05\0\x0a\x04\0\x06charge\x01\x0b\x03\0\x19shop:payments/\
-cards@1.0.0\x05\0\x04\09shop:payments/payer-with-all-of-its-exports-removed@1.0.\
-0\x04\0\x0b+\x01\0%payer-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\
-\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61\
-.1";
+cards@1.0.0\x05\0\x02\x03\0\0\x05order\x03\0\x05order\x03\0\x01\x02\x03\0\0\x07r\
+eceipt\x03\0\x07receipt\x03\0\x03\x02\x03\0\0\x0acard-error\x03\0\x0acard-error\x03\
+\0\x05\x04\09shop:payments/payer-with-all-of-its-exports-removed@1.0.0\x04\0\x0b\
++\x01\0%payer-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpro\
+cessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -379,4 +379,5 @@ mod exported {
     use super::Scenarios;
 
     sandglass_guest_bindings::async_workflow::export!(Scenarios);
+    crate::cards::export!(Scenarios with_types_in crate::cards);
 }

@@ -1,7 +1,11 @@
-//! Activities with types of their own, awaited.
+//! Activities with types of their own, awaited, and a workflow of that kind.
 
 use crate::{
-    cards::shop::payments::cards::{CardError, Item, Order, charge},
+    Scenarios,
+    cards::{
+        Guest,
+        shop::payments::cards::{CardError, Item, Order, Receipt, charge},
+    },
     run::{ROOT, Returned, SECOND, failed},
 };
 use futures_util::future::{Either, join, select};
@@ -16,6 +20,15 @@ fn order(id: &str) -> Order {
         id: id.to_owned(),
         items: vec![item],
         note: None,
+    }
+}
+
+impl Guest for Scenarios {
+    async fn buy(order: Order) -> Result<Receipt, CardError> {
+        if let Err(failure) = ROOT.sleep(SECOND).await {
+            return Err(CardError::Canceled(failure[0].message.clone()));
+        }
+        charge(order).await
     }
 }
 
