@@ -169,7 +169,7 @@ impl Shape {
         }
     }
 
-    /// How its workflows are called. Functions that stand by themselves await or run straight ahead.
+    /// How its workflows are called. Functions by themselves await, or run straight ahead.
     pub(crate) fn way_in(&self) -> WayIn {
         if self.has_export(BLOCKING) {
             WayIn::Blocking
