@@ -166,6 +166,10 @@ fn of_crate(args: &BuildArgs) -> Result<Vec<Built>, Stop> {
 /// What workflows with component-model async export.
 const ASYNC_EXPORT: &str = "sandglass:workflow/async-guest@";
 
+/// What the name of an `async` function begins with that a core module exports; see
+/// `CanonicalABI.md` of the component model.
+const ASYNC_PREFIX: &str = "[async-lift]";
+
 impl Attempt {
     /// Makes and writes the component, if the module exports one.
     fn componentize(
@@ -191,8 +195,8 @@ impl Attempt {
         write(sandbox, &package.name, self.suffix, &component, out).map(Some)
     }
 
-    /// Whether a core module has what this component would export: the SDK's interface or, for
-    /// activities, functions of interfaces of its own.
+    /// Whether a core module has what this component would export: the SDK's interface, `async`
+    /// functions by themselves or, for activities, functions of interfaces of its own.
     fn is_there(&self, core: &[u8]) -> anyhow::Result<bool> {
         let is_own = |name: &str| {
             name.contains(':')
@@ -201,7 +205,11 @@ impl Attempt {
                 && sandglass_sandbox::is_authors(name)
         };
         let typed = self.kind == ComponentKind::Activities;
-        let is_async = |name: &str| !typed && name.starts_with(ASYNC_EXPORT);
+        let awaits = |name: &str| {
+            let alone = name.strip_prefix(ASYNC_PREFIX);
+            name.starts_with(ASYNC_EXPORT) || alone.is_some_and(|name| !name.contains('#'))
+        };
+        let is_async = |name: &str| !typed && awaits(name);
         exports(core, |name| {
             name.starts_with(self.export) || is_async(name) || (typed && is_own(name))
         })

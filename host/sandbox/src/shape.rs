@@ -4,7 +4,8 @@ use crate::{Error, allow, typed};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use wasmparser::{
-    ComponentExternalKind, Data, Encoding, Parser, Payload, Validator, WasmFeatures,
+    ComponentExternalKind, ComponentTypeRef, Data, Encoding, Parser, Payload, Validator,
+    WasmFeatures,
     component_types::{ComponentEntityType, ComponentItem},
 };
 
@@ -103,9 +104,11 @@ impl Shape {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 1 => {
                     for import in imports {
-                        shape
-                            .imports
-                            .push(import.map_err(not_wasm)?.name.name.to_owned());
+                        let import = import.map_err(not_wasm)?;
+                        // A type is one of an interface that is imported itself.
+                        if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                            shape.imports.push(import.name.name.to_owned());
+                        }
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 1 => {
