@@ -126,15 +126,21 @@ async fn an_async_function_is_a_workflow_with_types_of_its_own() {
     .await;
 }
 
-/// A component that exports this function by itself, which returns 7.
-fn answers(function: &str) -> Vec<u8> {
+/// A component that exports these functions by themselves, each `async` or not; they return 7.
+fn answers(functions: &[(&str, &str)]) -> Vec<u8> {
+    let exports = functions.iter().map(|(name, is_async)| {
+        format!(
+            r#"(type ${name} (func {is_async} (result u32)))
+            (func $f-{name} (type ${name}) (canon lift (core func $i "f")))
+            (export "{name}" (func $f-{name}))"#
+        )
+    });
     let text = format!(
         r#"(component
         (core module $m (func (export "f") (result i32) (i32.const 7)))
         (core instance $i (instantiate $m))
-        (type $answer (func {function} (result u32)))
-        (func $f (type $answer) (canon lift (core func $i "f")))
-        (export "answer" (func $f)))"#
+        {})"#,
+        exports.collect::<String>()
     );
     wat::parse_str(text).unwrap()
 }
@@ -143,11 +149,17 @@ fn answers(function: &str) -> Vec<u8> {
 async fn functions_alone_are_workflows() {
     for function in ["", "async"] {
         let w = WorldBuilder::default().build().await;
-        w.host.load_component(answers(function)).await.unwrap();
+        let answers = answers(&[("answer", function)]);
+        w.host.load_component(answers).await.unwrap();
         let run = w.start("answer").await;
         assert_eq!(run.result().await, "7", "{function}");
         w.replay_all().await;
     }
+    let w = WorldBuilder::default().build().await;
+    let mixed = answers(&[("awaits", "async"), ("waits", "")]);
+    let refused = w.host.load_component(mixed).await.unwrap_err().to_string();
+    let expected = "waits: func() -> u32: the other workflows of the component are `async`";
+    assert!(refused.contains(expected), "{refused}");
 }
 
 #[tokio::test]
